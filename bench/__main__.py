@@ -1,0 +1,83 @@
+"""The command line of the benchmark: bench/run, bench/report and bench/micro are this."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from bench import micro, report, runs
+from bench.lines import LINES
+from bench.programs import PROGRAMS
+
+RESULTS = Path(__file__).parent / "results"
+
+folder_option = click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=RESULTS,
+    show_default="bench/results",
+    help="Where results, tables and pictures are.",
+)
+
+
+def _chosen(known: dict[str, object]) -> object:
+    def check(_: click.Context, __: click.Parameter, value: str | None) -> list[str]:
+        names = value.split(",") if value else list(known)
+        if unknown := [name for name in names if name not in known]:
+            raise click.BadParameter(f"{', '.join(unknown)}; known are {', '.join(known)}")
+        return names
+
+    return check
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Measure voicemux beside its peers."""
+
+
+@main.command("run")
+@click.option("--quick", is_flag=True, help="One short call of voicemux and of the floor each, on the loopback.")
+@click.option("--lines", callback=_chosen(dict(LINES)), help=f"Of {','.join(LINES)}.  [default: all]")
+@click.option("--programs", callback=_chosen(dict(PROGRAMS)), help=f"Of {','.join(PROGRAMS)}.  [default: all]")
+@click.option("--repeats", default=2, show_default=True, help="How often each call is held.")
+@folder_option
+def run_command(quick: bool, lines: list[str], programs: list[str], repeats: int, folder: Path) -> None:
+    """Hold the calls, measure them, and write the results."""
+    if missing := runs.missing():
+        sys.exit(f"bench: {missing}")
+    if quick:
+        print(json.dumps(runs.quick(), indent=1))
+        return
+    results = runs.run(lines, programs, repeats, folder)
+    report.write(results, folder)
+
+
+@main.command("report")
+@folder_option
+def report_command(folder: Path) -> None:
+    """Make the tables and pictures anew from the results."""
+    report.write(json.loads((folder / runs.RESULTS).read_text()), folder)
+
+
+@main.command("micro")
+@folder_option
+def micro_command(folder: Path) -> None:
+    """Measure what a frame, a start and an hour of voice cost."""
+    figures = micro.measure()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "micro.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (folder / "micro.md").write_text(micro.table(figures) + "\n")
+    print(micro.table(figures))
+
+
+def _end(*_: object) -> None:
+    """Such that namespaces, sound server and programs go, too."""
+    sys.exit(130)
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGINT):  # the latter is ignored in a shell's background
+        signal.signal(number, _end)
+    main(prog_name="bench")

@@ -1,0 +1,242 @@
+"""Micro-benchmarks: what a frame, a start and an hour of voice cost. As ratios where that says more.
+
+The floor of a frame is the least that Python can do for it: unpack a header, slice a payload.
+"""
+
+import struct
+import subprocess
+import sys
+import time
+import tracemalloc
+from array import array
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from voicemux.audio.codec import PcmDecoder
+from voicemux.audio.endpoints import RATE
+from voicemux.audio.player import Player
+from voicemux.net.demultiplexer import demultiplex
+from voicemux.protocol import wire
+from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.frames import FrameDecoder, encode_frame
+from voicemux.protocol.messages import Audio, Bye, Codec, Hello, to_frame
+
+FRAMES = 20_000
+READ = 65_536  # bytes that one read gives at most
+ROUNDS = 5
+STARTS = 9
+PACKET = RATE // 50  # samples: 20 ms
+HOURS = 2
+BARE = struct.Struct(">HBB")
+PER_HOUR = 3600 * 50  # packets
+
+
+def audio(i: int) -> Audio:
+    return Audio(Codec.OPUS, 0, i % 2**16, i * PACKET % 2**32, bytes(80))
+
+
+def fastest(work: Callable[[], object]) -> float:
+    """Seconds of the fastest of a few rounds: the others were disturbed."""
+    took = []
+    for _ in range(ROUNDS):
+        begin = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - begin)
+    return min(took)
+
+
+class Replay:
+    """A line that gives recorded bytes, for `demultiplex`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+
+    def read(self) -> bytes:
+        chunk = self._data[self._position : self._position + READ]
+        self._position += len(chunk)
+        return chunk
+
+
+def recorded(count: int) -> bytes:
+    """What a peer says that greets, speaks so many packets and hangs up."""
+    sending = Sending()
+    said = [sending.preface(), sending.encode(Hello("bench", codecs=(Codec.OPUS,)))]
+    said += [sending.encode(audio(i)) for i in range(count)]
+    return b"".join([*said, sending.encode(Bye())])
+
+
+def cut_with_construct(data: bytes) -> int:
+    """How the frames are cut if construct parses every header."""
+    position = count = 0
+    while position < len(data):
+        header = wire.HEADER.parse(data[position : position + 4])
+        position += 4 + header.length
+        count += 1
+    return count
+
+
+def cut_at_the_floor(data: bytes) -> int:
+    position = count = 0
+    while position < len(data):
+        length, tag, flags = BARE.unpack_from(data, position)
+        payload = data[position + 4 : position + 4 + length]
+        position += 4 + length
+        count += bool(tag and payload) or flags
+    return count
+
+
+def cut(data: bytes) -> int:
+    """How voicemux does it, by the struct derived from the construct layout."""
+    decoder = FrameDecoder()
+    return sum(1 for start in range(0, len(data), READ) for _ in decoder.feed(data[start : start + READ]))
+
+
+def route(data: bytes) -> None:
+    routes = dict.fromkeys((Hello, Audio, Bye), _ignore)
+    greeted = Receiving()
+    replay: Any = Replay(data[len(wire.PREFACE) :])
+    list(greeted.receive(data[: len(wire.PREFACE)]))
+    demultiplex(replay, greeted, routes)
+
+
+def _ignore(_: object) -> None:
+    pass
+
+
+def frames() -> dict[str, dict[str, float]]:
+    """Frames a second, and how many times the floor's time that is."""
+    frame_bytes = b"".join(encode_frame(to_frame(audio(i))) for i in range(FRAMES))
+    call_bytes = recorded(FRAMES)
+    to_encode = [to_frame(audio(i)) for i in range(FRAMES)]
+    messages = [audio(i) for i in range(FRAMES)]
+    took = {
+        "cut, at the floor": fastest(lambda: cut_at_the_floor(frame_bytes)),
+        "cut, derived struct (voicemux)": fastest(lambda: cut(frame_bytes)),
+        "cut, construct interpreted": fastest(lambda: cut_with_construct(frame_bytes)),
+        "cut, checked and routed as messages": fastest(lambda: route(call_bytes)),
+        "framed, at the floor": fastest(lambda: [BARE.pack(88, 3, 0) + frame.payload for frame in to_encode]),
+        "framed, derived struct (voicemux)": fastest(lambda: [encode_frame(frame) for frame in to_encode]),
+        "framed, construct interpreted": fastest(
+            lambda: [wire.HEADER.build({"length": 88, "tag": 3, "flags": 0}) + frame.payload for frame in to_encode]
+        ),
+        "framed, from messages": fastest(lambda: [encode_frame(to_frame(message)) for message in messages]),
+    }
+    floors = {kind: took[f"{kind}, at the floor"] for kind in ("cut", "framed")}
+    return {
+        name: {"per_second": round(FRAMES / seconds), "times_floor": round(seconds / floors[name.split(",")[0]], 1)}
+        for name, seconds in took.items()
+    }
+
+
+def start_up() -> dict[str, float]:
+    """`voicemux --help` beside Python by itself, in turns."""
+    took: dict[str, list[float]] = {"bare": [], "help": []}
+    commands = {"bare": ("-c", "pass"), "help": ("-m", "voicemux", "--help")}
+    for _ in range(STARTS):
+        for name, arguments in commands.items():
+            begin = time.perf_counter()
+            subprocess.run((sys.executable, *arguments), stdout=subprocess.DEVNULL, check=True)
+            took[name].append(time.perf_counter() - begin)
+    bare, with_help = (median(values) for values in took.values())
+    return {"bare_ms": round(bare * 1000), "help_ms": round(with_help * 1000), "ratio": round(with_help / bare, 1)}
+
+
+def allocation() -> dict[str, float]:
+    """Bytes that a frame takes while it is received, and that are left of it afterwards."""
+    receiving = Receiving()
+    sending = Sending()
+    greeting = sending.preface() + sending.encode(Hello())
+    list(receiving.receive(greeting))
+    packets = [sending.encode(audio(i)) for i in range(2000)]
+    peaks = array("q", bytes(8 * 1000))  # made before, so that it is not counted
+    tracemalloc.start()
+    try:
+        for packet in packets[:1000]:
+            list(receiving.receive(packet))
+        before = tracemalloc.get_traced_memory()[0]
+        for i, packet in enumerate(packets[1000:]):
+            tracemalloc.reset_peak()
+            start = tracemalloc.get_traced_memory()[0]
+            list(receiving.receive(packet))
+            peaks[i] = tracemalloc.get_traced_memory()[1] - start
+        left = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    return {"bytes_at_peak": median(peaks), "bytes_left_per_frame": round(left / 1000, 2)}
+
+
+class FastSink:
+    """A loudspeaker for which time flies: each packet's blocks are asked for as soon as it has come."""
+
+    label = "nowhere"
+    delay_ms = 0.0
+
+    xruns = 0
+
+    def __init__(self, packets: int) -> None:
+        self.kilobytes: list[float] = []  # what everything holds, at ten moments of the call
+        self.player: Player | None = None
+        self._packets = packets
+        self._arrived = 0
+        self._now = 0.0  # seconds
+
+    def clock(self) -> float:
+        return self._now
+
+    def start(self) -> float:
+        return self._now
+
+    def ready(self) -> bool:
+        assert self.player
+        while self._arrived * 0.020 <= self._now:
+            data = bytes(PACKET * 2)
+            number = self._arrived
+            self.player.put(Audio(Codec.PCM, 0, number % 2**16, number * PACKET % 2**32, data))
+            self._arrived += 1
+            if number % (self._packets // 10) == self._packets // 20:
+                self.kilobytes.append(round(tracemalloc.get_traced_memory()[0] / 1024, 1))
+        return self._arrived < self._packets
+
+    def write(self, pcm: bytes) -> None:
+        self._now += len(pcm) / (2 * RATE)
+
+    def stop(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def growth(hours: float = HOURS) -> dict[str, Any]:
+    """What a player holds in the course of hours of packets."""
+    sink = FastSink(round(hours * PER_HOUR))
+    tracemalloc.start()
+    try:
+        sink.player = Player(sink, {Codec.PCM: PcmDecoder()}, clock=sink.clock)
+        sink.player.run(lambda _: None)
+    finally:
+        tracemalloc.stop()
+    return {"hours": hours, "kilobytes": sink.kilobytes}
+
+
+def measure() -> dict[str, Any]:
+    return {"frames": frames(), "start_up": start_up(), "allocation": allocation(), "growth": growth()}
+
+
+def table(figures: dict[str, Any]) -> str:
+    start, alloc, grown = figures["start_up"], figures["allocation"], figures["growth"]
+    rows = [
+        "| a frame of 20 ms of voice | frames/s | times the floor |",
+        "| --- | --- | --- |",
+        *(f"| {name} | {row['per_second']:,} | {row['times_floor']} |" for name, row in figures["frames"].items()),
+        "",
+        f"`voicemux --help` takes {start['ratio']} times as long as `python -c pass`"
+        f" ({start['help_ms']} to {start['bare_ms']} ms).",
+        f"A frame takes {alloc['bytes_at_peak']:.0f} bytes while it is received and leaves"
+        f" {alloc['bytes_left_per_frame']}.",
+        f"Through {grown['hours']} simulated hours a player holds {min(grown['kilobytes'])} to"
+        f" {max(grown['kilobytes'])} kB (at first {grown['kilobytes'][0]}, at last {grown['kilobytes'][-1]}).",
+    ]
+    return "\n".join(rows)

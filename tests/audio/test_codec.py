@@ -1,0 +1,163 @@
+import contextlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.audio.speech import RATE, level, place, quality, samples_of, speech
+from voicemux.audio.codec import (
+    MAX_OPUS_SAMPLES,
+    Decoder,
+    Encoder,
+    OpusDecoder,
+    OpusEncoder,
+    PcmDecoder,
+    PcmEncoder,
+    UndecodableError,
+    check_opus,
+    make_decoders,
+    make_encoder,
+)
+from voicemux.errors import LibraryMissing
+from voicemux.protocol.messages import Codec
+from voicemux.protocol.wire import MAX_PAYLOAD
+
+BITRATE = 32_000
+AUDIO_HEADER = 8  # bytes of an AUDIO payload before its data
+FRAMES_MS = (5.0, 10.0, 20.0, 40.0, 60.0)
+
+
+def packets_of(encoder: Encoder, pcm: bytes) -> list[bytes]:
+    size = encoder.frame_samples * 2
+    return [encoder.encode(pcm[at : at + size]) for at in range(0, len(pcm) - size + 1, size)]
+
+
+@pytest.mark.parametrize("frame_ms", FRAMES_MS)
+def test_pcm_comes_back_as_it_was_and_every_packet_fits_a_frame(frame_ms: float) -> None:
+    encoder, decoder = PcmEncoder(frame_ms), PcmDecoder()
+    said = speech(seconds=1.2).tobytes()
+    packets = packets_of(encoder, said)
+    assert b"".join(decoder.decode(packet) for packet in packets) == said
+    assert max(map(len, packets)) <= MAX_PAYLOAD - AUDIO_HEADER
+
+
+@pytest.mark.parametrize("frame_ms", FRAMES_MS)
+def test_opus_keeps_speech_good_and_delays_it_by_its_lookahead(frame_ms: float) -> None:
+    encoder, decoder = OpusEncoder(frame_ms, BITRATE), OpusDecoder()
+    said = speech()
+    packets = packets_of(encoder, said.tobytes())
+    heard = samples_of(b"".join(decoder.decode(packet) for packet in packets))
+    assert encoder.frame_samples == frame_ms * RATE / 1000
+    assert len(heard) == len(packets) * encoder.frame_samples
+    assert quality(said, heard) > 3.8
+    delay, likeness = place(said[RATE : 3 * RATE], heard[RATE:])
+    assert likeness > 0.8
+    assert delay / RATE * 1000 == pytest.approx(encoder.lookahead_ms, abs=1.5)
+
+
+@pytest.mark.parametrize("bitrate", [6_000, 128_000])
+def test_opus_keeps_to_its_bitrate(bitrate: int) -> None:
+    said = speech()
+    packets = packets_of(OpusEncoder(20.0, bitrate), said.tobytes())
+    assert sum(map(len, packets)) * 8 / (len(said) / RATE) == pytest.approx(bitrate, rel=0.35)
+
+
+@pytest.mark.parametrize("make_decoder", [OpusDecoder, PcmDecoder])
+def test_any_packet_gives_whole_samples_or_is_refused(make_decoder: Callable[[], Decoder]) -> None:
+    decoder = make_decoder()
+    speech_packets = packets_of(OpusEncoder(20.0, BITRATE), speech(seconds=0.4).tobytes())
+    damaged = st.builds(
+        lambda packet, at, bit: bytes(each ^ (bit if i == at % len(packet) else 0) for i, each in enumerate(packet)),
+        st.sampled_from(speech_packets),
+        st.integers(0, 200),
+        st.sampled_from([1 << i for i in range(8)]),
+    )
+
+    @settings(deadline=None, max_examples=300)
+    @given(st.binary(max_size=1500) | damaged)
+    def decode(packet: bytes) -> None:
+        pcm = b""
+        with contextlib.suppress(UndecodableError):
+            pcm = decoder.decode(packet)
+        assert len(pcm) % 2 == 0
+        assert len(pcm) <= max(2 * MAX_OPUS_SAMPLES, len(packet))
+
+    decode()
+    assert len(decoder.conceal(480)) == 960  # and is none the worse for it
+
+
+def test_a_packet_of_more_than_120_ms_is_refused() -> None:
+    seven_of_20_ms = bytes([0xFB, 7]) + bytes(14)  # RFC 6716, 3.2.5: code 3 with a count of its own
+    with pytest.raises(UndecodableError):
+        OpusDecoder().decode(seven_of_20_ms)
+    assert len(OpusDecoder().decode(bytes([0xFB, 6]) + bytes(12))) == 2 * MAX_OPUS_SAMPLES
+
+
+@pytest.mark.parametrize("samples", [120, 480, 960, 2880])
+def test_opus_conceals_a_gap_with_something_like_the_sound_before_it(samples: int) -> None:
+    encoder, decoder = OpusEncoder(20.0, BITRATE), OpusDecoder()
+    said = speech(seconds=1.5)
+    loud = int(np.argmax(np.convolve(np.abs(said[: -2 * 960].astype(float)), np.ones(4800), "valid"))) + 4800
+    before = b"".join(decoder.decode(packet) for packet in packets_of(encoder, said[:loud].tobytes()))
+    made_up = samples_of(decoder.conceal(samples))
+    assert len(made_up) == samples
+    assert level(made_up) > 0.1 * level(samples_of(before)[-4800:])
+
+
+def test_pcm_conceals_with_silence() -> None:
+    assert PcmDecoder().conceal(480) == bytes(960)
+
+
+@pytest.mark.parametrize(
+    ("playable", "wanted", "chosen"),
+    [
+        ((Codec.OPUS, Codec.PCM), None, Codec.OPUS),
+        ((Codec.PCM, Codec.OPUS), None, Codec.PCM),
+        ((Codec.PCM,), Codec.OPUS, Codec.PCM),
+        ((Codec.OPUS,), Codec.PCM, Codec.OPUS),
+        ((Codec.OPUS, Codec.PCM), Codec.PCM, Codec.PCM),
+        ((Codec.PCM, Codec.OPUS), Codec.OPUS, Codec.OPUS),
+        ((0x99, Codec.PCM), None, Codec.PCM),
+        ((0x99,), None, None),
+        ((), Codec.PCM, None),
+    ],
+)
+def test_the_encoder_is_the_first_that_the_peer_plays_and_we_make(
+    playable: tuple[int, ...], wanted: Codec | None, chosen: Codec | None
+) -> None:
+    encoder = make_encoder(playable, wanted, 20.0, BITRATE)
+    assert (encoder and encoder.codec) == chosen
+
+
+@pytest.fixture(params=["opuslib-next is not installed", "libopus is not installed"])
+def no_opus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "opuslib_next"]:
+        monkeypatch.delitem(sys.modules, name)
+    if request.param.startswith("opuslib-next"):
+        monkeypatch.setitem(sys.modules, "opuslib_next", None)
+    else:  # word for word what it does
+        stub = 'raise Exception("Could not find Opus library. Make sure it is installed.")'
+        (tmp_path / "opuslib_next.py").write_text(stub)
+        monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("no_opus")
+def test_without_opus_there_is_pcm_and_a_reason() -> None:
+    for needs_opus in (check_opus, OpusDecoder, lambda: OpusEncoder(20.0, BITRATE)):
+        with pytest.raises(LibraryMissing, match=r"^no Opus: .*[^.]$") as caught:
+            needs_opus()
+        assert caught.value.library == "opus"
+    assert list(make_decoders()) == [Codec.PCM]
+    encoder = make_encoder((Codec.OPUS, Codec.PCM), Codec.OPUS, 20.0, BITRATE)
+    assert encoder
+    assert encoder.codec == Codec.PCM
+    assert make_encoder((Codec.OPUS,), None, 20.0, BITRATE) is None
+
+
+def test_with_opus_it_is_the_first_of_what_can_be_played() -> None:
+    check_opus()
+    assert list(make_decoders()) == [Codec.OPUS, Codec.PCM]

@@ -1,0 +1,347 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyaudio
+import pytest
+import soundfile
+
+from tests.audio.speech import RATE, place, samples_of, speech
+from tests.soundcards import SoundCards, without_sound
+from voicemux.audio.devices import Loudspeaker, Microphone, PortAudio
+from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES
+from voicemux.audio.jitter import MAX_DELAY
+from voicemux.audio.studio import Studio, check
+from voicemux.errors import DeviceError, LibraryMissing
+from voicemux.protocol.messages import Codec
+
+Form = tuple[int, int]  # rate and channels
+FORMS = [(RATE, 2), (44_100, 1), (44_100, 2)]
+
+
+@pytest.fixture
+def side_a(sound_cards: SoundCards, monkeypatch: pytest.MonkeyPatch) -> SoundCards:
+    for name, value in sound_cards.env("a").items():
+        monkeypatch.setenv(name, value)
+    return sound_cards
+
+
+@pytest.fixture
+def portaudio(side_a: SoundCards) -> Iterator[PortAudio]:
+    portaudio = PortAudio()
+    yield portaudio
+    portaudio.close()
+
+
+@pytest.fixture
+def picky(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Form | None:
+    """The only rate and number of channels that cards take."""
+    open_stream = pyaudio.PyAudio.open
+
+    def open_some(self: pyaudio.PyAudio, rate: int, channels: int, **options: object) -> object:
+        if (rate, channels) != request.param:
+            raise OSError(-9997, "Invalid sample rate")
+        return open_stream(self, rate=rate, channels=channels, **options)
+
+    if request.param:
+        monkeypatch.setattr(pyaudio.PyAudio, "open", open_some)
+    return request.param
+
+
+def capture(microphone: Microphone, seconds: float) -> np.ndarray:
+    blocks = [microphone.read() for _ in range(int(seconds * RATE / BLOCK_SAMPLES))]
+    assert all(block and len(block.pcm) == BLOCK_BYTES for block in blocks)
+    assert [block and block.position for block in blocks] == [i * BLOCK_SAMPLES for i in range(len(blocks))]
+    return samples_of(b"".join(block.pcm for block in blocks if block))
+
+
+def say(loudspeaker: Loudspeaker, samples: np.ndarray) -> None:
+    pcm = samples.tobytes()
+    for at in range(0, len(pcm) - BLOCK_BYTES + 1, BLOCK_BYTES):
+        assert loudspeaker.ready()
+        loudspeaker.write(pcm[at : at + BLOCK_BYTES])
+
+
+def test_devices_are_listed_with_what_they_can_do(portaudio: PortAudio) -> None:
+    devices = {device.name: device for device in portaudio.devices()}
+    assert set(devices) == {"default", "headset", "headphones"}
+    assert [device.number for device in portaudio.devices()] == [0, 1, 2]
+    assert {device.system for device in devices.values()} == {"ALSA"}
+    assert devices["default"].default_input
+    assert devices["default"].default_output
+    assert not devices["headset"].default_input
+    assert devices["headset"].inputs > 0
+    assert devices["headset"].outputs > 0
+    assert (devices["headphones"].inputs, devices["headphones"].outputs > 0) == (0, True)
+    assert all(device.rate >= 8000 for device in devices.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "name"),
+    [
+        ("input", "", "default"),
+        ("output", "", "default"),
+        ("input", "head", "headset"),
+        ("input", "SET", "headset"),
+        ("output", "phones", "headphones"),
+        ("output", "HeadSet", "headset"),
+    ],
+)
+def test_a_device_is_found_by_a_part_of_its_name_and_by_its_number(
+    kind: str, wanted: str, name: str, portaudio: PortAudio
+) -> None:
+    found = portaudio.find(kind, wanted)
+    assert found.name == name
+    assert portaudio.find(kind, str(found.number)) == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "complaint"),
+    [
+        ("input", "trumpet", "there is no input device 'trumpet'"),
+        ("output", "99", "there is no output device '99'"),
+        ("output", "²", "there is no output device '²'"),
+        ("input", "headphones", "there is no input device 'headphones'"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(kind: str, wanted: str, complaint: str, portaudio: PortAudio) -> None:
+    with pytest.raises(DeviceError) as caught:
+        portaudio.find(kind, wanted)
+    assert str(caught.value) == complaint
+    with pytest.raises(DeviceError):
+        check(kind, wanted)
+
+
+def test_a_name_that_fits_several_devices_is_refused_with_their_numbers(portaudio: PortAudio) -> None:
+    numbers = {device.name: device.number for device in portaudio.devices()}
+    with pytest.raises(DeviceError, match=r"^output device 'head' could be any of: ") as caught:
+        portaudio.find("output", "head")
+    for name in ("headset", "headphones"):
+        assert f"{numbers[name]} {name}" in str(caught.value)
+
+
+def test_a_system_without_sound_has_no_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in without_sound(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    portaudio = PortAudio()
+    assert portaudio.devices() == []
+    for kind, word in [("input", "microphone"), ("output", "loudspeaker")]:
+        with pytest.raises(DeviceError, match=rf"^no {word}: this system has no default {kind} device$"):
+            portaudio.find(kind, "")
+    portaudio.close()
+
+
+@pytest.mark.parametrize("picky", [None, *FORMS], indirect=True)
+def test_what_is_played_into_a_microphone_of_any_form_is_captured(
+    picky: Form, portaudio: PortAudio, side_a: SoundCards, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "said.wav", said := speech(seconds=1.5), RATE)
+    microphone = portaudio.open_source("")
+    assert (microphone.label, microphone.finite) == ("default", False)
+    assert 0 < microphone.delay_ms < 200
+    since = microphone.start()
+    with side_a.play(tmp_path / "said.wav", "a_mic"):
+        heard = capture(microphone, 2.2)
+    assert time.monotonic() - since > 2
+    microphone.stop()
+    while microphone.read():
+        pass
+    microphone.close()
+    assert place(said, heard)[1] > 0.98
+
+
+@pytest.mark.parametrize("picky", [None, *FORMS], indirect=True)
+def test_what_is_said_to_a_loudspeaker_of_any_form_is_played(
+    picky: Form, portaudio: PortAudio, side_a: SoundCards
+) -> None:
+    said = speech(seconds=1.5)
+    loudspeaker = portaudio.open_sink("")
+    assert loudspeaker.label == "default"
+    assert 0 < loudspeaker.delay_ms < 200
+    recording = side_a.record("a_spk")
+    since = loudspeaker.start()
+    say(loudspeaker, np.concatenate((said, np.zeros(RATE // 5, np.int16))))
+    assert time.monotonic() - since > 1.5
+    loudspeaker.stop()
+    assert not loudspeaker.ready()
+    loudspeaker.close()
+    assert place(said, recording.stop())[1] > 0.98
+
+
+def test_a_card_that_takes_no_form_of_sound_is_refused_in_words(
+    portaudio: PortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: pyaudio.PyAudio, **_: object) -> None:
+        raise OSError(-9985, "Device unavailable")  # as PyAudio does
+
+    monkeypatch.setattr(pyaudio.PyAudio, "open", refuse)
+    with pytest.raises(DeviceError, match=r"^cannot open the input device default: device unavailable$"):
+        portaudio.open_source("")
+    with pytest.raises(DeviceError, match=r"^cannot open the output device headphones: device unavailable$"):
+        portaudio.open_sink("headphones")
+
+
+def test_who_comes_back_late_to_a_microphone_hears_the_present_and_knows_what_was_lost(portaudio: PortAudio) -> None:
+    microphone = portaudio.open_source("")
+    microphone.start()
+    time.sleep(0.5)
+    positions = [block.position for _ in range(40) if (block := microphone.read())]
+    microphone.close()
+    assert positions[0] / RATE == pytest.approx(0.5, abs=0.2)
+    assert [later - sooner for sooner, later in pairwise(positions)] == [BLOCK_SAMPLES] * 39
+
+
+def test_stop_wakes_who_waits_for_a_device(portaudio: PortAudio) -> None:
+    microphone, loudspeaker = portaudio.open_source(""), portaudio.open_sink("")  # not started: nothing comes
+    loudspeaker.write(bytes(BLOCK_BYTES))  # so that it wants no more
+    results: list[object] = []
+    waiting = [
+        threading.Thread(target=lambda: results.append(microphone.read())),
+        threading.Thread(target=lambda: results.append(loudspeaker.ready())),
+    ]
+    for thread in waiting:
+        thread.start()
+    for half in (microphone, loudspeaker):
+        half.stop()
+    for thread in waiting:
+        thread.join(1)
+    assert sorted(map(str, results)) == ["False", "None"]
+    for half in (microphone, loudspeaker):
+        half.close()
+
+
+def test_devices_whose_server_dies_are_reported_within_seconds_and_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SoundCards() as cards:
+        for name, value in cards.env("a").items():
+            monkeypatch.setenv(name, value)
+        portaudio = PortAudio()
+        microphone, loudspeaker = portaudio.open_source(""), portaudio.open_sink("")
+        for half in (microphone, loudspeaker):
+            half.start()
+        assert capture(microphone, 0.1).size
+        say(loudspeaker, np.zeros(RATE // 10, np.int16))
+        cards.kill()
+        began = time.monotonic()
+        with pytest.raises(DeviceError, match=r"^the input device default has stopped$"):
+            capture(microphone, 60)
+        with pytest.raises(DeviceError, match=r"^the output device default has stopped$"):
+            say(loudspeaker, np.zeros(60 * RATE, np.int16))
+        assert time.monotonic() - began < 10
+        for each in (microphone, loudspeaker, portaudio):
+            each.close()
+
+
+def test_a_device_whose_server_has_gone_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SoundCards() as cards:
+        for name, value in cards.env("a").items():
+            monkeypatch.setenv(name, value)
+        portaudio = PortAudio()
+        cards.kill()
+        with pytest.raises(DeviceError, match=r"^cannot (open|start) the input device default: [a-z]"):
+            portaudio.open_source("").start()
+        portaudio.close()
+
+
+def test_a_sound_server_that_is_frozen_holds_nobody_and_is_used_again_afterwards(
+    portaudio: PortAudio, sound_cards: SoundCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicemux.audio.devices.PATIENCE", 0.3)
+    microphone, loudspeaker = portaudio.open_source(""), portaudio.open_sink("")
+    microphone.start()
+    began = time.monotonic()
+    with sound_cards.frozen():
+        for kind, use in [
+            ("start the output", loudspeaker.start),
+            ("open the input", lambda: portaudio.open_source("")),
+            ("open the output", lambda: portaudio.open_sink("")),
+        ]:
+            with pytest.raises(
+                DeviceError, match=rf"^cannot {kind} device default: the sound system does not answer$"
+            ):
+                use()
+        for half in (microphone, loudspeaker):
+            half.close()
+        with pytest.raises(DeviceError, match=r"^the sound system does not answer$"):
+            portaudio.look_again()
+    assert time.monotonic() - began < 5
+    while any(thread.name == "voicemux-portaudio" for thread in threading.enumerate()):
+        time.sleep(0.01)
+    portaudio.look_again()
+    microphone = portaudio.open_source("")
+    microphone.start()
+    assert capture(microphone, 0.1).size
+    microphone.close()
+
+
+def test_twenty_calls_leave_no_thread_and_no_descriptor_behind(side_a: SoundCards) -> None:
+    left = [after_a_call() for _ in range(20)]
+    assert len(set(left[3:])) == 1, left
+
+
+def after_a_call() -> tuple[int, int]:
+    """How many threads and descriptors there are when a studio has been used and closed."""
+    studio = Studio()
+    studio.open_input("")
+    studio.open_output("")
+    player, transmitter = (
+        studio.make_player(MAX_DELAY),
+        studio.make_transmitter((Codec.PCM,), None, 20, 32_000, low_delay=False),
+    )
+    assert player
+    assert transmitter
+    heard = threading.Event()
+    halves = [
+        threading.Thread(target=transmitter.run, args=(lambda audio: heard.set(), lambda since: None)),
+        threading.Thread(target=player.run, args=(lambda since: None,)),
+    ]
+    for thread in halves:
+        thread.start()
+    assert heard.wait(10)
+    player.stop()
+    transmitter.stop()
+    for thread in halves:
+        thread.join()
+    studio.close()
+    time.sleep(0.02)  # for the system to clear away threads that have ended
+    return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize(
+    ("error", "library"),
+    [
+        ("libportaudio.so.2: cannot open shared object file: No such file or directory", "portaudio"),
+        ("dlopen(_portaudio.so): Library not loaded: /opt/homebrew/lib/libportaudio.2.dylib", "portaudio"),
+        ("No module named 'pyaudio'", "pyaudio"),
+        ("No module named 'pyaudio._portaudio'", "pyaudio"),
+    ],
+)
+def test_what_is_not_installed_is_named_once(
+    error: str, library: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyaudio.py").write_text(
+        f'print("Could not import it")\nraise ImportError({error!r})\n'
+    )  # as it does
+    monkeypatch.delitem(sys.modules, "pyaudio")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LibraryMissing) as caught:
+        PortAudio()
+    assert (caught.value.library, str(caught.value)) == (library, f"no sound: {error}")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_the_libraries_print_is_not_on_the_screen_and_what_python_prints_is(tmp_path: Path) -> None:
+    code = """
+import sys
+from voicemux.audio.devices import PortAudio
+PortAudio().close()
+print("still here", file=sys.stderr)
+"""
+    noisy = {**os.environ, **without_sound(tmp_path)}
+    program = subprocess.run([sys.executable, "-c", code], env=noisy, stderr=subprocess.PIPE, text=True, check=True)
+    assert program.stderr == "still here\n"

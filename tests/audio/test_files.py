@@ -1,0 +1,244 @@
+import itertools
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.audio.speech import DIALLER, LISTENER, RATE, level, pitch, place, samples_of, speech, tone
+from voicemux.audio.endpoints import BLOCK_SAMPLES, BLOCK_SECONDS, SILENT_BLOCK, TAIL_BLOCKS, Block
+from voicemux.audio.files import FileSink, FileSource, Recorder, load
+from voicemux.audio.null import Nowhere
+from voicemux.errors import DeviceError
+
+BLOCK = tone(1000, BLOCK_SECONDS).tobytes()
+
+
+@pytest.fixture
+def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is read as fast as it can be."""
+    beats = itertools.count(1)
+    monkeypatch.setattr("voicemux.audio.metronome.Metronome.wait", lambda metronome: next(beats))
+
+
+def write(path: Path, rate: int = RATE, channels: int = 1, seconds: float = 0.15, **form: str) -> Path:
+    """A tone of 1 kHz."""
+    samples = tone(1000, seconds, rate) / 32_768
+    soundfile.write(path, np.stack([samples] * channels, axis=1), rate, **form)
+    return path
+
+
+def read_all(source: FileSource) -> list[Block]:
+    source.start()
+    blocks = []
+    while block := source.read():
+        blocks.append(block)
+    source.close()
+    return blocks
+
+
+def sound_of(blocks: list[Block]) -> np.ndarray:
+    return samples_of(b"".join(block.pcm for block in blocks))
+
+
+@pytest.mark.usefixtures("no_hurry")
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("8-bit.wav", {"subtype": "PCM_U8"}),
+        ("24-bit.wav", {"subtype": "PCM_24"}),
+        ("32-bit.wav", {"subtype": "PCM_32"}),
+        ("float.wav", {"subtype": "FLOAT"}),
+        ("double.wav", {"subtype": "DOUBLE"}),
+        ("ulaw.wav", {"subtype": "ULAW"}),
+        ("stereo.wav", {"channels": 2}),
+        ("six.wav", {"channels": 6}),
+        ("11k.wav", {"rate": 11_025}),
+        ("8k-24-bit-stereo.wav", {"rate": 8_000, "channels": 2, "subtype": "PCM_24"}),
+        ("44k.wav", {"rate": 44_100}),
+        ("96k.flac", {"rate": 96_000, "subtype": "PCM_24"}),
+        ("vorbis.ogg", {}),
+        ("sun.au", {}),
+        ("grüße \N{HEADPHONE}.wav", {}),
+    ],
+)
+def test_a_sound_file_of_any_form_is_heard_as_it_is(name: str, form: dict, tmp_path: Path) -> None:
+    source = FileSource(str(write(tmp_path / name, **form)))
+    assert (source.label, source.finite) == (name, True)
+    heard = sound_of(read_all(source))
+    assert len(heard) / RATE == pytest.approx(0.15 + TAIL_BLOCKS * BLOCK_SECONDS, abs=0.012)
+    middle = heard[RATE // 50 : RATE // 8]
+    assert pitch(middle) == pytest.approx(1000, abs=12)
+    assert level(middle) == pytest.approx(level(tone(1000, 0.1)), rel=0.05)
+    assert level(heard[-TAIL_BLOCKS * BLOCK_SAMPLES + 2400 :]) < 100
+
+
+def test_a_file_is_read_at_real_pace_and_its_blocks_are_numbered() -> None:
+    source = FileSource(str(LISTENER))
+    began = source.start()
+    blocks = [source.read() for _ in range(40)]
+    assert time.monotonic() - began >= 40 * BLOCK_SECONDS - 0.001
+    assert [block and block.position for block in blocks] == [i * BLOCK_SAMPLES for i in range(40)]
+    source.stop()
+    assert source.read() is None
+    source.close()
+
+
+def test_stop_wakes_who_reads(tmp_path: Path) -> None:
+    source = FileSource(str(write(tmp_path / "tone.wav", seconds=60)))
+    reader = threading.Thread(target=read_all, args=(source,))
+    reader.start()
+    source.stop()
+    reader.join(5)
+    assert not reader.is_alive()
+
+
+@pytest.mark.usefixtures("no_hurry")
+def test_speech_comes_out_of_a_file_as_it_went_in() -> None:
+    said = speech(DIALLER)
+    heard = sound_of(read_all(FileSource(str(DIALLER))))
+    assert place(said[:-RATE], heard)[1] > 0.999
+    assert 0 <= len(heard) - len(said) - TAIL_BLOCKS * BLOCK_SAMPLES < 2 * BLOCK_SAMPLES
+
+
+def damaged(path: Path, keep: float) -> None:
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("empty.wav", b"", "cannot use {} as sound: format not recognised"),
+        ("text.wav", b"Dear diary,\n" * 100, "cannot use {} as sound: format not recognised"),
+        ("half.wav", b"RIFF\x24\x08\0\0WAVEfmt ", "cannot use {} as sound: "),
+        ("folder.wav", None, "cannot open {}: is a directory"),
+    ],
+)
+def test_what_is_no_sound_file_is_refused_in_a_line(
+    name: str, content: bytes, complaint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(DeviceError) as caught:
+        FileSource(str(path))
+    assert str(caught.value).startswith(complaint.format(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match=r"^cannot open .*no\.wav: no such file or directory$"):
+        FileSource(str(tmp_path / "no.wav"))
+
+
+@pytest.mark.parametrize("ending", ["wav", "aiff"])
+def test_a_file_with_a_header_and_no_samples_is_refused(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"nothing.{ending}", seconds=0)
+    with pytest.raises(DeviceError, match=rf"^{path} holds no sound$"):
+        FileSource(str(path))
+
+
+@pytest.mark.usefixtures("no_hurry")
+def test_a_wav_that_was_cut_off_is_heard_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = write(tmp_path / "cut.wav", seconds=0.3)
+    damaged(path, 0.5)
+    assert len(read_all(FileSource(str(path)))) == pytest.approx(0.15 / BLOCK_SECONDS + TAIL_BLOCKS, abs=2)
+
+
+@pytest.mark.usefixtures("no_hurry")
+def test_a_file_that_turns_out_to_be_damaged_is_reported(tmp_path: Path) -> None:
+    path = write(tmp_path / "damaged.flac", seconds=0.4)
+    damaged(path, 0.5)
+    source = FileSource(str(path))
+    with pytest.raises(DeviceError, match=r"^cannot read damaged\.flac: [a-z]"):
+        read_all(source)
+    source.close()
+    with pytest.raises(DeviceError, match=r"^cannot read .*damaged\.flac: "):
+        load(str(path))
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "opus", "mp3", "aiff", "aif", "au"])
+def test_a_recording_is_readable_and_as_long_as_what_was_played(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"heard.{ending}"
+    sink = FileSink(str(path))
+    assert sink.label == path.name
+    sink.start()
+    for _ in range(50):
+        assert sink.ready()
+        sink.write(BLOCK)
+    sink.stop()
+    assert not sink.ready()
+    sink.close()
+    samples, rate = load(str(path))
+    assert rate == RATE
+    # MP3 has whole frames only, and what a busy machine is late for has become silence.
+    assert 50 * BLOCK_SAMPLES <= len(samples) <= 52 * BLOCK_SAMPLES + (1152 * 3 if ending == "mp3" else 0)
+    middle = samples[len(samples) // 4 : len(samples) // 2]
+    assert pitch(middle) == pytest.approx(1000, abs=20)
+    assert level(middle) == pytest.approx(level(tone(1000, 1)), rel=0.1)
+
+
+def test_a_recording_has_silence_where_nothing_was_played_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "heard.wav"
+    sink = FileSink(str(path))
+    began = sink.start()
+    assert sink.ready()
+    sink.write(BLOCK)
+    time.sleep(0.3)
+    assert sink.ready()
+    sink.write(BLOCK)
+    lasted = time.monotonic() - began
+    sink.close()
+    samples, _ = load(str(path))
+    assert len(samples) / RATE == pytest.approx(lasted, abs=0.02)
+    assert not samples[BLOCK_SAMPLES:-BLOCK_SAMPLES].any()
+    assert samples[-BLOCK_SAMPLES:].any()
+
+
+def test_a_recorder_keeps_what_it_plays(tmp_path: Path) -> None:
+    path = tmp_path / "heard.wav"
+    recorder = Recorder(Nowhere(), str(path))
+    assert recorder.label == Nowhere.label
+    recorder.start()
+    for _ in range(10):
+        assert recorder.ready()
+        recorder.write(BLOCK)
+    assert (recorder.delay_ms, recorder.xruns) == (Nowhere.delay_ms, Nowhere.xruns)
+    recorder.stop()
+    assert not recorder.ready()
+    recorder.close()
+    assert load(str(path))[0].tobytes() == 10 * BLOCK
+
+
+@pytest.mark.parametrize("make", [FileSink, lambda path: Recorder(Nowhere(), path)])
+@pytest.mark.parametrize(
+    ("path", "complaint"),
+    [
+        ("no folder/heard.wav", "no such file or directory"),
+        (".", "is a directory"),
+        ("notes.txt/heard.wav", "not a directory"),
+    ],
+)
+def test_a_recording_that_cannot_be_written_is_refused(make: type, path: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    path = os.path.join(tmp_path, path)
+    with pytest.raises(DeviceError) as caught:
+        make(path)
+    assert str(caught.value) == f"cannot open {path}: {complaint}"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device here that is always full")
+def test_a_disk_that_is_full_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "heard.wav"
+    path.symlink_to("/dev/full")
+
+    def record() -> None:
+        sink = FileSink(str(path))
+        sink.start()
+        while sink.ready():
+            sink.write(SILENT_BLOCK)
+
+    with pytest.raises(DeviceError, match=r"^cannot (write|use) "):
+        record()

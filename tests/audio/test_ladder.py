@@ -1,0 +1,168 @@
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voicemux.audio.ladder import (
+    FIRST_PATIENCE,
+    LOWER_RUNGS,
+    MOST_PATIENCE,
+    PERSISTENCE,
+    RESIGNED_PATIENCE,
+    SETTLING,
+    SHARE,
+    Ladder,
+    Rung,
+)
+
+TOP = Rung(20, 24_000)
+LOWEST = LOWER_RUNGS[-1]
+TRIED_EVERY = 5.0  # seconds at least, in the long run
+LOOK = 0.1  # seconds between two judgements
+
+rungs = st.builds(Rung, st.sampled_from([5.0, 10.0, 20.0, 40.0, 60.0]), st.integers(6_000, 128_000))
+
+
+def follow(
+    ladder: Ladder, rate: Callable[[float], float], seconds: float, start: float = 0.0, best: float = 0.0
+) -> list[Rung]:
+    """Where it is, ten times a second, on a line that takes `rate` bits a second at a time.
+
+    A line that is given more than it takes has something waiting on it, and so has one that is slower than it was:
+    a PING takes longer. Otherwise it is calm.
+    """
+    where = []
+    for look in range(int(seconds / LOOK)):
+        now = start + look * LOOK
+        is_too_slow = ladder.rung.line_rate > rate(now)
+        best = max(best, rate(now))
+        calm = not is_too_slow and rate(now) == best
+        where.append(ladder.judge(now, rate(now) if is_too_slow else None, calm=calm))
+    return where
+
+
+def changes(where: list[Rung]) -> int:
+    return sum(sooner != later for sooner, later in pairwise(where))
+
+
+def test_headers_count_as_much_as_sound() -> None:
+    assert Rung(20, 24_000).line_rate > Rung(60, 24_000).line_rate > 24_000
+    assert [rung.line_rate for rung in LOWER_RUNGS] == sorted((rung.line_rate for rung in LOWER_RUNGS), reverse=True)
+
+
+def test_on_a_line_that_keeps_up_there_is_all_that_was_wanted() -> None:
+    ladder = Ladder(TOP)
+    assert set(follow(ladder, lambda now: 1e6, 600)) == {TOP}
+    assert not ladder.reduced
+
+
+@pytest.mark.parametrize("rate", [10_000, 20_000, 30_000, 40_000])
+def test_on_a_line_that_is_too_slow_it_goes_down_at_once_to_what_fits(rate: float) -> None:
+    ladder = Ladder(TOP)
+    rung = ladder.judge(100.0, rate, calm=False)
+    assert rung != TOP
+    assert ladder.reduced
+    assert rung.line_rate <= rate * SHARE or rung == LOWEST
+    better = [each for each in LOWER_RUNGS if each.line_rate > rung.line_rate]
+    assert all(each.line_rate > rate * SHARE for each in better)
+
+
+def test_a_line_that_takes_what_it_is_sent_and_is_only_slow_to_say_so_gets_no_less() -> None:
+    """Its acknowledgements wait behind the voice of the other direction."""
+    ladder = Ladder(TOP)
+    for now in (100.0, 101.0):
+        slow = [ladder.judge(now + i * LOOK, TOP.line_rate * 0.9, calm=False) for i in range(3)]
+        assert set(slow) == {TOP}
+        ladder.judge(now + 0.5, None, calm=False)
+    slow = [ladder.judge(102.0 + i * LOOK, TOP.line_rate * 0.9, calm=False) for i in range(4)]
+    assert slow[-1] != TOP, "but it must be only for a moment"
+
+
+def test_what_queued_up_before_a_step_is_no_reason_for_another() -> None:
+    ladder = Ladder(TOP)
+    rung = ladder.judge(100.0, 36_000, calm=False)
+    assert ladder.judge(100.0 + SETTLING / 2, 36_000, calm=False) == rung
+    assert ladder.judge(100.0 + SETTLING * 1.1, 36_000, calm=False).line_rate < rung.line_rate
+
+
+def test_after_a_squeeze_everything_comes_back_quickly() -> None:
+    ladder = Ladder(TOP)
+    where = follow(ladder, lambda now: 20_000 if 10 <= now < 15 else 1e6, 30)
+    assert where[int(12 / LOOK)] != TOP
+    back = max(i for i, rung in enumerate(where) if rung != TOP) * LOOK
+    assert back < 15 + 1
+
+
+def test_while_the_line_is_not_calm_more_is_tried_only_after_a_long_time() -> None:
+    ladder = Ladder(TOP)
+    ladder.judge(100.0, 20_000, calm=False)
+    looks = [ladder.judge(100.0 + i * LOOK, None, calm=False) for i in range(1, int(RESIGNED_PATIENCE / LOOK) - 1)]
+    assert set(looks) == {looks[0]}
+    assert ladder.judge(100.0 + RESIGNED_PATIENCE + 1, None, calm=False) == TOP
+
+
+@pytest.mark.parametrize("rate", [19_000, 23_000, 30_000, 35_000, 40_000, 44_000])
+def test_on_a_line_that_is_always_too_slow_it_does_not_go_up_and_down(rate: float) -> None:
+    ladder = Ladder(TOP)
+    where = follow(ladder, lambda now: rate, 3600)
+    above = sum(rung.line_rate > rate for rung in where) * LOOK
+    assert above < 3600 * 0.02
+    assert changes(where[: len(where) // 4]) < 80
+    # By then it tries as seldom as it ever does: up, down, and back to what fits.
+    assert changes(where[len(where) // 4 :]) <= 3 * 2700 / MOST_PATIENCE + 4
+
+
+def test_after_a_long_time_at_the_top_the_patience_is_what_it_was_at_first() -> None:
+    ladder = Ladder(TOP)
+    follow(ladder, lambda now: 30_000, 600)
+    follow(ladder, lambda now: 1e6, MOST_PATIENCE * 8, start=600)
+    assert not ladder.reduced
+    start = 600 + MOST_PATIENCE * 8
+    where = follow(ladder, lambda now: 20_000 if now < start + 5 else 1e6, 15, start=start, best=1e6)
+    assert where[2] != TOP
+    assert where[-1] == TOP
+
+
+def test_a_wish_below_the_lower_rungs_is_the_only_rung() -> None:
+    modest = Rung(60, 6_000)
+    ladder = Ladder(modest)
+    assert set(follow(ladder, lambda now: 1000, 60)) == {modest}
+    assert not ladder.reduced
+
+
+@given(rungs, st.lists(st.tuples(st.floats(0, 5), st.none() | st.floats(0, 1e6), st.booleans()), max_size=300))
+def test_whatever_the_line_does_it_stays_within_its_bounds(
+    top: Rung, looks: list[tuple[float, float | None, bool]]
+) -> None:
+    ladder = Ladder(top)
+    now, last, changed = 1000.0, top, 0.0
+    for step, rate, calm in looks:
+        now += step
+        rung = ladder.judge(now, rate, calm=calm)
+        assert rung == ladder.rung
+        assert rung == top or rung in LOWER_RUNGS
+        assert rung.line_rate <= top.line_rate
+        assert ladder.reduced == (rung != top)
+        if rung.line_rate < last.line_rate:
+            assert rate is not None
+            assert now - changed > SETTLING
+        if rung.line_rate > last.line_rate:
+            assert rate is None
+            assert now - changed > FIRST_PATIENCE
+        changed = now if rung != last else changed
+        last = rung
+
+
+@given(st.lists(st.tuples(st.floats(1, 60), st.floats(5_000, 200_000)), min_size=1, max_size=10))
+@settings(deadline=None, max_examples=50)
+def test_a_line_that_changes_is_never_asked_too_much_for_long(spells: list[tuple[float, float]]) -> None:
+    ladder = Ladder(TOP)
+    now = 0.0
+    for seconds, rate in spells:
+        where = follow(ladder, lambda now, rate=rate: rate, seconds, start=now)
+        now += seconds
+        settled = where[int((SETTLING + PERSISTENCE + LOOK) * 2 / LOOK) :]
+        over = sum(rung.line_rate > max(rate, LOWEST.line_rate) for rung in settled) * LOOK
+        assert over <= (SETTLING + PERSISTENCE + 2 * LOOK) * (1 + seconds / TRIED_EVERY)

@@ -1,0 +1,149 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.audio.speech import DIALLER
+from voicemux.audio.jitter import MAX_DELAY
+from voicemux.audio.studio import Studio, check, is_file
+from voicemux.errors import DeviceError, LibraryMissing
+from voicemux.protocol.messages import Codec
+
+
+@pytest.mark.parametrize("ending", ["wav", "WAV", "flac", "ogg", "opus", "mp3", "aiff", "au"])
+def test_what_ends_like_a_sound_file_is_one(ending: str) -> None:
+    assert is_file(f"speech.{ending}")
+
+
+@pytest.mark.parametrize("wanted", ["", "-", "none", "0", "USB", "HDA Intel PCH: ALC257 Analog (hw:0,0)", "my.mic"])
+def test_what_may_be_the_name_of_a_device_is_no_file(wanted: str) -> None:
+    assert not is_file(wanted)
+
+
+def test_what_has_a_folder_is_a_file() -> None:
+    assert is_file(os.path.join(".", "speech"))
+
+
+def test_a_studio_with_nothing_plays_and_sends_nothing() -> None:
+    studio = Studio()
+    studio.open_input("none")
+    studio.open_output("none")
+    studio.check_codec()
+    assert (studio.playable, studio.finite, studio.make_player(MAX_DELAY)) == ((), False, None)
+    assert studio.make_transmitter((Codec.OPUS, Codec.PCM), None, 20, 32_000, low_delay=False) is None
+    studio.close()
+
+
+def test_a_studio_of_files_sends_one_and_records_to_the_other(tmp_path: Path) -> None:
+    studio = Studio()
+    studio.open_input(str(DIALLER))
+    studio.open_output(str(tmp_path / "heard.wav"))
+    studio.record(str(tmp_path / "too.flac"))
+    studio.check_codec()
+    assert (studio.playable, studio.finite) == ((Codec.OPUS, Codec.PCM), True)
+    player = studio.make_player(MAX_DELAY)
+    assert player
+    assert player.label == "heard.wav"
+    for playable, wanted, codec in [
+        ((Codec.OPUS, Codec.PCM), None, Codec.OPUS),
+        ((Codec.OPUS, Codec.PCM), Codec.PCM, Codec.PCM),
+        ((Codec.PCM,), Codec.OPUS, Codec.PCM),
+    ]:
+        transmitter = studio.make_transmitter(playable, wanted, 20, 32_000, low_delay=False)
+        assert transmitter
+        assert (transmitter.label, transmitter.codec) == (DIALLER.name, codec)
+    assert studio.make_transmitter((0x99,), None, 20, 32_000, low_delay=False) is None
+    assert studio.make_transmitter((), None, 20, 32_000, low_delay=False) is None
+    studio.close()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["heard.wav", "too.flac"]
+
+
+def test_pipes_are_the_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    with os.fdopen(read) as stdin, os.fdopen(write, "w") as stdout:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        check("input", "-")
+        check("output", "-")
+        studio = Studio()
+        studio.open_input("-")
+        studio.open_output("-")
+        transmitter, player = (
+            studio.make_transmitter((Codec.PCM,), None, 20, 32_000, low_delay=False),
+            studio.make_player(MAX_DELAY),
+        )
+        assert transmitter
+        assert player
+        assert (transmitter.label, player.label) == ("standard input", "standard output")
+        assert studio.finite
+        studio.close()
+
+
+def test_a_half_that_cannot_be_opened_leaves_the_other(tmp_path: Path) -> None:
+    studio = Studio()
+    with pytest.raises(DeviceError):
+        studio.open_input(str(tmp_path / "no.wav"))
+    studio.open_output(str(tmp_path / "heard.wav"))
+    assert studio.make_transmitter((Codec.PCM,), None, 20, 32_000, low_delay=False) is None
+    assert studio.make_player(MAX_DELAY)
+    with pytest.raises(DeviceError):
+        studio.record(str(tmp_path))
+    studio.close()
+
+
+def test_without_a_loudspeaker_there_is_nothing_to_record(tmp_path: Path) -> None:
+    studio = Studio()
+    studio.record(str(tmp_path / "heard.wav"))
+    studio.close()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "complaint"),
+    [
+        ("input", "{}/no.wav", "cannot open {}/no.wav: no such file or directory"),
+        ("input", "{}/text.wav", "cannot use {}/text.wav as sound: format not recognised"),
+        ("output", "{}/no/heard.wav", "cannot write {}/no/heard.wav: no such folder"),
+        (
+            "output",
+            "{}/heard.txt",
+            "cannot write {}/heard.txt: a recording's name ends in .wav, .flac, .ogg, .opus, .mp3, .aiff, .aif, .au",
+        ),
+        ("input", "-", "standard input is closed"),
+        ("output", "-", "standard output is closed"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_beforehand(
+    kind: str, wanted: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stdout", None)
+    (tmp_path / "text.wav").write_text("Dear diary")
+    with pytest.raises(DeviceError) as caught:
+        check(kind, wanted.format(tmp_path))
+    assert str(caught.value) == complaint.format(*[tmp_path] * 2)
+
+
+@pytest.mark.parametrize(("kind", "wanted"), [("input", "none"), ("output", "none"), ("output", "{}/heard.wav")])
+def test_what_can_be_had_is_left_as_it_is(kind: str, wanted: str, tmp_path: Path) -> None:
+    check(kind, wanted.format(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recording_that_is_there_is_not_touched_by_the_check(tmp_path: Path) -> None:
+    (tmp_path / "heard.wav").write_bytes(b"dear")
+    check("output", str(tmp_path / "heard.wav"))
+    assert (tmp_path / "heard.wav").read_bytes() == b"dear"
+
+
+def test_without_pyaudio_there_are_files_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyaudio", None)
+    studio = Studio()
+    for open_device in (studio.open_input, studio.open_output):
+        with pytest.raises(LibraryMissing, match=r"^no sound: ") as caught:
+            open_device("")
+        assert caught.value.library == "pyaudio"
+    studio.open_input(str(DIALLER))
+    assert studio.finite
+    studio.close()

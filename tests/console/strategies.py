@@ -1,0 +1,77 @@
+"""Events as hypothesis draws them, and one of each kind."""
+
+from dataclasses import fields
+from typing import Any, get_args
+
+from hypothesis import strategies as st
+
+from voicemux import events
+from voicemux.events import Event, Stats, Status
+
+KINDS: tuple[type, ...] = get_args(Event)
+
+# What terminals obey, or what makes a text look like something else.
+TRICKS = [
+    *"\x00\x07\x08\t\n\x0b\x0c\r\x1b\x1c\x7f\x85\x90\x9b\x9d\xad\u2028\u2029\u200e\u202e\u2066\ufeff\ud800\ue000\U000e0041",
+    "\u2800",
+    "\ufe0f",
+    "\u3164",
+    "\x1b[2J",
+    "\x1b]0;title\x07",
+    "voicemux",
+    "voicemux: ",
+    "VoiceMux",
+    "alice",
+    "alice> ",
+    "> ",
+    "| ",
+    ": ",
+    " ",
+]
+tricky_texts = st.text(max_size=40) | st.lists(st.sampled_from(TRICKS) | st.characters(), max_size=8).map("".join)
+
+_BY_NAME: dict[str, st.SearchStrategy[Any]] = {
+    "by": st.sampled_from(["us", "them", "error"]),
+    "what": st.sampled_from(["muted", "deafened"]),
+}
+_BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
+    str: tricky_texts,
+    list[str]: st.lists(tricky_texts, min_size=1, max_size=3),
+    int: st.integers(0, 2**40),
+    bool: st.booleans(),
+    float: st.floats(0, 1e6),
+    float | None: st.none() | st.floats(0, 1e6),
+    Stats: st.deferred(lambda: events_of(Stats)),
+}
+
+
+def events_of(kind: type) -> st.SearchStrategy[Any]:
+    return st.builds(kind, **{field.name: _BY_NAME.get(field.name, _BY_TYPE[field.type]) for field in fields(kind)})
+
+
+any_event: st.SearchStrategy[Event] = st.one_of(*map(events_of, KINDS))
+
+
+def make_stats(**figures: Any) -> Stats:
+    """Figures of a call in which nothing has happened yet, but for those that are given."""
+    nothing = {field.name: None if type(None) in get_args(field.type) else 0 for field in fields(Stats)}
+    return Stats(**{**nothing, **figures})
+
+
+ONE_OF_EACH: list[Event] = [
+    events.Listening(8689, ["192.168.1.5", "fd00::5"], ["voicemux dial 192.168.1.5", "voicemux dial fd00::5"]),
+    events.Calling("kitchen"),
+    events.Ringing("bob", "192.168.1.5"),
+    events.Connected("bob", "192.168.1.5", "voicemux/1", "opus", "pcm"),
+    events.AudioStarted("input", "microphone", 12.5),
+    events.AudioStopped("output", "the loudspeaker has gone"),
+    events.TextReceived("bob", "hi"),
+    events.Switched("muted", True),
+    events.Notice("something to know"),
+    events.TurnedAway("192.168.1.7", "busy"),
+    make_stats(),
+    Status(**vars(make_stats())),
+    events.Ended("us", "", False, make_stats()),
+    events.Failed("nobody listens there", 3),
+]
+assert {type(event) for event in ONE_OF_EACH} == set(KINDS)

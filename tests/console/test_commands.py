@@ -1,0 +1,172 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.console.strategies import tricky_texts
+from voicemux.console import commands
+from voicemux.console.commands import (
+    HELP,
+    Deafen,
+    HangUp,
+    Help,
+    Mute,
+    Say,
+    ShowStats,
+    Unknown,
+    parse_json,
+    parse_line,
+)
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+WORDS = {"mute": Mute(), "deafen": Deafen(), "stats": ShowStats(), "help": Help(), "quit": HangUp()}
+
+
+keys = st.sampled_from(["command", "text"]) | st.text()
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text() | st.sampled_from([*WORDS, "say"]),
+    lambda values: st.lists(values) | st.dictionaries(keys, values),
+)
+
+
+def passage(beginning: str) -> str:
+    """The paragraph of README.md that begins so."""
+    return beginning + README.split(f"\n{beginning}", 1)[1].split("\n\n", 1)[0]
+
+
+# --- a typed line
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_after_a_slash_is_a_command(word):
+    for line in (f"/{word}", f"/{word}\n", f"/ {word} ", f"/{word.upper()}"):
+        assert parse_line(line) == WORDS[word]
+
+
+@pytest.mark.parametrize("line", ["hi", "", " ", " indented /mute", "a/b", "mute", "quit it", "Quit", "😀"])
+def test_everything_else_is_said(line):
+    assert parse_line(line) == parse_line(f"{line}\r\n") == Say(line)
+
+
+@pytest.mark.parametrize("line", ["quit", " quit ", "quit\r\n", "/quit"])
+def test_quit_needs_no_slash(line):
+    assert parse_line(line) == HangUp()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("//", "/"), ("//mute", "/mute"), ("///", "//"), ("//etc/passwd is a file", "/etc/passwd is a file")],
+)
+def test_two_slashes_say_one(line, said):
+    assert parse_line(line) == Say(said)
+
+
+@pytest.mark.parametrize("word", ["", "unknown", "mute me", "etc/passwd"])
+def test_a_command_that_there_is_not_is_never_sent(word):
+    assert parse_line(f"/{word}") == Unknown(f"there is no command /{word}; /help lists them, // sends a slash")
+
+
+def test_a_pasted_paragraph_is_one_text():
+    assert parse_line("one\ntwo") == Say("one\ntwo")
+
+
+@given(tricky_texts)
+def test_what_is_said_can_be_sent_whatever_was_typed(line):
+    command = parse_line(line)
+    if isinstance(command, Say):
+        assert command.text.encode().decode() == command.text
+    else:
+        assert command in WORDS.values() or isinstance(command, Unknown)
+
+
+@given(st.text().filter(lambda text: text.strip() != "quit" and not text.endswith(("\r", "\n"))))
+def test_every_text_can_be_said(text):
+    assert parse_line(f"/{text}" if text.startswith("/") else text) == Say(text)
+
+
+# --- a line of JSON
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_is_a_command_for_programs_too(word):
+    assert parse_json(json.dumps({"command": word})) == WORDS[word]
+
+
+@given(st.text())
+def test_a_program_can_say_every_text(text):
+    assert parse_json(json.dumps({"command": "say", "text": text})) == Say(text)
+    assert parse_json(json.dumps({"command": "say", "text": text}, ensure_ascii=False) + "\r") == Say(text)
+
+
+def test_what_programs_say_is_no_typed_command():
+    for text in ("quit", "/quit", "//"):
+        assert parse_json(json.dumps({"command": "say", "text": text})) == Say(text)
+
+
+def test_an_empty_line_means_nothing_to_programs():
+    assert parse_json("") is parse_json(" \r\n") is None
+
+
+def test_keys_that_a_later_version_may_have_are_ignored():
+    assert parse_json('{"command": "mute", "id": 7}') == Mute()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("hello", "a JSON object"),
+        ("{", "a JSON object"),
+        ("[" * 100_000, "a JSON object"),
+        ("1" * 5000, "a JSON object"),
+        ("1", '"command" out of'),
+        ("null", '"command" out of'),
+        ('["command", "mute"]', '"command" out of'),
+        ("{}", '"command" out of'),
+        ('{"command": "dance"}', '"command" out of'),
+        ('{"command": "Mute"}', '"command" out of'),
+        ('{"command": ["mute"]}', '"command" out of'),
+        ('{"command": null, "text": "hi"}', '"command" out of'),
+        ('{"command": "say"}', '"text": a string'),
+        ('{"command": "say", "text": 7}', '"text": a string'),
+        ('{"command": "say", "text": "half a \\ud834"}', '"text": a string'),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_nonsense_from_a_program_is_answered_with_what_was_expected(line, expected):
+    command = parse_json(line)
+    assert isinstance(command, Unknown)
+    assert command.why.startswith("expected ")
+    assert expected in command.why
+    assert "\n" not in command.why
+
+
+@given(json_values)
+def test_every_value_of_json_is_a_command_or_nonsense(value):
+    assert isinstance(parse_json(json.dumps(value)), (Say, Unknown, *map(type, WORDS.values())))
+
+
+# --- what the documents say
+
+
+def test_every_documented_json_command_exists_and_every_one_is_documented():
+    documented = re.findall(r"`(\{.*?\}|\w+)`", passage("A command is an object"))
+    example, *words = documented
+    assert parse_json(example) == Say("hi")
+    assert sorted(words) == sorted(WORDS) == sorted(commands._WORDS)
+    unknown = parse_json("{}")
+    assert isinstance(unknown, Unknown)
+    assert unknown.why == f'expected a "command" out of say, {", ".join(words)}'
+
+
+def test_every_documented_typed_command_exists_and_every_one_is_documented():
+    documented = re.findall(r"`/(\w+)`", passage("What you type is sent, line by line."))
+    assert sorted(documented) == sorted(commands._WORDS)
+
+
+def test_help_lists_every_command():
+    assert re.findall(r"^  /(\w+) ", HELP, re.MULTILINE) == [*commands._WORDS]
+    assert "  //" in HELP
+    assert max(map(len, HELP.splitlines())) < 70

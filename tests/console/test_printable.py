@@ -1,0 +1,128 @@
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.console.strategies import tricky_texts
+from voicemux.console.printable import MAX_NAME, look, printable, printable_lines, printable_name
+
+CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
+BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+SEPARATORS = "\n\x0b\x0c\r\x1c\x1d\x1e\x85\u2028\u2029"
+INVISIBLE = "\xad\u200b\u2060\u2061\u2064\u180e\ufeff\ufff9\u034f\u115f\u1160\u17b4\u3164\uffa0\U000e0041\U0001d173"
+PERSIAN = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"  # without the joiner it falls apart
+WIDE = "voicemux".translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)})
+JOINED = "\N{WOMAN}\u200d\N{PERSONAL COMPUTER}"
+
+
+def is_harmless(text: str) -> bool:
+    """Whether a terminal shows all of it, in one line and from left to right as far as its letters are."""
+    categories = {unicodedata.category(character) for character in text if character not in "\u200c\u200d"}
+    return not categories & {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+
+@given(tricky_texts)
+def test_whatever_comes_is_one_harmless_line(text):
+    shown = printable(text)
+    assert is_harmless(shown)
+    assert len(shown.splitlines()) <= 1
+    assert not set(shown) & {*CONTROLS, *BIDIRECTIONAL, *SEPARATORS}
+    assert shown.encode().decode() == shown
+
+
+@given(tricky_texts)
+def test_what_is_printable_stays_as_it_is(text):
+    assert printable(printable(text)) == printable(text)
+
+
+@given(tricky_texts)
+def test_the_lines_of_a_text_are_harmless_each(text):
+    lines = printable_lines(text)
+    assert lines
+    assert all(is_harmless(line) and len(line.splitlines()) <= 1 for line in lines)
+
+
+@given(st.text("abc äöü ÀЖ漢字🎷!?\\", max_size=60))
+def test_plain_text_is_not_touched(text):
+    assert printable(text) == text
+
+
+@pytest.mark.parametrize(
+    "character", [*CONTROLS, *BIDIRECTIONAL, *SEPARATORS, *INVISIBLE, "\ud800", "\ue000"], ids=ascii
+)
+def test_what_could_be_obeyed_or_hide_is_spelt_out(character):
+    shown = printable(f"a{character}b")
+    if character == "\t":
+        assert shown == "a    b"
+    else:
+        assert re.fullmatch(r"a\\([nr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})b", shown)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "shown"),
+    [
+        ("\x1b[2J", r"\x1b[2J"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("\x9b31m", r"\x9b31m"),
+        ("\rvoicemux: ", r"\rvoicemux: "),
+        ("abc\x08\x08", r"abc\x08\x08"),
+    ],
+)
+def test_an_escape_sequence_is_shown_and_not_obeyed(sequence, shown):
+    assert printable(sequence) == shown
+
+
+@pytest.mark.parametrize("text", [JOINED, PERSIAN, "❤\ufe0f", "e\u0301"], ids=ascii)
+def test_emoji_and_scripts_that_need_invisible_characters_keep_them(text):
+    assert printable(text) == text
+
+
+def test_a_text_has_as_many_lines_as_were_typed():
+    assert printable_lines("one\ntwo\r\nthree\u2028four") == ["one", "two", "three", "four"]
+    assert printable_lines("one\n\ntwo\n") == ["one", "", "two"]
+    assert printable_lines("") == printable_lines("\n") == [""]
+
+
+@given(tricky_texts)
+def test_a_name_is_short_harmless_and_without_our_marks(name):
+    shown = printable_name(name)
+    assert is_harmless(shown)
+    assert len(shown) <= MAX_NAME
+    assert not set(shown) & set("<>:|")
+    assert shown == " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("bob", "bob"),
+        ("  Bob \t the\u00a0\u3000 Builder ", "Bob the Builder"),
+        ("voicemux: bob", "voicemux_ bob"),
+        ("alice> hi|there", "alice_ hi_there"),
+        ("bob\nvoicemux", r"bob\nvoicemux"),
+        ("\u2800", ""),
+        ("n" * 32, "n" * 32),
+        ("n" * 33, "n" * 31 + "…"),
+    ],
+)
+def test_a_name_as_it_is_shown(name, shown):
+    assert printable_name(name) == shown
+
+
+@pytest.mark.parametrize(
+    "name", ["voicemux", "VoiceMux", "voice\u200dmux", "voicemux\ufe0f", WIDE, "vóicemux", "voice mux"]
+)
+def test_names_that_look_alike_are_found_out(name):
+    assert look(name) == "voicemux"
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u200c\u200d", "\ufe0f", "\u0301"], ids=ascii)
+def test_a_name_that_shows_nothing_looks_like_none(name):
+    assert look(name) == ""
+
+
+@pytest.mark.parametrize("name", ["bob", "voicemuxx", "voicemux2", "голос", "声"])
+def test_other_names_look_like_themselves(name):
+    assert look(name) == name

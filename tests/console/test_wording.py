@@ -1,0 +1,234 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given
+
+from tests.console.strategies import KINDS, ONE_OF_EACH, any_event, make_stats, tricky_texts
+from tests.console.test_printable import is_harmless
+from voicemux.console.printable import look, printable_name
+from voicemux.console.wording import PREFIX, notice_lines, stats_line, text_lines
+from voicemux.events import (
+    AudioStarted,
+    AudioStopped,
+    Calling,
+    Connected,
+    Ended,
+    Failed,
+    Listening,
+    Notice,
+    Ringing,
+    Switched,
+    TextReceived,
+    TurnedAway,
+)
+
+WORDLESS = {
+    AudioStarted,  # for programs: people have been told who hears whom
+    TextReceived,  # it is no notice
+}
+CONNECTED = Connected("bob", "192.168.1.5", "voicemux/1", "opus", "opus")
+
+
+def said(event) -> str:
+    """A notice of one line, without our prefix."""
+    (line,) = notice_lines(event)
+    assert line.startswith(PREFIX)
+    return line[len(PREFIX) :]
+
+
+# --- notices
+
+
+def test_every_event_has_words_or_deliberately_none():
+    assert {type(event) for event in ONE_OF_EACH if not notice_lines(event)} == WORDLESS
+    assert set(KINDS) > WORDLESS
+
+
+@given(any_event)
+def test_every_notice_is_a_harmless_line_with_our_prefix(event):
+    for line in notice_lines(event):
+        assert line.startswith(PREFIX)
+        assert is_harmless(line)
+        assert len(line.splitlines()) == 1
+
+
+def test_a_listener_is_told_what_the_other_side_types():
+    listening = Listening(8689, ["192.168.1.5", "fd00::5"], ["voicemux dial 192.168.1.5", "voicemux dial fd00::5"])
+    assert notice_lines(listening) == [
+        "voicemux: listening on port 8689 (192.168.1.5, fd00::5)",
+        "voicemux: tell the other side to type:  voicemux dial 192.168.1.5",
+    ]
+    assert notice_lines(replace(listening, addresses=[]))[0] == "voicemux: listening on port 8689"
+
+
+def test_calling_and_ringing_are_told_at_both_sides():
+    assert said(Calling("kitchen")) == "calling kitchen ..."
+    assert said(Ringing("", "kitchen")) == "it rings ..."
+    assert said(Ringing("bob", "192.168.1.5")) == "bob (192.168.1.5) is calling"
+
+
+@pytest.mark.parametrize(
+    ("sends", "hears", "voice"),
+    [
+        ("opus", "pcm", "you hear each other (opus)"),
+        ("opus", "", "they hear you, you do not hear them"),
+        ("", "opus", "you hear them, they do not hear you"),
+        ("", "", "text only"),
+    ],
+)
+def test_a_connection_says_with_whom_and_who_hears_whom(sends, hears, voice):
+    assert said(replace(CONNECTED, sends=sends, hears=hears)) == (
+        f"connected to bob (192.168.1.5), not encrypted; {voice}"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "192.168.1.5"], ids=["none", "the address"])
+def test_somebody_without_a_name_goes_by_the_address(name):
+    assert said(replace(CONNECTED, name=name)).startswith("connected to 192.168.1.5, not encrypted")
+
+
+def test_a_name_in_a_notice_cannot_end_it():
+    assert said(replace(CONNECTED, name="bob\nvoicemux: bye")).startswith(r"connected to bob\nvoicemux_ bye (192")
+
+
+def test_sound_that_breaks_is_told_and_a_file_that_ends_is_not():
+    assert said(AudioStopped("input", "the microphone has gone")) == "the microphone has gone; text goes on"
+    assert notice_lines(AudioStopped("input", "")) == []
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (Switched("muted", True), "muted: they do not hear you"),
+        (Switched("muted", False), "they hear you again"),
+        (Switched("deafened", True), "deafened: you do not hear them"),
+        (Switched("deafened", False), "you hear them again"),
+    ],
+)
+def test_a_switch_says_what_it_does(event, words):
+    assert said(event) == words
+
+
+def test_a_notice_of_several_lines_has_our_prefix_on_each():
+    assert notice_lines(Notice("one\n  two")) == ["voicemux: one", "voicemux:   two"]
+
+
+def test_whoever_was_turned_away_is_named_with_the_reason():
+    assert said(TurnedAway("192.168.1.7", "busy")) == "turned away a caller from 192.168.1.7: busy"
+
+
+def test_a_failure_is_its_own_sentence():
+    assert said(Failed("nobody listens there", 3)) == "nobody listens there"
+
+
+@pytest.mark.parametrize(
+    ("by", "reason", "words"),
+    [
+        ("us", "", "you hung up"),
+        ("them", "", "the other side hung up"),
+        ("error", "nothing came for 15 s", "the call broke off (nothing came for 15 s)"),
+    ],
+)
+def test_the_end_says_who_ended_it_why_and_after_what(by, reason, words):
+    stats = make_stats(seconds=61, texts_sent=2)
+    assert said(Ended(by, reason, False, stats)) == f"{words} after {stats_line(stats)}"
+
+
+def test_the_end_says_if_text_may_be_lost():
+    assert notice_lines(Ended("them", "", True, make_stats()))[1:] == [
+        "voicemux: your last text may not have arrived"
+    ]
+
+
+# --- figures
+
+
+@pytest.mark.parametrize(
+    ("seconds", "clock"), [(0, "0:00"), (59.9, "0:59"), (61, "1:01"), (3599, "59:59"), (36_061, "10:01:01")]
+)
+def test_the_figures_begin_with_the_time(seconds, clock):
+    assert stats_line(make_stats(seconds=seconds)).split(" · ")[0] == clock
+
+
+def test_figures_of_what_there_was_not_are_left_out():
+    assert stats_line(make_stats(texts_sent=1)) == "0:00 · lines sent 1, received 0"
+
+
+def test_figures_of_a_call_with_voice():
+    line = stats_line(
+        make_stats(
+            seconds=10,
+            round_trip_ms=0.44,
+            mouth_to_ear_ms=81.7,
+            audio_sent=500,
+            audio_dropped=1,
+            audio_received=499,
+            audio_late=2,
+            audio_concealed=3,
+        )
+    )
+    for part in (
+        "mouth to ear about 82 ms",
+        "round trip 0.4 ms",
+        "voice sent 500, dropped 1",
+        "received 499, late 2, concealed 3 packets",
+    ):
+        assert part in line
+
+
+# --- what a peer says
+
+
+def test_a_line_is_marked_with_who_said_it():
+    assert text_lines(TextReceived("bob", "hi")) == ["bob> hi"]
+
+
+def test_every_line_of_a_text_is_marked():
+    assert text_lines(TextReceived("bob", "one\nvoicemux: two\n\nfour")) == [
+        "bob> one",
+        "bob| voicemux: two",
+        "bob| ",
+        "bob| four",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("", "(them)"),
+        (" \u200d", "\u200d (them)"),
+        ("\u2800", "(them)"),
+        ("voicemux", "voicemux (them)"),
+        ("VOICEMUX", "VOICEMUX (them)"),
+        ("voicemux\ufe0f", "voicemux\ufe0f (them)"),
+        ("voicemux:", "voicemux_"),
+        ("alice", "alice (them)"),
+        ("Alice", "Alice (them)"),
+        ("alice\u200c", "alice\u200c (them)"),
+        ("alice> hi", "alice_ hi"),
+        ("bob", "bob"),
+    ],
+    ids=ascii,
+)
+def test_nobody_can_pass_for_a_notice_or_for_the_user(name, shown):
+    assert text_lines(TextReceived(name, "hi"), own_name="alice") == [f"{shown}> hi"]
+
+
+@given(tricky_texts, tricky_texts, tricky_texts)
+@example("voicemux", "x", "voicemux (them)")
+@example("", "x", "(them)")
+def test_no_line_of_a_peer_looks_like_a_notice_or_like_the_user(name, text, own_name):
+    own_name = printable_name(own_name)
+    lines = text_lines(TextReceived(name, text), own_name)
+    assert lines
+    for line in lines:
+        assert is_harmless(line)
+        assert len(line.splitlines()) == 1
+        assert not line.casefold().startswith(PREFIX.strip())
+        assert not line.startswith(("> ", "| ", f"{own_name}> ", f"{own_name}| "))
+        assert look(line.replace("|", ">").split(">")[0]) not in ("", "voicemux", look(own_name))
+
+
+def test_two_who_bear_the_same_long_name_are_told_apart():
+    name = "n" * 50
+    assert text_lines(TextReceived(name, "hi"), printable_name(name)) == [f"{printable_name(name)} (them)> hi"]

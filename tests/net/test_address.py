@@ -1,0 +1,81 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicemux.errors import AddressError
+from voicemux.net.address import DEFAULT_PORT, Address, parse_address, parse_port
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("example.org", "example.org", DEFAULT_PORT),
+        ("example.org:1", "example.org", 1),
+        ("192.0.2.1:65535", "192.0.2.1", 65535),
+        ("  localhost:8690\n", "localhost", 8690),
+        ("::1", "::1", DEFAULT_PORT),
+        ("2001:db8::1", "2001:db8::1", DEFAULT_PORT),
+        ("fe80::1%eth0", "fe80::1%eth0", DEFAULT_PORT),
+        ("[::1]", "::1", DEFAULT_PORT),
+        ("[::1]:8690", "::1", 8690),
+        ("[fe80::1%eth0]:8690", "fe80::1%eth0", 8690),
+        ("münchen.example:8690", "münchen.example", 8690),
+    ],
+)
+def test_an_address_is_taken_apart(text, host, port):
+    assert parse_address(text) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  ", ":8690", "[]", "[]:8690", "[::1", "[::1]8690", "[::1] :8690", "two words", "two words:1", "a\tb"],
+)
+def test_what_is_no_address_is_refused(text):
+    with pytest.raises(AddressError, match="is no address: expected"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    "port", ["", "0", "65536", "-1", "+1", "1.5", "x", "99999999", "0x10", "٣", "1_0", " 1", "²"]
+)
+def test_what_is_no_port_is_refused(port):
+    with pytest.raises(AddressError, match="is no port: expected a number from 1 to 65535"):
+        parse_port(port)
+    for host in ("host", "[::1]"):
+        with pytest.raises(AddressError, match="is no port"):
+            parse_address(f"{host}:{port}")
+
+
+def test_a_listener_may_leave_the_port_to_the_system():
+    assert parse_port("0", lowest=0) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        (Address("example.org", DEFAULT_PORT), "example.org"),
+        (Address("example.org", 1), "example.org:1"),
+        (Address("::1", DEFAULT_PORT), "::1"),
+        (Address("::1", 1), "[::1]:1"),
+    ],
+)
+def test_an_address_is_written_as_one_would_type_it(address, text):
+    assert str(address) == text
+
+
+hosts = st.from_regex(r"[a-z0-9-]{1,10}(\.[a-z0-9]{1,5}){0,2}", fullmatch=True) | st.ip_addresses().map(str)
+
+
+@given(hosts, st.integers(1, 65535))
+def test_an_address_that_is_written_can_be_read(host, port):
+    assert parse_address(str(Address(host, port))) == (host, port)
+
+
+@given(st.text())
+def test_any_text_is_an_address_or_refused(text):
+    try:
+        host, port = parse_address(text)
+    except AddressError:
+        return
+    assert host
+    assert 1 <= port <= 65535

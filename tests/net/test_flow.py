@@ -1,0 +1,236 @@
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicemux.net.flow import (
+    BEHIND,
+    LEAST_PIECES,
+    LEAST_TEXT,
+    MOST_PIECES,
+    MOST_TEXT,
+    PATIENCE,
+    SEGMENT_OVERHEAD,
+    TEXT_DELAY,
+    VOICE_BUDGET,
+    Flow,
+)
+
+ROUND_TRIP = 0.05  # seconds
+PACKET = 100  # bytes
+
+
+@pytest.fixture
+def flow() -> Flow:
+    flow = Flow()
+    flow.acknowledge(0, 0.0)  # the kernel tells
+    flow.round_trip(ROUND_TRIP)
+    return flow
+
+
+def send_voice(flow: Flow, now: float, size: int = PACKET) -> None:
+    flow.wrote(size, now, mark=("audio", int(now * 1000)), is_voice=True)
+
+
+def test_voice_may_go_while_what_is_under_way_is_young(flow):
+    for number in range(5):
+        assert flow.may_send_voice(number * 0.02)
+        send_voice(flow, number * 0.02)
+    assert flow.may_send_voice(ROUND_TRIP + VOICE_BUDGET - 0.001)
+    assert not flow.may_send_voice(ROUND_TRIP + VOICE_BUDGET + 0.001)
+
+
+def test_what_is_acknowledged_opens_the_gate_again(flow):
+    for number in range(5):
+        send_voice(flow, number * 0.02)
+    flow.acknowledge(2 * PACKET, 0.2)
+    assert flow.unacknowledged == 2 * PACKET
+    assert flow.age(0.2) == pytest.approx(0.14)
+    assert flow.may_send_voice(0.2)
+
+
+def test_a_piece_that_has_arrived_in_part_is_still_under_way(flow):
+    send_voice(flow, 0.0)
+    flow.acknowledge(1, 0.3)
+    assert flow.age(0.3) == pytest.approx(0.3)
+
+
+def test_some_voice_may_always_be_under_way(flow):
+    for _ in range(LEAST_PIECES):
+        assert flow.may_send_voice(100.0)
+        send_voice(flow, 0.0)
+    assert not flow.may_send_voice(100.0)
+
+
+def test_a_longer_line_may_hold_more():
+    flow = Flow()
+    flow.acknowledge(0, 0.0)
+    flow.round_trip(0.6)
+    for _ in range(20):
+        send_voice(flow, 0.0)
+    assert flow.may_send_voice(0.6)
+
+
+def test_the_smallest_round_trip_counts(flow):
+    flow.round_trip(5.0)
+    for _ in range(5):
+        send_voice(flow, 0.0)
+    assert not flow.may_send_voice(ROUND_TRIP + VOICE_BUDGET + 0.001)
+
+
+def deliver(flow: Flow, rate: float, seconds: float, offered: float, size: int = PACKET) -> list[float | None]:
+    """Offer `offered` bits a second to a line of `rate`: what it is said to take, asked every 10 ms."""
+    under_way: deque[int] = deque()
+    credit = written = 0.0
+    answers = []
+    for step in range(int(seconds * 1000)):
+        now = step / 1000
+        credit = min(credit + rate / 8000, 1500) if under_way else 0
+        while under_way and credit >= under_way[0] + SEGMENT_OVERHEAD:
+            credit -= under_way.popleft() + SEGMENT_OVERHEAD
+        written += offered / 8000
+        while written >= size + SEGMENT_OVERHEAD:
+            written -= size + SEGMENT_OVERHEAD
+            if flow.may_send_voice(now):
+                send_voice(flow, now, size)
+                under_way.append(size)
+        if step % 10 == 0:
+            flow.acknowledge(sum(under_way), now)
+            answers.append(flow.line_rate(now))
+    return answers
+
+
+def test_a_line_that_keeps_up_is_not_called_slow(flow):
+    assert set(deliver(flow, rate=100_000, seconds=5, offered=50_000)) == {None}
+
+
+@pytest.mark.parametrize("rate", [15_000, 24_000, 40_000])
+def test_a_line_that_does_not_keep_up_is_found_out_and_measured(flow, rate):
+    told = [answer for answer in deliver(flow, rate, seconds=3, offered=60_000) if answer]
+    assert told
+    assert sorted(told)[len(told) // 2] == pytest.approx(rate, rel=0.3)
+
+
+def test_a_stall_without_acknowledgements_is_no_slow_line(flow):
+    for number in range(8):
+        send_voice(flow, number * 0.02)
+    for step in range(200):
+        flow.acknowledge(8 * PACKET, 0.2 + step / 100)
+        assert flow.line_rate(0.2 + step / 100) is None
+    flow.acknowledge(0, 2.5)  # a repeated packet has come through, and all behind it counts
+    assert flow.line_rate(2.5 + PATIENCE) is None
+
+
+def test_a_line_is_no_longer_slow_when_all_has_arrived(flow):
+    deliver(flow, rate=20_000, seconds=2, offered=60_000)
+    assert flow.line_rate(2.0)
+    flow.acknowledge(0, 2.1)
+    assert flow.line_rate(2.1 + PATIENCE) is None
+
+
+def test_a_moment_of_it_is_not_enough(flow):
+    for _ in range(4):
+        send_voice(flow, 0.0)
+    now = ROUND_TRIP + BEHIND + 0.01
+    flow.acknowledge(3 * PACKET, now)
+    assert flow.line_rate(now + PATIENCE / 2) is None
+    assert flow.line_rate(now + PATIENCE + 0.01) is not None
+
+
+def test_little_text_may_be_under_way_at_first(flow):
+    assert flow.may_send_text(0.0)
+    flow.wrote(LEAST_TEXT, 0.0, mark=("text", 1))
+    assert not flow.may_send_text(0.0)
+
+
+def test_text_waits_while_anything_is_late(flow):
+    send_voice(flow, 0.0)
+    assert not flow.may_send_text(ROUND_TRIP + 2 * TEXT_DELAY + 0.001)
+
+
+def send_texts(flow: Flow, delay: float, rounds: int) -> int:
+    """Use all the room there is, again and again, with acknowledgements after `delay`: how much room that was."""
+    now, sent = 0.0, 0
+    for number in range(rounds):
+        sent = 0
+        while flow.may_send_text(now):
+            flow.wrote(1000, now, mark=("text", number))
+            sent += 1000
+        now += delay
+        for left in range(sent - 1000, -1, -1000):
+            flow.acknowledge(left, now)
+    return sent
+
+
+def test_more_text_may_be_under_way_where_it_delays_nothing(flow):
+    assert send_texts(flow, ROUND_TRIP + 0.001, 60) > 10 * LEAST_TEXT
+
+
+def test_there_is_a_limit_to_it(flow):
+    assert send_texts(flow, ROUND_TRIP + 0.001, 100) <= MOST_TEXT + 1000
+
+
+def test_less_text_may_be_under_way_where_it_adds_delay(flow):
+    send_texts(flow, ROUND_TRIP + 0.001, 60)
+    assert send_texts(flow, ROUND_TRIP + TEXT_DELAY + 0.01, 20) <= LEAST_TEXT + 1000
+
+
+# --- where the kernel does not tell
+
+
+def test_a_peer_that_tells_nothing_gets_all_voice_and_costs_no_memory():
+    flow = Flow()
+    for number in range(2 * MOST_PIECES):
+        assert flow.may_send_voice(number * 0.02)
+        send_voice(flow, number * 0.02)
+    assert len(flow._pieces) == MOST_PIECES
+
+
+def test_its_text_waits_for_its_acknowledgements():
+    flow = Flow()
+    for number in range(100):
+        send_voice(flow, number * 0.02)
+    flow.wrote(LEAST_TEXT, 2.0, mark=("text", 1))
+    assert not flow.may_send_text(9.0)
+    flow.heard(("text", 1), 9.0)
+    assert flow.may_send_text(9.0)
+
+
+def test_a_report_acknowledges_what_came_before_it():
+    flow = Flow()
+    flow.round_trip(ROUND_TRIP)
+    for number in range(10):
+        flow.wrote(PACKET, number * 0.02, mark=("audio", number), is_voice=True)
+    flow.heard(("audio", 3), 0.3)
+    assert flow.age(0.3) == pytest.approx(0.3 - 4 * 0.02)
+    assert not flow.may_send_voice(0.3)
+    flow.heard(("audio", 9), 0.31)
+    assert flow.may_send_voice(0.31)
+
+
+@pytest.mark.parametrize("mark", [("audio", 99), ("text", 3)])
+def test_what_was_never_sent_acknowledges_nothing(mark):
+    flow = Flow()
+    flow.wrote(PACKET, 0.0, mark=("audio", 3), is_voice=True)
+    flow.heard(mark, 0.1)
+    assert flow.unacknowledged == PACKET
+
+
+steps = st.tuples(st.integers(0, 5000), st.booleans(), st.integers(0, 100_000), st.floats(0, 1))
+
+
+@given(st.lists(steps, max_size=60))
+def test_whatever_it_is_told_it_never_counts_more_than_was_written(steps):
+    flow, now, written = Flow(), 0.0, 0
+    for size, is_voice, unacknowledged, seconds in steps:
+        now += seconds
+        flow.wrote(size, now, is_voice=is_voice)
+        written += size
+        flow.acknowledge(unacknowledged, now)
+        flow.may_send_voice(now)
+        flow.may_send_text(now)
+        assert 0 <= flow.unacknowledged <= written
+        assert flow.age(now) >= 0
+        assert (flow.line_rate(now) or 0) >= 0
+        assert LEAST_TEXT <= flow._text_budget <= MOST_TEXT

@@ -1,0 +1,213 @@
+import contextlib
+import threading
+import time
+
+import pytest
+
+from tests.peers import PATIENCE, PROMPTLY, connected, encode, wait_until
+from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError
+from voicemux.net import greeting as greeting_module
+from voicemux.net.greeting import Greeting, describe_refusal, part
+from voicemux.net.line import SILENCE_TIMEOUT
+from voicemux.protocol.connection import Sending
+from voicemux.protocol.frames import Frame, encode_frame
+from voicemux.protocol.messages import Bye, ByeCode, Hello, Preface, Ringing, Text
+from voicemux.protocol.wire import PREFACE
+
+
+def nobody_rings() -> None:
+    pytest.fail("it rang")
+
+
+def test_a_dialler_speaks_first_and_learns_who_answers():
+    with connected() as (line, peer):
+        greeting = Greeting(line)
+        peer.send(PREFACE, Hello("bob", "bot1", (2, 1)))
+        greeting.open()
+        assert greeting.introduce(Hello("alice"), nobody_rings) == Hello("bob", "bot1", (2, 1))
+        assert [peer.hear(), peer.hear()] == [Preface(), Hello("alice")]
+        assert line.timeout == SILENCE_TIMEOUT
+
+
+def test_the_greeting_may_come_byte_by_byte_and_with_frames_that_nobody_knows():
+    with connected() as (line, peer):
+        greeting = Greeting(line)
+        stranger = encode_frame(Frame(0x1A, 0, b"from a later version"))
+        for byte in PREFACE + stranger + encode(Ringing()) + stranger + encode(Hello("bob")):
+            peer.send(bytes([byte]))
+        greeting.open()
+        assert greeting.introduce(Hello(), lambda: None).name == "bob"
+
+
+def test_every_ringing_is_told():
+    rings = []
+    with connected() as (line, peer):
+        greeting = Greeting(line)
+        peer.send(PREFACE, Ringing(), Ringing(), Hello())
+        greeting.open()
+        greeting.introduce(Hello(), lambda: rings.append(True))
+    assert rings == [True, True]
+
+
+def test_what_comes_right_behind_the_hello_is_kept_for_the_call():
+    with connected() as (line, peer):
+        greeting = Greeting(line)
+        peer.send(PREFACE, Hello(), Text(1, "hi"), Text(2, "there"))
+        greeting.open()
+        greeting.introduce(Hello(), nobody_rings)
+        assert list(greeting.receiving.receive(b"")) == [Text(1, "hi"), Text(2, "there")]
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.7\r\n", "it speaks SSH$"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "it speaks HTTP$"),
+        (b"220 mail.example ESMTP\r\n", "it speaks SMTP or FTP$"),
+        (b"\x15\x03\x01\0\2\2\x46", "it speaks TLS$"),
+        (b"what do you want?", r"it began with b'what do '$"),
+        (b"VMUX-1\r\n", r"it began with b'VMUX-1"),
+    ],
+)
+def test_something_else_is_named(first, words):
+    with connected() as (line, peer):
+        greeting = Greeting(line)
+        peer.send(first)
+        with pytest.raises(RemoteProtocolError, match=f"^that is not voicemux, {words}"):
+            greeting.open()
+        assert not greeting.receiving.greeted
+
+
+def test_another_version_is_named():
+    with connected() as (line, peer):
+        peer.send(b"VMUX/2\r\n")
+        with pytest.raises(RemoteProtocolError, match=r"^version '2' of the protocol is spoken there, ") as refused:
+            Greeting(line).open()
+        assert refused.value.code == ByeCode.VERSION
+
+
+@pytest.mark.parametrize("so_far", [b"", PREFACE[:4]])
+def test_silence_is_not_voicemux(monkeypatch, so_far):
+    monkeypatch.setattr(greeting_module, "PREFACE_TIMEOUT", 0.1)
+    with connected() as (line, peer):
+        peer.send(so_far)
+        began = time.monotonic()
+        with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it gave no greeting \(nothing came"):
+            Greeting(line).open()
+        assert 0.1 <= time.monotonic() - began < PROMPTLY
+
+
+def test_whoever_hangs_up_without_a_word_is_not_voicemux():
+    with connected() as (line, peer):
+        peer.finish()
+        with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it gave no greeting \(the connection"):
+            Greeting(line).open()
+
+
+@pytest.mark.parametrize(
+    ("bye", "words"),
+    [
+        (Bye(ByeCode.BUSY, "in another call"), "busy: in another call"),
+        (Bye(ByeCode.DECLINED), "the call was declined"),
+        (Bye(ByeCode.VERSION, "try again"), "another version: try again"),
+        (Bye(), "the other side hung up"),
+        (Bye(99, "because"), "the other side hung up: because"),
+    ],
+)
+def test_a_goodbye_instead_of_an_answer_is_a_refusal(bye, words):
+    assert describe_refusal(bye) == words
+    with connected() as (line, peer):
+        greeting = Greeting(line)
+        peer.send(PREFACE, Ringing(), bye)
+        greeting.open()
+        with pytest.raises(CallRefused) as refused:
+            greeting.introduce(Hello(), lambda: None)
+        assert str(refused.value) == words
+
+
+def test_nobody_waits_for_an_answer_for_ever(monkeypatch):
+    monkeypatch.setattr(greeting_module, "ANSWER_TIMEOUT", 0.1)
+    with connected() as (line, peer):
+        greeting = Greeting(line)
+        peer.send(PREFACE, Ringing())
+        greeting.open()
+        with pytest.raises(ConnectionLost, match=r"^nothing came from the other side"):
+            greeting.introduce(Hello(), lambda: None)
+
+
+def test_talking_about_something_else_does_not_make_the_wait_longer(monkeypatch):
+    monkeypatch.setattr(greeting_module, "ANSWER_TIMEOUT", 0.3)
+    with connected() as (line, peer):
+        greeting = Greeting(line)
+        peer.send(PREFACE)
+        greeting.open()
+        stop = threading.Event()
+
+        def ring() -> None:
+            with contextlib.suppress(OSError):
+                while not stop.is_set():
+                    peer.send(*[Ringing()] * 100)
+
+        ringing = threading.Thread(target=ring)
+        ringing.start()
+        with pytest.raises(ConnectionLost, match=r"^the other side does not come to the point$"):
+            greeting.introduce(Hello(), lambda: None)
+        stop.set()
+        line.cut()
+        ringing.join()
+
+
+def test_a_listener_that_vanishes_before_it_answers_is_a_lost_connection():
+    with connected() as (line, peer):
+        greeting = Greeting(line)
+        peer.send(PREFACE, Ringing())
+        greeting.open()
+        peer.finish()
+        with pytest.raises(ConnectionLost, match=r"^the connection ended without a goodbye$"):
+            greeting.introduce(Hello(), lambda: None)
+
+
+def test_a_listener_that_talks_before_its_hello_breaks_the_protocol():
+    with connected() as (line, peer):
+        greeting = Greeting(line)
+        peer.send(PREFACE, Text(1, "hi"))
+        greeting.open()
+        with pytest.raises(RemoteProtocolError, match="Text out of order"):
+            greeting.introduce(Hello(), nobody_rings)
+        assert greeting.receiving.greeted
+
+
+def test_a_parting_says_goodbye_and_closes_once_the_peer_has_closed():
+    with connected() as (line, peer):
+        line.write(PREFACE)
+        peer.send(b"x" * 100_000)  # unread bytes would make a close a reset, which destroys the goodbye
+        peer.finish()
+        part(line, Sending(), Bye(ByeCode.PROTOCOL, "that was wrong"))
+        assert peer.hear_to_the_end() == [Preface(), Bye(ByeCode.PROTOCOL, "that was wrong")]
+        assert line.fileno() == -1
+
+
+def test_a_parting_waits_only_so_long(monkeypatch):
+    monkeypatch.setattr(greeting_module, "GOODBYE_TIMEOUT", 0.1)
+    with connected() as (line, _):
+        began = time.monotonic()
+        part(line, Sending(), Bye())
+        assert 0.1 <= time.monotonic() - began < PROMPTLY
+        assert line.fileno() == -1
+
+
+def test_a_parting_from_somebody_who_has_gone_is_no_error():
+    with connected() as (line, peer):
+        line.set_timeout(PATIENCE)
+        peer.reset()
+        wait_until(lambda: _is_broken(line))
+        part(line, Sending(), Bye())
+        assert line.fileno() == -1
+
+
+def _is_broken(line) -> bool:
+    try:
+        line.write(b"?")
+    except ConnectionLost:
+        return True
+    return False

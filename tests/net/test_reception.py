@@ -1,0 +1,306 @@
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.peers import PATIENCE, PROMPTLY, Peer, wait_until
+from voicemux.net import reception as reception_module
+from voicemux.net.line import SILENCE_TIMEOUT, Listener
+from voicemux.net.reception import MAX_VISITORS, Caller, Reception
+from voicemux.protocol.frames import Frame, encode_frame
+from voicemux.protocol.messages import Bye, ByeCode, Hello, Ping, Preface, Ringing, Text
+from voicemux.protocol.wire import PREFACE
+
+
+class Desk:
+    """A reception at work, who comes to it, and whom it turned away."""
+
+    def __init__(self) -> None:
+        listener = Listener("127.0.0.1", 0)
+        self.port = listener.port
+        self.turned_away: list[str] = []
+        self.reception = Reception(listener, lambda host, why: self.turned_away.append(f"{host}: {why}"))
+        self._stack = contextlib.ExitStack()
+
+    def visit(self) -> Peer:
+        return self._stack.enter_context(Peer(socket.create_connection(("127.0.0.1", self.port), PATIENCE)))
+
+    def call(self, name: str) -> Peer:
+        peer = self.visit()
+        peer.send(PREFACE, Hello(name))
+        return peer
+
+    def take(self) -> Caller:
+        caller = self.reception.next_caller()
+        self._stack.callback(caller.line.close)
+        return caller
+
+    def __enter__(self) -> "Desk":
+        self.reception.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with Desk() as desk:
+        yield desk
+        desk.reception.close()
+
+
+def is_gone(peer: Peer) -> bool:
+    """Whether the other side has closed without a word."""
+    try:
+        return peer.hear_to_the_end() == []
+    except ConnectionResetError:  # it had not read everything
+        return True
+
+
+def talks_until_it_is_cut_off(peer: Peer) -> float:
+    """How many seconds that took."""
+    began = time.monotonic()
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() - began < PATIENCE:
+            peer.send(encode_frame(Frame(0xFA, 0, b"but")))
+            time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def test_a_caller_is_handed_over_with_its_hello_and_all_that_follows(desk):
+    peer = desk.visit()
+    peer.send(PREFACE, Hello("alice", "bot1", (2,)), Text(1, "right behind"))
+    caller = desk.take()
+    assert caller.hello == Hello("alice", "bot1", (2,))
+    assert caller.line.peer.host == "127.0.0.1"
+    assert caller.line.timeout == SILENCE_TIMEOUT
+    assert list(caller.receiving.receive(b"")) == [Text(1, "right behind")]
+    caller.line.write(caller.sending.encode(Ringing()) + caller.sending.encode(Hello("bob")))
+    assert [peer.hear(), peer.hear(), peer.hear()] == [Preface(), Ringing(), Hello("bob")]
+
+
+def test_nothing_is_said_before_the_callers_preface_is_whole(desk):
+    peer = desk.visit()
+    for byte in PREFACE[:-1]:
+        peer.send(bytes([byte]))
+        time.sleep(0.01)
+    peer.socket.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        peer.hear()
+    peer.socket.settimeout(PATIENCE)
+    peer.send(PREFACE[-1:])
+    assert peer.hear() == Preface()
+
+
+def test_a_greeting_may_come_byte_by_byte_and_with_frames_that_nobody_knows(desk):
+    peer = desk.visit()
+    peer.send(PREFACE[:3])
+    peer.send(PREFACE[3:] + encode_frame(Frame(0x3A, 0, b"?")))
+    peer.send(Hello("alice"))
+    assert desk.take().hello.name == "alice"
+
+
+def test_callers_who_say_nothing_keep_nobody_waiting(desk):
+    for so_far in (b"", PREFACE[:5], PREFACE, PREFACE + b"\0\7\1"):
+        desk.visit().send(so_far)
+    began = time.monotonic()
+    desk.call("alice")
+    assert desk.take().hello.name == "alice"
+    assert time.monotonic() - began < PROMPTLY
+
+
+def test_whoever_calls_during_a_call_is_told_busy_and_may_call_again(desk):
+    desk.call("first")
+    desk.take()
+    second = desk.call("second")
+    assert second.hear_to_the_end() == [Preface(), Bye(ByeCode.BUSY, "in another call")]
+    assert desk.turned_away == ["127.0.0.1: busy"]
+    second.finish()
+    desk.reception.free()
+    desk.call("second again")
+    assert desk.take().hello.name == "second again"
+
+
+def test_the_busy_tone_is_heard_also_by_those_who_talk_on(desk):
+    desk.call("first")
+    desk.take()
+    second = desk.call("second")
+    for number in range(1, 200):
+        second.send(Text(number, "x" * 1000))
+    assert second.hear(Bye) == Bye(ByeCode.BUSY, "in another call")
+    second.finish()
+    assert second.hear_to_the_end() == []
+
+
+def test_only_one_caller_is_handed_out_until_the_owner_is_free(desk):
+    callers = [desk.call(str(number)) for number in range(5)]
+    chosen = desk.take().hello.name
+    for number, peer in enumerate(callers):
+        if str(number) != chosen:
+            assert peer.hear(Bye).code == ByeCode.BUSY
+    assert len(desk.turned_away) == 4
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: here\r\n\r\n", "that is not voicemux, it speaks HTTP"),
+        (b"SSH-2.0-OpenSSH_9.7\r\n", "that is not voicemux, it speaks SSH"),
+        (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", "that is not voicemux, it speaks TLS"),
+        (bytes(100), f"that is not voicemux, it began with {bytes(8)!a}"),
+        (PREFACE[:5] + b"?", "version '?' of the protocol is spoken there, version 1 here"),
+    ],
+)
+def test_strangers_are_named_and_harm_nobody(desk, first, words):
+    stranger = desk.visit()
+    stranger.send(first)
+    wait_until(lambda: desk.turned_away)
+    assert desk.turned_away == [f"127.0.0.1: {words}"]
+    desk.call("alice")
+    assert desk.take().hello.name == "alice"
+
+
+@pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"\x16\x03\x01", b"V!"])
+def test_strangers_learn_nothing(desk, first):
+    stranger = desk.visit()
+    stranger.send(first)
+    assert is_gone(stranger)
+
+
+@pytest.mark.parametrize("version", [b"2", b"9", b"0"])
+def test_another_version_is_told_which_one_is_spoken_here(desk, version):
+    peer = desk.visit()
+    peer.send(b"VMUX/" + version + b"\r\n")
+    preface, bye = peer.hear_to_the_end()
+    assert preface == Preface()
+    assert bye.code == ByeCode.VERSION
+    assert "version 1 here" in bye.reason
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Text(1, "hi"), "Text out of order"),
+        (Ping(bytes(8)), "Ping out of order"),
+        (b"\xff\xff\1\0", "a frame of 65535 bytes"),
+        (bytes(4), "tag 0"),
+        (b"\0\4\1\0\1\2\xff\xff", "HELLO"),
+    ],
+)
+def test_a_caller_that_breaks_the_protocol_is_told_how(desk, fault, words):
+    peer = desk.visit()
+    peer.send(PREFACE, fault)
+    preface, bye = peer.hear_to_the_end()
+    assert preface == Preface()
+    assert bye.code == ByeCode.PROTOCOL
+    assert words in bye.reason
+    assert desk.turned_away == [f"127.0.0.1: {bye.reason}"]
+
+
+def test_a_caller_that_changes_its_mind_is_let_go_without_a_word_to_the_owner(desk):
+    peer = desk.visit()
+    peer.send(PREFACE, Bye())
+    assert peer.hear_to_the_end() == [Preface(), Bye()]
+    for farewell in (Peer.finish, Peer.reset):
+        peer = desk.visit()
+        peer.send(PREFACE[:4])
+        farewell(peer)
+    desk.call("alice")
+    desk.take()
+    assert desk.turned_away == []
+
+
+@pytest.mark.parametrize("so_far", [b"", PREFACE[:5]], ids=["nothing", "half a preface"])
+def test_a_preface_is_waited_for_only_so_long(monkeypatch, desk, so_far):
+    monkeypatch.setattr(reception_module, "PREFACE_TIMEOUT", 0.1)
+    peer = desk.visit()
+    peer.send(so_far)
+    assert is_gone(peer)
+    assert desk.turned_away == ["127.0.0.1: it said nothing that voicemux understands in time"]
+
+
+@pytest.mark.parametrize("so_far", [b"", b"\0\7\1\0"], ids=["nothing", "half a HELLO"])
+def test_a_hello_is_waited_for_only_so_long(monkeypatch, desk, so_far):
+    monkeypatch.setattr(reception_module, "HELLO_TIMEOUT", 0.1)
+    peer = desk.visit()
+    peer.send(PREFACE + so_far)
+    assert peer.hear_to_the_end() == [Preface()]
+    assert desk.turned_away == ["127.0.0.1: it said nothing that voicemux understands in time"]
+
+
+def test_talking_about_something_else_does_not_make_the_wait_longer(monkeypatch, desk):
+    monkeypatch.setattr(reception_module, "HELLO_TIMEOUT", 0.2)
+    peer = desk.visit()
+    peer.send(PREFACE)
+    assert talks_until_it_is_cut_off(peer) < 0.2 + PROMPTLY
+
+
+def test_whoever_was_sent_away_and_does_not_leave_is_thrown_out(monkeypatch, desk):
+    monkeypatch.setattr(reception_module, "GOODBYE_TIMEOUT", 0.1)
+    peer = desk.visit()
+    peer.send(PREFACE, bytes(4))
+    assert peer.hear(Bye).code == ByeCode.PROTOCOL
+    assert talks_until_it_is_cut_off(peer) < 0.1 + PROMPTLY
+    assert len(desk.turned_away) == 1
+
+
+def test_there_is_room_for_so_many_visitors_and_the_next_one_once_they_have_gone(desk):
+    visitors = [desk.visit() for _ in range(MAX_VISITORS)]
+    for each in visitors:
+        each.send(PREFACE)
+        assert each.hear() == Preface()
+    assert is_gone(desk.visit())
+    assert desk.turned_away == []  # so it was not its silence
+    visitors[0].finish()
+    assert visitors[0].hear_to_the_end() == []
+    desk.call("alice")
+    assert desk.take().hello.name == "alice"
+    visitors[1].send(Hello("one of them"))
+    assert visitors[1].hear(Bye).code == ByeCode.BUSY
+
+
+def test_a_call_takes_no_room_from_visitors(desk):
+    for _ in range(MAX_VISITORS + 1):
+        desk.call("alice")
+        assert desk.take().hello.name == "alice"
+        desk.reception.free()
+
+
+def test_the_owner_can_be_interrupted_while_it_waits(desk):
+    threading.Timer(0.05, desk.reception.interrupt, [KeyboardInterrupt()]).start()
+    with pytest.raises(KeyboardInterrupt):
+        desk.reception.next_caller()
+
+
+def test_a_bug_in_the_reception_reaches_the_owner():
+    def stumble(host: str, why: str) -> None:
+        raise ZeroDivisionError
+
+    listener = Listener("127.0.0.1", 0)
+    reception = Reception(listener, stumble)
+    reception.start()
+    with Peer(socket.create_connection(("127.0.0.1", listener.port))) as peer:
+        peer.send(b"GET / ")
+        with pytest.raises(ZeroDivisionError):
+            reception.next_caller()
+        assert is_gone(peer)
+    reception.close()
+
+
+def test_closing_lets_everybody_go_and_leaves_nothing():
+    with Desk() as desk:
+        silent, halfway, waiting = desk.visit(), desk.visit(), desk.call("nobody answers me")
+        halfway.send(PREFACE)
+        assert halfway.hear() == waiting.hear() == Preface()
+        busy = desk.call("busy")
+        assert busy.hear(Bye).code == ByeCode.BUSY  # so the one before it is in the owner's hands
+        desk.reception.close()
+        for peer in (silent, halfway, waiting, busy):
+            assert is_gone(peer)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", desk.port), PATIENCE)
+        assert not [each for each in threading.enumerate() if each.name == "voicemux-reception"]

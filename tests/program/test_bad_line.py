@@ -1,0 +1,39 @@
+"""Calls of the shipped program over lines that get bad, through real TCP in network namespaces of their own.
+
+Nothing is judged by milliseconds: only that what was spoken is heard again soon, and never much later than spoken.
+"""
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bench.call import measure
+from bench.lines import LINES
+from bench.places import Namespaces
+from bench.programs import PROGRAMS
+from tests.soundcards import SoundCards
+
+NEVER_LATER = 800.0  # ms: the longest playout delay, packets of 60 ms, and a busy machine
+SOON = 5.0  # seconds after the line is well again, within which the delay is what it was before
+
+needs_namespaces = pytest.mark.skipif(
+    bool(Namespaces.missing()) and not os.environ.get("CI"), reason=f"no bad line here: {Namespaces.missing()}"
+)
+
+
+def call_on(name: str, cards: SoundCards, **changes: Any) -> dict[str, Any]:
+    return measure(PROGRAMS["voicemux"], replace(LINES[name], **changes), cards, Namespaces(), seed=1)
+
+
+@needs_namespaces
+@pytest.mark.parametrize(("line", "chirps"), [("blackout-drop", 34), ("squeeze", 56)])
+def test_when_the_line_is_well_again_so_is_the_voice(line: str, chirps: int, sound_cards: SoundCards) -> None:
+    call = call_on(line, sound_cards, chirps=chirps)
+    for direction, figures in call["directions"].items():
+        heard = [delay for _, delay in figures["series"] if delay is not None]
+        assert len(heard) > chirps / 3, direction
+        assert max(heard) < NEVER_LATER, direction
+        assert figures["back_to_normal_s"] is not None, (direction, figures["series"])
+        assert figures["back_to_normal_s"] < SOON, (direction, figures["series"])

@@ -1,0 +1,218 @@
+"""The program as other programs drive it: events out and commands in, as README.md has them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from tests.audio.speech import DIALLER, RATE, speech
+from tests.running import Program, calling, listening, run
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+OPTIONS = ("--json", "--no-audio")
+EXPLAINED = re.compile(r"\(.*?\)|:.*")  # what README says of fields beside their names
+CORNERS = [
+    *("\x1b[31mred\x07", "a\nb\r\nc\u2028d", "\u202eright to left", "\x00", "🎉é", '"\\'),
+    *("", "  ", "/mute", "quit"),
+]
+MALFORMED = [
+    *("hello", "{", "[]", "42", "null", '"quit"', "{}", "[" * 100_000),
+    *('{"command": 1}', '{"command": "dance"}', '{"command": ["say"]}'),
+    *('{"command": "say"}', '{"command": "say", "text": 1}', '{"command": "say", "text": "\\ud800"}'),
+]
+
+
+def documented() -> dict[str, set[str]]:
+    """The events and their fields, out of README's table."""
+    section = README.partition("### `--json`")[2].partition("\n### ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE)
+    return {name: set(re.findall(r"`(\w+)`", EXPLAINED.sub("", fields))) for name, fields in rows}
+
+
+def events_of(program: Program) -> list[dict[str, Any]]:
+    """All that it has said. Every line is an event as documented."""
+    events = [json.loads(line) for line in program.out]
+    for event, line in zip(events, program.out, strict=True):
+        assert line.isascii()
+        assert line.isprintable()
+        assert set(event) - {"event"} == documented()[event["event"]]
+    return events
+
+
+def stats_of(program: Program) -> dict[str, Any]:
+    program.command(command="stats")
+    return program.event("stats")
+
+
+def test_the_events_of_a_call_are_as_documented() -> None:
+    with calling(*OPTIONS, bob=("--once",)) as (alice, bob):
+        alice.command(command="say", text="hi")
+        assert bob.event("text") == {"event": "text", "name": "alice", "text": "hi"}
+        bob.command(command="say", text="hello")
+        assert alice.event("text") == {"event": "text", "name": "bob", "text": "hello"}
+        stats = stats_of(alice)
+        assert (stats["texts_sent"], stats["texts_received"], stats["audio_sent"]) == (1, 1, 0)
+        assert stats["bytes_sent"] > 8 < stats["bytes_received"]
+        assert (stats["mouth_to_ear_ms"], stats["buffer_ms"]) == (None, None)
+        alice.command(command="quit")
+        assert (alice.wait(), bob.wait()) == (0, 0)
+        assert (alice.err, bob.err) == ([], [])
+        names = [event["event"] for event in events_of(alice)]
+        assert names == ["calling", "ringing", "connected", "text", "stats", "ended"]
+        assert [event["event"] for event in events_of(bob)] == ["listening", "ringing", "connected", "text", "ended"]
+        connected, ended = events_of(alice)[2], events_of(alice)[-1]
+        assert connected["agent"].startswith("voicemux/")
+        assert [connected[each] for each in ("name", "address", "sends", "hears")] == ["bob", "127.0.0.1", "", ""]
+        assert [ended[each] for each in ("by", "reason", "undelivered")] == ["us", "", False]
+        assert set(ended["stats"]) == documented()["stats"]
+        assert events_of(bob)[-1]["by"] == "them"
+
+
+def test_texts_come_as_they_were_said_and_in_order() -> None:
+    with calling(*OPTIONS) as (alice, bob):
+        for text in CORNERS:
+            alice.command(command="say", text=text)
+            bob.command(command="say", text=text[::-1])
+        assert [bob.event("text")["text"] for _ in CORNERS] == CORNERS
+        assert [alice.event("text")["text"] for _ in CORNERS] == [text[::-1] for text in CORNERS]
+        events_of(alice)
+        events_of(bob)
+
+
+def test_voice_is_switched_and_measured(tmp_path: Path) -> None:
+    sound = ("--output", str(tmp_path / "alice.wav"), "--input", "-")
+    silence = tmp_path / "silence.raw"
+    silence.write_bytes(bytes(96_000 * 60))
+    with (
+        listening("--json", "--input", "none", "--output", str(tmp_path / "bob.wav")) as (bob, address),
+        Program("dial", address, *sound, redirect=f"< {silence}"),
+    ):
+        started = bob.event("audio_started")
+        assert (started["direction"], started["device"]) == ("output", "bob.wav")
+        for on in (True, False):
+            bob.command(command="deafen")
+            assert bob.event("switched") == {"event": "switched", "what": "deafened", "on": on}
+        bob.command(command="mute")
+        assert "no voice" in bob.event("notice")["text"]
+        while not stats_of(bob)["audio_received"]:
+            pass
+        events_of(bob)
+
+
+def test_a_microphone_is_muted_and_a_file_ends(tmp_path: Path) -> None:
+    words = tmp_path / "words.wav"
+    soundfile.write(words, speech(seconds=2), RATE)
+    with (
+        listening("--output", str(tmp_path / "heard.wav"), "--input", "none") as (_, address),
+        Program("dial", address, "--json", "--input", str(words), "--output", "none") as alice,
+    ):
+        connected = alice.event("connected")
+        assert (connected["sends"], connected["hears"]) == ("opus", "")
+        started = alice.event("audio_started")
+        assert (started["direction"], started["device"]) == ("input", "words.wav")
+        for on in (True, False):
+            alice.command(command="mute")
+            assert alice.event("switched") == {"event": "switched", "what": "muted", "on": on}
+        assert alice.event("audio_stopped") == {"event": "audio_stopped", "direction": "input", "error": ""}
+        alice.command(command="quit")
+        assert alice.wait() == 0
+        events_of(alice)
+
+
+def test_who_is_not_heard_has_nothing_to_mute() -> None:
+    with (
+        listening("--no-audio") as (_, address),
+        Program("dial", address, "--json", "--input", str(DIALLER)) as alice,
+    ):
+        assert alice.event("connected")["sends"] == ""
+        alice.command(command="mute")
+        assert "no voice" in alice.event("notice")["text"]
+        alice.command(command="quit")
+        assert alice.wait() == 0
+
+
+def test_help_is_a_notice() -> None:
+    with calling(*OPTIONS) as (alice, _):
+        alice.command(command="help")
+        assert "/mute" in alice.event("notice")["text"]
+
+
+def test_a_malformed_command_gets_a_notice_and_ends_nothing() -> None:
+    with calling(*OPTIONS) as (alice, bob):
+        for line in MALFORMED:
+            alice.write(f"{line}\n\n  \n")
+            assert alice.event("notice")["text"].startswith("expected ")
+        alice.command(command="say", text="still here")
+        assert bob.event("text")["text"] == "still here"
+        alice.command(command="quit")
+        assert alice.wait() == 0
+        assert [event["event"] for event in events_of(alice)].count("notice") == len(MALFORMED)
+
+
+def test_a_listener_takes_commands_before_anybody_calls() -> None:
+    with listening(*OPTIONS) as (bob, _):
+        bob.command(command="say", text="hi")
+        assert "nobody is connected" in bob.event("notice")["text"]
+        bob.command(command="quit")
+        assert bob.wait() == 0
+        assert (len(events_of(bob)), bob.err) == (2, [])
+
+
+def test_the_end_of_the_commands_hangs_up_once_everything_has_arrived() -> None:
+    with calling(*OPTIONS) as (alice, bob):
+        alice.command(command="say", text="bye")
+        alice.close_input()
+        assert alice.wait() == 0
+        assert bob.event("text")["text"] == "bye"
+        assert bob.event("ended")["by"] == "them"
+
+
+def test_an_interrupt_is_a_goodbye() -> None:
+    with calling(*OPTIONS) as (alice, bob):
+        bob.command(command="say", text="wait")
+        alice.event("text")
+        alice.interrupt()
+        assert alice.wait() == 130
+        assert events_of(alice)[-1]["by"] == "us"
+        assert bob.event("ended")["by"] == "them"
+
+
+def test_who_is_turned_away_is_told_of_on_both_sides() -> None:
+    with listening(*OPTIONS) as (bob, address), Program("dial", address, *OPTIONS) as alice:
+        alice.event("connected")
+        with Program("dial", address, *OPTIONS) as carol:
+            assert carol.event("failed") == {"event": "failed", "error": "busy: in another call", "exit_code": 1}
+            assert carol.wait() == 1
+            assert carol.err == ["voicemux: busy: in another call"]
+            events_of(carol)
+        assert bob.event("turned_away") == {"event": "turned_away", "address": "127.0.0.1", "why": "busy"}
+        events_of(bob)
+
+
+def test_a_call_that_broke_off_ended_by_error_with_the_reason_on_the_last_line() -> None:
+    with calling(*OPTIONS) as (alice, bob):
+        bob.process.kill()
+        assert alice.wait() == 1
+        ended = events_of(alice)[-1]
+        assert (ended["event"], ended["by"]) == ("ended", "error")
+        assert ended["reason"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("dial", "localhost:0"), 2), (("listen", "--host", "192.0.2.1"), 3), (("dial", "a", "--input", "no.wav"), 5)],
+)
+def test_a_failure_is_an_event_and_a_line(arguments: tuple[str, ...], code: int) -> None:
+    given, out, err = run(*arguments, "--json")
+    failed = json.loads(out[-1])
+    assert (given, failed["event"], failed["exit_code"]) == (code, "failed", code)
+    assert len(err) == 1
+    assert err[0].startswith(f"voicemux: {failed['error']}")
+
+
+def test_every_event_of_the_program_is_documented() -> None:
+    assert len(documented()) == 13
+    assert len(documented()["stats"]) == 23

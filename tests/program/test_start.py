@@ -1,0 +1,76 @@
+"""How the program starts: what it says of itself, and what it does not load to say it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import voicemux
+from tests.running import PATIENCE, run
+
+HEAVY = {"construct", "numpy", "opuslib_next", "prompt_toolkit", "pyaudio", "samplerate", "soundfile"}
+SOUND = {"numpy", "opuslib_next", "pyaudio", "samplerate", "soundfile"}
+IMPORT_TIME = "import time:"
+
+
+def imported(*arguments: str) -> set[str]:
+    """The packages that the program loads until it ends."""
+    _, _, err = run(*arguments, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    names = [line.rpartition("|")[2].strip() for line in err if line.startswith(IMPORT_TIME)]
+    assert "click" in names
+    return {name.partition(".")[0] for name in names}
+
+
+def test_help_lists_the_commands_and_the_exit_codes() -> None:
+    code, out, err = run("--help")
+    assert (code, err) == (0, [])
+    text = "\n".join(out)
+    assert out[0] == "Usage: voicemux [OPTIONS] COMMAND [ARGS]..."
+    for word in ("listen", "dial", "devices", "demo", "Exit codes:", "130 interrupted"):
+        assert word in text
+    assert run("-h")[1] == out
+
+
+@pytest.mark.parametrize("command", ["listen", "dial", "devices", "demo"])
+def test_every_command_explains_itself(command: str) -> None:
+    code, out, err = run(command, "--help")
+    assert (code, err) == (0, [])
+    assert out[0].startswith(f"Usage: voicemux {command} [OPTIONS]")
+
+
+def test_the_options_that_readme_lists_are_those_that_there_are() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for command in ("listen", "dial"):
+        given = {line.split()[0] for line in run(command, "--help")[1] if line.strip().startswith("--")}
+        assert given >= {"--name", "--input", "--output", "--record", "--codec", "--bitrate", "--timeout", "--json"}
+        assert {option for option in given if f"`{option}" not in readme} == set()
+
+
+def test_nothing_at_all_is_misuse_with_help() -> None:
+    code, out, err = run()
+    assert (code, out) == (2, [])
+    assert err[0].startswith("Usage: voicemux")
+
+
+def test_the_version_is_the_packages() -> None:
+    assert run("--version") == (0, [f"voicemux, version {voicemux.__version__}"], [])
+
+
+def test_the_installed_command_is_the_same_program() -> None:
+    installed = Path(sys.executable).with_name("voicemux")
+    if not installed.exists():
+        pytest.skip("not installed here")
+    shown = subprocess.run([installed, "--version"], capture_output=True, text=True, timeout=PATIENCE)
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, f"voicemux, version {voicemux.__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("dial", "--help"), ("listen", "--help")])
+def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    assert imported(*arguments) & HEAVY == set()
+
+
+def test_a_call_of_text_loads_nothing_that_makes_sound() -> None:
+    names = imported("dial", "127.0.0.1:1", "--no-audio")
+    assert "construct" in names
+    assert names & SOUND == set()

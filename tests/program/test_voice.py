@@ -1,0 +1,267 @@
+"""Voice, from mouth to ear: the shipped program at both ends, with virtual sound cards, files and pipes."""
+
+import time
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.audio.speech import (
+    DIALLER,
+    LISTENER,
+    RATE,
+    SYLLABLE,
+    Samples,
+    level,
+    likeness,
+    quality,
+    samples_of,
+    speech,
+)
+from tests.peers import Peer
+from tests.running import Program, calling, listening
+from tests.soundcards import SoundCards, without_sound
+from voicemux.net.address import parse_address
+from voicemux.net.line import dial
+from voicemux.protocol.messages import Audio, Codec, Hello
+from voicemux.protocol.wire import PREFACE
+
+EXACT = 0.98  # of what went as PCM, syllable by syllable; of what went as Opus it is 0.95
+ALIKE = 0.7  # of what went as Opus, likewise; of other speech it is below 0.5
+GOOD = 3.0  # PESQ; it is 4.3 to 4.5 here, and 3.7 where twice as many programs want to run as there are cores
+FAIR = 2.5  # PESQ of a call's first two seconds, in which its buffers find their size; 3.4 to 4.2 here
+OTHER = 0.3  # of other speech, second by second
+SETTLED = 0.5  # seconds of a call after which its buffers have found their size
+FAREWELL = 1.0  # seconds for the last word to be heard, ten times what it takes
+FEW_WORDS = speech(seconds=2)
+
+
+@pytest.fixture
+def few_words(tmp_path: Path) -> str:
+    """A file with the beginning of a bundled recording: `FEW_WORDS`."""
+    file = tmp_path / "few_words.wav"
+    soundfile.write(file, FEW_WORDS, RATE)
+    return str(file)
+
+
+def test_two_people_talk_and_type_at_the_same_time(sound_cards: SoundCards) -> None:
+    with calling(alice_env=sound_cards.env("a"), bob_env=sound_cards.env("b"), bob=("--once",)) as (alice, bob):
+        for side in (alice, bob):
+            assert side.err[-1].endswith("you hear each other (opus)")
+        time.sleep(SETTLED)
+        ears = sound_cards.record("a_spk"), sound_cards.record("b_spk")
+        mouths = sound_cards.play(DIALLER, "a_mic"), sound_cards.play(LISTENER, "b_mic")
+        lines = [f"line {number} ✓" for number in range(20)]
+        for line in lines:
+            alice.write(f"{line}\n")
+            bob.write(f"{line}\n")
+            time.sleep(0.4)
+        assert [mouth.wait() for mouth in mouths] == [0, 0]
+        time.sleep(FAREWELL)
+        heard_by_alice, heard_by_bob = (ear.stop() for ear in ears)
+        alice.write("quit\n")
+        assert (alice.wait(), bob.wait()) == (0, 0)
+        assert alice.out == [f"bob> {line}" for line in lines]
+        assert bob.out == [f"alice> {line}" for line in lines]
+        assert "dropped 0" in alice.err[-1]
+    for said, other, heard in (
+        (speech(DIALLER), speech(LISTENER), heard_by_bob),
+        (speech(LISTENER), speech(DIALLER), heard_by_alice),
+    ):
+        assert likeness(said, heard, SYLLABLE) > ALIKE
+        assert quality(said, heard) > GOOD
+        assert likeness(other, heard) < OTHER
+
+
+def test_pcm_is_sent_if_it_is_asked_for(few_words: str, tmp_path: Path) -> None:
+    heard = tmp_path / "heard.wav"
+    alice = ("--codec", "pcm", "--input", few_words, "--output", "none", "--json")
+    with (
+        listening("--input", "none", "--output", str(heard), "--once") as (bob, address),
+        Program("dial", address, *alice) as caller,
+    ):
+        assert caller.event("connected")["sends"] == "pcm"
+        caller.close_input()
+        caller.event("audio_stopped")
+        assert (caller.wait(), bob.wait()) == (0, 0)
+    assert soundfile.info(heard).samplerate == RATE
+    assert likeness(FEW_WORDS, soundfile.read(heard, dtype="int16")[0], SYLLABLE) > EXACT
+
+
+@pytest.mark.parametrize(("playable", "codec"), [(None, Codec.PCM), ((1,), Codec.PCM), ((2, 1), Codec.OPUS)])
+def test_a_peer_gets_the_codec_that_it_can_play(playable: tuple[int, ...] | None, codec: Codec) -> None:
+    with (
+        listening("--input", str(DIALLER), "--output", "none") as (bob, address),
+        Peer(dial(parse_address(address))._socket) as peer,
+    ):
+        peer.send(PREFACE, Hello("carol", codecs=playable))
+        packets = [peer.hear(Audio) for _ in range(10)]
+        assert {packet.codec for packet in packets} == {codec}
+        assert [packet.timestamp - packets[0].timestamp for packet in packets] == [960 * i for i in range(10)]
+        assert "they hear you" in bob.notice_with("connected to")
+
+
+def test_a_peer_who_wants_no_voice_gets_none(tmp_path: Path) -> None:
+    sound = ("--input", str(DIALLER), "--output", str(tmp_path / "heard.wav"))
+    with calling(alice=sound, bob=("--no-audio",)) as (alice, bob):
+        assert bob.err[-1].endswith("text only")
+        alice.write("do you hear me?\n/stats\n")
+        assert bob.read() == "alice> do you hear me?"
+        assert "voice sent" not in alice.notice_with("lines sent")
+
+
+def test_files_are_microphone_and_loudspeaker(few_words: str, tmp_path: Path) -> None:
+    ears = [tmp_path / "alice.wav", tmp_path / "bob.flac"]
+    alice = ("--input", few_words, "--output", str(ears[0]), "--record", str(tmp_path / "kept.ogg"))
+    bob = ("--input", str(LISTENER), "--output", str(ears[1]), "--once")
+    with calling(alice=alice, bob=bob) as (dialler, listener):
+        dialler.write("while a file plays\n")
+        assert listener.read() == "alice> while a file plays"
+        dialler.close_input()
+        assert (dialler.wait(), listener.wait()) == (0, 0)
+        assert not [line for line in dialler.err + listener.err if "text goes on" in line]
+    heard = [soundfile.read(each, dtype="int16")[0] for each in (ears[1], ears[0], tmp_path / "kept.ogg")]
+    assert quality(FEW_WORDS, heard[0]) > FAIR
+    # Alice's file is the shorter one, and its end is the call's.
+    for said, there in zip((FEW_WORDS, speech(LISTENER, 2), speech(LISTENER, 2)), heard, strict=True):
+        assert likeness(said, there, SYLLABLE) > ALIKE
+
+
+def test_each_call_of_a_listener_is_a_recording_of_its_own(tmp_path: Path) -> None:
+    with listening("--input", "none", "--output", str(tmp_path / "heard.wav")) as (bob, address):
+        for _ in range(2):
+            with Program("dial", address, "--no-audio") as alice:
+                alice.notice_with("connected to")
+                alice.write("quit\n")
+                assert alice.wait() == 0
+            bob.notice_with("hung up")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["heard-2.wav", "heard.wav"]
+
+
+def test_raw_sound_goes_through_pipes(tmp_path: Path) -> None:
+    said, heard = tmp_path / "said.raw", tmp_path / "heard.raw"
+    said.write_bytes(FEW_WORDS.tobytes())
+    with (
+        listening("--input", "none", "--output", "-", "--once", redirect=f"> {heard}") as (bob, address),
+        Program("dial", address, "--input", "-", "--output", "none", redirect=f"< {said}") as alice,
+    ):
+        assert (alice.wait(), bob.wait()) == (0, 0)
+        assert alice.out == []
+    assert likeness(FEW_WORDS, samples_of(heard.read_bytes()), SYLLABLE) > ALIKE
+
+
+def test_text_beside_raw_sound_is_on_standard_error(tmp_path: Path) -> None:
+    heard = tmp_path / "heard.raw"
+    with (
+        listening("--no-audio", "--name", "bob") as (bob, address),
+        Program("dial", address, "--input", "none", "--output", "-", redirect=f"> {heard}") as alice,
+    ):
+        bob.notice_with("connected to")
+        bob.write("hi\nquit\n")
+        assert alice.wait() == 0
+        assert "bob> hi" in alice.err
+    assert set(heard.read_bytes()) <= {0}
+
+
+def test_what_is_heard_can_be_kept(sound_cards: SoundCards, few_words: str, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.wav"
+    bob = ("--input", "none", "--record", str(kept), "--once")
+    alice = ("--input", few_words, "--output", "none")
+    with listening(*bob, env=sound_cards.env("b")) as (listener, address):
+        ear = sound_cards.record("b_spk")
+        with Program("dial", address, *alice) as dialler:
+            dialler.close_input()
+            assert (dialler.wait(), listener.wait()) == (0, 0)
+        heard = ear.stop()
+    assert likeness(FEW_WORDS, heard, SYLLABLE) > ALIKE
+    assert likeness(FEW_WORDS, soundfile.read(kept, dtype="int16")[0], SYLLABLE) > ALIKE
+
+
+def test_who_is_muted_is_not_heard_and_who_is_deafened_does_not_hear(sound_cards: SoundCards) -> None:
+    alice, bob = ("--input", str(LISTENER), "--output", "none"), ("--input", "none")
+    with calling(alice=alice, bob=bob, bob_env=sound_cards.env("b")) as (caller, listener):
+        assert level(_overhear(sound_cards)) > 300
+        caller.write("/mute\n")
+        caller.notice_with("muted")
+        time.sleep(SETTLED)
+        assert level(_overhear(sound_cards)) < 30
+        caller.write("/mute\n")
+        caller.notice_with("hear you again")
+        listener.write("/deafen\n")
+        listener.notice_with("deafened")
+        time.sleep(SETTLED)
+        assert level(_overhear(sound_cards)) < 30
+
+
+def _overhear(sound_cards: SoundCards) -> Samples:
+    ear = sound_cards.record("b_spk")
+    time.sleep(1)
+    return ear.stop()
+
+
+def test_a_sound_server_that_dies_takes_no_text_with_it(tmp_path: Path) -> None:
+    sound = ("--input", "none", "--output", str(tmp_path / "heard.wav"))
+    with SoundCards() as cards, calling(alice_env=cards.env("a"), bob=sound) as (alice, bob):
+        bob.write("before\n")
+        assert alice.read() == "bob> before"
+        cards.kill()
+        said = sorted([alice.notice_with("text goes on"), alice.notice_with("text goes on")])
+        assert said == [
+            f"voicemux: the {kind} device default has stopped; text goes on" for kind in ("input", "output")
+        ]
+        alice.write("I cannot hear you\n")
+        assert bob.read() == "alice> I cannot hear you"
+        bob.write("me neither\nquit\n")
+        assert alice.read() == "bob> me neither"
+        assert alice.wait() == 0
+        assert len([line for line in alice.err if "text goes on" in line]) == 2
+        assert all(line.startswith("voicemux: ") for line in alice.err)
+
+
+def test_a_sound_server_that_freezes_takes_no_text_with_it(tmp_path: Path) -> None:
+    sound = ("--input", "none", "--output", str(tmp_path / "heard.wav"))
+    with SoundCards() as cards, calling(alice_env=cards.env("a"), bob=sound) as (alice, bob), cards.frozen():
+        said = alice.notice_with("text goes on") + alice.notice_with("text goes on")
+        assert "the input device default" in said
+        assert "the output device default" in said
+        bob.write("me neither\nquit\n")
+        assert alice.read() == "bob> me neither"
+        assert alice.wait() == 0
+
+
+def test_without_a_sound_card_there_is_text_and_one_line_about_what_is_missing(tmp_path: Path) -> None:
+    with calling(alice_env=without_sound(tmp_path), bob=("--no-audio",)) as (alice, bob):
+        alice.write("I have no microphone\nquit\n")
+        assert bob.read() == "alice> I have no microphone"
+        assert alice.wait() == 0
+        (missing,) = [line for line in alice.err if "no microphone" in line or "no loudspeaker" in line]
+        assert missing.startswith("voicemux: no microphone: ")
+        assert "no loudspeaker: " in missing
+        assert missing.endswith("voicemux devices lists what there is")
+        assert len(alice.err) == 5
+
+
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it(tmp_path: Path) -> None:
+    broken = tmp_path / "pyaudio.py"
+    broken.write_text("raise ImportError('libportaudio.so.2: cannot open shared object file')\n")
+    with calling(alice_env={"PYTHONPATH": str(tmp_path)}, bob=("--no-audio",)) as (alice, bob):
+        alice.write("no PortAudio here\nquit\n")
+        assert bob.read() == "alice> no PortAudio here"
+        assert alice.wait() == 0
+        (missing,) = [line for line in alice.err if "portaudio" in line.lower()]
+        assert missing.startswith("voicemux: no sound: libportaudio")
+        assert "; to have it: " in missing
+
+
+def test_without_opus_voice_is_pcm_and_a_line_says_how_to_have_it(few_words: str, tmp_path: Path) -> None:
+    (tmp_path / "opuslib_next.py").write_text("raise ImportError('Could not find Opus library')\n")
+    heard = tmp_path / "heard.wav"
+    with calling(
+        alice=("--input", few_words, "--output", "none"),
+        bob=("--input", "none", "--output", str(heard), "--once"),
+        alice_env={"PYTHONPATH": str(tmp_path)},
+    ) as (alice, bob):
+        assert [line for line in alice.err if "to have it: " in line and "opus" in line]
+        alice.close_input()
+        assert (alice.wait(), bob.wait()) == (0, 0)
+    assert likeness(FEW_WORDS, soundfile.read(heard, dtype="int16")[0], SYLLABLE) > EXACT

@@ -1,0 +1,247 @@
+from collections import deque
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from voicemux.errors import LocalProtocolError, RemoteProtocolError
+from voicemux.protocol import delivery
+from voicemux.protocol.delivery import Inbox, Outbox, payload_size, split_text
+from voicemux.protocol.messages import ByeCode, Text
+from voicemux.protocol.wire import MAX_MESSAGE, MAX_TEXT_PART, TEXT_WINDOW
+
+CLEF = "\N{MUSICAL SYMBOL G CLEF}"  # four bytes
+huge = st.builds(
+    lambda unit, times: unit * times, st.sampled_from(["x", "ü", "€", CLEF, "a€"]), st.integers(0, 40_000)
+)
+texts = st.just("") | st.text(max_size=40) | huge
+
+
+def send_all(outbox: Outbox) -> list[Text]:
+    return list(iter(outbox.next, None))
+
+
+class Delivery(RuleBasedStateMachine):
+    """One direction of a call: the line in between loses nothing, but may be cut and taken up again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outbox, self.inbox = Outbox(), Inbox()
+        self.put: list[str] = []
+        self.last_ids: list[int] = []  # of each text in `put`
+        self.shown: list[str] = []
+        self.sent: list[Text] = []
+        self.line: deque[Text] = deque()
+        self.acknowledgements: deque[int] = deque([0])
+        self.untaken: deque[str] = deque()
+
+    @rule(text=texts)
+    def write(self, text):
+        self.put.append(text)
+        self.last_ids.append(self.outbox.put(text))
+
+    @rule(limit=st.integers(1, 100))
+    def send(self, limit):
+        for _ in range(limit):
+            if (frame := self.outbox.next()) is None:
+                break
+            self.sent.append(frame)
+            self.line.append(frame)
+
+    @precondition(lambda self: self.line)
+    @rule(limit=st.integers(1, 100))
+    def receive(self, limit):
+        for _ in range(min(limit, len(self.line))):
+            if (message := self.inbox.receive(self.line.popleft())) is not None:
+                self.untaken.append(message)
+            self.acknowledgements.append(self.inbox.acknowledgement)
+
+    @precondition(lambda self: self.untaken)
+    @rule()
+    def show(self):
+        self.shown.append(self.untaken.popleft())
+        self.inbox.taken()
+        self.acknowledgements.append(self.inbox.acknowledgement)
+
+    @rule(newest=st.booleans())
+    def acknowledge(self, newest):
+        self.outbox.acknowledge(self.acknowledgements[-1] if newest else self.acknowledgements[0])
+        if len(self.acknowledgements) > 1:
+            self.acknowledgements.popleft()
+
+    @precondition(lambda self: self.sent)
+    @rule(back=st.integers(1, 50))
+    def resume(self, back):
+        """What was on the line is sent again, and some of what was received before."""
+        first = min(self.line[0].id if self.line else len(self.sent) + 1, len(self.sent) + 1 - back)
+        self.line = deque(self.sent[max(0, first - 1) :])
+
+    @invariant()
+    def nothing_is_lost_doubled_or_reordered(self):
+        assert self.shown + list(self.untaken) == self.put[: len(self.shown) + len(self.untaken)]
+
+    @invariant()
+    def what_is_acknowledged_was_shown(self):
+        acknowledged = self.outbox._last_id - self.outbox.undelivered
+        assert sum(last <= acknowledged for last in self.last_ids) <= len(self.shown)
+
+    @invariant()
+    def the_window_is_kept(self):
+        assert sum(map(payload_size, self.outbox._unacknowledged)) == self.outbox.unacknowledged_bytes <= TEXT_WINDOW
+        assert sum(map(payload_size, self.outbox._waiting)) == self.outbox.waiting_bytes
+        assert [text.id for text in self.sent] == list(range(1, len(self.sent) + 1))
+
+    def teardown(self):
+        while not self.outbox.delivered:
+            self.send(1000)
+            while self.line:
+                self.receive(1000)
+            while self.untaken:
+                self.show()
+            self.acknowledge(newest=True)
+        assert self.shown == self.put
+        assert self.outbox.unacknowledged_bytes == self.outbox.waiting_bytes == self.inbox._unacknowledged_bytes == 0
+        assert self.inbox.end() is None
+
+
+TestDelivery = Delivery.TestCase
+TestDelivery.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+
+
+@given(texts, st.integers(4, 50))
+def test_a_split_text_is_whole_code_points_within_the_limit(text, limit):
+    parts = split_text(text, limit)
+    assert "".join(parts) == text
+    assert all(limit - 3 <= len(part.encode()) <= limit for part in parts[:-1])
+    assert len(parts[-1].encode()) <= limit
+    assert all(parts) or parts == [""]
+
+
+def test_a_text_that_is_longer_than_a_message_may_be_becomes_several():
+    outbox, inbox, messages = Outbox(), Inbox(), []
+    text = CLEF * (MAX_MESSAGE // 2)
+    outbox.put(text)
+    while frames := send_all(outbox):
+        for frame in frames:
+            assert payload_size(frame) <= MAX_TEXT_PART + 4
+            if (message := inbox.receive(frame)) is not None:
+                messages.append(message)
+                inbox.taken()
+        outbox.acknowledge(inbox.acknowledgement)
+    assert [len(message.encode()) for message in messages] == [MAX_MESSAGE, MAX_MESSAGE]
+    assert "".join(messages) == text
+    assert outbox.delivered
+
+
+def test_text_that_is_not_unicode_cannot_be_put():
+    outbox = Outbox()
+    with pytest.raises(LocalProtocolError, match="text that is not Unicode"):
+        outbox.put("half a \ud834")
+    assert outbox.delivered
+    assert outbox.put("whole") == 1
+
+
+def test_an_outbox_says_when_it_is_full(monkeypatch):
+    monkeypatch.setattr(delivery, "MAX_WAITING", 2000)
+    outbox = Outbox()
+    outbox.put("x" * 1000)
+    assert not outbox.full
+    outbox.put("x" * 1000)
+    assert outbox.full
+    outbox.next()
+    assert not outbox.full
+
+
+def test_ids_end_somewhere(monkeypatch):
+    monkeypatch.setattr(delivery, "MAX_ID", 2)
+    outbox = Outbox()
+    assert [outbox.put("a"), outbox.put("b")] == [1, 2]
+    with pytest.raises(LocalProtocolError, match="more than 2"):
+        outbox.put("c")
+
+
+def test_what_was_never_sent_cannot_be_acknowledged():
+    outbox = Outbox()
+    outbox.put("sent")
+    outbox.put("waiting")
+    outbox.next()
+    with pytest.raises(RemoteProtocolError, match="TEXT_ACK of 2, the last TEXT sent is 1"):
+        outbox.acknowledge(2)
+
+
+def test_an_acknowledgement_that_falls_back_is_ignored():
+    outbox = Outbox()
+    outbox.put("a")
+    outbox.put("b")
+    send_all(outbox)
+    outbox.acknowledge(2)
+    outbox.acknowledge(1)
+    assert outbox.delivered
+
+
+@pytest.mark.parametrize("number", [4, 5, 0xFFFFFFFF])
+def test_a_gap_is_refused(number):
+    inbox = Inbox()
+    inbox.receive(Text(1, "a"))
+    inbox.receive(Text(2, "b"))
+    with pytest.raises(RemoteProtocolError, match=f"TEXT {number} after TEXT 2: something is missing"):
+        inbox.receive(Text(number, "c"))
+    assert inbox.receive(Text(3, "c")) == "c"
+
+
+def test_the_number_zero_is_none_that_is_new():
+    inbox = Inbox()
+    assert inbox.receive(Text(0, "a")) is None
+    assert inbox.acknowledgement == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000])
+def test_a_peer_that_does_not_wait_for_acknowledgements_is_stopped(size):
+    inbox, whole_window = Inbox(), TEXT_WINDOW // (size + 4)
+    for number in range(1, whole_window + 1):
+        inbox.receive(Text(number, "x" * size))
+    with pytest.raises(RemoteProtocolError, match=f"more than {TEXT_WINDOW} bytes") as flood:
+        inbox.receive(Text(whole_window + 1, "x" * size))
+    assert flood.value.code == ByeCode.FLOOD
+
+
+def test_a_message_that_is_too_long_is_stopped():
+    inbox, number = Inbox(), 0
+    for number in range(1, MAX_MESSAGE // 4096 + 1):
+        inbox.receive(Text(number, "x" * 4096, more=True))
+    assert inbox.acknowledgement == number
+    with pytest.raises(RemoteProtocolError, match=f"a text of more than {MAX_MESSAGE} bytes") as flood:
+        inbox.receive(Text(number + 1, "x"))
+    assert flood.value.code == ByeCode.FLOOD
+
+
+def test_a_message_that_never_ends_costs_no_memory():
+    inbox = Inbox()
+    for number in range(1, 20_000):
+        assert inbox.receive(Text(number, "", more=True)) is None
+    assert len(inbox._parts) + len(inbox._unacknowledged) + len(inbox._whole) < 10
+    assert inbox.receive(Text(20_000, "at last")) == "at last"
+
+
+def test_parts_are_acknowledged_as_they_come_but_not_before_the_messages_in_front_of_them():
+    inbox = Inbox()
+    assert inbox.receive(Text(1, "gr", more=True)) is None
+    assert inbox.acknowledgement == 1
+    assert inbox.receive(Text(2, "ü")) == "grü"
+    assert inbox.receive(Text(3, "ne", more=True)) is None
+    assert inbox.acknowledgement == 1
+    inbox.taken()
+    assert inbox.acknowledgement == 3
+
+
+def test_the_part_of_a_message_whose_end_never_comes_is_shown_at_the_end():
+    inbox = Inbox()
+    assert inbox.receive(Text(1, "whole")) == "whole"
+    inbox.receive(Text(2, "half ", more=True))
+    inbox.receive(Text(3, "a line", more=True))
+    assert inbox.end() == "half a line"
+    inbox.taken()
+    inbox.taken()
+    assert inbox.acknowledgement == 3
+    assert inbox.end() is None

@@ -1,0 +1,171 @@
+"""Virtual sound cards: a PulseAudio of our own with null sinks, and programs that play into and record from them.
+
+Each side has two: what is played into its microphone's sink is what its microphone hears, and what
+its loudspeaker's sink plays can be recorded. The server is reached by a socket in a folder of its own; the
+user's, if there is one, is not touched. It ends when its standard input does, so it cannot survive us.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+RATE = 48_000
+PATIENCE = 20.0  # seconds
+CHUNK = 480  # bytes: 5 ms
+SINKS = ("a_mic", "a_spk", "b_mic", "b_spk")
+NEEDED = ("pulseaudio", "paplay", "parec")
+
+# The socket comes last: once it is there, so is everything else. norewinds: played is played, as on real hardware.
+STARTUP = "\n".join(
+    [
+        *(f"load-module module-null-sink sink_name={sink} rate={RATE} channels=1 norewinds=1" for sink in SINKS),
+        "load-module module-cli exit_on_eof=1",
+        "load-module module-native-protocol-unix auth-anonymous=1 socket={folder}/native",
+        "",
+    ]
+)
+
+# Nothing of the machine's own configuration or cards. The headset is side b's, whoever uses it.
+ALSA = """\
+pcm.!default { type pulse }
+pcm.headset {
+    type asym
+    playback.pcm { type pulse device b_spk }
+    capture.pcm { type pulse device "b_mic.monitor" }
+}
+pcm.headphones {
+    type asym
+    playback.pcm { type pulse device b_spk }
+}
+"""
+
+Samples = NDArray[np.int16]
+
+
+# PortAudio asserts that there is a device, if only one that cannot be opened.
+NO_CARD = "pcm.!default { type hw card 31 }"
+
+
+def without_sound(folder: Path) -> dict[str, str]:
+    """The environment of a program on a machine that has no sound card and no sound server."""
+    (folder / "asound.conf").write_text(NO_CARD)
+    return {**_alone(folder), "PULSE_SERVER": f"unix:{folder}/nobody"}
+
+
+def _alone(folder: Path) -> dict[str, str]:
+    """Nothing of the user's: not its configuration, sound servers (Pulse, PipeWire, JACK) or buses."""
+    return {
+        **dict.fromkeys(("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"), str(folder)),
+        **dict.fromkeys(("DBUS_SYSTEM_BUS_ADDRESS", "DBUS_SESSION_BUS_ADDRESS"), f"unix:path={folder}/nobody"),
+        "JACK_DEFAULT_SERVER": "nobody",
+        "JACK_NO_START_SERVER": "1",
+        "ALSA_CONFIG_PATH": str(folder / "asound.conf"),
+    }
+
+
+class SoundCards:
+    """A context manager: at its end the server has gone. Without PulseAudio the test is skipped, but not in CI."""
+
+    def __init__(self) -> None:
+        if missing := [program for program in NEEDED if not shutil.which(program)]:
+            reason = f"virtual sound cards need {' and '.join(missing)}"
+            if os.environ.get("CI"):
+                raise RuntimeError(reason)
+            pytest.skip(reason)
+        self._folder = Path(tempfile.mkdtemp(prefix="voicemux-sound-"))
+        self._environment = {**_alone(self._folder), "PULSE_SERVER": f"unix:{self._folder}/native"}
+
+    def __enter__(self) -> "SoundCards":
+        (self._folder / "asound.conf").write_text(ALSA)
+        (self._folder / "pulse.pa").write_text(STARTUP.format(folder=self._folder))
+        fast = "yes" if os.geteuid() == 0 else "no"
+        with open(self._folder / "log", "wb") as log:
+            self._server = subprocess.Popen(
+                ["pulseaudio", "-n", "-F", str(self._folder / "pulse.pa"), "--daemonize=no", "--use-pid-file=no",
+                 "--exit-idle-time=-1", f"--high-priority={fast}", f"--realtime={fast}"],
+                env={**os.environ, **self._environment}, stdin=subprocess.PIPE, stdout=log, stderr=log,
+            )  # fmt: skip
+        deadline = time.monotonic() + PATIENCE
+        while not (self._folder / "native").exists():
+            if self._server.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise RuntimeError(f"PulseAudio does not start: {(self._folder / 'log').read_text()}")
+            time.sleep(0.02)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        shutil.rmtree(self._folder)
+
+    def kill(self) -> None:
+        """End the sound server under whoever uses it."""
+        self._server.kill()
+        self._server.wait()
+        if self._server.stdin:
+            self._server.stdin.close()
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The sound server answers nobody meanwhile."""
+        self._server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._server.send_signal(signal.SIGCONT)
+
+    def env(self, side: str) -> dict[str, str]:
+        """The environment of a program on side "a" or "b": its default devices are that side's."""
+        return {**self._environment, "PULSE_SOURCE": f"{side}_mic.monitor", "PULSE_SINK": f"{side}_spk"}
+
+    def play(self, file: str | Path, sink: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            ["paplay", f"--device={sink}", "--latency-msec=20", str(file)], env={**os.environ, **self._environment}
+        )
+
+    def record(self, sink: str) -> "Recording":
+        """Begin to record what `sink` plays."""
+        return Recording(sink, {**os.environ, **self._environment})
+
+
+class Recording:
+    """What a sink plays, from now to `stop()`. `began` is the monotonic time of the first sample, a little late."""
+
+    def __init__(self, sink: str, env: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            ["parec", f"--device={sink}.monitor", "--raw", "--format=s16le", f"--rate={RATE}", "--channels=1",
+             "--latency-msec=5"],
+            env=env, stdout=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+        self._pcm = bytearray()
+        self.began = float("inf")
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        assert self._ready.wait(PATIENCE)
+
+    def stop(self) -> Samples:
+        self._process.terminate()
+        self._reader.join()
+        self._process.wait()
+        assert self._process.stdout
+        self._process.stdout.close()
+        return np.frombuffer(self._pcm[: len(self._pcm) // 2 * 2], np.int16)
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        while chunk := self._process.stdout.read(CHUNK):
+            self._pcm += chunk
+            # The chunk that waited least tells best when the recording began.
+            self.began = min(self.began, time.monotonic() - len(self._pcm) / (2 * RATE))
+            self._ready.set()

@@ -1,0 +1,149 @@
+"""The benchmark can be believed: known delays and lines are measured as they are, and a short call works.
+
+That call judges no absolute times: only that voice is heard at both ends, and not absurdly late.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import micro, runs
+from bench.analysis import back_to_normal, find_heard, find_spoken, speech_quality
+from bench.capture import Track
+from bench.emulator import Direction
+from bench.picture import draw
+from bench.signals import CHIRPS, RATE, Samples, script
+
+HEARD = 0.3  # of the chirps, on a machine that is busy with other things
+TIMES_FLOOR = 40  # of the delay of two sound cards: something between them hoards sound
+
+Figures = dict[str, dict[str, Any]]
+
+
+def track(samples: Samples) -> Track:
+    """A recording whose first sample was played at time 100, read without delay."""
+    counts = range(RATE // 200, len(samples), RATE // 200)
+    pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    return Track(pcm, [100 + count / RATE for count in counts], list(counts))
+
+
+def test_delays_are_found_through_jumps_losses_and_noise() -> None:
+    spoken = script("a", 40, False)
+    microphone = track(np.concatenate([spoken.samples, np.zeros(5 * RATE)]))
+    heard = np.random.default_rng(1).normal(0, 0.003, len(microphone.samples))
+    truth: list[float | None] = []
+    caught_up = spoken.chirps[20][0] + 2 * RATE  # what was spoken from the 20th to here is skipped
+    for i, (start, kind) in enumerate(spoken.chirps):
+        if i % 7 == 3 or (i >= 20 and start < caught_up):
+            truth.append(None)
+            continue
+        truth.append(2.04 if 12 <= i < 20 else 0.04)
+        at = start + round((truth[-1] or 0) * RATE)
+        heard[at : at + len(CHIRPS[kind])] += 0.2 * CHIRPS[kind]
+    found = find_heard(find_spoken(spoken, microphone), track(heard), 3.0)
+    assert [delay and round(delay, 3) for delay in found] == truth
+
+
+def test_many_chirps_in_a_row_that_were_not_heard_do_not_lead_astray() -> None:
+    spoken = script("a", 66, False)
+    microphone = track(np.concatenate([spoken.samples, np.zeros(5 * RATE)]))
+    heard = np.zeros(len(microphone.samples))
+    for i, (start, kind) in enumerate(spoken.chirps):
+        if not 15 <= i < 40:
+            at = start + RATE // 20
+            heard[at : at + len(CHIRPS[kind])] += 0.3 * CHIRPS[kind]
+    found = find_heard(find_spoken(spoken, microphone), track(heard), longest=15.0)
+    assert [each is None for each in found] == [15 <= i < 40 for i in range(66)]
+    assert [each for each in found if each is not None] == pytest.approx([0.05] * 41, abs=0.001)
+
+
+def test_speech_of_which_nothing_was_heard_has_no_quality() -> None:
+    said = track(np.random.default_rng(1).normal(0, 0.1, 4 * RATE))
+    assert speech_quality(said, track(np.zeros(4 * RATE)), 100.5, 103.0, 0.05) is None
+
+
+def test_normal_is_what_was_before() -> None:
+    times = [float(i) for i in range(20)]
+    delays = [0.1] * 5 + [None, 2.0, 1.0, None] + [0.12] * 11
+    assert back_to_normal(times, delays, 5.0, 7.0) == 2.0
+    assert back_to_normal(times, [*delays[:8], *[2.0] * 12], 5.0, 7.0) is None
+
+
+def out(line: Direction, until: float, step: float = 0.001) -> list[tuple[float, bytes]]:
+    """What comes out of a line, and when."""
+    found = []
+    for now in np.arange(0, until, step):
+        while (packet := line.take(float(now))) is not None:
+            found.append((float(now), packet))
+    return found
+
+
+def test_a_slow_line_takes_its_time_and_keeps_the_order() -> None:
+    line = Direction(delay=0.05, rate=80_000)
+    for i in range(5):
+        line.put(bytes([i]) * 1000, 0.0)
+    times, packets = zip(*out(line, 1.0), strict=True)
+    assert [packet[0] for packet in packets] == [0, 1, 2, 3, 4]
+    assert times == pytest.approx([0.15, 0.25, 0.35, 0.45, 0.55], abs=0.002)
+
+
+def test_a_slow_line_drops_what_its_queue_cannot_hold() -> None:
+    line = Direction(rate=80_000)
+    for _ in range(30):
+        line.put(bytes(1000), 0.0)
+    assert line.counters["overflown"] == 20
+
+
+@pytest.mark.parametrize(("hold", "expected"), [(True, [0.0, 2.0, 2.0, 2.5]), (False, [0.0, 2.5])])
+def test_a_blackout_holds_packets_or_drops_them(hold: bool, expected: list[float]) -> None:
+    line = Direction(hold=hold)
+    line.put(b"before", 0.0)
+    found = out(line, 0.5)
+    line.dark_until = 2.0
+    for at in (1.0, 1.5, 2.5):
+        line.put(b"packet", at)
+    assert [when for when, _ in found + out(line, 3.0)] == pytest.approx(expected, abs=0.002)
+
+
+def test_loss_is_what_was_asked_for() -> None:
+    line = Direction(loss=0.05)
+    line.dice.seed(1)
+    for _ in range(10_000):
+        line.put(b"", 0.0)
+    assert 400 < line.counters["lost"] < 600
+
+
+def test_a_picture_shows_every_program() -> None:
+    picture = draw("A <title>", {"one": [[0.0, 100.0], [1.0, None]], "two": [[0.0, 50.0]]}, [0.2, 0.5])
+    assert picture.count("<circle") == 2
+    assert "A &lt;title&gt;" in picture
+    assert all(f">{word}</text>" in picture for word in ("one", "two", "not heard"))
+
+
+def test_a_player_does_not_grow() -> None:
+    kilobytes = micro.growth(hours=0.5)["kilobytes"]
+    assert len(kilobytes) == 10
+    assert kilobytes[-1] < 1.5 * kilobytes[0]
+
+
+def test_a_frame_leaves_nothing_behind() -> None:
+    assert micro.allocation()["bytes_left_per_frame"] < 1
+
+
+@pytest.fixture(scope="module")
+def figures() -> Figures:
+    return runs.quick()
+
+
+@pytest.mark.parametrize("program", ["floor", "voicemux"])
+def test_voice_arrives_both_ways(figures: Figures, program: str) -> None:
+    assert all(direction["heard"] > HEARD for direction in figures[program]["directions"].values())
+
+
+def test_the_delay_is_within_a_generous_factor_of_the_floor(figures: Figures) -> None:
+    floor, voicemux = (
+        max(direction["median"] for direction in figures[program]["directions"].values())
+        for program in ("floor", "voicemux")
+    )
+    assert floor / 2 < voicemux < TIMES_FLOOR * floor

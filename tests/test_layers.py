@@ -1,0 +1,154 @@
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import voicemux
+
+ROOT = Path(voicemux.__file__).parent
+
+# From the bottom to the top: a module may import from lower ranks only, also inside functions.
+RANKS = [
+    ["", "errors", "events", "remedies", "threads", "interrupts", "protocol", "net", "audio", "console"],
+    ["protocol.wire"],
+    ["protocol.frames"],
+    ["protocol.messages"],
+    ["protocol.connection", "protocol.delivery"],
+    ["net.address"],
+    ["net.line", "net.flow"],
+    ["net.writer", "net.demultiplexer", "net.greeting"],
+    ["net.reception"],
+    ["audio.endpoints", "audio.resample"],
+    ["audio.arrivals", "audio.ladder", "audio.stretch"],
+    ["audio.metronome", "audio.codec", "audio.jitter", "audio.devices"],
+    ["audio.files", "audio.pipes", "audio.null", "audio.transmitter", "audio.player"],
+    ["audio.measure", "audio.studio"],
+    ["console.commands", "console.printable"],
+    ["console.wording"],
+    ["console.plain"],
+    ["console.terminal"],
+    ["voice"],
+    ["vitals"],
+    ["call"],
+    ["session", "demo"],
+    ["cli"],
+    ["__main__"],
+]
+RANK = {module: rank for rank, modules in enumerate(RANKS) for module in modules}
+
+# Side rooms: what a package knows besides itself.
+KNOWS = {
+    "protocol": {"errors"},
+    "net": {"errors", "threads", "protocol"},
+    "audio": {"errors", "threads", "protocol"},
+    "console": {"errors", "events", "threads"},
+    "voice": {"protocol"},
+    "vitals": {"events", "voice", "protocol", "net"},
+    "call": {"errors", "events", "threads", "voice", "vitals", "protocol", "net"},
+    "demo": {"errors", "threads", "audio"},
+}
+
+# What comes from outside has one home each.
+HOMES = {
+    "click": {"cli"},
+    "construct": {"protocol.wire"},
+    "pyaudio": {"audio.devices"},
+    "opuslib_next": {"audio.codec"},
+    "samplerate": {"audio.resample"},
+    "soundfile": {"audio.files"},
+    "prompt_toolkit": {"console.terminal"},
+    "socket": {"net.line"},
+    "selectors": {"net.reception"},
+    "numpy": {"audio.resample", "audio.stretch", "audio.player", "audio.measure"},
+    "fcntl": {"net.line"},
+    "termios": {"net.line"},
+}
+IMPURE = {"socket", "threading", "time", "selectors", "select", "queue", "os", "sys", "subprocess", "signal"}
+
+
+def parse(module: str) -> ast.Module:
+    path = ROOT.joinpath(*module.split(".")) if module else ROOT
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(module: str) -> Iterator[str]:
+    """Every module that `module` imports, anywhere in it, by its full name."""
+    for node in ast.walk(parse(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, f"a relative import in {module}"
+            for alias in node.names:  # `from package import module` imports the module
+                inner = f"{node.module}.{alias.name}".removeprefix("voicemux.")
+                yield f"voicemux.{inner}" if inner in RANK and node.module.startswith("voicemux") else node.module
+
+
+def own_imports(module: str) -> set[str]:
+    return {name[len("voicemux.") :] for name in imports(module) if name.split(".")[0] == "voicemux"}
+
+
+def outside_imports(module: str) -> set[str]:
+    return {name.split(".")[0] for name in imports(module)} - {"voicemux"}
+
+
+each_module = pytest.mark.parametrize("module", RANK, ids=lambda module: module or "voicemux")
+
+
+def test_every_module_has_a_rank():
+    assert {name_of(path) for path in ROOT.rglob("*.py")} == set(RANK)
+
+
+@each_module
+def test_imports_point_down(module):
+    assert not [name for name in own_imports(module) if RANK[name] >= RANK[module]]
+
+
+@pytest.mark.parametrize("room", KNOWS)
+def test_side_rooms_know_nothing_of_each_other(room):
+    known = KNOWS[room] | {room}
+    for module in RANK:
+        if module.split(".")[0] == room:
+            assert {name.split(".")[0] for name in own_imports(module)} <= known
+
+
+@each_module
+def test_what_comes_from_outside_has_one_home(module):
+    outside = outside_imports(module)
+    assert not [name for name in outside if name in HOMES and module not in HOMES[name]]
+    assert outside <= set(HOMES) | sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("package", HOMES)
+def test_every_home_is_lived_in(package):
+    assert all(package in outside_imports(home) for home in HOMES[package])
+
+
+PURE = ["net.flow", "audio.arrivals", "audio.jitter", "audio.ladder", "audio.stretch"]
+
+
+@pytest.mark.parametrize("module", [*PURE, *(module for module in RANK if module.startswith("protocol"))])
+def test_the_protocol_and_what_decides_about_time_are_pure(module):
+    assert not outside_imports(module) & IMPURE
+
+
+@each_module
+def test_threads_are_made_in_one_place(module):
+    made = [node for node in ast.walk(parse(module)) if isinstance(node, ast.Attribute | ast.Name)]
+    names = {node.attr if isinstance(node, ast.Attribute) else node.id for node in made}
+    if module != "threads":
+        assert not names & {"start_new_thread", "ThreadPoolExecutor", "Timer"}
+        assert not [node for node in made if isinstance(node, ast.Attribute) and node.attr == "Thread"]
+    else:
+        assert "Thread" in names
+
+
+def test_the_errors_import_nothing():
+    assert not list(imports("errors"))

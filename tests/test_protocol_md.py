@@ -1,0 +1,179 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from voicemux import call, vitals
+from voicemux.errors import RemoteProtocolError
+from voicemux.net import address, greeting, line, reception
+from voicemux.protocol import messages, wire
+from voicemux.protocol.connection import TRANSITIONS, Receiving, Sending, State
+from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
+from voicemux.protocol.messages import Preface, from_frame, to_frame
+
+DOCUMENT = (Path(__file__).parent.parent / "protocol.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```example\nbytes +([0-9a-f ]+)\n(\w+) +(.+)\n```$", DOCUMENT, re.MULTILINE)
+CLASSES = {
+    "HELLO": messages.Hello,
+    "TEXT": messages.Text,
+    "AUDIO": messages.Audio,
+    "PING": messages.Ping,
+    "PONG": messages.Pong,
+    "BYE": messages.Bye,
+    "TEXT_ACK": messages.TextAck,
+    "REPORT": messages.Report,
+    "RINGING": messages.Ringing,
+}
+BYTES = ("data", "session", "payload")  # fields that the examples give in hexadecimal
+SIZES = {"u8": 1, "u16": 2, "u32": 4}
+
+
+def section(title: str) -> str:
+    """The text below a heading, up to the next heading of any level."""
+    return re.split(r"^#+ ", DOCUMENT.split(f" {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Each table as rows of cells, without its head."""
+    found = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    return [[[cell.strip() for cell in row.strip("|").split("|")] for row in one.splitlines()[2:]] for one in found]
+
+
+def numbered(rows: list[list[str]]) -> dict[int, str]:
+    """{number: name} of a registry."""
+    return {int(number): re.sub(r"\[(\w+)\].*", r"\1", name) for number, name, *_ in rows}
+
+
+def meant(fields: dict[str, object]) -> dict[str, object]:
+    """The values of an example as the dataclasses have them."""
+    plain = {name: bytes.fromhex(str(value)) if name in BYTES else value for name, value in fields.items()}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+
+
+@pytest.mark.parametrize(("encoded", "kind", "meaning"), EXAMPLES)
+def test_an_example_is_true(encoded, kind, meaning):
+    encoded, meaning = bytes.fromhex(encoded), json.loads(meaning)
+    if kind == "preface":
+        assert list(Receiving().receive(encoded)) == [Preface(**meaning)]
+        assert Sending().preface() == encoded
+        return
+    decoder = FrameDecoder()
+    (frame,) = decoder.feed(encoded)
+    assert not decoder.torn
+    match kind:
+        case "frame":
+            assert frame == Frame(**meant(meaning))
+            assert encode_frame(frame) == encoded
+        case "message":
+            message = CLASSES[meaning.pop("type")](**meant(meaning))
+            assert from_frame(frame) == message
+            assert encode_frame(to_frame(message)) == encoded
+        case "invalid":
+            with pytest.raises(RemoteProtocolError, match=meaning):
+                from_frame(frame)
+        case "skipped":
+            assert from_frame(frame) is None
+        case _:
+            pytest.fail(f"an example of an unknown kind: {kind}")
+
+
+def test_no_example_escapes():
+    assert len(EXAMPLES) == DOCUMENT.count("```example") > 10
+
+
+def test_every_message_has_an_example():
+    ((*rows,),) = tables(section("5. Messages"))
+    shown = {json.loads(meaning)["type"] for _, kind, meaning in EXAMPLES if kind == "message"}
+    assert shown == set(numbered(rows).values()) == set(CLASSES)
+
+
+def test_the_tags_are_those_of_the_code():
+    ((*rows,),) = tables(section("5. Messages"))
+    assert numbered(rows) == {value: name[4:] for name, value in vars(wire).items() if name.startswith("TAG_")}
+
+
+def test_the_hello_keys_are_those_of_the_code():
+    _, keys = tables(section("5.1 HELLO (tag 1)"))
+    documented = {number: name.upper() for number, name in numbered(keys).items()}
+    assert documented == {value: name[4:] for name, value in vars(wire).items() if name.startswith("KEY_")}
+
+
+def test_the_codecs_and_codes_are_those_of_the_code():
+    codecs, codes = tables(section("14. Registries"))
+    assert {number: name.upper() for number, name in numbered(codecs).items()} == {
+        each.value: each.name for each in messages.Codec
+    }
+    assert numbered(codes) == {each.value: each.name for each in messages.ByeCode}
+
+
+def test_no_number_is_greasy():
+    keys = {value for name, value in vars(wire).items() if name.startswith(("TAG_", "KEY_"))}
+    assert not [number for number in keys if number & 0x1F == 0x1A]
+
+
+def test_the_limits_are_those_of_the_code():
+    ((*rows,),) = tables(section("11. Limits"))
+    assert {what: int(limit.split()[0].replace(",", "")) for what, limit in rows} == {
+        "payload of a frame": wire.MAX_PAYLOAD,
+        "name, agent": wire.MAX_NAME,
+        "reason of a BYE": wire.MAX_REASON,
+        "text of a message": wire.MAX_MESSAGE,
+        "text sent and not acknowledged": wire.TEXT_WINDOW,
+        "wait for a preface": greeting.PREFACE_TIMEOUT,
+        "wait for a caller's HELLO": reception.HELLO_TIMEOUT,
+        "wait for a listener's HELLO": greeting.ANSWER_TIMEOUT,
+        "silence of the line": line.SILENCE_TIMEOUT,
+        "goodbye": greeting.GOODBYE_TIMEOUT,
+    }
+    assert call.GOODBYE_TIMEOUT == greeting.GOODBYE_TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("title", "sentence", "value"),
+    [
+        ("3. The connection and the preface", r"port (\d+) by default", address.DEFAULT_PORT),
+        ("5.2 TEXT (tag 2)", r"no more than (\d+) bytes of text into a frame", wire.MAX_TEXT_PART),
+        ("5.3 AUDIO (tag 3)", r"ticks of 1/(\d+) s", wire.TICKS_PER_SECOND),
+        ("9. Liveness", r"a PING at least every (\d+) seconds", vitals.PING_INTERVAL),
+    ],
+)
+def test_what_is_said_in_passing_is_true_too(title, sentence, value):
+    assert int(re.search(sentence, section(title)).group(1)) == value
+
+
+@pytest.mark.parametrize(
+    ("title", "layout"),
+    [
+        ("4. Frames", wire.HEADER),
+        ("5.2 TEXT (tag 2)", wire.TEXT_HEADER),
+        ("5.3 AUDIO (tag 3)", wire.AUDIO_HEADER),
+        ("5.5 BYE (tag 6)", wire.BYE),
+        ("5.6 TEXT_ACK (tag 7)", wire.TEXT_ACK),
+        ("5.7 REPORT (tag 8)", wire.REPORT),
+    ],
+)
+def test_the_layouts_are_those_of_the_code(title, layout):
+    documented = [(name, SIZES[kind]) for name, kind, _ in tables(section(title))[0] if kind in SIZES]
+    fields = [field for field in layout.subcons if field.name not in (None, "reason")]
+    assert [(field.name, field.sizeof()) for field in fields] == documented
+
+
+def test_the_order_is_that_of_the_code():
+    ((*rows,),) = tables(section("6. Order"))
+    documented, state = {each: {} for each in State}, State.START
+    for name, sent, following in rows:
+        state = State[name.split()[0]] if name else state
+        if following:
+            documented[state] |= {CLASSES[each]: State[following] for each in sent.split(", ")}
+    assert documented == TRANSITIONS
+
+
+def test_the_bytes_of_the_minimal_client_mean_what_it_says():
+    client = section("15. A minimal client")
+    frames = [bytes.fromhex(each) for each in re.findall(r"`((?:[0-9a-f]{2} ?)+)`", client)]
+    hello, ack, pong, bye = (next(FrameDecoder().feed(each.ljust(12, b"\0"))) for each in frames)
+    assert from_frame(hello) == messages.Hello(codecs=())
+    assert (ack.tag, len(ack.payload)) == (wire.TAG_TEXT_ACK, 4)
+    assert (pong.tag, len(pong.payload)) == (wire.TAG_PONG, 8)
+    assert from_frame(bye) == messages.Bye()

@@ -1,0 +1,108 @@
+"""How late packets come, and what delay of playing hides it. It knows numbers only: no sound, clock or thread.
+
+The clocks of the two ends agree on nothing, so lateness is relative: a packet's transit (arrival less
+time stamp) less the smallest transit of the last seconds. Positions are time stamps without their
+wrap-around, in ticks of 1/48000 s; times are in seconds.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from voicemux.protocol.wire import TICKS_PER_SECOND
+
+SLOT = 0.5  # seconds that are summed up as one smallest and one largest transit
+BASE_SLOTS = 20  # 10 s: longer than any burst of losses, so short that 300 ppm of drift moves it by 3 ms only
+PEAK_SLOTS = 60  # 30 s of peaks decide about the target
+DRIFT_SLOTS = 240  # 2 min of smallest transits make 1 ms of jitter an error of some 10 ppm
+DRIFT_SLOTS_LEAST = 60  # half a minute
+MOST_DRIFT = 1000  # ppm: no sound card is so far off; it is a jump of one of the clocks
+FIRST_TARGET = 0.020  # seconds, until there is something to go by: a usual packet
+MARGIN = 0.002  # seconds above the peaks: what the next half minute is likely to be worse
+RANKS = (0.80, 0.95)  # the peaks that count, from the smallest: the rest come too seldom to be worth the delay
+RELIEF = 0.05  # seconds by which even the earliest come earlier than before: what waited on the line has drained
+
+
+@dataclass
+class _Slot:
+    began: float
+    smallest: float  # transit
+    largest: float  # transit
+
+
+class Arrivals:
+    """`add()` each arrival; `lateness()` and `target` follow."""
+
+    def __init__(self, ceiling: float) -> None:
+        """`ceiling` is the largest target, in seconds."""
+        self.target = min(FIRST_TARGET, ceiling)
+        self._ceiling = ceiling
+        self._slots: deque[_Slot] = deque(maxlen=DRIFT_SLOTS)
+        self._peaks: deque[float] = deque(maxlen=PEAK_SLOTS)
+        self._base: float | None = None
+
+    def add(self, position: int, arrival: float) -> float:
+        """Take note of a packet. Its lateness in seconds, 0 for the earliest."""
+        transit = arrival - position / TICKS_PER_SECOND
+        if not self._slots or arrival - self._slots[-1].began >= SLOT:
+            self._turn(arrival, transit)
+        slot = self._slots[-1]
+        slot.smallest = min(slot.smallest, transit)
+        slot.largest = max(slot.largest, transit)
+        self._base = transit if self._base is None else min(self._base, transit)
+        return transit - self._base
+
+    def delay(self, position: int, now: float) -> float:
+        """How long after the earliest possible moment a sample that is played now is played, in seconds."""
+        return 0.0 if self._base is None else now - position / TICKS_PER_SECOND - self._base
+
+    def forget_peaks(self) -> None:
+        """The line has recovered: how late packets were before says nothing any more."""
+        self._peaks.clear()
+        self.target = min(FIRST_TARGET, self._ceiling)
+        if self._slots:
+            self._slots[-1].largest = float("-inf")  # of what is still to come
+
+    def restart(self) -> None:
+        """What was learnt of the line's transit no longer holds: it has changed, or the peer's clock has."""
+        self._slots.clear()
+        self._base = None
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """How much faster the peer's clock runs than ours, in parts per million; None until it can be told.
+
+        The slope of the smallest transits, by least squares.
+        """
+        slots = list(self._slots)[:-1]
+        if len(slots) < DRIFT_SLOTS_LEAST:
+            return None
+        mean_time = sum(slot.began for slot in slots) / len(slots)
+        mean = sum(slot.smallest for slot in slots) / len(slots)
+        covariance = sum((slot.began - mean_time) * (slot.smallest - mean) for slot in slots)
+        drift = -1e6 * covariance / sum((slot.began - mean_time) ** 2 for slot in slots)
+        return drift if abs(drift) < MOST_DRIFT else None
+
+    def _turn(self, now: float, transit: float) -> None:
+        """Begin a new slot, and draw conclusions from the last."""
+        if self._slots:
+            smallest = [slot.smallest for slot in self._slots]
+            self._base = min(smallest[-BASE_SLOTS:])
+            before = min(smallest[-BASE_SLOTS - 1 : -1], default=self._base)  # what it was at the last turn
+            if self._base < before - RELIEF:
+                self.forget_peaks()
+            else:
+                self._peaks.append(max(0.0, self._slots[-1].largest - self._base))
+                self.target = min(self._ceiling, MARGIN + _middle_of_the_upper(sorted(self._peaks)))
+        self._slots.append(_Slot(now, transit, transit))
+
+
+def _middle_of_the_upper(peaks: list[float]) -> float:
+    """The mean of the peaks between the two ranks.
+
+    A single high rank would jump between nothing and everything when late packets are about as frequent as it
+    says; the mean of many follows. The rarest are left out: one long stall must not slow down half a minute.
+    """
+    low, high = (int(rank * len(peaks)) for rank in RANKS)
+    high = max(1, min(high, len(peaks) - 1))
+    chosen = peaks[min(low, high - 1) : high]
+    return sum(chosen) / len(chosen)

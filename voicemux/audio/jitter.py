@@ -1,0 +1,242 @@
+"""The jitter buffer: what is to be played next, and when. It knows time stamps, and no sound, clock or thread.
+
+It works on delay, not on the number of packets: `Arrivals` says how late packets are and what playout
+delay would hide it, and each packet is played as it is, shorter or longer, to come nearer to that. What
+can no longer be played in time is thrown away. Positions are time stamps without their wrap-around, in
+ticks of 1/48000 s; times are in seconds.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from voicemux.audio.arrivals import Arrivals
+from voicemux.protocol.messages import Audio
+from voicemux.protocol.wire import TICKS_PER_SECOND
+
+MAX_DELAY = 0.300  # seconds of playout delay at most: with a usual line, half a second from mouth to ear
+SKIP = 0.120  # seconds above the target from which on catching up by playing faster would take too long
+HURRY = 0.060  # seconds above the target from which on every packet is shortened
+SLACK = 0.010  # seconds above the target that are left alone while somebody speaks
+SHORTFALL = 0.015  # seconds below the target that are left alone while somebody speaks
+QUIET_SLACK = 0.0025  # seconds either way that are left alone in a pause
+REST = 0.060  # seconds between two changes of length while somebody speaks: about a tenth faster or slower
+STEP = TICKS_PER_SECOND // 200  # ticks of concealment or silence at a time: what comes meanwhile waits 5 ms at most
+MAX_CONCEALED = TICKS_PER_SECOND * 60 // 1000  # ticks in a row; beyond that a guess is worse than noise
+NEGLIGIBLE = TICKS_PER_SECOND // 400  # ticks between two packets that are no gap: a careless sender's rounding
+LONGEST_PACKET = TICKS_PER_SECOND * 120 // 1000  # ticks, of Opus
+MAX_STEP_BACK = 2 * TICKS_PER_SECOND  # ticks; beyond that the sender has begun anew
+ADRIFT = 1.0  # seconds in which packets came, none in time, after which the line itself has become slower
+MAX_PACKETS = 512  # held at most: 10 s of usual packets
+
+
+@dataclass(frozen=True)
+class Play:
+    """Play a packet, without the first `missed` ticks: their time is over.
+
+    `surplus` is what may be cut out of it (or put in, if negative), in ticks: while somebody speaks, and while
+    nobody does. `joins` is whether it goes on where the last one ended.
+    """
+
+    audio: Audio
+    missed: int
+    surplus_in_speech: int
+    surplus_in_pause: int
+    joins: bool
+
+
+@dataclass(frozen=True)
+class Conceal:
+    """A packet is missing: guess. `fading`: nothing has come for so long that the guess must give way to noise."""
+
+    ticks: int
+    fading: bool
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Nobody speaks."""
+
+    ticks: int
+
+
+@dataclass(frozen=True)
+class _Packet:
+    audio: Audio
+    position: int
+
+
+class JitterBuffer:
+    """`put()` what arrives; ask `next()` for what to do, and say with `advance()` how long a packet was."""
+
+    def __init__(self, max_delay: float = MAX_DELAY) -> None:
+        self.late = 0  # packets dropped because they came too late, or too many
+        self.concealed = 0  # ticks
+        self.position: int | None = None  # of the next sample to be played; None while nobody speaks
+        self.delay = 0.0  # playout delay of what was played last: from its earliest possible arrival on
+        self._max_delay = max_delay
+        self._arrivals = Arrivals(ceiling=max_delay * 2 / 3)  # room for what comes later than usual
+        self._packets: deque[_Packet] = deque()
+        self._newest = 0  # position of the newest packet ever put
+        self._newest_sequence = 0
+        self._packet_ticks = 0  # of the packet before the newest
+        self._begun = False
+        self._decoding = 0  # position of the last packet played
+        self._sequence = 0  # of the last packet played
+        self._concealed_ticks = 0  # in a row
+        self._joins = False
+        self._rested_at = 0.0
+        self._asked_at = 0.0  # when the last packet was played
+        self._last_arrival = 0.0
+        self._late_since: float | None = None  # since when nothing has been in time
+
+    @property
+    def target(self) -> float:
+        """Seconds of playout delay that would hide the lateness of late."""
+        return self._arrivals.target
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """How much faster the peer's sound card runs than ours."""
+        return self._arrivals.drift_ppm
+
+    @property
+    def buffered(self) -> float:
+        """Seconds of sound that wait, but for the newest packet's own length."""
+        return (self._newest - self._packets[0].position) / TICKS_PER_SECOND if self._packets else 0.0
+
+    def put(self, audio: Audio, arrival: float) -> None:
+        """Take a packet. One that is not newer than the last is dropped: TCP does not reorder."""
+        step = (audio.timestamp - self._newest + 2**31) % 2**32 - 2**31
+        if self._begun and -MAX_STEP_BACK < step <= 0:
+            self.late += 1
+            return
+        if step <= 0 or not self._begun:
+            self._begin_anew()
+        self._newest += step
+        self._learn_length(audio, step)
+        lateness = self._arrivals.add(self._newest, arrival)
+        if arrival - self._last_arrival > ADRIFT / 2:  # a stall is no change of the line
+            self._late_since = None
+        self._last_arrival = arrival
+        if self._late_since is not None and arrival - self._late_since > ADRIFT:
+            self._begin_anew()
+            self._arrivals.add(self._newest, arrival)
+        elif lateness > self._max_delay:
+            self._drop(audio, arrival)
+            return
+        if len(self._packets) >= MAX_PACKETS:
+            self._drop(self._packets.popleft().audio, arrival)
+        self._packets.append(_Packet(audio, self._newest))
+
+    def _learn_length(self, audio: Audio, step: int) -> None:
+        """Longer packets are what a sender gives to a line that is too slow: with shorter ones it has recovered."""
+        if audio.sequence == (self._newest_sequence + 1) % 2**16 and step <= LONGEST_PACKET:
+            if step < self._packet_ticks:
+                self._arrivals.forget_peaks()
+            self._packet_ticks = step
+        self._newest_sequence = audio.sequence
+
+    def next(self, now: float) -> Play | Conceal | Pause:
+        """What is to be played now. After `Play` the caller says with `advance` how long it was."""
+        self._drop_hopeless(now)
+        if not self._packets:
+            return Pause(STEP) if self.position is None else self._conceal(now)
+        first = self._packets[0]
+        if self.position is None or first.position - self.position > NEGLIGIBLE:
+            if self._arrivals.delay(first.position, now) < self.target:
+                nobody_spoke = self.position is None or first.audio.sequence == (self._sequence + 1) % 2**16
+                return Pause(STEP) if nobody_spoke else self._conceal(now)
+            self._joins = False
+            self.position = first.position
+        return self._play(now)
+
+    def take_along(self) -> Audio | None:
+        """The packet that goes on where the last one ended, if it is here; then `advance` is owed for it, too."""
+        if self.position is None or not self._packets:
+            return None
+        first = self._packets[0]
+        if not first.audio.data or not 0 <= first.position - self.position <= NEGLIGIBLE:
+            return None
+        self._packets.popleft()
+        self._decoding = first.position
+        self._sequence = first.audio.sequence
+        return first.audio
+
+    def advance(self, ticks: int) -> None:
+        """The packet of the last `Play` was so many `ticks` long."""
+        if self.position is not None:
+            end = self._decoding + ticks
+            if 2 * (end - self.position) >= ticks:  # half a packet is better than none
+                self._late_since = None
+            elif self._late_since is None:
+                self._late_since = self._asked_at
+            self.position = max(self.position, end)
+
+    def stretched(self, now: float) -> None:
+        """The packet of the last `Play` was made longer or shorter while somebody spoke."""
+        self._rested_at = now
+
+    def _play(self, now: float) -> Play | Pause:
+        assert self.position is not None
+        packet = self._packets.popleft()
+        missed = max(0, self.position - packet.position)
+        self._decoding = packet.position
+        self._sequence = packet.audio.sequence
+        self._asked_at = now
+        self._concealed_ticks = 0
+        if not packet.audio.data:  # silence begins here
+            self.position = None
+            return Pause(STEP)
+        self.delay = self._arrivals.delay(packet.position + missed, now)
+        excess = self.delay - self.target
+        play = Play(
+            packet.audio,
+            missed,
+            self._surplus_in_speech(excess, now),
+            _ticks(excess, QUIET_SLACK),
+            self._joins and not missed,
+        )
+        self._joins = True
+        return play
+
+    def _surplus_in_speech(self, excess: float, now: float) -> int:
+        if excess < HURRY and now - self._rested_at < REST:
+            return 0
+        return _ticks(excess, SLACK if excess > 0 else SHORTFALL)
+
+    def _drop_hopeless(self, now: float) -> None:
+        """After a stall of our own, throw away what would take too long to catch up with."""
+        if self._packets and self._arrivals.delay(self._packets[0].position, now) > self.target + SKIP:
+            while self._packets and self._arrivals.delay(self._packets[0].position, now) > self.target:
+                self._drop(self._packets.popleft().audio, now)
+
+    def _drop(self, audio: Audio, now: float) -> None:
+        self.late += bool(audio.data)
+        if self._late_since is None:
+            self._late_since = now
+        if not audio.data:  # silence has begun, however late we hear of it
+            self.position = None
+
+    def _conceal(self, now: float) -> Conceal:
+        """A guess for what is not there. It takes the place of that, if the delay is already what it should be;
+        otherwise it is time gained, and what comes late is still played whole."""
+        assert self.position is not None
+        if self._arrivals.delay(self.position, now) >= self.target:
+            self.position += STEP
+        self.concealed += STEP
+        self._concealed_ticks += STEP
+        fading = self._concealed_ticks > MAX_CONCEALED
+        self._joins = self._joins and not fading
+        return Conceal(STEP, fading)
+
+    def _begin_anew(self) -> None:
+        self._packets.clear()
+        self.position = None
+        self._begun = True
+        self._joins = False
+        self._late_since = None
+        self._arrivals.restart()
+
+
+def _ticks(excess: float, slack: float) -> int:
+    return round(excess * TICKS_PER_SECOND) if abs(excess) > slack else 0

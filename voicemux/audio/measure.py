@@ -1,0 +1,62 @@
+"""How long sound takes, found by comparing what was said with what was heard."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicemux.audio.files import load
+from voicemux.audio.resample import Resampler
+
+RATE = 16_000  # Hz; speech has little above its half
+WINDOW = RATE // 2  # samples of speech that are looked for at a time
+HOP = WINDOW // 2
+SEARCH = 2 * RATE  # samples of delay at most
+AUDIBLE = 300  # root mean square below which a window is a pause
+ALIKE = 0.4  # correlation from which on a window counts as found again
+
+Samples = NDArray[np.float64]
+
+
+class Heard:
+    """The windows of speech that were found again: their `delays` in seconds, and median correlation."""
+
+    def __init__(self, delays: list[float], likeness: list[float], looked_for: int) -> None:
+        self.delays = delays
+        self.likeness = float(np.median(likeness)) if likeness else 0.0
+        self.share = len(delays) / looked_for if looked_for else 0.0
+
+
+def compare(said_path: str, said_since: float, heard_path: str, heard_since: float) -> Heard:
+    """Find the speech of one file in another; `since` are the clock's times of their first samples."""
+    said, heard = _load(said_path), _load(heard_path)
+    offset = heard_since - said_since
+    delays, likeness, looked_for = [], [], 0
+    for start in range(0, len(said) - WINDOW, HOP):
+        window = said[start : start + WINDOW]
+        expected = start - round(offset * RATE)  # where it would be without any delay
+        begin = max(0, expected)
+        place = heard[begin : expected + WINDOW + SEARCH]
+        if np.sqrt(np.mean(window**2)) < AUDIBLE or len(place) < WINDOW:
+            continue
+        looked_for += 1
+        where, correlation = find(window, place)
+        if correlation >= ALIKE:
+            delays.append((begin + where) / RATE + offset - start / RATE)
+            likeness.append(correlation)
+    return Heard(delays, likeness, looked_for)
+
+
+def find(window: Samples, place: Samples) -> tuple[int, float]:
+    """Where in `place` `window` is most alike, and how alike: normalised cross-correlation, by FFT."""
+    size = 1 << (len(place) + len(window)).bit_length()
+    spectrum = np.fft.rfft(place, size) * np.conj(np.fft.rfft(window, size))
+    products = np.fft.irfft(spectrum, size)[: len(place) - len(window) + 1]
+    energy = np.concatenate(([0.0], np.cumsum(place**2)))
+    norms = np.sqrt(np.maximum(energy[len(window) :] - energy[: -len(window)], 1.0) * np.sum(window**2))
+    likeness = products / norms
+    best = int(np.argmax(likeness))
+    return best, float(likeness[best])
+
+
+def _load(path: str) -> Samples:
+    samples, rate = load(path)
+    return Resampler(rate, RATE).process(samples, last=True).astype(np.float64)

@@ -1,0 +1,49 @@
+"""Sound at other rates and channel counts, made 48 kHz mono and back. The only home of samplerate."""
+
+import numpy as np
+import samplerate
+from numpy.typing import NDArray
+
+CONVERTER = "sinc_fastest"  # 0.5 ms of latency, 105 dB; the better ones wait longer for nothing that speech has
+FULL_SCALE = 32768.0
+
+Samples = NDArray[np.int16]
+
+
+class Resampler:
+    """A stream of mono samples at one rate, made a stream at another."""
+
+    def __init__(self, from_rate: int, to_rate: int) -> None:
+        self._ratio = to_rate / from_rate
+        self._resampler = samplerate.Resampler(CONVERTER, channels=1)
+
+    def process(self, samples: Samples, *, last: bool = False) -> Samples:
+        """What has become of `samples` and those before; some stay inside until more come, or `last` is said."""
+        if self._ratio == 1.0:
+            return samples
+        floats = samples.astype(np.float32) / FULL_SCALE
+        return from_floats(self._resampler.process(floats, self._ratio, end_of_input=last))
+
+
+def from_floats(floats: NDArray[np.float32]) -> Samples:
+    """From -1 to 1, clipped."""
+    scaled: Samples = np.clip(np.rint(floats * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+    return scaled
+
+
+def from_bytes(pcm: bytes) -> Samples:
+    return np.frombuffer(pcm, np.int16)
+
+
+def to_mono(interleaved: bytes, channels: int) -> Samples:
+    """The mean of all channels."""
+    samples = np.frombuffer(interleaved, np.int16)
+    if channels == 1:
+        return samples
+    mono: Samples = samples.reshape(-1, channels).mean(axis=1).astype(np.int16)
+    return mono
+
+
+def to_channels(mono: Samples, channels: int) -> bytes:
+    """The same sound on each channel, interleaved."""
+    return np.repeat(mono, channels).tobytes()

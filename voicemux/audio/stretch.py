@@ -1,0 +1,128 @@
+"""Sound made longer or shorter by whole pitch periods, and joined without clicks.
+
+After WSOLA (Verhelst and Roelands, ICASSP 1993): cut out or put in one period where the waveform is
+most like itself a period later, and cross-fade over the seam. All samples are 48 kHz mono.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicemux.audio.resample import Samples, from_floats
+
+RATE = 48_000  # samples a second
+FADE = RATE * 5 // 1000  # samples of a cross-fade, and of what is compared
+SHORTEST_PERIOD = RATE * 25 // 10_000  # samples: 2.5 ms, a voice of 400 Hz
+LONGEST_PERIOD = RATE * 15 // 1000  # samples: 15 ms, a voice of 67 Hz
+STEP = 8  # samples: likeness is looked for at 6 kHz first, where the pitch is
+ALIKE = 0.85  # correlation from which a seam is not heard in speech
+
+Floats = NDArray[np.float32]
+
+_RISE: Floats = np.linspace(0, 1, FADE, endpoint=False, dtype=np.float32)
+
+
+def join(before: Samples, after: Samples) -> Samples:
+    """`after` with its beginning cross-faded from `before`, which is how the sound up to here would go on."""
+    length = min(FADE, len(before), len(after))
+    if not length:
+        return after
+    rise = _RISE if length == FADE else np.linspace(0, 1, length, endpoint=False, dtype=np.float32)
+    joined = after.copy()
+    joined[:length] = np.rint(before[:length] * (1 - rise) + after[:length] * rise)
+    return joined
+
+
+def shorten(sound: Samples, most: int, *, any_length: bool) -> Samples:
+    """`sound` without one period at its beginning, at most `most` samples; as it is if no seam is good enough.
+
+    `any_length` is for sound without pitch (silence, noise): then `most` samples are cut wherever that is.
+    """
+    most = min(most, len(sound) - FADE)
+    if any_length:
+        return join(sound, sound[most:]) if most > 0 else sound
+    period = _period(sound[:FADE], sound, most)
+    return join(sound, sound[period:]) if period else sound
+
+
+def lengthen(past: Samples, sound: Samples, most: int, *, any_length: bool) -> Samples:
+    """`sound` with one period of the `past` put before it, at most `most` samples; as it is if no seam is good."""
+    most = min(most, len(past))
+    if most < FADE or len(sound) < FADE:
+        return sound
+    # Backwards: where in the past does it look like what comes now?
+    backwards = np.concatenate((past, sound[:FADE]))[::-1]
+    period = most if any_length else _period(backwards[:FADE], backwards, most)
+    if not period:
+        return sound
+    return np.concatenate((join(sound, past[len(past) - period :]), sound))
+
+
+def _period(pattern: Samples, sound: Samples, most: int) -> int:
+    """How many samples after its beginning `sound` is most like `pattern` again; 0 if nowhere enough."""
+    longest = min(LONGEST_PERIOD, most)
+    if longest < SHORTEST_PERIOD:
+        return 0
+    floats, wanted = sound[: longest + FADE].astype(np.float32), pattern.astype(np.float32)
+    coarse = _likeness(_coarse(wanted), _coarse(floats))[SHORTEST_PERIOD // STEP :]
+    if not len(coarse):
+        return 0
+    about = (int(np.argmax(coarse)) + SHORTEST_PERIOD // STEP) * STEP
+    first = max(SHORTEST_PERIOD, about - STEP)
+    fine = _likeness(wanted, floats[first : about + STEP + FADE])[: longest - first + 1]
+    best = int(np.argmax(fine))
+    return first + best if fine[best] >= ALIKE else 0
+
+
+def _coarse(floats: Floats) -> Floats:
+    """The same at an eighth of the rate, by means."""
+    length = len(floats) // STEP * STEP
+    means: Floats = floats[:length].reshape(-1, STEP).mean(axis=1)
+    return means
+
+
+def _likeness(pattern: Floats, sound: Floats) -> Floats:
+    """The normalised correlation of `pattern` with `sound` at each place."""
+    products = np.correlate(sound, pattern, "valid")
+    energies = np.convolve(sound**2, np.ones(len(pattern), np.float32), "valid")
+    likeness: Floats = products / np.sqrt(np.maximum(energies * np.sum(pattern**2), 1.0))
+    return likeness
+
+
+class ComfortNoise:
+    """Noise like the background of the call, for when there is nothing else to play: silence sounds like the end.
+
+    It has the spectrum of the quietest sound of late, with random phases.
+    """
+
+    WINDOW = RATE * 20 // 1000  # samples
+    FORGETTING = 1.01  # growth of the quietest level with each look at a louder one: doubles in 70 looks
+
+    def __init__(self) -> None:
+        self._random = np.random.default_rng(0)
+        self._level = np.inf  # mean square
+        self._magnitudes: Floats = np.zeros(self.WINDOW // 2 + 1, np.float32)
+        self._window: Floats = np.sin(np.pi * (np.arange(self.WINDOW, dtype=np.float32) + 0.5) / self.WINDOW)
+        self._rest: Floats = np.zeros(self.WINDOW // 2, np.float32)
+        self._ready: Samples = np.zeros(0, np.int16)
+
+    def learn(self, sound: Samples, level: float) -> None:
+        """Look at some decoded sound, whose mean square is `level`."""
+        if len(sound) < self.WINDOW or level == 0:
+            return
+        if level <= self._level:
+            self._level = level
+            self._magnitudes = np.abs(np.fft.rfft(sound[: self.WINDOW] * self._window)).astype(np.float32)
+        else:
+            self._level *= self.FORGETTING
+
+    def make(self, samples: int) -> Samples:
+        """So many samples of noise."""
+        while len(self._ready) < samples:
+            phases = np.exp(2j * np.pi * self._random.random(len(self._magnitudes)))
+            # Half-overlapping sine windows add up to constant power; the window of `learn` has taken half of it.
+            piece = np.fft.irfft(self._magnitudes * phases, self.WINDOW) * self._window * np.sqrt(2)
+            half = self.WINDOW // 2
+            self._ready = np.concatenate((self._ready, from_floats((piece[:half] + self._rest) / 32768)))
+            self._rest = piece[half:].astype(np.float32)
+        made, self._ready = self._ready[:samples], self._ready[samples:]
+        return made

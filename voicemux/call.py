@@ -1,0 +1,333 @@
+"""One call: the only place that knows the lives of its threads, and the first reason why it ended.
+
+The threads of a call, and what wakes each when it is to end:
+
+    demultiplexer   waits in the line      the peer's end of stream, `Line.cut()`
+    writer          waits for messages     `Writer.finish()`, `Line.cut()`
+    timer           waits for the end      the end: pings and reports until then, then cuts a goodbye that hangs
+    microphone      waits for the source   `Transmitter.stop()`
+    speaker         waits for the sink     `Player.stop()`
+
+How it ends: anybody may ask (`hang_up`, the peer's BYE, a broken line, a bug); the first reason is
+kept. The goodbye goes out behind the last text, the peer's last text still comes in, and when its
+stream has ended `next_event` gives `Ended`. Then `close()` joins everything.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from voicemux.errors import ConnectionLost, DeviceError, RemoteProtocolError, VoicemuxError
+from voicemux.events import AudioStarted, AudioStopped, Ended, Event, Notice, Stats, Status, Switched, TextReceived
+from voicemux.net.demultiplexer import demultiplex
+from voicemux.net.line import Line
+from voicemux.net.writer import Writer
+from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.delivery import Inbox
+from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Ping, Pong, Report, Text, TextAck
+from voicemux.threads import Threads, take
+from voicemux.vitals import LOOK_INTERVAL, Vitals
+from voicemux.voice import Half, Player, Transmitter
+
+REOPEN_INTERVAL = 2.0  # seconds between two attempts to have a broken device back
+GOODBYE_TIMEOUT = 2.0  # seconds for our last text, and as long again for the peer's (protocol.md §10)
+DELIVERY_PATIENCE = 10.0  # seconds without an acknowledgement after which waiting for delivery is given up
+
+
+class Interrupt:
+    """Somebody pressed Ctrl-C, or asked the process to end: posted by the signal handler."""
+
+
+class _Over:
+    """The peer's stream has been read to its end: nothing more will come."""
+
+
+@dataclass(frozen=True)
+class _Reason:
+    by: str
+    text: str
+    error: VoicemuxError | None = None
+
+
+class Call:
+    """Make it, `start()`, take events from `next_event()` until it gives `Ended`, `close()`."""
+
+    def __init__(
+        self,
+        line: Line,
+        sending: Sending,
+        receiving: Receiving,
+        peer: Hello,
+        transmitter: Transmitter | None,
+        player: Player | None,
+        *,
+        status_interval: float = 0.0,
+    ) -> None:
+        """`status_interval` is the seconds between two `Status` events; 0: there are none."""
+        self.peer = peer
+        self.name = peer.name or line.peer.host
+        self._line = line
+        self._receiving = receiving
+        self._transmitter = transmitter
+        self._player = player
+        self._writer = Writer(line, sending)
+        self._inbox = Inbox()  # filled by the demultiplexer, emptied by the owner, both under the lock
+        self._lock = threading.Lock()
+        self._events: queue.SimpleQueue[Event | Interrupt | Bye | _Over] = queue.SimpleQueue()
+        self._unacknowledged = False  # the owner holds a text that is acknowledged when it asks for the next event
+        self._ending = threading.Event()
+        self._read_to_the_end = threading.Event()
+        self._reason: _Reason | None = None
+        self._failure: BaseException | None = None
+        self._texts_received = 0
+        self._vitals = Vitals(line, self._writer.counts, transmitter, player)
+        self._status_interval = status_interval
+        self._next_status = time.monotonic() + status_interval
+        self._threads = Threads(self._on_failure)
+
+    # --- for the owner -------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._threads.start("demultiplexer", self._demultiplex)
+        self._threads.start("writer", self._writer.run)
+        self._threads.start("timer", self._keep_time)
+        if self._transmitter:
+            self._threads.start("microphone", self._transmit)
+        if self._player:
+            self._threads.start("speaker", self._play)
+
+    def next_event(self) -> Event | Interrupt:
+        """Wait for what happens next. Asking says that the one before has been shown. The last is `Ended`."""
+        while True:
+            if self._unacknowledged:
+                self._unacknowledged = False
+                with self._lock:
+                    self._inbox.taken()
+                self._acknowledge()
+            event = take(self._events)
+            if isinstance(event, Bye):  # the peer's: by now all text that came before it has been shown
+                self._writer.finish(Bye(), GOODBYE_TIMEOUT, peer_is_done=True)
+            elif isinstance(event, _Over):
+                self._writer.finish(Bye(), GOODBYE_TIMEOUT, peer_is_done=True)  # so that no text is taken any more
+                return self._ended()
+            else:
+                self._unacknowledged = isinstance(event, TextReceived)
+                return event
+
+    def close(self) -> None:
+        """End whatever has not ended, join every thread, close the line. The owner only; once.
+
+        A bug in a thread of the call is raised here.
+        """
+        self.hang_up()
+        self._writer.finish(Bye(), GOODBYE_TIMEOUT, peer_is_done=self._read_to_the_end.is_set())
+        for half in (self._transmitter, self._player):
+            if half:
+                half.stop()
+        self._writer.wait_until_finished(GOODBYE_TIMEOUT + 1)
+        self._read_to_the_end.wait(GOODBYE_TIMEOUT + 1)
+        self._line.cut()
+        self._threads.join()
+        self._line.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def abandon(self) -> None:
+        """Break off: no goodbye, no waiting."""
+        self._line.cut()
+
+    @property
+    def error(self) -> VoicemuxError | None:
+        """Why the call ended, if not well."""
+        return self._reason.error if self._reason else None
+
+    # --- for any thread --------------------------------------------------------------------------
+
+    def post(self, event: Event | Interrupt) -> None:
+        """Give the owner an event. May be called in a signal handler."""
+        self._events.put(event)
+
+    def say(self, text: str) -> bool:
+        """Send a line of text; waits while too much is queued. False if the call ended before it could be."""
+        while not self._ending.is_set():
+            if self._writer.wait_for_room(1.0):
+                return self._writer.send_text(text)
+        return False
+
+    def wait_for_delivery(self) -> bool:
+        """Wait until the peer has acknowledged all text, as long as there is progress."""
+        return self._writer.wait_for_delivery(DELIVERY_PATIENCE)
+
+    def hang_up(self, code: ByeCode = ByeCode.NORMAL, reason: str = "") -> None:
+        """Say goodbye behind the text that still waits. Returns at once."""
+        if self._end(_Reason("us", reason)):
+            self._writer.finish(Bye(code, reason), GOODBYE_TIMEOUT)
+
+    def mute(self) -> None:
+        """Stop sending voice, or send it again."""
+        if self._transmitter:
+            self._transmitter.muted = not self._transmitter.muted
+            self.post(Switched("muted", self._transmitter.muted))
+        else:
+            self.post(Notice("you send no voice in this call"))
+
+    def deafen(self) -> None:
+        """Stop playing the peer's voice, or play it again."""
+        if self._player:
+            self._player.deafened = not self._player.deafened
+            self.post(Switched("deafened", self._player.deafened))
+        else:
+            self.post(Notice("you hear no voice in this call"))
+
+    def stats(self) -> Stats:
+        return self._vitals.stats(self._texts_received)
+
+    # --- the bodies of the threads -----------------------------------------------------------------
+
+    def _demultiplex(self) -> None:
+        routes: dict[type, Callable[..., None]] = {
+            Text: self._on_text,
+            TextAck: lambda ack: self._writer.acknowledge(ack.id),
+            Audio: self._player.put if self._player else _ignore,
+            Ping: lambda ping: self._writer.send(Pong(ping.data)),
+            Pong: self._on_pong,
+            Report: self._writer.heard,
+            Bye: self._on_bye,
+        }
+        try:
+            demultiplex(self._line, self._receiving, routes)
+        except RemoteProtocolError as error:
+            self._end(_Reason("error", str(error), error))
+            self._writer.finish(Bye(error.code, str(error)), 0, peer_is_done=True)
+            self._discard()
+        except ConnectionLost as error:
+            why = self._writer.failure or error
+            self._end(_Reason("error", str(why), why))
+            self._writer.give_up()
+        except BaseException as error:
+            self._on_failure(error)  # here, so that the owner does not learn of the end before its reason is known
+        finally:
+            with self._lock:
+                rest = self._inbox.end()
+            if rest is not None:
+                self._events.put(TextReceived(self.name, rest))
+            self._events.put(_Over())
+            self._read_to_the_end.set()
+
+    def _discard(self) -> None:
+        """Read what still comes, so that our goodbye is not destroyed by a reset; the timer puts an end to it."""
+        try:
+            while self._line.read():
+                pass
+        except ConnectionLost:
+            pass
+
+    def _keep_time(self) -> None:
+        while not self._ending.wait(LOOK_INTERVAL):
+            now = time.monotonic()
+            if ping := self._vitals.look(now):
+                self._writer.send(ping)
+            if self._player and (report := self._player.report()):
+                self._writer.send(report)
+            if self._transmitter:
+                self._transmitter.adapt(now, self._writer.line_rate(), calm=self._vitals.calm)
+            if self._status_interval and now >= self._next_status:
+                self._next_status = now + self._status_interval
+                self.post(Status(**vars(self.stats())))
+        if not self._read_to_the_end.wait(2 * GOODBYE_TIMEOUT):
+            self._line.cut()
+
+    def _transmit(self) -> None:
+        assert self._transmitter
+        self._run_audio("input", self._transmitter, partial(self._transmitter.run, self._writer.send_audio))
+
+    def _play(self) -> None:
+        assert self._player
+        self._run_audio("output", self._player, self._player.run)
+
+    def _run_audio(self, direction: str, half: Half, body: Callable[[Callable[[float], None]], None]) -> None:
+        """Voice may end for a reason of its own; the call goes on, and a device may come back."""
+        while not self._ending.is_set():
+            error = ""
+            try:
+                body(lambda since: self.post(AudioStarted(direction, half.label, since)))
+            except DeviceError as failure:
+                error = str(failure)
+            if not self._ending.is_set():
+                self.post(AudioStopped(direction, error))
+            if not error or not self._get_back(half):
+                return
+            self.post(Notice(f"the {direction} device works again: {half.label}"))
+
+    def _get_back(self, half: Half) -> bool:
+        """Wait until a broken device is there again. False if it never will be, or the call ends."""
+        while half.can_reopen and not self._ending.wait(REOPEN_INTERVAL):
+            with contextlib.suppress(DeviceError):
+                half.reopen()
+                return True
+        return False
+
+    def _on_failure(self, error: BaseException) -> None:
+        """A bug. It ends the call and is raised where the owner sees it."""
+        self._failure = error
+        self._end(_Reason("error", "internal error"))
+        self._line.cut()
+
+    # --- what the demultiplexer routes here: none of it waits -----------------------------------------
+
+    def _on_text(self, text: Text) -> None:
+        with self._lock:
+            message = self._inbox.receive(text)
+        if message is None:
+            self._acknowledge()
+        else:
+            self._texts_received += 1
+            self._events.put(TextReceived(self.name, message))
+
+    def _on_pong(self, pong: Pong) -> None:
+        round_trip = self._vitals.answered(pong)
+        if round_trip is not None:
+            self._writer.round_trip(round_trip)
+
+    def _on_bye(self, bye: Bye) -> None:
+        error = None if bye.code == ByeCode.NORMAL else ConnectionLost(describe_bye(bye))
+        self._end(_Reason("them", bye.reason, error))
+        self._events.put(bye)
+
+    # --- shared ---------------------------------------------------------------------------------------
+
+    def _acknowledge(self) -> None:
+        with self._lock:
+            number = self._inbox.acknowledgement
+        if number:
+            self._writer.send(TextAck(number))
+
+    def _end(self, reason: _Reason) -> bool:
+        """Keep the first reason. Whether this was it."""
+        with self._lock:
+            first = self._reason is None
+            if first:
+                self._reason = reason
+        self._ending.set()
+        return first
+
+    def _ended(self) -> Ended:
+        assert self._reason
+        return Ended(self._reason.by, self._reason.text, self._writer.undelivered, self.stats())
+
+
+def describe_bye(bye: Bye) -> str:
+    """What a goodbye with a code says of why. Its reason is a peer's text: to be made printable."""
+    try:
+        name = ByeCode(bye.code).name.lower()
+    except ValueError:
+        name = ByeCode.INTERNAL.name.lower()
+    return f"the other side ended the call ({name}{': ' if bye.reason else ''}{bye.reason})"
+
+
+def _ignore(_: object) -> None:
+    pass

@@ -1,0 +1,324 @@
+"""The command line: arguments in, exit codes out, hints for people. The only home of click.
+
+Everything else is imported inside the commands, so that `voicemux --help` answers at once.
+"""
+
+import contextlib
+import getpass
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from voicemux import __version__
+from voicemux.errors import (
+    AddressError,
+    CallRefused,
+    ConnectionLost,
+    DeviceError,
+    LibraryMissing,
+    RemoteProtocolError,
+    Unreachable,
+    VoicemuxError,
+)
+
+if TYPE_CHECKING:
+    from voicemux.console.plain import Console
+    from voicemux.session import Outcome, Session, Settings
+
+ENDED_WELL, CALL_FAILED, MISUSE, UNREACHABLE, PROTOCOL, DEVICE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+EXIT_CODES: dict[type[VoicemuxError], int] = {  # the first that fits
+    AddressError: MISUSE,
+    Unreachable: UNREACHABLE,
+    RemoteProtocolError: PROTOCOL,
+    DeviceError: DEVICE,
+    ConnectionLost: CALL_FAILED,
+    CallRefused: CALL_FAILED,
+    VoicemuxError: CALL_FAILED,
+}
+
+RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
+
+EPILOG = """\b
+Exit codes: 0 ended well, 1 the call failed, 2 misuse, 3 unreachable,
+4 the other side broke the protocol, 5 device or sound file, 130 interrupted."""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="voicemux")
+def cli() -> None:
+    """Voice and text over one TCP connection.
+
+    Type `voicemux listen` on one machine and `voicemux dial HOST` on the other.
+    """
+
+
+def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that `listen` and `dial` share."""
+    options = (
+        click.option("--name", metavar="NAME", help="What the other side sees.  [default: your login name]"),
+        click.option(
+            "--input", "input_", metavar="DEVICE", default="", help="Microphone: a number or part of a name as in"
+            " `voicemux devices`, a sound file, - for raw sound on standard input, or none.",
+        ),
+        click.option(
+            "--output", metavar="DEVICE", default="", help="Loudspeaker: likewise; a file is a recording,"
+            " - is raw sound on standard output.",
+        ),
+        click.option("--record", metavar="FILE", default="", help="Keep what you hear in a sound file, too."),
+        click.option("--no-audio", is_flag=True, help="Text only."),
+        click.option(
+            "--codec", type=click.Choice(["auto", "opus", "pcm"]), default="auto", show_default=True,
+            help="What your voice is sent as, if the other side can play it.",
+        ),
+        click.option(
+            "--bitrate", type=click.IntRange(6, 128), metavar="KBIT",
+            help="Of Opus, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 36]",
+        ),
+        click.option(
+            "--frame-ms", type=click.Choice(["5", "10", "20", "40", "60"]),
+            help="Milliseconds of voice in a packet; PCM has at most 40.  [default: 20]",
+        ),
+        click.option(
+            "--low-latency", is_flag=True,
+            help="For local networks: packets of 5 ms, 64 kbit/s, a codec that looks ahead less.",
+        ),
+        click.option(
+            "--max-delay", type=click.IntRange(20, 2000), default=300, show_default=True, metavar="MS",
+            help="The most that voice may wait here for being played; what is older is dropped.",
+        ),
+        click.option(
+            "--timeout", type=click.FloatRange(1, 600), default=15, show_default=True, metavar="SECONDS",
+            help="Give a call up after so long without a sign of life.",
+        ),
+        click.option("--status", is_flag=True, help="Show the figures of the call every second."),
+        click.option("-v", "--verbose", is_flag=True, help="Say what the system grants, too."),
+        click.option(
+            "--json", "as_json", is_flag=True, help="Events as JSON lines on standard output, commands on input."
+        ),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@cli.command()
+@click.option("--host", metavar="HOST", help="Listen on this address only.  [default: all, IPv6 and IPv4]")
+@click.option("--port", metavar="PORT", default="8689", show_default=True, help="0 lets the system choose one.")
+@click.option("--once", is_flag=True, help="End after the first call.")
+@call_options
+def listen(host: str | None, port: str, once: bool, **options: Any) -> None:
+    """Wait for callers, and serve one after the other."""
+    from voicemux.net.address import parse_host, parse_port
+
+    def body(session: "Session") -> "Outcome":
+        return session.listen(None if host is None else parse_host(host), parse_port(port, lowest=0), once=once)
+
+    _run(options, body)
+
+
+@cli.command()
+@click.argument("address", metavar="HOST[:PORT]")
+@call_options
+def dial(address: str, **options: Any) -> None:
+    """Call somebody who listens."""
+    from voicemux.net.address import parse_address
+
+    _run(options, lambda session: session.dial(parse_address(address)))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+def devices(as_json: bool) -> None:
+    """List the microphones and loudspeakers to choose from."""
+    with _exit_codes(None):
+        from dataclasses import asdict
+
+        from voicemux.audio.devices import PortAudio
+        from voicemux.console.printable import printable
+
+        portaudio = PortAudio()
+        try:
+            found = portaudio.devices()
+        finally:
+            portaudio.close()
+        if as_json:
+            click.echo(json.dumps([asdict(each) for each in found]))
+        elif not found:
+            click.echo("voicemux: this system has no sound devices", err=True)
+        for each in [] if as_json else found:
+            kinds = [(each.inputs, "in", each.default_input), (each.outputs, "out", each.default_output)]
+            marks = ", ".join(f"{count} {kind}{'*' if default else ''}" for count, kind, default in kinds if count)
+            click.echo(f"{each.number:3}  {printable(each.name)}  ({each.system}; {marks}; {each.rate} Hz)")
+        if found and not as_json:
+            click.echo("     * the default", err=True)
+
+
+@cli.command()
+@click.option("--live", is_flag=True, help="Play on the real loudspeaker, and listen to the real microphone.")
+@click.option("--keep", metavar="FOLDER", type=click.Path(file_okay=False), help="Where the two recordings go.")
+@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
+def demo(live: bool, keep: str | None, as_json: bool) -> None:
+    """Hold a call on this machine, with speech, and report."""
+    with _exit_codes(None):
+        from voicemux.demo import describe, hold_demo
+
+        report = hold_demo(keep, live=live, tell=None if as_json else lambda line: click.echo(line, err=True))
+        click.echo(json.dumps(report) if as_json else describe(report))
+        if not report["ok"]:
+            sys.exit(CALL_FAILED)
+
+
+def main() -> None:
+    """The entry point of the command `voicemux`."""
+    try:
+        sys.exit(cli.main(prog_name="voicemux", standalone_mode=False))
+    except click.ClickException as error:
+        if len(sys.argv) == 1:  # click's error is the help itself
+            error.show()
+        else:
+            click.echo(f"voicemux: {_one_line(error)}", err=True)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(INTERRUPTED)
+
+
+def _one_line(error: click.ClickException) -> str:
+    """What click says of a misuse, in the shape of every other error of ours."""
+    from voicemux.console.printable import printable
+
+    message = " ".join(error.format_message().split()).removesuffix(".")
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "voicemux"
+    return printable(f"{message[:1].lower()}{message[1:]}; {command} --help says what there is")
+
+
+def _run(options: dict[str, Any], body: "Callable[[Session], Outcome]") -> None:
+    """Set up a session as the options say, run it, and turn its outcome into an exit code."""
+    input_, output, as_json = options["input_"], options["output"], options["as_json"]
+    if options["no_audio"]:
+        if input_ or output or options["record"]:
+            raise click.UsageError("--no-audio goes with none of --input, --output and --record")
+        input_ = output = "none"
+    if as_json and "-" in (input_, output):
+        raise click.UsageError("--json and raw sound cannot share standard input and output")
+    from voicemux.session import Session
+
+    if options["record"] and not options["record"].lower().endswith(RECORDING_ENDINGS):
+        raise click.UsageError(f"--record takes a file that ends in {' or '.join(RECORDING_ENDINGS)}")
+    settings = _settings(options, input_, output)
+    console = _console(settings, as_json=as_json)
+    sys.setswitchinterval(0.0005)  # seconds; with the usual 0.005 one busy thread makes a 5 ms callback late
+    with _exit_codes(console if as_json else None):
+        try:
+            outcome = body(Session(settings, console, reads_input=input_ != "-"))
+        finally:
+            console.close()
+        if outcome.interrupted:
+            sys.exit(INTERRUPTED)
+        if outcome.error:  # it has been shown as the end of the call
+            sys.exit(_exit_code(outcome.error))
+
+
+def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
+    from voicemux.protocol.messages import Codec
+    from voicemux.session import Settings
+
+    return Settings(
+        name=options["name"] if options["name"] is not None else _login_name(),
+        input=input_,
+        output=output,
+        record=options["record"],
+        codec={"auto": None, "opus": Codec.OPUS, "pcm": Codec.PCM}[options["codec"]],
+        bitrate=(options["bitrate"] or (64 if options["low_latency"] else 36)) * 1000,
+        frame_ms=float(options["frame_ms"] or (5 if options["low_latency"] else 20)),
+        low_delay=options["low_latency"],
+        max_delay=options["max_delay"] / 1000,
+        status_interval=1.0 if options["status"] else 0.0,
+        verbose=options["verbose"],
+        silence_timeout=options["timeout"],
+    )
+
+
+def _console(settings: "Settings", *, as_json: bool) -> "Console":
+    from voicemux.console.plain import JsonConsole, PlainConsole
+
+    if as_json:
+        return JsonConsole()
+    if settings.output == "-":
+        return PlainConsole(texts=sys.stderr)
+    if _is_terminal() and settings.input != "-":
+        from voicemux.console.printable import printable_name
+        from voicemux.console.terminal import TerminalConsole
+
+        return TerminalConsole(printable_name(settings.name))
+    return PlainConsole()
+
+
+def _is_terminal() -> bool:
+    import os
+
+    streams = (sys.stdin, sys.stdout)
+    return all(each is not None and each.isatty() for each in streams) and os.environ.get("TERM") != "dumb"
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        return ""
+
+
+@contextlib.contextmanager
+def _exit_codes(console: "Console | None") -> Iterator[None]:
+    """Errors become one line on standard error (and an event, for programs) and an exit code; Ctrl-C one, too."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; nohup has it ignored
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    try:
+        yield
+    except VoicemuxError as error:
+        code = _exit_code(error)
+        if console:
+            from voicemux.events import Failed
+
+            console.show(Failed(str(error), code))
+        from voicemux.console.printable import printable
+
+        click.echo(f"voicemux: {printable(str(error))}{_hint(error)}", err=True)
+        sys.exit(code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _exit_code(error: VoicemuxError) -> int:
+    return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+
+
+def _hint(error: VoicemuxError) -> str:
+    """What to do about it, where that can be known."""
+    text = str(error)
+    if isinstance(error, LibraryMissing):
+        from voicemux.remedies import remedy
+
+        return f"; to have it: {remedy(error.library)}"
+    if isinstance(error, DeviceError) and " device" in text:
+        return "; voicemux devices lists what there is"
+    if "connection refused" in text:
+        return "; does voicemux listen run there?"
+    if "address already in use" in text:
+        return "; another program has it, --port chooses another"
+    if "cannot assign" in text:
+        return "; that is no address of this machine"
+    if "permission denied" in text and "listen" in text:
+        return "; ports below 1024 are for administrators, --port chooses another"
+    return ""

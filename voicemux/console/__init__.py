@@ -1,0 +1,1 @@
+"""The user's side: what is typed becomes commands, events become lines; for people and for programs."""

@@ -1,0 +1,111 @@
+"""What the user wants, from a typed line or from a line of JSON."""
+
+import json
+from dataclasses import dataclass
+
+HELP = """\
+type a line to send it; what begins with a slash is a command:
+  /mute     stop sending your voice, or send it again
+  /deafen   stop playing their voice, or play it again
+  /stats    figures of the call
+  /help     this
+  /quit     hang up (so do: quit, Ctrl-D, Ctrl-C)
+  //...     send a line that begins with a slash"""
+
+
+@dataclass(frozen=True)
+class Say:
+    text: str
+
+
+@dataclass(frozen=True)
+class Mute:
+    pass
+
+
+@dataclass(frozen=True)
+class Deafen:
+    pass
+
+
+@dataclass(frozen=True)
+class ShowStats:
+    pass
+
+
+@dataclass(frozen=True)
+class Help:
+    pass
+
+
+@dataclass(frozen=True)
+class HangUp:
+    pass
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """Ctrl-C, where the terminal gives it as a key."""
+
+
+@dataclass(frozen=True)
+class EndOfInput:
+    """No more will be typed. `meant` is whether that says something: not if nothing ever came from a closed input."""
+
+    meant: bool
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """`why` is a line for the user."""
+
+    why: str
+
+
+Command = Say | Mute | Deafen | ShowStats | Help | HangUp | Interrupted | EndOfInput | Unknown
+
+_WORDS: dict[str, Command] = {
+    "mute": Mute(),
+    "deafen": Deafen(),
+    "stats": ShowStats(),
+    "help": Help(),
+    "quit": HangUp(),
+}
+
+
+def parse_line(line: str) -> Command:
+    """The command of a typed line."""
+    # Terminals give bytes that are not UTF-8 as surrogates.
+    text = line.rstrip("\r\n").encode(errors="replace").decode()
+    if text.strip() == "quit":
+        return HangUp()
+    if text.startswith("//"):
+        return Say(text[1:])
+    if text.startswith("/"):
+        word = text[1:].strip().lower()
+        return _WORDS.get(word) or Unknown(f"there is no command /{word}; /help lists them, // sends a slash")
+    return Say(text)
+
+
+def parse_json(line: str) -> Command | None:
+    """The command of a line of JSON: {"command": "say", "text": "hi"}, {"command": "mute"}; None if it is empty."""
+    if not line.strip():
+        return None
+    try:
+        given = json.loads(line)
+    except (ValueError, RecursionError):
+        return Unknown('expected a JSON object like {"command": "say", "text": "hi"}')
+    word = given.get("command") if isinstance(given, dict) else None
+    if word == "say":
+        text = given.get("text")
+        if not isinstance(text, str) or not _is_unicode(text):
+            return Unknown('expected {"command": "say", "text": a string}')
+        return Say(text)
+    if isinstance(word, str) and word in _WORDS:
+        return _WORDS[word]
+    return Unknown(f'expected a "command" out of say, {", ".join(_WORDS)}')
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be sent: JSON may hold half a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,162 @@
+"""Consoles for pipes and scripts: plain lines, or JSON lines, in and out; no control characters.
+
+The rules of output: the peer's lines go to standard output, our own notices to standard error, each
+with its mark in front. With --json everything that happens is a line on standard output.
+"""
+
+import codecs
+import contextlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Protocol, TextIO
+
+from voicemux.console.commands import Command, EndOfInput, HangUp, parse_json, parse_line
+from voicemux.console.wording import notice_lines, text_lines
+from voicemux.errors import VoicemuxError
+from voicemux.events import Event, Failed, TextReceived, to_dict
+from voicemux.threads import Threads
+
+READ_SIZE = 65_536  # bytes
+MAX_LINE = 1_048_576  # bytes; what is longer is sent as several lines
+
+Handler = Callable[[Command], None]
+
+
+class Console(Protocol):
+    eager: bool  # it reads also while there is no call
+
+    def show(self, event: Event) -> None:
+        """Any thread. Raises VoicemuxError if it cannot be shown: a text must not be acknowledged then."""
+
+    def start(self, handle: Handler) -> None:
+        """Begin to read; `handle` is called in the keyboard's thread, at the end with EndOfInput."""
+
+    def close(self) -> None: ...
+
+
+class PlainConsole:
+    """Lines in, lines out."""
+
+    eager = False  # what is piped in waits for somebody to say it to
+    parse: Callable[[str], Command | None] = staticmethod(parse_line)
+
+    def __init__(self, *, notices: TextIO | None = None, texts: TextIO | None = None) -> None:
+        """`texts` is where the peer's lines go: standard output, unless that carries sound."""
+        self._lock = threading.Lock()
+        self._notices = _whole(notices or sys.stderr)
+        self._texts = _whole(texts or sys.stdout)
+        self._lost: VoicemuxError | None = None
+        self._threads = Threads()
+        self._handle: Handler | None = None
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, TextReceived):
+            self._write(self._texts, text_lines(event))
+        else:
+            with contextlib.suppress(VoicemuxError):  # text goes on without notices
+                self._write(self._notices, notice_lines(event))
+
+    def start(self, handle: Handler) -> None:
+        self._handle = handle
+        # Nothing can wake a read of standard input: this thread ends with the process.
+        self._threads.start("keyboard", self._read, daemon=True)
+
+    def close(self) -> None:
+        with self._lock:
+            self._handle = None
+
+    def _read(self) -> None:
+        any_line = False
+        for line in read_lines():
+            any_line = True
+            self._give(self.parse(line))
+        self._give(EndOfInput(meant=any_line or (sys.stdin is not None and sys.stdin.isatty())))
+
+    def _give(self, command: Command | None) -> None:
+        handle = self._handle
+        if command is not None and handle is not None:
+            try:
+                handle(command)
+            except VoicemuxError:  # the answer cannot be shown
+                handle(HangUp())
+
+    def _write(self, stream: TextIO | None, lines: list[str]) -> None:
+        """Raises VoicemuxError if the stream takes no more."""
+        if stream is None or not lines:
+            return
+        with self._lock:
+            if self._lost and stream is not self._notices:
+                raise self._lost
+            try:
+                stream.write("".join(line + "\n" for line in lines))
+                stream.flush()
+            except OSError as error:
+                raise self._lose(stream, error) from error
+            except BaseException:  # interrupted while nobody reads
+                _forget(stream)
+                raise
+
+    def _lose(self, stream: TextIO, error: OSError) -> VoicemuxError:
+        """The stream takes no more: what to raise now, and for all texts that follow. Behind the lock."""
+        _forget(stream)
+        failure = VoicemuxError(f"cannot write what they say: {(error.strerror or str(error)).lower()}")
+        if self._texts and stream.fileno() == self._texts.fileno():  # notices may share it
+            self._lost = failure
+        return failure
+
+
+class JsonConsole(PlainConsole):
+    """One JSON object a line, in and out; ASCII only, so that it is the same everywhere."""
+
+    eager = True
+    parse = staticmethod(parse_json)
+
+    def show(self, event: Event) -> None:
+        # A failure is the last event, and may be that nobody reads.
+        with contextlib.suppress(VoicemuxError) if isinstance(event, Failed) else contextlib.nullcontext():
+            self._write(self._texts, [json.dumps(to_dict(event))])
+
+
+def read_lines() -> Iterator[str]:
+    """Lines of standard input without their ends, as soon as each is whole. Bytes that are not UTF-8 are replaced.
+
+    Unbuffered: a thread that waits in Python's buffered reader makes the interpreter abort at its end.
+    """
+    if sys.stdin is None:  # closed before we began
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    waiting = b""
+    while data := _read_input():
+        *whole, waiting = (waiting + data).split(b"\n")
+        for line in whole:
+            yield decoder.decode(line, final=True).removesuffix("\r")
+        while len(waiting) > MAX_LINE:
+            yield decoder.decode(waiting[:MAX_LINE])
+            waiting = waiting[MAX_LINE:]
+    if waiting:
+        yield decoder.decode(waiting, final=True)
+
+
+def _read_input() -> bytes:
+    try:
+        return os.read(sys.stdin.fileno(), READ_SIZE)
+    except (OSError, ValueError):  # the terminal has gone
+        return b""
+
+
+def _whole(stream: TextIO | None) -> TextIO | None:
+    """The same stream with a buffer of our own: Python's, if PYTHONUNBUFFERED is set, loses the rest of a write
+    that a signal interrupts."""
+    if stream is None:
+        return None
+    return open(stream.fileno(), "w", encoding=stream.encoding, errors="replace", closefd=False)
+
+
+def _forget(stream: TextIO) -> None:
+    """It takes no more: let what Python still flushes at its end go nowhere."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)

@@ -1,0 +1,143 @@
+"""Events in words, for people."""
+
+from voicemux.console.printable import look, printable, printable_lines, printable_name
+from voicemux.events import (
+    AudioStarted,
+    AudioStopped,
+    Calling,
+    Connected,
+    Ended,
+    Event,
+    Failed,
+    Listening,
+    Notice,
+    Ringing,
+    Stats,
+    Status,
+    Switched,
+    TextReceived,
+    TurnedAway,
+)
+
+PREFIX = "voicemux: "  # of our own notices; no line of a peer's begins with it
+
+
+def text_lines(event: TextReceived, own_name: str = "") -> list[str]:
+    """A peer's line, marked with who said it on every line that it takes.
+
+    No name makes it look like a notice, or like a line of the user's, who is shown as `own_name`.
+    """
+    name = printable_name(event.name)
+    while look(name) in ("", "voicemux", look(own_name)):
+        name = f"{name} (them)".lstrip()
+    first, *others = printable_lines(event.text)
+    return [f"{name}> {first}", *(f"{name}| {line}" for line in others)]
+
+
+def notice_lines(event: Event) -> list[str]:
+    """Our own notices of everything else; some events need none."""
+    return [PREFIX + printable(line) for line in _words(event)]
+
+
+def _words(event: Event) -> list[str]:
+    match event:
+        case Listening():
+            where = f" ({', '.join(event.addresses)})" if event.addresses else ""
+            return [f"listening on port {event.port}{where}", f"tell the other side to type:  {event.dial[0]}"]
+        case Calling():
+            return [f"calling {event.address} ..."]
+        case Ringing():
+            return [f"{_who(event.name, event.address)} is calling" if event.name else "it rings ..."]
+        case Connected():
+            return [f"connected to {_who(event.name, event.address)}, not encrypted; {_voice(event)}"]
+        case AudioStopped() if event.error:
+            return [f"{event.error}; text goes on"]
+        case Switched():
+            other = {"muted": "they hear you again", "deafened": "you hear them again"}
+            words = {"muted": "muted: they do not hear you", "deafened": "deafened: you do not hear them"}
+            return [(words if event.on else other)[event.what]]
+        case Notice():
+            return event.text.splitlines()
+        case TurnedAway():
+            return [f"turned away a caller from {event.address}: {event.why}"]
+        case Status():
+            return [stats_line(event)]
+        case Stats():
+            return stats_lines(event)
+        case Ended():
+            return _ended(event)
+        case Failed():
+            return [event.error]
+        case AudioStarted() | AudioStopped() | TextReceived():
+            return []
+
+
+def stats_line(stats: Stats) -> str:
+    """The figures that say how the call goes, in one line."""
+    parts = [_clock(stats.seconds)]
+    if stats.mouth_to_ear_ms is not None:
+        parts.append(f"mouth to ear about {stats.mouth_to_ear_ms:.0f} ms")
+    if stats.round_trip_ms is not None:
+        parts.append(f"round trip {stats.round_trip_ms:.1f} ms")
+    if stats.audio_sent or stats.audio_dropped:
+        parts.append(f"voice sent {stats.audio_sent}, dropped {stats.audio_dropped}")
+    if stats.audio_received:
+        parts.append(
+            f"received {stats.audio_received}, late {stats.audio_late}, concealed {stats.audio_concealed} packets"
+        )
+    parts.append(f"lines sent {stats.texts_sent}, received {stats.texts_received}")
+    return " · ".join(parts)
+
+
+def stats_lines(stats: Stats) -> list[str]:
+    """All the figures, for whoever asks."""
+    lines = [stats_line(stats)]
+    if stats.buffer_ms is not None:
+        lines.append(
+            f"delay of their voice: capture {_ms(stats.capture_ms)}, packet {_ms(stats.packet_ms)}, "
+            f"network {_ms(stats.network_ms)}, jitter buffer {_ms(stats.buffer_ms)}, "
+            f"playout {_ms(stats.playout_ms)} ms"
+        )
+        drift = "" if stats.drift_ppm is None else f"; their clock is {stats.drift_ppm:+.0f} ppm off ours"
+        lines.append(
+            f"of their voice {stats.shortened_ms} ms cut out, {stats.lengthened_ms} ms put in; "
+            f"gaps of the sound cards: {stats.xruns}{drift}"
+        )
+    lines.append(f"sending {stats.kbit_sent:.0f} kbit/s, receiving {stats.kbit_received:.0f} kbit/s")
+    return lines
+
+
+def _ended(event: Ended) -> list[str]:
+    who = {"us": "you hung up", "them": "the other side hung up", "error": "the call broke off"}[event.by]
+    reason = f" ({event.reason})" if event.reason else ""
+    lines = [f"{who}{reason} after {stats_line(event.stats)}"]
+    if event.undelivered:
+        lines.append("your last text may not have arrived")
+    return lines
+
+
+def _who(name: str, address: str) -> str:
+    shown = printable_name(name)
+    return f"{shown} ({address})" if shown and shown != address else address
+
+
+def _voice(event: Connected) -> str:
+    match bool(event.sends), bool(event.hears):
+        case True, True:
+            return f"you hear each other ({event.sends})"
+        case True, False:
+            return "they hear you, you do not hear them"
+        case False, True:
+            return "you hear them, they do not hear you"
+        case _:
+            return "text only"
+
+
+def _ms(milliseconds: float | None) -> str:
+    return "?" if milliseconds is None else f"{milliseconds:.0f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

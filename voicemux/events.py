@@ -1,0 +1,174 @@
+"""What happens, as the user is told: one frozen dataclass for each kind, the same for people and for programs.
+
+Names and texts of the peer are as they came; whoever shows them makes them printable. The field
+names are the keys of the JSON events that README.md documents.
+"""
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Callers can come. `dial` is what the other side would type, one line for each address of this machine."""
+
+    port: int
+    addresses: list[str]
+    dial: list[str]
+
+
+@dataclass(frozen=True)
+class Calling:
+    """A connection to `address` is being made."""
+
+    address: str
+
+
+@dataclass(frozen=True)
+class Ringing:
+    """Somebody calls (at the listener), or it rings at the other side (at the dialler; the name is not known yet)."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Connected:
+    """The call is up. `sends` and `hears` are codecs, empty where there is no voice in that direction."""
+
+    name: str
+    address: str
+    agent: str
+    sends: str
+    hears: str
+
+
+@dataclass(frozen=True)
+class AudioStarted:
+    """Sound flows at this end. `since` is the monotonic clock of this machine at the first sample, in seconds."""
+
+    direction: str
+    device: str
+    since: float
+
+
+@dataclass(frozen=True)
+class AudioStopped:
+    """Sound flows no more in one direction; the rest goes on. `error` is empty if its source has just ended."""
+
+    direction: str
+    error: str
+
+
+@dataclass(frozen=True)
+class TextReceived:
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Switched:
+    """`what` is "muted" (they do not hear us) or "deafened" (we do not hear them)."""
+
+    what: str
+    on: bool
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that the user should know, in a line."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class TurnedAway:
+    """Somebody who called was not answered."""
+
+    address: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Figures of the call so far; None is "not known".
+
+    The delay of the peer's voice, from its mouth to our ear, is an estimate, the sum of its parts: capture (ours
+    stands for theirs), the length of a packet with what the codec looks ahead, half the shortest round trip of late,
+    the jitter buffer, and the sound card.
+    """
+
+    seconds: float
+    round_trip_ms: float | None
+    mouth_to_ear_ms: float | None
+    capture_ms: float | None
+    packet_ms: float | None
+    network_ms: float | None
+    buffer_ms: float | None
+    playout_ms: float | None
+    drift_ppm: float | None  # how much faster the peer's sound card runs than ours
+    kbit_sent: float  # a second, in the last two seconds, without the headers of TCP and IP
+    kbit_received: float
+    audio_sent: int  # packets
+    audio_dropped: int  # by us, because they would have been late
+    audio_received: int
+    audio_late: int  # by us, because they were
+    audio_concealed: int
+    shortened_ms: int  # cut out of the peer's voice to catch up
+    lengthened_ms: int  # put into it to be in less of a hurry
+    xruns: int  # gaps in the sound cards' streams
+    texts_sent: int
+    texts_received: int
+    bytes_sent: int
+    bytes_received: int
+
+
+@dataclass(frozen=True)
+class Status(Stats):
+    """The same, every second, for whoever wants to watch."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The call is over. `by` is "us", "them" or "error"; `undelivered` says that some text may not have arrived."""
+
+    by: str
+    reason: str
+    undelivered: bool
+    stats: Stats
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why the program ends, when not well."""
+
+    error: str
+    exit_code: int
+
+
+Event = (
+    Listening
+    | Calling
+    | Ringing
+    | Connected
+    | AudioStarted
+    | AudioStopped
+    | TextReceived
+    | Switched
+    | Notice
+    | TurnedAway
+    | Stats
+    | Status
+    | Ended
+    | Failed
+)
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """An event as the object that goes out as JSON: `TextReceived(...)` is {"event": "text_received", ...}."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
+    return {"event": _NAMES.get(name, name), **asdict(event)}
+
+
+_NAMES = {"text_received": "text", "status": "stats"}

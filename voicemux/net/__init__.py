@@ -1,0 +1,1 @@
+"""The network: address (names of places), line (TCP), greeting, reception (callers), writer and demultiplexer."""

@@ -1,0 +1,51 @@
+"""HOST, HOST:PORT, [IPv6]:PORT: the names of places, taken apart and put together."""
+
+from typing import NamedTuple
+
+from voicemux.errors import AddressError
+
+DEFAULT_PORT = 8689  # VMUX on a telephone keypad
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """As one would type it: no port if it is the default, brackets where colons need them."""
+        host = self.host
+        if self.port == DEFAULT_PORT:
+            return host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+def parse_port(text: str, lowest: int = 1) -> int:
+    """Raises AddressError unless `text` is a number from `lowest` to 65535."""
+    if not (text.isascii() and text.isdigit() and lowest <= int(text[:6]) <= 65535):
+        raise AddressError(f"{text!r} is no port: expected a number from {lowest} to 65535")
+    return int(text)
+
+
+def parse_host(text: str) -> str:
+    """Raises AddressError if `text` cannot be the name or address of a host; IPv6 may have its brackets."""
+    host = text.strip()
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if not host or any(character.isspace() for character in host):
+        raise AddressError(f"{text!r} is no host: expected a name or an address")
+    return host
+
+
+def parse_address(text: str) -> Address:
+    """Raises AddressError if `text` is not HOST, HOST:PORT, IPv6 or [IPv6]:PORT."""
+    host, port = text.strip(), None
+    if host.startswith("["):
+        host, bracket, rest = host[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise AddressError(f"{text!r} is no address: expected [IPv6]:PORT")
+        port = rest[1:] if rest else None
+    elif host.count(":") == 1:
+        host, port = host.split(":")
+    if not host or any(character.isspace() for character in host):
+        raise AddressError(f"{text!r} is no address: expected HOST or HOST:PORT")
+    return Address(host, DEFAULT_PORT if port is None else parse_port(port))

@@ -1,0 +1,266 @@
+"""The shared locked writer: many threads send, one writes, and no frame is ever torn.
+
+The lock guards three short lanes (control, then audio, then text, then the goodbye) and is never
+held across a write. A lock around the write itself would make voice wait behind a long text for as
+long as the line takes. Every lane is bounded by what it is: of each kind of control message only
+the newest waits, audio that has waited too long is dropped, text waits in the Outbox, which is full
+at some point and says so.
+
+Nor is a write the end of waiting: kernels and routers hold seconds of voice. So audio and text stay
+in their lanes, where they can be dropped and overtaken, while `Flow` says that enough is under way.
+"""
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+
+from voicemux.errors import ConnectionLost
+from voicemux.net.flow import Flow
+from voicemux.net.line import Line
+from voicemux.protocol.connection import Sending
+from voicemux.protocol.delivery import Outbox
+from voicemux.protocol.messages import Audio, Bye, Message, Ping, Pong, Report, Text, TextAck
+
+MAX_AUDIO_WAIT = 0.120  # seconds in the lane; later than that it would be too late at the far end
+TEXT_TURN = 2.0  # seconds that text waits for voice at most: on a line too slow for both, one frame of it goes then
+LOOK_AGAIN = 0.005  # seconds between two looks at what is under way, while something waits for that
+REPORT_WAIT = 0.1  # seconds that a REPORT waits for something to travel with: alone it is mostly headers
+
+Control = Ping | Pong | TextAck | Report
+
+
+@dataclass
+class SentCounts:
+    audio: int = 0  # AUDIO frames written that hold sound
+    dropped: int = 0  # AUDIO frames that waited too long
+    texts: int = 0  # messages given to the writer
+
+
+class Writer:
+    """`run()` is the body of the writing thread; everything else may be called by any thread and does not wait,
+    but for `wait_for_room` and `wait_for_delivery`, which take a limit."""
+
+    def __init__(self, line: Line, sending: Sending) -> None:
+        self._line = line
+        self._sending = sending  # belongs to the writing thread
+        self._changed = threading.Condition()
+        self._control: dict[type, Control] = {}
+        self._audio: deque[tuple[float, Audio]] = deque()
+        self._outbox = Outbox()
+        self._flow = Flow()
+        self._report_since = 0.0
+        self._text_since = 0.0  # when the text that waits began to, or the last of it went
+        self._bye: Bye | None = None
+        self._deadline = 0.0
+        self._peer_is_done = False
+        self._line_is_lost = False
+        self._ended = False
+        self._finished = threading.Event()
+        self.failure: ConnectionLost | None = None
+        self.counts = SentCounts()
+
+    def send(self, message: Control) -> None:
+        """Queue a control message; one of the same kind that still waits is replaced."""
+        with self._changed:
+            if isinstance(message, Report) and Report not in self._control:
+                self._report_since = time.monotonic()
+            self._control[type(message)] = message
+            self._changed.notify_all()
+
+    def send_audio(self, audio: Audio) -> None:
+        """Queue one packet of voice, and drop what has waited too long. After `finish` nothing is taken: voice that
+        goes on would keep the goodbye waiting on a slow line."""
+        with self._changed:
+            if self._bye:
+                return
+            now = time.monotonic()
+            self._audio.append((now, audio))
+            self._drop_stale_audio(now)
+            self._changed.notify_all()
+
+    def send_text(self, text: str) -> bool:
+        """Queue a message; raises LocalProtocolError if it is not Unicode. False after `finish`: it is not taken."""
+        with self._changed:
+            if self._bye:
+                return False
+            if not self._outbox.can_send:
+                self._text_since = time.monotonic()
+            self._outbox.put(text)
+            self.counts.texts += 1
+            self._changed.notify_all()
+            return True
+
+    def acknowledge(self, number: int) -> None:
+        """The peer has received the TEXT frames up to `number`."""
+        with self._changed:
+            self._outbox.acknowledge(number)
+            self._heard(("text", number))
+            self._changed.notify_all()
+
+    def heard(self, report: Report) -> None:
+        """What the peer says that it has received of our voice."""
+        with self._changed:
+            self._heard(("audio", report.sequence))
+            self._changed.notify_all()
+
+    def round_trip(self, seconds: float) -> None:
+        """A PONG has come so long after its PING."""
+        with self._changed:
+            self._flow.round_trip(seconds)
+
+    def line_rate(self) -> float | None:
+        """The bits a second that the line takes, if that is less than we want of it; otherwise None."""
+        with self._changed:
+            return self._flow.line_rate(time.monotonic())
+
+    def wait_for_room(self, timeout: float) -> bool:
+        """Whether another text may be queued, after waiting for it at most `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._ended or not self._outbox.full, timeout)
+
+    def wait_for_delivery(self, timeout: float) -> bool:
+        """Whether all text has been acknowledged, after waiting at most `timeout` seconds without progress."""
+        with self._changed:
+            while (before := self._outbox.undelivered) and not self._ended:
+                if not self._changed.wait_for(partial(self._is_below, before), timeout):
+                    return False
+            return self._outbox.delivered
+
+    @property
+    def undelivered(self) -> bool:
+        """Whether there is text that the peer has not acknowledged."""
+        with self._changed:
+            return not self._outbox.delivered
+
+    def finish(self, bye: Bye, timeout: float, *, peer_is_done: bool = False) -> None:
+        """Send what text still waits, for at most `timeout` seconds, then `bye`, then nothing more.
+
+        The first goodbye counts. If the peer is done, no acknowledgement will come: what the window has no room
+        for is not waited for.
+        """
+        with self._changed:
+            if self._bye is None:
+                self._bye = bye
+                self._deadline = time.monotonic() + timeout
+            self._peer_is_done |= peer_is_done
+            self._changed.notify_all()
+
+    def give_up(self) -> None:
+        """The line has been found lost by whoever reads it: no text can arrive any more."""
+        with self._changed:
+            self._line_is_lost = True
+            self._changed.notify_all()
+
+    def wait_until_finished(self, timeout: float) -> None:
+        """Wait until the goodbye is out, or cannot get out, for at most `timeout` seconds."""
+        self._finished.wait(timeout)
+
+    def run(self) -> None:
+        """Write until the goodbye is out, or the line breaks: then it is cut, so that the reading side ends, too."""
+        try:
+            while messages := self._next():
+                before = self._line.bytes_written
+                self._line.write(b"".join(map(self._sending.encode, messages)))
+                self._take_note(messages[-1], self._line.bytes_written - before)
+        except ConnectionLost as error:
+            self.failure = error  # not raised: a reason of the peer's may still be on its way to the reading side
+            self._line.cut()
+        finally:
+            self._line.finish()
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+            self._finished.set()
+
+    def _next(self) -> list[Message]:
+        """What to write next, in one piece, voice or text last; nothing after the goodbye."""
+        with self._changed:
+            while not self._ended:
+                now = time.monotonic()
+                self._look_at_the_line(now)
+                self._drop_stale_audio(now)
+                remaining = None if self._bye is None else self._deadline - now
+                out_of_time = self._line_is_lost or (remaining is not None and remaining <= 0)
+                message = (None if out_of_time else self._next_text(now)) or self._next_audio(now)
+                if message or self._control_is_due(now):
+                    return [*self._take_control(), *([message] if message else [])]
+                if self._bye and (out_of_time or not self._outbox.waiting_bytes or self._nothing_will_make_room):
+                    self._ended = True
+                    return [*self._take_control(), self._bye]
+                self._changed.wait(self._patience(remaining))
+            return []
+
+    def _look_at_the_line(self, now: float) -> None:
+        """See what has arrived. Raises ConnectionLost if nothing has for too long: no write waits to find out."""
+        unacknowledged = self._line.unacknowledged()
+        if unacknowledged is not None:
+            self._flow.acknowledge(unacknowledged, now)
+            if self._flow.age(now) > self._line.timeout:
+                raise ConnectionLost(f"the other side takes nothing for {self._line.timeout:.3g} s")
+
+    @property
+    def _nothing_will_make_room(self) -> bool:
+        """For the text that waits: the peer has closed its window, and acknowledges no more."""
+        return self._peer_is_done and not self._outbox.can_send
+
+    def _next_audio(self, now: float) -> Audio | None:
+        if self._audio and self._flow.may_send_voice(now):
+            return self._audio.popleft()[1]
+        return None
+
+    def _next_text(self, now: float) -> Text | None:
+        """Only if no voice waits, and none would have to wait for it on its way; but now and then in any case."""
+        would_disturb = self._audio or not self._flow.may_send_text(now)
+        if self._outbox.can_send and would_disturb and now - self._text_since < TEXT_TURN:
+            return None
+        self._text_since = now
+        return self._outbox.next()
+
+    def _control_is_due(self, now: float) -> bool:
+        """A REPORT travels with something else if it can."""
+        waited = now - self._report_since >= REPORT_WAIT
+        return any(kind is not Report or waited for kind in self._control)
+
+    def _take_control(self) -> list[Message]:
+        taken: list[Message] = [*self._control.values()]
+        self._control.clear()
+        return taken
+
+    def _take_note(self, message: Message, size: int) -> None:
+        """`message` has been written, and what travelled with it: so many bytes in all."""
+        with self._changed:
+            is_voice = isinstance(message, Audio)
+            self._flow.wrote(size, time.monotonic(), mark=_mark(message), is_voice=is_voice)
+            self.counts.audio += isinstance(message, Audio) and bool(message.data)
+
+    def _patience(self, remaining: float | None) -> float | None:
+        """How long to wait for a change: not long, if something waits for what is under way to arrive."""
+        if self._audio or self._outbox.can_send:
+            return LOOK_AGAIN
+        return REPORT_WAIT if self._control else remaining
+
+    def _heard(self, mark: tuple[str, int]) -> None:
+        if self._line.unacknowledged() is None:  # otherwise the kernel knows sooner
+            self._flow.heard(mark, time.monotonic())
+
+    def _is_below(self, undelivered: int) -> bool:
+        return self._ended or self._outbox.undelivered < undelivered
+
+    def _drop_stale_audio(self, now: float) -> None:
+        oldest = now - MAX_AUDIO_WAIT
+        while self._audio and self._audio[0][0] < oldest:
+            self._audio.popleft()
+            self.counts.dropped += 1
+
+
+def _mark(message: Message) -> tuple[str, int] | None:
+    """What the peer's REPORT or TEXT_ACK will know a piece by."""
+    match message:
+        case Audio():
+            return "audio", message.sequence
+        case Text():
+            return "text", message.id
+        case _:
+            return None

@@ -1,0 +1,149 @@
+"""The legal order of what is said in one direction (protocol.md §3, §6).
+
+Two rules hold this together. Everything that affects the order lives in this file. And one table
+judges both directions: `Sending` keeps to it, `Receiving` holds the peer to it. The two share no
+state, so neither needs a lock: the first belongs to whoever writes, the second to whoever reads.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+
+from voicemux.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
+from voicemux.protocol import wire
+from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
+from voicemux.protocol.messages import (
+    Audio,
+    Bye,
+    ByeCode,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    Preface,
+    Report,
+    Ringing,
+    Text,
+    TextAck,
+    from_frame,
+    to_frame,
+)
+
+
+class State(Enum):
+    START = "START"
+    OPEN = "OPEN"
+    DONE = "DONE"
+
+
+TRANSITIONS: dict[State, dict[type, State]] = {
+    State.START: {Ringing: State.START, Hello: State.OPEN, Bye: State.DONE},
+    State.OPEN: {
+        **dict.fromkeys((Text, TextAck, Audio, Ping, Pong, Report), State.OPEN),
+        Bye: State.DONE,
+    },
+    State.DONE: {},
+}
+
+_GREASE = encode_frame(Frame(wire.GREASE_TAG, 0, b"grease"))  # so that peers really do skip what they do not know
+
+
+class Sending:
+    """What this side says, as bytes. Belongs to one thread at a time."""
+
+    def __init__(self) -> None:
+        self.state = State.START
+
+    def preface(self) -> bytes:
+        return wire.PREFACE
+
+    def encode(self, message: Message) -> bytes:
+        """The bytes of a message; LocalProtocolError if it is not its turn (the state stays as it was)."""
+        following = TRANSITIONS[self.state].get(type(message))
+        if following is None:
+            raise LocalProtocolError(f"{type(message).__name__} cannot be sent in state {self.state.value}")
+        encoded = encode_frame(to_frame(message))
+        self.state = following
+        return encoded + _GREASE if isinstance(message, Hello) else encoded
+
+
+class Receiving:
+    """What the peer says: bytes in, messages out, its preface first. Belongs to one thread at a time."""
+
+    def __init__(self) -> None:
+        self.state = State.START
+        self.greeted = False  # whether the peer's preface has come: it does speak voicemux
+        self._preface = bytearray()
+        self._frames = FrameDecoder()
+
+    def receive(self, data: bytes) -> Iterator[Preface | Message]:
+        """Yield what `data` completes.
+
+        Raises RemoteProtocolError for anything that protocol.md does not allow. The messages before
+        the fault have been yielded by then.
+        """
+        if not self.greeted:
+            missing = len(wire.PREFACE) - len(self._preface)
+            self._preface += data[:missing]
+            data = data[missing:]
+            self._judge_preface()
+            if len(self._preface) < len(wire.PREFACE):
+                return
+            self.greeted = True
+            self._frames.feed(data)  # first, because a reader may stop at the preface and come back later
+            data = b""
+            yield Preface()
+        if self.state is State.DONE:
+            return
+        for frame in self._frames.feed(data):
+            message = from_frame(frame)
+            if message is None:
+                continue
+            following = TRANSITIONS[self.state].get(type(message))
+            if following is None:
+                name = type(message).__name__
+                raise RemoteProtocolError(f"{name} out of order: the peer is in state {self.state.value}")
+            self.state = following
+            yield message
+            if following is State.DONE:
+                return
+
+    def receive_end(self) -> None:
+        """The stream has ended. Raises ConnectionLost unless the peer had said BYE."""
+        if self.state is State.DONE:
+            return
+        if self._frames.torn or 0 < len(self._preface) < len(wire.PREFACE):
+            raise ConnectionLost("the connection broke in the middle of a frame")
+        raise ConnectionLost("the connection ended without a goodbye")
+
+    def _judge_preface(self) -> None:
+        got = bytes(self._preface)
+        if wire.PREFACE.startswith(got):
+            return
+        stem = wire.PREFACE_STEM
+        if got.startswith(stem):
+            version = got[len(stem) :].split(b"\r")[0].decode("ascii", "replace")
+            raise RemoteProtocolError(
+                f"version {version!a} of the protocol is spoken there, version {wire.VERSION} here", ByeCode.VERSION
+            )
+        raise RemoteProtocolError(describe_stranger(got))
+
+
+_STRANGERS = (
+    (b"HTTP/", "HTTP"),
+    (b"GET ", "HTTP"),
+    (b"POST ", "HTTP"),
+    (b"HEAD ", "HTTP"),
+    (b"SSH-", "SSH"),
+    (b"<!DOCTYP", "HTTP"),
+    (b"\x16\x03", "TLS"),
+    (b"\x15\x03", "TLS"),
+    (b"220 ", "SMTP or FTP"),
+)
+
+
+def describe_stranger(first: bytes) -> str:
+    """What the first bytes of something that is not voicemux look like."""
+    for start, name in _STRANGERS:
+        if first.startswith(start):
+            return f"that is not voicemux, it speaks {name}"
+    return f"that is not voicemux, it began with {first!a}"

@@ -1,0 +1,58 @@
+"""Frames: a stream of bytes cut into tag, flags and payload, and back (protocol.md §4)."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from voicemux.errors import LocalProtocolError, RemoteProtocolError
+from voicemux.protocol.wire import MAX_PAYLOAD, header_struct
+
+
+class Frame(NamedTuple):
+    tag: int
+    flags: int
+    payload: bytes
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """The bytes of a frame, header and payload in one piece, so that one send takes it whole."""
+    if len(frame.payload) > MAX_PAYLOAD:
+        raise LocalProtocolError(f"a frame of {len(frame.payload)} bytes, the limit is {MAX_PAYLOAD}")
+    return header_struct.pack(len(frame.payload), frame.tag, frame.flags) + frame.payload
+
+
+class FrameDecoder:
+    """Cuts frames out of a stream, however it is segmented. Holds less than one frame."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Each frame that is whole now. `data` is taken at once, also if nobody looks at the frames yet.
+
+        Raises RemoteProtocolError on a header that cannot be right, before its payload is awaited.
+        """
+        self._buffer += data
+        return self._cut()
+
+    @property
+    def torn(self) -> bool:
+        """Whether the stream, if it ended here, would end inside a frame."""
+        return bool(self._buffer)
+
+    def _cut(self) -> Iterator[Frame]:
+        buffer, start = self._buffer, 0
+        try:
+            while len(buffer) - start >= header_struct.size:
+                length, tag, flags = header_struct.unpack_from(buffer, start)
+                if length > MAX_PAYLOAD:
+                    raise RemoteProtocolError(f"a frame of {length} bytes, the limit is {MAX_PAYLOAD}")
+                if tag == 0:
+                    raise RemoteProtocolError("a frame of tag 0, which does not exist")
+                end = start + header_struct.size + length
+                if len(buffer) < end:
+                    break
+                payload = bytes(buffer[start + header_struct.size : end])
+                start = end
+                yield Frame(tag, flags, payload)
+        finally:
+            del buffer[:start]

@@ -1,0 +1,248 @@
+"""What frames mean: one frozen dataclass for each message of protocol.md §5, to frames and back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from voicemux.errors import LocalProtocolError, RemoteProtocolError
+from voicemux.protocol import wire
+from voicemux.protocol.frames import Frame
+
+
+class Codec(IntEnum):
+    """protocol.md §14. HELLO and AUDIO may name others: these are the ones that we know."""
+
+    PCM = 1
+    OPUS = 2
+
+
+class ByeCode(IntEnum):
+    """protocol.md §14."""
+
+    NORMAL = 0
+    BUSY = 1
+    DECLINED = 2
+    PROTOCOL = 3
+    VERSION = 4
+    TIMEOUT = 5
+    FLOOD = 6
+    INTERNAL = 7
+    REPLACED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Preface:
+    """Not a frame: the first 8 bytes in each direction (protocol.md §3)."""
+
+    version: int = wire.VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Who I am and what I can play. `codecs` None is "absent": PCM only; empty is "no audio"."""
+
+    name: str = ""
+    agent: str = ""
+    codecs: tuple[int, ...] | None = None
+    session: bytes = b""
+    last_text: int = 0
+
+    @property
+    def playable(self) -> tuple[int, ...]:
+        return (Codec.PCM,) if self.codecs is None else self.codecs
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    id: int
+    text: str
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """One packet. `timestamp` in 48 kHz ticks modulo 2^32, `sequence` modulo 2^16; empty data: silence begins."""
+
+    codec: int
+    source: int
+    sequence: int
+    timestamp: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    code: int = ByeCode.NORMAL
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TextAck:
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a receiver of audio does with it; `delay` and `target` in milliseconds."""
+
+    source: int
+    sequence: int
+    timestamp: int
+    delay: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    pass
+
+
+Message = Hello | Text | Audio | Ping | Pong | Bye | TextAck | Report | Ringing
+
+
+def to_frame(message: Message) -> Frame:
+    """The frame of a message. Raises LocalProtocolError if it cannot be written down."""
+    try:
+        return _WRITERS[type(message)](message)
+    except (*wire.MALFORMED, ValueError) as error:  # also text that is not Unicode
+        raise LocalProtocolError(f"{type(message).__name__} cannot be encoded: {error}") from error
+
+
+def from_frame(frame: Frame) -> Message | None:
+    """The message of a frame, None if its tag is unknown (skip it, protocol.md §4).
+
+    Raises RemoteProtocolError if the payload does not fit its layout.
+    """
+    reader = _READERS.get(frame.tag)
+    if reader is None:
+        return None
+    name, read = reader
+    try:
+        return read(frame)
+    except wire.MALFORMED as error:
+        raise RemoteProtocolError(f"{name} of {len(frame.payload)} bytes that do not fit its layout") from error
+    except UnicodeDecodeError as error:
+        raise RemoteProtocolError(f"{name} that is not UTF-8") from error
+
+
+def _write_hello(hello: Hello) -> Frame:
+    items: list[dict[str, Any]] = []
+    for key, text in ((wire.KEY_NAME, hello.name), (wire.KEY_AGENT, hello.agent)):
+        if text:
+            items.append({"key": key, "value": _limited(text.encode(), wire.MAX_NAME)})
+    if hello.codecs is not None:
+        items.append({"key": wire.KEY_CODECS, "value": bytes(hello.codecs)})
+    if len(hello.session) not in (0, wire.SESSION_SIZE):
+        raise LocalProtocolError(f"a session of {len(hello.session)} bytes, expected {wire.SESSION_SIZE}")
+    if hello.session:
+        items.append({"key": wire.KEY_SESSION, "value": hello.session})
+        items.append({"key": wire.KEY_LAST_TEXT, "value": wire.LAST_TEXT.build({"id": hello.last_text})})
+    return Frame(wire.TAG_HELLO, 0, wire.HELLO.build({"items": items}))
+
+
+def _read_hello(frame: Frame) -> Hello:
+    values: dict[int, bytes] = {}
+    for item in wire.HELLO.parse(frame.payload)["items"]:
+        values.setdefault(item.key, item.value)
+    name, agent = values.get(wire.KEY_NAME, b""), values.get(wire.KEY_AGENT, b"")
+    codecs, session = values.get(wire.KEY_CODECS), values.get(wire.KEY_SESSION, b"")
+    if max(len(name), len(agent)) > wire.MAX_NAME:
+        raise RemoteProtocolError(f"HELLO with a name of over {wire.MAX_NAME} bytes")
+    if wire.KEY_SESSION in values and len(session) != wire.SESSION_SIZE:
+        raise RemoteProtocolError(f"HELLO with a session of {len(session)} bytes, expected {wire.SESSION_SIZE}")
+    return Hello(
+        name=name.decode(),
+        agent=agent.decode(),
+        codecs=None if codecs is None else tuple(codecs),
+        session=session,
+        last_text=wire.LAST_TEXT.parse(values[wire.KEY_LAST_TEXT]).id if wire.KEY_LAST_TEXT in values else 0,
+    )
+
+
+def _write_text(text: Text) -> Frame:
+    payload = wire.text_header_struct.pack(text.id) + text.text.encode()
+    return Frame(wire.TAG_TEXT, wire.FLAG_MORE if text.more else 0, payload)
+
+
+def _read_text(frame: Frame) -> Text:
+    (number,) = wire.text_header_struct.unpack_from(frame.payload)
+    return Text(number, frame.payload[wire.text_header_struct.size :].decode(), bool(frame.flags & wire.FLAG_MORE))
+
+
+def _write_audio(audio: Audio) -> Frame:
+    header = wire.audio_header_struct.pack(audio.codec, audio.source, audio.sequence, audio.timestamp)
+    return Frame(wire.TAG_AUDIO, 0, header + audio.data)
+
+
+def _read_audio(frame: Frame) -> Audio:
+    codec, source, sequence, timestamp = wire.audio_header_struct.unpack_from(frame.payload)
+    return Audio(codec, source, sequence, timestamp, frame.payload[wire.audio_header_struct.size :])
+
+
+def _write_bye(bye: Bye) -> Frame:
+    reason = _limited(bye.reason.encode(), wire.MAX_REASON)
+    return Frame(wire.TAG_BYE, 0, wire.BYE.build({"code": bye.code, "reason": reason}))
+
+
+def _read_bye(frame: Frame) -> Bye:
+    bye = wire.BYE.parse(frame.payload)
+    if len(bye.reason) > wire.MAX_REASON:
+        raise RemoteProtocolError(f"BYE with a reason of {len(bye.reason)} bytes, the limit is {wire.MAX_REASON}")
+    return Bye(bye.code, bye.reason.decode())
+
+
+def _write_report(report: Report) -> Frame:
+    fields = {name: getattr(report, name) for name in ("source", "sequence", "timestamp", "delay", "target")}
+    return Frame(wire.TAG_REPORT, 0, wire.REPORT.build(fields))
+
+
+def _read_report(frame: Frame) -> Report:
+    report = wire.REPORT.parse(frame.payload)
+    return Report(report.source, report.sequence, report.timestamp, report.delay, report.target)
+
+
+def _read_ringing(frame: Frame) -> Ringing:
+    wire.RINGING.parse(frame.payload)
+    return Ringing()
+
+
+def _limited(encoded: bytes, limit: int) -> bytes:
+    if len(encoded) > limit:
+        raise LocalProtocolError(f"a text of {len(encoded)} bytes, the limit is {limit}")
+    return encoded
+
+
+_WRITERS: dict[type, Callable[[Any], Frame]] = {
+    Hello: _write_hello,
+    Text: _write_text,
+    Audio: _write_audio,
+    Ping: lambda ping: Frame(wire.TAG_PING, 0, wire.PING.build({"data": ping.data})),
+    Pong: lambda pong: Frame(wire.TAG_PONG, 0, wire.PING.build({"data": pong.data})),
+    Bye: _write_bye,
+    TextAck: lambda ack: Frame(wire.TAG_TEXT_ACK, 0, wire.TEXT_ACK.build({"id": ack.id})),
+    Report: _write_report,
+    Ringing: lambda _: Frame(wire.TAG_RINGING, 0, b""),
+}
+
+_READERS: dict[int, tuple[str, Callable[[Frame], Message]]] = {
+    wire.TAG_HELLO: ("HELLO", _read_hello),
+    wire.TAG_TEXT: ("TEXT", _read_text),
+    wire.TAG_AUDIO: ("AUDIO", _read_audio),
+    wire.TAG_PING: ("PING", lambda frame: Ping(wire.PING.parse(frame.payload).data)),
+    wire.TAG_PONG: ("PONG", lambda frame: Pong(wire.PING.parse(frame.payload).data)),
+    wire.TAG_BYE: ("BYE", _read_bye),
+    wire.TAG_TEXT_ACK: ("TEXT_ACK", lambda frame: TextAck(wire.TEXT_ACK.parse(frame.payload).id)),
+    wire.TAG_REPORT: ("REPORT", _read_report),
+    wire.TAG_RINGING: ("RINGING", _read_ringing),
+}

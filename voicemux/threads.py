@@ -1,0 +1,75 @@
+"""The one place where threads are made: each has a name, somebody who joins it, and a road for its bugs."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+NAP = 0.5  # seconds that the main thread sleeps at a time
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+def take(items: "queue.SimpleQueue[Item]") -> Item:
+    """Wait for the next item, in the main thread.
+
+    In naps: Python handles no signal that comes in the moment in which it falls asleep, until it wakes up.
+    """
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return items.get(timeout=NAP)
+
+
+def within(seconds: float, name: str, body: Callable[[], Answer]) -> Answer:
+    """What `body` returns or raises. It runs in a thread voicemux-`name`, which is left behind if it takes longer.
+
+    Raises TimeoutError then. For libraries that may never come back, and that nothing can wake.
+    """
+    answer: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(body())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    thread = threading.Thread(target=run, name=f"voicemux-{name}", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return answer.result(0)
+
+
+class Threads:
+    """The threads of one owner: started here, joined here."""
+
+    def __init__(self, on_failure: Callable[[BaseException], None] | None = None) -> None:
+        """`on_failure` is told, in the thread concerned, of what its body raised; without it, that is a crash."""
+        self._on_failure = on_failure
+        self._threads: list[threading.Thread] = []
+
+    def start(self, name: str, body: Callable[[], None], *, daemon: bool = False) -> None:
+        """Run `body` in a thread called voicemux-`name`.
+
+        A daemon is for a body that nothing can wake (a read of standard input); it is never joined.
+        """
+
+        def run() -> None:
+            try:
+                body()
+            except BaseException as error:
+                if self._on_failure is None:
+                    raise
+                self._on_failure(error)
+
+        thread = threading.Thread(target=run, name=f"voicemux-{name}", daemon=daemon)
+        if not daemon:
+            self._threads.append(thread)
+        thread.start()
+
+    def join(self) -> None:
+        """Wait for all to end; the caller has told them to, by whatever means wakes them."""
+        while self._threads:
+            self._threads.pop().join()

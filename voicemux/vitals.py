@@ -1,0 +1,114 @@
+"""The vital signs of a call: its round trips, its bit rates, and all its figures in one place."""
+
+import time
+from collections import deque
+
+from voicemux.events import Stats
+from voicemux.net.line import Line
+from voicemux.net.writer import SentCounts
+from voicemux.protocol.messages import Ping, Pong
+from voicemux.voice import Player, Transmitter
+
+LOOK_INTERVAL = 0.1  # seconds between two looks at the clock and at how the line does, and between REPORTs
+PING_INTERVAL = 2.0  # seconds at most (protocol.md §9)
+PINGS_PER_SILENCE = 3  # at least so many before the line counts as dead
+PINGS_AT_FIRST = 8  # in quick succession, as while the line is not what it was: voice needs to know it
+QUICK_PING_INTERVAL = 0.25  # seconds
+MOST_PINGS = 16  # that may still be answered
+ROUND_TRIPS = 10  # of late, the shortest of which is the network's
+CALM = 0.015  # seconds above the shortest round trip within which nothing waits on the line
+RATE_SPAN = 20  # looks, so 2 s, over which bit rates are taken
+
+
+class Vitals:
+    """`look()` belongs to the timer, `answered()` to the demultiplexer; the rest may be asked for by any thread."""
+
+    def __init__(self, line: Line, sent: SentCounts, transmitter: Transmitter | None, player: Player | None) -> None:
+        self._line = line
+        self._sent = sent
+        self._transmitter = transmitter
+        self._player = player
+        self._pings: deque[bytes] = deque(maxlen=MOST_PINGS)  # not answered, nor any after them
+        self._pinged = 0
+        self._pinged_at = float("-inf")
+        self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)  # milliseconds
+        self._shortest = float("inf")  # round trip ever, in seconds
+        self._started = time.monotonic()
+        self._rates = deque([(self._started, line.bytes_written, line.bytes_read)], maxlen=RATE_SPAN)
+
+    def look(self, now: float) -> Ping | None:
+        """Take note of how much has gone to and fro. A PING to be sent, if it is time."""
+        self._rates.append((now, self._line.bytes_written, self._line.bytes_read))
+        quick = self._pinged < PINGS_AT_FIRST or (self._transmitter and self._transmitter.reduced)
+        interval = QUICK_PING_INTERVAL if quick else PING_INTERVAL
+        if now - self._pinged_at < min(interval, self._line.timeout / PINGS_PER_SILENCE):
+            return None
+        self._pinged += 1
+        self._pinged_at = now
+        self._pings.append(time.monotonic_ns().to_bytes(8, "big"))
+        return Ping(self._pings[-1])
+
+    def answered(self, pong: Pong) -> float | None:
+        """The round trip in seconds, None if we have sent no such PING."""
+        if pong.data not in self._pings:
+            return None
+        while self._pings.popleft() != pong.data:
+            pass
+        seconds = _since(pong.data)
+        self._shortest = min(self._shortest, seconds)
+        self._round_trips.append(seconds * 1000)
+        return seconds
+
+    @property
+    def calm(self) -> bool:
+        """Whether the last round trip was as short as they ever were, and none takes longer now: nothing waits."""
+        limit = self._shortest + CALM
+        last, waiting = list(self._round_trips)[-1:], list(self._pings)[:1]
+        return bool(last) and last[0] <= limit * 1000 and all(_since(ping) <= limit for ping in waiting)
+
+    def stats(self, texts_received: int) -> Stats:
+        sent, figures = self._sent, self._player.figures if self._player else None
+        round_trips = list(self._round_trips)
+        network = min(round_trips) / 2 if round_trips else None
+        parts: list[float | None] = [None] * 5
+        if figures and figures.received:
+            # Our own capture stands for the peer's, of which nothing is known.
+            capture = self._transmitter.capture_ms if self._transmitter else 0.0
+            parts = [capture, figures.packet_ms, network, figures.buffer_ms, figures.playout_ms]
+        capture_ms, packet_ms, network_ms, buffer_ms, playout_ms = [_rounded(part) for part in parts]
+        (began, sent_then, received_then), ended = self._rates[0], time.monotonic()
+        span = max(ended - began, LOOK_INTERVAL)
+        return Stats(
+            seconds=round(ended - self._started, 1),
+            round_trip_ms=_rounded(round_trips[-1] if round_trips else None),
+            mouth_to_ear_ms=_rounded(sum(filter(None, parts)) if network is not None and figures else None),
+            capture_ms=capture_ms,
+            packet_ms=packet_ms,
+            network_ms=network_ms,
+            buffer_ms=buffer_ms,
+            playout_ms=playout_ms,
+            drift_ppm=_rounded(figures.drift_ppm if figures else None),
+            kbit_sent=round((self._line.bytes_written - sent_then) * 8e-3 / span, 1),
+            kbit_received=round((self._line.bytes_read - received_then) * 8e-3 / span, 1),
+            audio_sent=sent.audio,
+            audio_dropped=sent.dropped,
+            audio_received=figures.received if figures else 0,
+            audio_late=figures.late if figures else 0,
+            audio_concealed=figures.concealed if figures else 0,
+            shortened_ms=round(figures.shortened_ms) if figures else 0,
+            lengthened_ms=round(figures.lengthened_ms) if figures else 0,
+            xruns=(figures.xruns if figures else 0) + (self._transmitter.xruns if self._transmitter else 0),
+            texts_sent=sent.texts,
+            texts_received=texts_received,
+            bytes_sent=self._line.bytes_written,
+            bytes_received=self._line.bytes_read,
+        )
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 1)
+
+
+def _since(ping: bytes) -> float:
+    """Seconds."""
+    return (time.monotonic_ns() - int.from_bytes(ping, "big")) / 1e9

@@ -1,0 +1,98 @@
+"""What a call needs of the audio package, which it does not import: there may be no sound here."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from voicemux.protocol.messages import Audio, Report
+
+
+class PlayerFigures(Protocol):
+    """How the playing goes; `audio.player.Figures` says what each is."""
+
+    @property
+    def received(self) -> int: ...
+
+    @property
+    def late(self) -> int: ...
+
+    @property
+    def concealed(self) -> int: ...
+
+    @property
+    def shortened_ms(self) -> float: ...
+
+    @property
+    def lengthened_ms(self) -> float: ...
+
+    @property
+    def packet_ms(self) -> float: ...
+
+    @property
+    def buffer_ms(self) -> float: ...
+
+    @property
+    def playout_ms(self) -> float: ...
+
+    @property
+    def drift_ppm(self) -> float | None: ...
+
+    @property
+    def xruns(self) -> int: ...
+
+
+class Half(Protocol):
+    """What the microphone's side and the loudspeaker's have in common, as the call sees them."""
+
+    can_reopen: bool  # whether a broken device may come back
+
+    @property
+    def label(self) -> str:
+        """The name of the source or sink."""
+
+    def reopen(self) -> None:
+        """Try to have it back, after `run` has raised; then `run` again. Raises DeviceError."""
+
+    def stop(self) -> None:
+        """End `run`."""
+
+
+class Transmitter(Half, Protocol):
+    """The microphone's side."""
+
+    muted: bool
+
+    @property
+    def capture_ms(self) -> float:
+        """From the mouth to the program."""
+
+    @property
+    def xruns(self) -> int:
+        """Gaps in what was captured."""
+
+    @property
+    def reduced(self) -> bool:
+        """Whether the line gets less than what was wanted."""
+
+    def adapt(self, now: float, rate: float | None, *, calm: bool) -> None:
+        """Send what the line can carry: `rate` bits a second, if it is too slow. `calm`: nothing waits on it."""
+
+    def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
+        """Send voice until the source ends or `stop()`. Raises DeviceError."""
+
+
+class Player(Half, Protocol):
+    """The loudspeaker's side."""
+
+    deafened: bool
+
+    @property
+    def figures(self) -> PlayerFigures:
+        """How it goes."""
+
+    def put(self, audio: Audio) -> None:
+        """Take a packet; does not wait."""
+
+    def run(self, on_start: Callable[[float], None]) -> None:
+        """Play until `stop()`. Raises DeviceError."""
+
+    def report(self) -> Report | None: ...
