@@ -1,4 +1,5 @@
 import gc
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -10,6 +11,10 @@ from tests.soundcards import SoundCards
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("voicemux", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("voicemux")
+
+# Whoever runs the tests in the background has these ignored, and so would every program that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_finish() -> None:
