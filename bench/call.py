@@ -76,6 +76,7 @@ def _measure(scene: Scene, pair: Pair, line: Line) -> dict[str, Any]:
         "machine_busy": round(_busy(before, after), 2),
         "kbit_s": _kbit_s(before, after),
         "concealed": _concealed(before, after),
+        "estimated": {side: stats["mouth_to_ear_ms"] for side, stats in after.stats.items()} or None,
         "text": text,
     }
     result["directions"] = {

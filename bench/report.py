@@ -11,7 +11,7 @@ from bench.programs import PROGRAMS
 
 Call = dict[str, Any]
 TABLES = "tables.md"
-NEVER = "∞"  # within the call
+NEVER = "never"  # within the call
 NOTHING = "–"  # noqa: RUF001
 PICTURES = {
     "blackout-drop": "Mouth-to-ear delay through a blackout of 2 s, packets dropped",
@@ -39,19 +39,22 @@ def write(results: dict[str, Any], folder: Path) -> None:
 
 
 def _overview(calls: Sequence[Call]) -> str:
-    """A row for each program, a column for each line: delay and quality, or how long it takes to be well again."""
-    lines = [line for line in LINES.values() if _of(calls, line.name) and not line.text]
+    """A row for each line, a column for each program: the table of the README."""
+    programs = [name for name in PROGRAMS if any(call["program"] == name for call in calls)]
 
     def cell(line: Line, name: str) -> str:
         if not (of_both := [call for call in _of(calls, line.name) if call["program"] == name]):
             return ""
         if line.disturbed:
-            return f"normal after {RECOVERY[1](of_both)} s"
-        return f"{_middle(_each(of_both, 'median'))} ms, {_middle(_each(of_both, 'heard'), percent=True)} heard"
+            return _recovery(of_both)
+        if not _known(_each(of_both, "median")):
+            return "nothing heard"
+        delay = f"{_middle(_each(of_both, 'median'))} / {_middle(_each(of_both, 'p95'))} ms"
+        return f"{delay}, {median(_known(_each(of_both, 'pesq'))):.1f}" if line.speech else delay
 
-    head = ["median delay", *(line.label for line in lines)]
-    rows = [[program.label, *(cell(line, name) for line in lines)] for name, program in PROGRAMS.items()]
-    return _markdown(head, [row for row in rows if any(row[1:])])
+    head = ["line", *(PROGRAMS[name].label for name in programs)]
+    lines = [line for line in LINES.values() if _of(calls, line.name)]
+    return _markdown(head, [[line.label, *(cell(line, name) for name in programs)] for line in lines])
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -70,8 +73,9 @@ USUAL: tuple[Column, ...] = (
     ("max", lambda calls: _middle(_each(calls, "max"))),
     ("heard", lambda calls: _middle(_each(calls, "heard"), percent=True)),
 )
-RECOVERY: Column = ("back to normal, s", lambda calls: _recovery(calls))
+RECOVERY: Column = ("back to normal after", lambda calls: _recovery(calls))
 QUALITY: Column = ("PESQ-WB", lambda calls: _range(_each(calls, "pesq"), 2))
+ESTIMATED: Column = ("own estimate, ms", lambda calls: _range(_sides(calls, "estimated")))
 CONCEALED: Column = ("concealed", lambda calls: _middle(_sides(calls, "concealed"), percent=True))
 COST: tuple[Column, ...] = (
     ("CPU, both ends", lambda calls: _middle([call["cpu_percent"] for call in calls], unit=" %")),
@@ -87,6 +91,7 @@ def _table(line_name: str, calls: Sequence[Call]) -> str:
         *USUAL,
         *([RECOVERY] if line.disturbed else []),
         *([QUALITY] if line.speech else []),
+        ESTIMATED,
         CONCEALED,
         *([TEXT] if line.text else []),
         *COST,
@@ -105,7 +110,7 @@ def _each(calls: Sequence[Call], figure: str) -> list[float | None]:
 
 
 def _sides(calls: Sequence[Call], figure: str) -> list[float]:
-    return [value for call in calls for value in (call[figure] or {}).values()]
+    return [value for call in calls for value in (call.get(figure) or {}).values()]
 
 
 def _known(values: Sequence[float | None]) -> list[float]:
@@ -129,7 +134,7 @@ def _recovery(calls: Sequence[Call]) -> str:
     """Never counts as longer than anything."""
     values = _each(calls, "back_to_normal_s")
     ordered = sorted(float("inf") if value is None else value for value in values)
-    words = [NEVER if value == float("inf") else f"{value:.1f}" for value in ordered]
+    words = [NEVER if value == float("inf") else f"{value:.1f} s" for value in ordered]
     middle = words[len(words) // 2]
     return middle if words[0] == words[-1] else f"{middle} ({words[0]} to {words[-1]})"
 

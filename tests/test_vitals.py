@@ -24,9 +24,8 @@ def vitals() -> Vitals:
 
 
 def ping(vitals: Vitals, now: float) -> Ping:
-    found = vitals.look(now)
-    assert found
-    return found
+    assert vitals.look(now)
+    return vitals.ping()
 
 
 def test_pings_are_frequent_at_first_and_then_rare(vitals):

@@ -229,8 +229,8 @@ class Call:
     def _keep_time(self) -> None:
         while not self._ending.wait(LOOK_INTERVAL):
             now = time.monotonic()
-            if ping := self._vitals.look(now):
-                self._writer.send(ping)
+            if self._vitals.look(now):
+                self._writer.send_ping(self._vitals.ping)
             if self._player and (report := self._player.report()):
                 self._writer.send(report)
             if self._transmitter:

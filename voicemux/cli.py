@@ -78,7 +78,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--bitrate", type=click.IntRange(6, 128), metavar="KBIT",
-            help="Of Opus, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 36]",
+            help="Of Opus, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 28]",
         ),
         click.option(
             "--frame-ms", type=click.Choice(["5", "10", "20", "40", "60"]),
@@ -228,13 +228,14 @@ def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
     from voicemux.protocol.messages import Codec
     from voicemux.session import Settings
 
+    usual_bitrate = 64_000 if options["low_latency"] else Settings.bitrate
     return Settings(
         name=options["name"] if options["name"] is not None else _login_name(),
         input=input_,
         output=output,
         record=options["record"],
         codec={"auto": None, "opus": Codec.OPUS, "pcm": Codec.PCM}[options["codec"]],
-        bitrate=(options["bitrate"] or (64 if options["low_latency"] else 36)) * 1000,
+        bitrate=options["bitrate"] * 1000 if options["bitrate"] else usual_bitrate,
         frame_ms=float(options["frame_ms"] or (5 if options["low_latency"] else 20)),
         low_delay=options["low_latency"],
         max_delay=options["max_delay"] / 1000,

@@ -10,7 +10,7 @@ from voicemux.protocol.messages import Ping, Pong
 from voicemux.voice import Player, Transmitter
 
 LOOK_INTERVAL = 0.1  # seconds between two looks at the clock and at how the line does, and between REPORTs
-PING_INTERVAL = 2.0  # seconds at most (protocol.md §9)
+PING_INTERVAL = 1.8  # seconds: at most 2 (protocol.md §9), and it may wait a little for voice
 PINGS_PER_SILENCE = 3  # at least so many before the line counts as dead
 PINGS_AT_FIRST = 8  # in quick succession, as while the line is not what it was: voice needs to know it
 QUICK_PING_INTERVAL = 0.25  # seconds
@@ -21,7 +21,7 @@ RATE_SPAN = 20  # looks, so 2 s, over which bit rates are taken
 
 
 class Vitals:
-    """`look()` belongs to the timer, `answered()` to the demultiplexer; the rest may be asked for by any thread."""
+    """`look()` belongs to the timer, `ping()` to the writer, `answered()` to the demultiplexer; the rest to any thread."""
 
     def __init__(self, line: Line, sent: SentCounts, transmitter: Transmitter | None, player: Player | None) -> None:
         self._line = line
@@ -36,15 +36,19 @@ class Vitals:
         self._started = time.monotonic()
         self._rates = deque([(self._started, line.bytes_written, line.bytes_read)], maxlen=RATE_SPAN)
 
-    def look(self, now: float) -> Ping | None:
-        """Take note of how much has gone to and fro. A PING to be sent, if it is time."""
+    def look(self, now: float) -> bool:
+        """Take note of how much has gone to and fro. Whether it is time for a PING."""
         self._rates.append((now, self._line.bytes_written, self._line.bytes_read))
         quick = self._pinged < PINGS_AT_FIRST or (self._transmitter and self._transmitter.reduced)
         interval = QUICK_PING_INTERVAL if quick else PING_INTERVAL
         if now - self._pinged_at < min(interval, self._line.timeout / PINGS_PER_SILENCE):
-            return None
+            return False
         self._pinged += 1
         self._pinged_at = now
+        return True
+
+    def ping(self) -> Ping:
+        """One that is written now."""
         self._pings.append(time.monotonic_ns().to_bytes(8, "big"))
         return Ping(self._pings[-1])
 

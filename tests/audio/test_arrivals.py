@@ -13,6 +13,7 @@ from voicemux.audio.arrivals import (
     MOST_DRIFT,
     PEAK_SLOTS,
     SLOT,
+    SPELL,
     Arrivals,
 )
 
@@ -102,6 +103,21 @@ def test_one_long_stall_does_not_slow_down_what_comes_after_it() -> None:
     before = listen(20).target
     after = listen(60, lambda sent: stalls(1.0, 1e9)(sent - 20) if sent >= 20 else 0.0)
     assert after.target == pytest.approx(before, abs=0.001)
+
+
+def test_as_long_as_every_packet_is_late_that_is_the_target_at_once() -> None:
+    arrivals = listen(20)
+    assert listen(SPELL * 1.2, lambda sent: 0.08, arrivals=arrivals, start=20).target > 0.08
+    assert listen(SPELL * 1.2, arrivals=arrivals, start=21).target < 0.01
+
+
+def test_a_burst_behind_a_stall_is_no_line_that_has_slowed_down() -> None:
+    arrivals = listen(20)
+    targets = []
+    for i in range(100):
+        listen(0.02, stalls(0.3, every=1e9), arrivals=arrivals, start=20 + i * 0.02)
+        targets.append(arrivals.target)
+    assert max(targets) < 0.01
 
 
 def test_stalls_that_come_again_and_again_are_hidden() -> None:

@@ -124,7 +124,7 @@ def test_what_comes_late_is_decoded_but_what_has_been_concealed_is_not_played_ag
 
 def test_what_is_concealed_below_the_target_is_time_gained_and_what_comes_is_played_whole() -> None:
     ear = Ear().expect(on_time(stream(10))).listen(0.15)
-    ear.jitter._arrivals.target = 0.15  # the line is known for being late
+    ear.jitter._arrivals._usual = 0.15  # the line is known for being late
     ear.listen(0.17)
     assert ear.concealed > 0
     assert ear.jitter.position == 10 * PACKET
@@ -225,6 +225,16 @@ def test_a_line_that_has_become_slower_is_accepted_after_about_a_second(step: fl
     assert ear.concealed / RATE < ADRIFT + step + 0.2
     assert max(each.at for each in ear.heard if isinstance(each.action, Conceal)) < 30 + ADRIFT + step + 0.3
     assert not [each for each in ear.plays if each.at > 32.5 and each.action.missed]
+
+
+@pytest.mark.parametrize("most", [0.05, 0.1, 0.2])
+def test_a_line_that_becomes_slower_and_slower_costs_what_it_has_become_slower_by(most: float) -> None:
+    def slower(sent: float) -> float:
+        return min(most, max(0.0, (sent - 30) * 0.05))
+
+    ear = Ear().expect(on_time(stream(2500), slower)).listen(48)
+    assert ear.concealed / RATE < most + 0.05
+    assert sum(each.action.missed for each in ear.plays) / RATE < most / 2
 
 
 def test_a_line_that_has_become_faster_is_caught_up_with_at_once() -> None:

@@ -10,7 +10,7 @@ from voicemux.errors import LocalProtocolError
 from voicemux.net import writer as writer_module
 from voicemux.net.flow import VOICE_BUDGET
 from voicemux.net.line import Line
-from voicemux.net.writer import Writer
+from voicemux.net.writer import VOICE_FLOWS, Writer
 from voicemux.protocol import delivery
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.messages import Audio, Bye, Ping, Pong, Report, Text, TextAck
@@ -66,7 +66,7 @@ def test_control_goes_before_voice_before_text_before_the_goodbye():
         writer.send_text("second")
         writer.finish(Bye(), PATIENCE)
         writer.send(TextAck(7))
-        writer.send(Ping(bytes(8)))
+        writer.send_ping(lambda: Ping(bytes(8)))
         expected = [TextAck(7), Ping(bytes(8)), Text(1, "first"), Text(2, "second"), Bye()]
         with running(writer, line):
             assert peer.hear_to_the_end() == expected
@@ -151,8 +151,8 @@ def test_text_larger_than_the_window_flows_as_it_is_acknowledged():
             got.append(peer.hear(Text))
             unacknowledged += len(got[-1].text) + 4
             if unacknowledged > TEXT_WINDOW - 1028:  # the next does not fit
-                writer.send(Ping(bytes(8)))
-                assert peer.hear() == Ping(bytes(8))
+                writer.send(Pong(bytes(8)))
+                assert peer.hear() == Pong(bytes(8))
                 assert unacknowledged <= TEXT_WINDOW
                 writer.acknowledge(got[-1].id)
                 unacknowledged = 0
@@ -190,7 +190,7 @@ def test_nothing_is_sent_after_the_goodbye_and_only_the_first_goodbye_counts():
         writer.finish(Bye(0, "first"), PATIENCE)
         writer.finish(Bye(3, "second"), PATIENCE)
         writer.wait_until_finished(PATIENCE)
-        writer.send(Ping(bytes(8)))
+        writer.send(Pong(bytes(8)))
         writer.send_audio(audio(1))
         assert not writer.send_text("too late")
         assert peer.hear_to_the_end() == [Bye(0, "first")]
@@ -305,7 +305,7 @@ def test_the_end_of_the_line_wakes_whoever_waits(wait, monkeypatch):
             time.sleep(0.05)
             assert not results
             line.cut()
-            writer.send(Ping(bytes(8)))
+            writer.send(Pong(bytes(8)))
             waiter.join(PROMPTLY)
             thread.join(PROMPTLY)
             assert results == [wait is Writer.wait_for_room]
@@ -317,7 +317,7 @@ def test_a_line_that_breaks_ends_the_writer_and_wakes_the_reader():
         writer = Writer(line, sending)
         with running(writer, line) as thread:
             peer.reset()
-            wait_until(lambda: writer.send(Ping(bytes(8))) or not thread.is_alive())
+            wait_until(lambda: writer.send(Pong(bytes(8))) or not thread.is_alive())
             writer.wait_until_finished(0)
             assert writer.wait_for_delivery(0)
             assert str(writer.failure).startswith("the connection broke: ")
@@ -339,8 +339,8 @@ def test_a_peer_that_takes_nothing_breaks_the_line_and_the_reader_is_woken():
 def test_what_cannot_be_sent_yet_is_a_fault_of_our_own():
     with connected() as (line, _):
         writer = Writer(line, Sending())
-        writer.send(Ping(bytes(8)))
-        with pytest.raises(LocalProtocolError, match="Ping cannot be sent in state START"):
+        writer.send(Pong(bytes(8)))
+        with pytest.raises(LocalProtocolError, match="Pong cannot be sent in state START"):
             writer.run()
         writer.wait_until_finished(0)
 
@@ -390,8 +390,8 @@ def test_where_the_kernel_does_not_tell_the_peers_reports_do(monkeypatch):
             assert peer.hear(Audio).sequence == sequence
         time.sleep(2 * VOICE_BUDGET)
         writer.send_audio(audio(6))
-        writer.send(Ping(bytes(8)))
-        assert isinstance(peer.hear(Audio, Ping), Ping), "what was sent is too old: this waits"
+        writer.send(Pong(bytes(8)))
+        assert isinstance(peer.hear(Audio, Pong), Pong), "what was sent is too old: this waits"
         writer.heard(Report(0, 5, 0, 0, 0))
         assert peer.hear(Audio).sequence == 6
 
@@ -403,3 +403,36 @@ def test_a_report_travels_with_voice_if_it_can():
         assert [type(peer.hear()), type(peer.hear())] == [Report, Audio]
         writer.send(Report(0, 2, 2, 3, 4))
         assert peer.hear() == Report(0, 2, 2, 3, 4)
+
+
+def test_while_there_is_voice_a_ping_travels_with_it_and_is_as_old_as_its_journey():
+    with writing() as (writer, _line, peer):
+        writer.send_audio(audio(0))
+        assert isinstance(peer.hear(), Audio)
+        writer.send_ping(lambda: Ping(time.monotonic_ns().to_bytes(8, "big")))
+        time.sleep(VOICE_FLOWS / 2)
+        spoken = time.monotonic_ns()
+        writer.send_audio(audio(1))
+        ping = peer.hear()
+        assert isinstance(ping, Ping)
+        assert int.from_bytes(ping.data, "big") >= spoken
+        assert isinstance(peer.hear(), Audio)
+
+
+def test_where_voice_has_ended_a_ping_does_not_wait_for_it_for_long():
+    with writing() as (writer, _line, peer):
+        writer.send_audio(audio(0))
+        writer.send_ping(lambda: Ping(bytes(8)))
+        assert [type(peer.hear()), type(peer.hear())] == [Ping, Audio]
+        writer.send_ping(lambda: Ping(bytes(8)))
+        assert peer.hear() == Ping(bytes(8))
+
+
+def test_the_answer_to_a_ping_waits_for_nothing():
+    with writing() as (writer, _line, peer):
+        writer.send_audio(audio(0))
+        assert isinstance(peer.hear(), Audio)
+        writer.send(Pong(bytes(8)))
+        time.sleep(VOICE_FLOWS / 4)
+        writer.send_audio(audio(1))
+        assert [type(peer.hear()), type(peer.hear())] == [Pong, Audio]

@@ -19,6 +19,8 @@ MOST_DRIFT = 1000  # ppm: no sound card is so far off; it is a jump of one of th
 FIRST_TARGET = 0.020  # seconds, until there is something to go by: a usual packet
 MARGIN = 0.002  # seconds above the peaks: what the next half minute is likely to be worse
 RANKS = (0.80, 0.95)  # the peaks that count, from the smallest: the rest come too seldom to be worth the delay
+SPELL = 0.1  # seconds of nothing but late packets: a burst behind a stall is over sooner, so the line has slowed down
+SPELL_MARGIN = 0.010  # seconds above the least late of them: it may be getting slower still
 RELIEF = 0.05  # seconds by which even the earliest come earlier than before: what waited on the line has drained
 
 
@@ -34,8 +36,9 @@ class Arrivals:
 
     def __init__(self, ceiling: float) -> None:
         """`ceiling` is the largest target, in seconds."""
-        self.target = min(FIRST_TARGET, ceiling)
+        self._usual = min(FIRST_TARGET, ceiling)  # target, but for a spell
         self._ceiling = ceiling
+        self._spell: deque[tuple[float, float]] = deque()  # arrival and lateness of what came in the last SPELL
         self._slots: deque[_Slot] = deque(maxlen=DRIFT_SLOTS)
         self._peaks: deque[float] = deque(maxlen=PEAK_SLOTS)
         self._base: float | None = None
@@ -49,7 +52,19 @@ class Arrivals:
         slot.smallest = min(slot.smallest, transit)
         slot.largest = max(slot.largest, transit)
         self._base = transit if self._base is None else min(self._base, transit)
-        return transit - self._base
+        lateness = transit - self._base
+        self._spell.append((arrival, lateness))
+        while arrival - self._spell[0][0] > SPELL:
+            self._spell.popleft()
+        return lateness
+
+    @property
+    def target(self) -> float:
+        """Seconds of delay that hide the lateness of late: of most of the last half minute, and of right now."""
+        if not self._spell or self._spell[-1][0] - self._spell[0][0] < SPELL / 2:
+            return self._usual
+        least = min(lateness for _, lateness in self._spell)
+        return self._usual if least < self._usual else min(self._ceiling, least + SPELL_MARGIN)
 
     def delay(self, position: int, now: float) -> float:
         """How long after the earliest possible moment a sample that is played now is played, in seconds."""
@@ -58,13 +73,14 @@ class Arrivals:
     def forget_peaks(self) -> None:
         """The line has recovered: how late packets were before says nothing any more."""
         self._peaks.clear()
-        self.target = min(FIRST_TARGET, self._ceiling)
+        self._usual = min(FIRST_TARGET, self._ceiling)
         if self._slots:
             self._slots[-1].largest = float("-inf")  # of what is still to come
 
     def restart(self) -> None:
         """What was learnt of the line's transit no longer holds: it has changed, or the peer's clock has."""
         self._slots.clear()
+        self._spell.clear()
         self._base = None
 
     @property
@@ -92,7 +108,7 @@ class Arrivals:
                 self.forget_peaks()
             else:
                 self._peaks.append(max(0.0, self._slots[-1].largest - self._base))
-                self.target = min(self._ceiling, MARGIN + _middle_of_the_upper(sorted(self._peaks)))
+                self._usual = min(self._ceiling, MARGIN + _middle_of_the_upper(sorted(self._peaks)))
         self._slots.append(_Slot(now, transit, transit))
 
 

@@ -13,6 +13,7 @@ in their lanes, where they can be dropped and overtaken, while `Flow` says that 
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,9 +27,10 @@ from voicemux.protocol.messages import Audio, Bye, Message, Ping, Pong, Report, 
 MAX_AUDIO_WAIT = 0.120  # seconds in the lane; later than that it would be too late at the far end
 TEXT_TURN = 2.0  # seconds that text waits for voice at most: on a line too slow for both, one frame of it goes then
 LOOK_AGAIN = 0.005  # seconds between two looks at what is under way, while something waits for that
-REPORT_WAIT = 0.1  # seconds that a REPORT waits for something to travel with: alone it is mostly headers
+CONTROL_WAIT = 0.1  # seconds that a control message may wait for something to travel with: alone it is mostly headers
+VOICE_FLOWS = 0.070  # seconds after a packet of voice in which the next is to be expected: 60 ms is the longest
 
-Control = Ping | Pong | TextAck | Report
+Control = Pong | TextAck | Report
 
 
 @dataclass
@@ -46,11 +48,12 @@ class Writer:
         self._line = line
         self._sending = sending  # belongs to the writing thread
         self._changed = threading.Condition()
-        self._control: dict[type, Control] = {}
+        self._control: dict[type, Control | Callable[[], Ping]] = {}
         self._audio: deque[tuple[float, Audio]] = deque()
         self._outbox = Outbox()
         self._flow = Flow()
-        self._report_since = 0.0
+        self._control_since = 0.0  # when the first control message that waits began to
+        self._voiced_at = float("-inf")  # when voice was last queued
         self._text_since = 0.0  # when the text that waits began to, or the last of it went
         self._bye: Bye | None = None
         self._deadline = 0.0
@@ -63,10 +66,17 @@ class Writer:
 
     def send(self, message: Control) -> None:
         """Queue a control message; one of the same kind that still waits is replaced."""
+        self._queue(type(message), message)
+
+    def send_ping(self, make: Callable[[], Ping]) -> None:
+        """Queue a PING, made when it is written, by the writing thread: waiting here is no part of a round trip."""
+        self._queue(Ping, make)
+
+    def _queue(self, kind: type, message: Control | Callable[[], Ping]) -> None:
         with self._changed:
-            if isinstance(message, Report) and Report not in self._control:
-                self._report_since = time.monotonic()
-            self._control[type(message)] = message
+            if not self._control:
+                self._control_since = time.monotonic()
+            self._control[kind] = message
             self._changed.notify_all()
 
     def send_audio(self, audio: Audio) -> None:
@@ -75,7 +85,7 @@ class Writer:
         with self._changed:
             if self._bye:
                 return
-            now = time.monotonic()
+            self._voiced_at = now = time.monotonic()
             self._audio.append((now, audio))
             self._drop_stale_audio(now)
             self._changed.notify_all()
@@ -219,12 +229,13 @@ class Writer:
         return self._outbox.next()
 
     def _control_is_due(self, now: float) -> bool:
-        """A REPORT travels with something else if it can."""
-        waited = now - self._report_since >= REPORT_WAIT
-        return any(kind is not Report or waited for kind in self._control)
+        """While there is voice, all but the answer to a PING travels with it; a REPORT in any case with something."""
+        waited = now - self._control_since >= CONTROL_WAIT
+        voice_flows = now - self._voiced_at < VOICE_FLOWS
+        return any(waited or kind is Pong or not (voice_flows or kind is Report) for kind in self._control)
 
     def _take_control(self) -> list[Message]:
-        taken: list[Message] = [*self._control.values()]
+        taken: list[Message] = [each() if callable(each) else each for each in self._control.values()]
         self._control.clear()
         return taken
 
@@ -239,7 +250,7 @@ class Writer:
         """How long to wait for a change: not long, if something waits for what is under way to arrive."""
         if self._audio or self._outbox.can_send:
             return LOOK_AGAIN
-        return REPORT_WAIT if self._control else remaining
+        return CONTROL_WAIT if self._control else remaining
 
     def _heard(self, mark: tuple[str, int]) -> None:
         if self._line.unacknowledged() is None:  # otherwise the kernel knows sooner
