@@ -21,7 +21,7 @@ RATE_SPAN = 20  # looks, so 2 s, over which bit rates are taken
 
 
 class Vitals:
-    """`look()` belongs to the timer, `ping()` to the writer, `answered()` to the demultiplexer; the rest to any thread."""
+    """`look()` belongs to the timer, `ping()` to the writer, `answered()` to the demultiplexer, the rest to all."""
 
     def __init__(self, line: Line, sent: SentCounts, transmitter: Transmitter | None, player: Player | None) -> None:
         self._line = line
