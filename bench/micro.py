@@ -13,6 +13,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+from bench import handshake
 from voicemux.audio.codec import PcmDecoder
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.player import Player
@@ -222,11 +223,19 @@ def growth(hours: float = HOURS) -> dict[str, Any]:
 
 
 def measure() -> dict[str, Any]:
-    return {"frames": frames(), "start_up": start_up(), "allocation": allocation(), "growth": growth()}
+    return {
+        "frames": frames(),
+        "start_up": start_up(),
+        "allocation": allocation(),
+        "growth": growth(),
+        "calls": handshake.calls(),
+        "siege": handshake.siege(),
+    }
 
 
 def table(figures: dict[str, Any]) -> str:
     start, alloc, grown = figures["start_up"], figures["allocation"], figures["growth"]
+    siege, plain = figures["siege"], figures["calls"]["plain"]
     rows = [
         "| a frame of 20 ms of voice | frames/s | times the floor |",
         "| --- | --- | --- |",
@@ -238,5 +247,16 @@ def table(figures: dict[str, Any]) -> str:
         f" {alloc['bytes_left_per_frame']}.",
         f"Through {grown['hours']} simulated hours a player holds {min(grown['kilobytes'])} to"
         f" {max(grown['kilobytes'])} kB (at first {grown['kilobytes'][0]}, at last {grown['kilobytes'][-1]}).",
+        "",
+        "| a call, from the start of the program | ms | times plain | CPU of both sides, ms |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {way} | {row['call_ms']} | {row['call_ms'] / plain['call_ms']:.1f} | {row['cpu_ms']} |"
+            for way, row in figures["calls"].items()
+        ),
+        "",
+        f"While {siege['connections']} strangers hold on to all that they can get, a listener has"
+        f" {siege['megabytes_during']} MB instead of {siege['megabytes_before']}, has spent {siege['cpu_ms']} ms of CPU,"
+        f" and a friend is through in {siege['friend_ms']} ms; alone, with a code, in {siege['friend_alone_ms']}.",
     ]
     return "\n".join(rows)

@@ -36,10 +36,12 @@ class VoicemuxPair(Pair):
         address = scene.place.address("a")
         program = (sys.executable, "-m", "voicemux")
         listen = ("listen", "--host", address, "--port", "0", "--once", "--name", "a", "--json", *options)
-        listener = scene.start("a", (*program, *listen), events=True)
-        port = listener.event("listening")[1]["port"]
-        dial = ("dial", f"{address}:{port}", "--name", "b", "--json", *options)
-        dialler = scene.start("b", (*program, *dial), events=True)
+        # Keys and contacts of their own: they are nobody's.
+        keys = {side: {"VOICEMUX_HOME": str(scene.folder / f"keys-{side}")} for side in "ab"}
+        listener = scene.start("a", (*program, *listen), keys["a"], events=True)
+        called = listener.event("listening")[1]
+        dial = ("dial", f"{address}:{called['port']}", called["code"], "--name", "b", "--json", *options)
+        dialler = scene.start("b", (*program, *dial), keys["b"], events=True)
         self._sides: dict[str, Process] = {"a": listener, "b": dialler}
         for side in self._sides.values():
             side.event("connected")

@@ -7,12 +7,14 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 Environment = Mapping[str, str] | None
 
+CODE = "7-quiet-test"
 PATIENCE = 20.0  # seconds that any single thing may take on a busy machine
 
 
@@ -22,12 +24,20 @@ class Program:
     def __init__(self, *arguments: str, env: Environment = None, redirect: str = "", **popen: Any) -> None:
         """`redirect` is what a shell would have behind the command: "<&-" for a closed input, "> file"."""
         popen.setdefault("stdin", subprocess.PIPE)
+        self._home = tempfile.TemporaryDirectory(prefix="voicemux-home-")  # nobody's key and contacts
         shell = ["sh", "-c", f'exec "$@" {redirect}', "sh"] if redirect else []
         self.process = subprocess.Popen(
             [*shell, sys.executable, "-m", "voicemux", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONWARNINGS": "error", "PYTHONFAULTHANDLER": "1", **(env or {})},
+            env={
+                **os.environ,
+                "PYTHONWARNINGS": "error",
+                "PYTHONFAULTHANDLER": "1",
+                "VOICEMUX_HOME": self._home.name,
+                "VOICEMUX_CODE": CODE,  # of listeners and diallers alike
+                **(env or {}),
+            },
             **popen,
         )
         self.out: list[str] = []  # lines of standard output that `read` has given
@@ -54,6 +64,7 @@ class Program:
             if stream:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
+        self._home.cleanup()
 
     def write(self, text: str | bytes) -> None:
         assert self.process.stdin
@@ -138,7 +149,7 @@ def listening(
             command = listener.event("listening")["dial"][0]
         else:
             command = listener.notice_with("tell the other side to type")
-        yield listener, command.split()[-1]
+        yield listener, command.split("voicemux dial ")[1].removeprefix("--plain ").split()[0]
 
 
 @contextlib.contextmanager

@@ -24,8 +24,12 @@ CLASSES = {
     "TEXT_ACK": messages.TextAck,
     "REPORT": messages.Report,
     "RINGING": messages.Ringing,
+    "CLAIM": messages.Claim,
+    "CHALLENGE": messages.Challenge,
+    "PROOF": messages.Proof,
+    "WELCOME": messages.Welcome,
 }
-BYTES = ("data", "session", "payload")  # fields that the examples give in hexadecimal
+BYTES = ("data", "session", "payload", "commitment", "share", "certificate", "nonce", "confirmation", "signature")
 SIZES = {"u8": 1, "u16": 2, "u32": 4}
 
 
@@ -118,9 +122,12 @@ def test_the_limits_are_those_of_the_code():
         "payload of a frame": wire.MAX_PAYLOAD,
         "name, agent": wire.MAX_NAME,
         "reason of a BYE": wire.MAX_REASON,
+        "certificate": wire.MAX_CERTIFICATE,
         "text of a message": wire.MAX_MESSAGE,
         "text sent and not acknowledged": wire.TEXT_WINDOW,
+        "wait for TLS": greeting.TLS_TIMEOUT,
         "wait for a preface": greeting.PREFACE_TIMEOUT,
+        "wait for a listener's WELCOME": greeting.PROOF_TIMEOUT,
         "wait for a caller's HELLO": reception.HELLO_TIMEOUT,
         "wait for a listener's HELLO": greeting.ANSWER_TIMEOUT,
         "silence of the line": line.SILENCE_TIMEOUT,

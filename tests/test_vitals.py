@@ -9,7 +9,7 @@ from tests.peers import PATIENCE, wait_until
 from voicemux.net.line import Line
 from voicemux.net.writer import SentCounts
 from voicemux.protocol.messages import Ping, Pong
-from voicemux.vitals import CALM, MOST_PINGS, PING_INTERVAL, PINGS_AT_FIRST, QUICK_PING_INTERVAL, Vitals
+from voicemux.vitals import CALM, MOST_PINGS, PING_EARLY, PING_INTERVAL, PINGS_AT_FIRST, QUICK_PING_INTERVAL, Vitals
 from voicemux.voice import Transmitter
 
 
@@ -34,7 +34,7 @@ def test_pings_are_frequent_at_first_and_then_rare(vitals):
     gaps = [after - before for before, after in pairwise(pings)]
     quick = PINGS_AT_FIRST - 1
     assert gaps[:quick] == pytest.approx([QUICK_PING_INTERVAL] * quick, abs=0.011)
-    assert gaps[quick + 1 :] == pytest.approx([PING_INTERVAL] * len(gaps[quick + 1 :]), abs=0.011)
+    assert gaps[quick + 1 :] == pytest.approx([PING_INTERVAL - PING_EARLY] * len(gaps[quick + 1 :]), abs=0.011)
 
 
 def test_as_soon_as_the_line_gets_less_voice_pings_are_frequent_again():

@@ -10,9 +10,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from voicemux import __version__
 from voicemux.errors import (
@@ -22,21 +23,25 @@ from voicemux.errors import (
     DeviceError,
     LibraryMissing,
     RemoteProtocolError,
+    SecurityError,
     Unreachable,
     VoicemuxError,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from voicemux.console.plain import Console
     from voicemux.session import Outcome, Session, Settings
 
-ENDED_WELL, CALL_FAILED, MISUSE, UNREACHABLE, PROTOCOL, DEVICE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+ENDED_WELL, CALL_FAILED, MISUSE, UNREACHABLE, PROTOCOL, DEVICE, SECURITY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
 
 EXIT_CODES: dict[type[VoicemuxError], int] = {  # the first that fits
     AddressError: MISUSE,
     Unreachable: UNREACHABLE,
     RemoteProtocolError: PROTOCOL,
     DeviceError: DEVICE,
+    SecurityError: SECURITY,
     ConnectionLost: CALL_FAILED,
     CallRefused: CALL_FAILED,
     VoicemuxError: CALL_FAILED,
@@ -46,7 +51,8 @@ RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 
 EPILOG = """\b
 Exit codes: 0 ended well, 1 the call failed, 2 misuse, 3 unreachable,
-4 the other side broke the protocol, 5 device or sound file, 130 interrupted."""
+4 the other side broke the protocol, 5 device or sound file,
+6 not who was meant, or not admitted, 130 interrupted."""
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,6 +102,10 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--timeout", type=click.FloatRange(1, 600), default=15, show_default=True, metavar="SECONDS",
             help="Give a call up after so long without a sign of life.",
         ),
+        click.option(
+            "--plain", is_flag=True,
+            help="No encryption, and anybody may call; both sides must want it. For tunnels that encrypt already.",
+        ),
         click.option("--status", is_flag=True, help="Show the figures of the call every second."),
         click.option("-v", "--verbose", is_flag=True, help="Say what the system grants, too."),
         click.option(
@@ -111,10 +121,52 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--host", metavar="HOST", help="Listen on this address only.  [default: all, IPv6 and IPv4]")
 @click.option("--port", metavar="PORT", default="8689", show_default=True, help="0 lets the system choose one.")
 @click.option("--once", is_flag=True, help="End after the first call.")
+@click.option(
+    "--code",
+    envvar="VOICEMUX_CODE",
+    metavar="CODE",
+    help="What unknown callers must know as long as this runs.  [default: one is made for each first call]",
+)
+@click.option(
+    "--code-words",
+    type=click.IntRange(1, 8),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Words in a code that is made here.",
+)
+@click.option("--open", "is_open", is_flag=True, help="Anybody may call; you are asked whether to take the call.")
+@click.option("--auto-accept", is_flag=True, help="With --open: you are not asked.")
+@click.option("--allow", "allowed", multiple=True, metavar="NAME", help="Only this contact may call; repeatable.")
 @call_options
-def listen(host: str | None, port: str, once: bool, **options: Any) -> None:
-    """Wait for callers, and serve one after the other."""
+def listen(
+    host: str | None,
+    port: str,
+    once: bool,
+    code: str | None,
+    code_words: int,
+    is_open: bool,
+    auto_accept: bool,
+    allowed: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Wait for callers, and serve one after the other.
+
+    Contacts may call, and whoever knows the code that is shown.
+    """
+    if auto_accept and not is_open:
+        raise click.UsageError("--auto-accept goes with --open")
+    if options["plain"] and (is_open or allowed or _was_typed("code")):
+        raise click.UsageError("--plain goes with none of --code, --open and --allow: anybody may call then")
     from voicemux.net.address import parse_host, parse_port
+
+    options["security"] = {
+        "code": code or "",
+        "words": code_words,
+        "is_open": is_open,
+        "accepts_all": auto_accept,
+        "allowed": allowed,
+    }
 
     def body(session: "Session") -> "Outcome":
         return session.listen(None if host is None else parse_host(host), parse_port(port, lowest=0), once=once)
@@ -123,13 +175,88 @@ def listen(host: str | None, port: str, once: bool, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("address", metavar="HOST[:PORT]")
+@click.argument("target", metavar="HOST[:PORT]|NAME")
+@click.argument("code", required=False, envvar="VOICEMUX_CODE", metavar="[CODE]")
+@click.option(
+    "--code-file",
+    type=click.File(),
+    metavar="FILE",
+    help="Read the code from a file (- is standard input): other users can see what is typed in a command.",
+)
+@click.option("--open", "is_open", is_flag=True, help="Call somebody unknown without a code, and compare words.")
 @call_options
-def dial(address: str, **options: Any) -> None:
-    """Call somebody who listens."""
-    from voicemux.net.address import parse_address
+def dial(target: str, code: str | None, code_file: IO[str] | None, is_open: bool, **options: Any) -> None:
+    """Call somebody who listens: an address, or a contact by name.
 
-    _run(options, lambda session: session.dial(parse_address(address)))
+    The first call needs the code that the other side was shown. Without one you are asked for it.
+    """
+    if options["plain"] and (is_open or code_file or _was_typed("code")):
+        raise click.UsageError("--plain goes with none of CODE, --code-file and --open: nothing is checked then")
+    if code_file:
+        code = code_file.readline().strip()
+    if not (code or is_open or options["plain"] or options["as_json"]) and _is_terminal():
+        code = _ask_for_code(target)
+    options["security"] = {"code": code or ""}
+    _run(options, lambda session: session.dial(target))
+
+
+@cli.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+@click.pass_context
+def contacts(context: click.Context, as_json: bool) -> None:
+    """List, rename and forget those whose keys you know."""
+    if context.invoked_subcommand:
+        return
+    with _exit_codes(None):
+        from dataclasses import asdict
+
+        from voicemux.console.printable import printable
+        from voicemux.security.contacts import Contacts
+
+        found = Contacts(_folder()).all()
+        if as_json:
+            click.echo(json.dumps([asdict(each) for each in found]))
+        elif not found:
+            click.echo("voicemux: no contacts yet; the first call with a code makes one", err=True)
+        for each in [] if as_json else found:
+            click.echo(printable(f"{each.name}  {each.address or '-'}  (by {each.how}, {each.since})"))
+
+
+@contacts.command()
+@click.argument("old")
+@click.argument("new")
+def rename(old: str, new: str) -> None:
+    """Give a contact another name."""
+    with _exit_codes(None):
+        from voicemux.security.contacts import Contacts
+
+        Contacts(_folder()).rename(old, new)
+
+
+@contacts.command()
+@click.argument("name")
+def forget(name: str) -> None:
+    """Forget a contact: the next call needs a code."""
+    with _exit_codes(None):
+        from voicemux.security.contacts import Contacts
+
+        Contacts(_folder()).forget(name)
+
+
+@contacts.command()
+@click.argument("name", required=False)
+def show(name: str | None) -> None:
+    """Show the fingerprint of a contact's key, or of your own."""
+    with _exit_codes(None):
+        from voicemux.security.contacts import Contacts
+        from voicemux.security.identity import load_identity
+
+        if name is None:
+            click.echo(load_identity(_folder()).fingerprint)
+        elif contact := Contacts(_folder()).named(name):
+            click.echo(contact.fingerprint)
+        else:
+            raise SecurityError(f"{name} is no contact")
 
 
 @cli.command()
@@ -224,9 +351,36 @@ def _run(options: dict[str, Any], body: "Callable[[Session], Outcome]") -> None:
             sys.exit(_exit_code(outcome.error))
 
 
+def _was_typed(parameter: str) -> bool:
+    """Whether it stands in the command, and not in the environment."""
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+
+
+def _folder() -> "Path":
+    """Where the key and the contacts are."""
+    import os
+    from pathlib import Path
+
+    return Path(os.environ.get("VOICEMUX_HOME") or click.get_app_dir("voicemux", roaming=False))
+
+
+def _ask_for_code(target: str) -> str:
+    """The code, unless the target is known."""
+    with _exit_codes(None):
+        from voicemux.net.address import parse_address
+        from voicemux.security.contacts import Contacts
+
+        known = Contacts(_folder())
+        if known.named(target) or known.at(str(parse_address(target))):
+            return ""
+        question = "voicemux: the code that you were told (Enter if there is none)"
+        return str(click.prompt(question, default="", show_default=False))
+
+
 def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
     from voicemux.protocol.messages import Codec
     from voicemux.session import Settings
+    from voicemux.trust import Security
 
     usual_bitrate = 64_000 if options["low_latency"] else Settings.bitrate
     return Settings(
@@ -242,6 +396,7 @@ def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
         status_interval=1.0 if options["status"] else 0.0,
         verbose=options["verbose"],
         silence_timeout=options["timeout"],
+        security=None if options["plain"] else Security(_folder(), **options["security"]),
     )
 
 
@@ -320,6 +475,12 @@ def _hint(error: VoicemuxError) -> str:
         return "; another program has it, --port chooses another"
     if "cannot assign" in text:
         return "; that is no address of this machine"
+    if "not known there" in text:
+        return "; the other side is shown a code: voicemux dial HOST CODE"
+    if "encrypted call is wanted" in text:
+        return "; call without --plain"
+    if "plain calls are taken there" in text:
+        return "; it runs with --plain: if it should, so must you"
     if "permission denied" in text and "listen" in text:
         return "; ports below 1024 are for administrators, --port chooses another"
     return ""

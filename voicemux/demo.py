@@ -7,6 +7,7 @@ began by the same clock, so what is measured is the whole way from mouth to ear.
 """
 
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -36,7 +37,8 @@ Tell = Callable[[str], None] | None
 class _Side:
     """One of the two processes: its events come in, commands go out."""
 
-    def __init__(self, name: str, arguments: list[str], stack: ExitStack) -> None:
+    def __init__(self, name: str, arguments: list[str], keys: str, stack: ExitStack) -> None:
+        """`keys` is a folder for its key and its contacts: it is not the user, and knows nobody."""
         self.name = name
         self.events: list[dict[str, Any]] = []
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -45,6 +47,7 @@ class _Side:
                 [sys.executable, "-m", "voicemux", *arguments, "--json", "--name", name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                env={**os.environ, "VOICEMUX_HOME": keys},
             )
         )
         threads = Threads()
@@ -102,10 +105,12 @@ def hold_demo(folder: str | None, *, live: bool, tell: Tell) -> dict[str, Any]:
         listening = ["listen", "--host", "127.0.0.1", "--port", "0", "--once"]
         # Live, bob is the machine's own sound card; alice stays a file, so that nothing can howl.
         sound = ["--record"] if live else ["--input", str(SPEECH / "listener.wav"), "--output"]
-        bob = _Side("bob", [*listening, *sound, recordings["bob"]], stack)
-        port = bob.wait_for("listening", deadline)["port"]
+        keys = [stack.enter_context(tempfile.TemporaryDirectory(prefix="voicemux-keys-")) for _ in recordings]
+        bob = _Side("bob", [*listening, *sound, recordings["bob"]], keys[0], stack)
+        called = bob.wait_for("listening", deadline)
         sound = ["--input", str(SPEECH / "dialler.wav"), "--output", recordings["alice"]]
-        alice = _Side("alice", ["dial", f"127.0.0.1:{port}", *sound], stack)
+        dialling = ["dial", f"127.0.0.1:{called['port']}", called["code"]]
+        alice = _Side("alice", [*dialling, *sound], keys[1], stack)
         sides = {"alice": alice, "bob": bob}
         for side in sides.values():
             side.wait_for("connected", deadline)

@@ -5,6 +5,8 @@ VoicemuxError
 ├── Unreachable               no such host, nobody listens, or the port cannot be had
 ├── ConnectionLost            the line broke, or the peer went silent
 ├── CallRefused               the peer said BYE before the call was up
+├── SecurityError             not who was meant, or a key that cannot be trusted
+│   └── NotAdmitted           a caller who may not call
 ├── ProtocolError
 │   ├── LocalProtocolError    a bug in this program: never the peer's fault
 │   └── RemoteProtocolError   the peer broke the protocol, or does not speak it
@@ -31,6 +33,18 @@ class ConnectionLost(VoicemuxError):
 
 class CallRefused(VoicemuxError):
     """The peer ended the call before it was up: busy, declined, another version."""
+
+
+class SecurityError(VoicemuxError):
+    """Somebody is not who was meant, or a key, a code or the list of contacts cannot be relied on."""
+
+
+class NotAdmitted(SecurityError):
+    """A caller who may not call. `code` is the BYE code that says so (protocol.md §14)."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ProtocolError(VoicemuxError):

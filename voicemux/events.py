@@ -5,16 +5,29 @@ names are the keys of the JSON events that README.md documents.
 """
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Listening:
-    """Callers can come. `dial` is what the other side would type, one line for each address of this machine."""
+    """Callers can come. `dial` is what the other side would type, one line for each address of this machine.
+
+    `code` is what a caller must know who is no contact; empty if none helps, or none is needed.
+    """
 
     port: int
     addresses: list[str]
+    dial: list[str]
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class NewCode:
+    """The code before it is over, `why`. Now it is `code`, empty for none, and this is what the other side types."""
+
+    code: str
+    why: str
     dial: list[str]
 
 
@@ -27,21 +40,31 @@ class Calling:
 
 @dataclass(frozen=True)
 class Ringing:
-    """Somebody calls (at the listener), or it rings at the other side (at the dialler; the name is not known yet)."""
+    """Somebody calls (at the listener), or it rings at the other side (at the dialler; the name is not known yet).
+
+    `asks` is whether the call waits for the user's "accept" or "decline".
+    """
 
     name: str
     address: str
+    asks: bool = False
 
 
 @dataclass(frozen=True)
 class Connected:
-    """The call is up. `sends` and `hears` are codecs, empty where there is no voice in that direction."""
+    """The call is up. `sends` and `hears` are codecs, empty where there is no voice in that direction.
+
+    `security` is "plain", or what speaks for the peer inside the encryption: "known" (a contact's key), "code", or
+    "open": nothing, until the `words` have been compared.
+    """
 
     name: str
     address: str
     agent: str
     sends: str
     hears: str
+    security: str = "plain"
+    words: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -149,6 +172,7 @@ class Failed:
 
 Event = (
     Listening
+    | NewCode
     | Calling
     | Ringing
     | Connected

@@ -7,8 +7,10 @@ shows it; what the user types is handled in the keyboard's thread.
 import contextlib
 import gc
 import os
+import queue
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ from voicemux import __version__
 from voicemux.call import Call, Interrupt
 from voicemux.console.commands import (
     HELP,
+    Answer,
     Command,
     Deafen,
     EndOfInput,
@@ -27,14 +30,17 @@ from voicemux.console.commands import (
     Say,
     ShowStats,
     Unknown,
+    Verify,
 )
 from voicemux.console.plain import Console
+from voicemux.console.printable import printable_name
 from voicemux.errors import (
     CallRefused,
     ConnectionLost,
     DeviceError,
     LibraryMissing,
     RemoteProtocolError,
+    SecurityError,
     VoicemuxError,
 )
 from voicemux.events import (
@@ -43,24 +49,31 @@ from voicemux.events import (
     Connected,
     Ended,
     Listening,
+    NewCode,
     Notice,
     Ringing,
     TurnedAway,
 )
 from voicemux.interrupts import interrupts_handled_by, interrupts_wait
-from voicemux.net.address import Address
+from voicemux.net.address import DEFAULT_PORT, Address, parse_address
 from voicemux.net.greeting import Greeting, part
 from voicemux.net.line import Line, Listener, dial, local_addresses
 from voicemux.net.reception import Caller, Reception
 from voicemux.protocol.connection import Receiving, Sending
-from voicemux.protocol.messages import Bye, ByeCode, Codec, Hello
+from voicemux.protocol.messages import Bye, ByeCode, Codec, Hello, Method
 from voicemux.protocol.messages import Ringing as RingingMessage
 from voicemux.protocol.wire import MAX_NAME
 from voicemux.remedies import remedy
+from voicemux.security.contacts import Contact
+from voicemux.security.handshake import Peer
+from voicemux.threads import NAP
+from voicemux.trust import Security, Trust
 
 if TYPE_CHECKING:
     from voicemux.audio.studio import Studio
 
+RINGING_INTERVAL = 5.0  # seconds between two RINGINGs (protocol.md §5.8)
+ANSWER_TIMEOUT = 60.0  # seconds for the user to say whether to take a call; the caller waits as long
 
 EVERYWHERE = ("0.0.0.0", "::")  # hosts to listen on, but not to dial
 
@@ -81,6 +94,7 @@ class Settings:
     status_interval: float = 0.0  # seconds between figures that nobody asked for; 0: never
     verbose: bool = False
     silence_timeout: float = 15.0  # seconds
+    security: Security | None = None  # None: calls are plain
 
     @property
     def wants_audio(self) -> bool:
@@ -112,39 +126,56 @@ class Session:
         self._finite = False  # the input has an end of its own
         self._heard_all = False  # and has reached it
         self._noticed: set[str] = set()
+        self._trust = Trust(settings.security) if settings.security else None
+        self._peer: tuple[Peer, str, str] | None = None  # with name and address: who could be verified
+        self._answers: queue.SimpleQueue[bool | BaseException] = queue.SimpleQueue()
+        self._asking = False
 
     # --- the two commands, in the main thread ------------------------------------------------------
 
-    def dial(self, address: Address) -> Outcome:
-        """Call `address` and hold the call. Raises VoicemuxError if it does not come about."""
+    def dial(self, target: str) -> Outcome:
+        """Call an address, or a contact, and hold the call. Raises VoicemuxError if it does not come about."""
         self._check_audio()
+        address = self._trust.address_of(target) if self._trust else parse_address(target)
         self._console.show(Calling(str(address)))
         line = dial(address)
         greeting = Greeting(line)
         with contextlib.ExitStack() as stack:
             stack.callback(line.close)
+            peer = None
             try:
-                greeting.open()
+                if self._trust:
+                    peer = self._trust.greet(greeting, target, address)
+                else:
+                    greeting.open()
                 studio = stack.enter_context(self._studio())
-                peer = greeting.introduce(self._hello(studio), lambda: self._console.show(Ringing("", str(address))))
-            except CallRefused:
-                part(line, greeting.sending, Bye())
+                hello = greeting.introduce(self._hello(studio), lambda: self._console.show(Ringing("", str(address))))
+            except (CallRefused, SecurityError):
+                if greeting.receiving.greeted:
+                    part(line, greeting.sending, Bye())
                 raise
             except RemoteProtocolError as error:
                 if greeting.receiving.greeted or error.code == ByeCode.VERSION:
                     part(line, greeting.sending, Bye(error.code, str(error)))
                 raise
-            return self._hold(line, greeting.sending, greeting.receiving, peer, studio)
+            return self._hold(line, greeting.sending, greeting.receiving, hello, studio, peer, str(address))
 
     def listen(self, host: str | None, port: int, *, once: bool) -> Outcome:
         """Serve one caller after the other; only the first if `once`. Raises VoicemuxError if that cannot be."""
         self._check_audio()
         listener = Listener(host, port)
-        reception = self._reception = Reception(listener, self._on_turned_away)
+        addresses = [host] if host and host not in EVERYWHERE else local_addresses()
+        places = [Address(each, listener.port) for each in addresses or ["localhost"]]
         try:
-            addresses = [host] if host and host not in EVERYWHERE else local_addresses()
-            dials = [f"voicemux dial {Address(each, listener.port)}" for each in addresses or ["localhost"]]
-            self._console.show(Listening(listener.port, addresses, dials))
+            admission = self._trust.admission(partial(self._on_code, places)) if self._trust else None
+        except SecurityError:
+            listener.close()
+            raise
+        identity = self._trust.identity.path if self._trust else None
+        reception = self._reception = Reception(listener, self._on_turned_away, admission, identity)
+        try:
+            code = admission.code if admission else ""
+            self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
             with interrupts_wait():
                 reception.start()
                 if self._console.eager:
@@ -161,43 +192,97 @@ class Session:
             with interrupts_wait():
                 reception.close()
 
+    def _dials(self, places: list[Address], code: str) -> list[str]:
+        """What the other side types."""
+        plain = "" if self._trust else "--plain "
+        return [f"voicemux dial {plain}{place} {code}".rstrip() for place in places]
+
+    def _on_code(self, places: list[Address], code: str, why: str) -> None:
+        self._console.show(NewCode(code, why, self._dials(places, code)))
+
     def _answer(self, caller: Caller) -> Outcome:
-        self._console.show(Ringing(caller.hello.name, caller.line.peer.host))
+        asks = self._must_ask(caller.peer)
+        self._console.show(Ringing(caller.hello.name, caller.line.peer.host, asks))
         with contextlib.ExitStack() as stack:
             stack.callback(caller.line.close)
             try:
                 caller.line.write(caller.sending.encode(RingingMessage()))
+                if asks and not self._is_accepted(caller):
+                    stack.pop_all()
+                    part(caller.line, caller.sending, Bye(ByeCode.DECLINED))
+                    return Outcome()
                 studio = stack.enter_context(self._studio())
                 caller.line.write(caller.sending.encode(self._hello(studio)))
             except ConnectionLost as error:
                 self._console.show(Notice(f"the caller has gone: {error}"))
                 return Outcome()
-            return self._hold(caller.line, caller.sending, caller.receiving, caller.hello, studio)
+            address = str(Address(caller.line.peer.host, DEFAULT_PORT))
+            return self._hold(
+                caller.line, caller.sending, caller.receiving, caller.hello, studio, caller.peer, address
+            )
+
+    def _must_ask(self, peer: Peer | None) -> bool:
+        """Whether a caller is unknown, so that the user decides."""
+        security = self._settings.security
+        if security is None or security.accepts_all or peer is None:
+            return False
+        return peer.method is Method.OPEN and not self._known(peer)
+
+    def _is_accepted(self, caller: Caller) -> bool:
+        """What the user says; no answer is no. Raises ConnectionLost if the caller goes meanwhile."""
+        while not self._answers.empty():  # of a call that went before its answer came
+            self._answers.get()
+        self._asking = True
+        try:
+            self._start_console()
+            rang = began = time.monotonic()
+            while (now := time.monotonic()) < began + ANSWER_TIMEOUT:
+                with contextlib.suppress(queue.Empty):
+                    answer = self._answers.get(timeout=NAP)
+                    if isinstance(answer, BaseException):
+                        raise answer
+                    return answer
+                if now >= rang + RINGING_INTERVAL:
+                    rang = now
+                    caller.line.write(caller.sending.encode(RingingMessage()))
+            return False
+        finally:
+            self._asking = False
 
     # --- one call --------------------------------------------------------------------------------------
 
     def _hold(
-        self, line: Line, sending: Sending, receiving: Receiving, peer: Hello, studio: "Studio | None"
+        self,
+        line: Line,
+        sending: Sending,
+        receiving: Receiving,
+        hello: Hello,
+        studio: "Studio | None",
+        peer: Peer | None,
+        address: str,
     ) -> Outcome:
         """Hold a call from its first moment to its last."""
         settings = self._settings
+        hello = replace(hello, name=self._meet(peer, hello.name, address))
         line.set_timeout(settings.silence_timeout)
         transmitter = player = None
         self._finite = self._heard_all = False
         if studio:
             transmitter = studio.make_transmitter(
-                peer.playable, settings.codec, settings.frame_ms, settings.bitrate, low_delay=settings.low_delay
+                hello.playable, settings.codec, settings.frame_ms, settings.bitrate, low_delay=settings.low_delay
             )
             player = studio.make_player(settings.max_delay)
             self._finite = studio.finite and transmitter is not None
         sends = transmitter.codec.name.lower() if transmitter else ""
         hears = Codec(studio.playable[0]).name.lower() if studio and player else ""
-        call = Call(line, sending, receiving, peer, transmitter, player, status_interval=settings.status_interval)
+        call = Call(line, sending, receiving, hello, transmitter, player, status_interval=settings.status_interval)
         with _interrupts_to(call), _collected_garbage():
             call.start()
             self._call = call  # before anybody is told: whoever answers at once is heard
             try:
-                self._console.show(Connected(call.name, line.peer.host, peer.agent, sends, hears))
+                security = peer.method.name.lower() if peer else "plain"
+                words = list(peer.words) if peer and peer.method is Method.OPEN else []
+                self._console.show(Connected(call.name, line.peer.host, hello.agent, sends, hears, security, words))
                 if settings.verbose:
                     self._console.show(Notice(f"the connection has: {', '.join(line.options) or 'no options'}"))
                 if transmitter and settings.codec and transmitter.codec != settings.codec:
@@ -205,8 +290,47 @@ class Session:
                 self._start_console()
                 return self._show_until_the_end(call)
             finally:
-                self._call = None
+                self._call = self._peer = None
                 call.close()
+
+    def _meet(self, peer: Peer | None, name: str, address: str) -> str:
+        """What the peer is called from here on. Whoever is authenticated is known by that name, and remembered."""
+        if not (self._trust and peer):
+            return name
+        self._peer = (peer, name, address)
+        if peer.method is not Method.OPEN:
+            return self._remember() or name
+        if known := self._known(peer):
+            return known.name
+        return f"{name} (not the contact)" if self._trust.is_contact(name) else name
+
+    def _remember(self) -> str:
+        """The name under which the peer is known from now on; empty if that cannot be."""
+        assert self._trust
+        assert self._peer
+        peer, name, address = self._peer
+        known = self._known(peer)
+        try:  # where a caller can be called back is only guessed
+            guess = bool(self._reception and known)
+            return self._trust.remember(peer, printable_name(name), "" if guess else address).name
+        except SecurityError as error:
+            self._notice(f"{error}; the call goes on, but is not remembered")
+            return known.name if known else ""
+
+    def _known(self, peer: Peer) -> Contact | None:
+        assert self._trust
+        try:
+            return self._trust.contacts.with_fingerprint(peer.fingerprint)
+        except SecurityError as error:
+            self._notice(str(error))
+            return None
+
+    def _verify(self) -> None:
+        """The user has compared the words."""
+        if self._peer is None or self._peer[0].method is not Method.OPEN:
+            self._console.show(Notice("there are no words to compare in this call"))
+        elif name := self._remember():
+            self._console.show(Notice(f"remembered as {name}: the next call needs neither code nor words"))
 
     def _show_until_the_end(self, call: Call) -> Outcome:
         interrupted = False
@@ -251,6 +375,11 @@ class Session:
                     self._hang_up_if_all_is_said(call)
                 elif command.meant:
                     self._leave(_Leave())
+            case Answer():
+                if self._asking:
+                    self._answers.put(command.accepts)
+                else:
+                    self._console.show(Notice("nobody waits for an answer"))
             case _ if call is None:
                 if isinstance(command, HangUp):
                     self._leave(_Leave())
@@ -261,6 +390,8 @@ class Session:
             case Say():
                 if not call.say(command.text):
                     self._notice("the call has ended: that was not sent")
+            case Verify():
+                self._verify()
             case Mute():
                 call.mute()
             case Deafen():
@@ -273,7 +404,9 @@ class Session:
                 call.post(Interrupt())
 
     def _leave(self, why: BaseException) -> None:
-        if self._reception:
+        if self._asking:
+            self._answers.put(why)
+        elif self._reception:
             self._reception.interrupt(why)
 
     # --- shared --------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from voicemux.protocol.messages import Ping, Pong
 from voicemux.voice import Player, Transmitter
 
 LOOK_INTERVAL = 0.1  # seconds between two looks at the clock and at how the line does, and between REPORTs
-PING_INTERVAL = 1.8  # seconds: at most 2 (protocol.md §9), and it may wait a little for voice
+PING_INTERVAL = 2.0  # seconds at most (protocol.md §9)
+PING_EARLY = 0.2  # seconds sooner: the timer looks ten times a second, and then a PING may wait for voice
 PINGS_PER_SILENCE = 3  # at least so many before the line counts as dead
 PINGS_AT_FIRST = 8  # in quick succession, as while the line is not what it was: voice needs to know it
 QUICK_PING_INTERVAL = 0.25  # seconds
@@ -40,7 +41,7 @@ class Vitals:
         """Take note of how much has gone to and fro. Whether it is time for a PING."""
         self._rates.append((now, self._line.bytes_written, self._line.bytes_read))
         quick = self._pinged < PINGS_AT_FIRST or (self._transmitter and self._transmitter.reduced)
-        interval = QUICK_PING_INTERVAL if quick else PING_INTERVAL
+        interval = QUICK_PING_INTERVAL if quick else PING_INTERVAL - PING_EARLY
         if now - self._pinged_at < min(interval, self._line.timeout / PINGS_PER_SILENCE):
             return False
         self._pinged += 1

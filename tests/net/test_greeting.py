@@ -7,7 +7,7 @@ import pytest
 from tests.peers import PATIENCE, PROMPTLY, connected, encode, wait_until
 from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError
 from voicemux.net import greeting as greeting_module
-from voicemux.net.greeting import Greeting, describe_refusal, part
+from voicemux.net.greeting import Greeting, refusal, part
 from voicemux.net.line import SILENCE_TIMEOUT
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.frames import Frame, encode_frame
@@ -115,7 +115,7 @@ def test_whoever_hangs_up_without_a_word_is_not_voicemux():
     ],
 )
 def test_a_goodbye_instead_of_an_answer_is_a_refusal(bye, words):
-    assert describe_refusal(bye) == words
+    assert refusal(bye) == words
     with connected() as (line, peer):
         greeting = Greeting(line)
         peer.send(PREFACE, Ringing(), bye)

@@ -6,7 +6,7 @@ bits. Dropping is the brake, this is the cure: what a line can carry arrives on 
 
 from typing import NamedTuple
 
-HEADERS = 64  # bytes around each packet: 12 of ours, 52 of TCP and IPv4
+HEADERS = 86  # bytes around each packet: 12 of ours, 22 of TLS, 52 of TCP and IPv4
 CLEARLY = 0.85  # of what it is sent, a line takes less if it is too slow; otherwise the answers may be what is late
 PERSISTENCE = 0.25  # seconds after which a line is too slow also if that is not clear
 SHARE = 0.8  # of what the line takes is used, so that what has queued up drains quickly
@@ -28,8 +28,11 @@ class Rung(NamedTuple):
         return self.bitrate + HEADERS * 8 * 1000 / self.frame_ms
 
 
-# On the line: 46, 33, 25, 21 and 17 kbit/s.
-LOWER_RUNGS = (Rung(20, 20_000), Rung(40, 20_000), Rung(60, 16_000), Rung(60, 12_000), Rung(60, 8_000))
+# On the line: 54, 37, 27, 23, 19 and 17 kbit/s.
+LOWER_RUNGS = (
+    *(Rung(20, 20_000), Rung(40, 20_000)),
+    *(Rung(60, 16_000), Rung(60, 12_000), Rung(60, 8_000), Rung(60, 6_000)),
+)
 
 
 class Ladder:

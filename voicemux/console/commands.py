@@ -8,6 +8,8 @@ type a line to send it; what begins with a slash is a command:
   /mute     stop sending your voice, or send it again
   /deafen   stop playing their voice, or play it again
   /stats    figures of the call
+  /verify   the words are the same on both sides: remember who this is
+  /accept   take the call of somebody unknown; /decline does not
   /help     this
   /quit     hang up (so do: quit, Ctrl-D, Ctrl-C)
   //...     send a line that begins with a slash"""
@@ -31,6 +33,18 @@ class Deafen:
 @dataclass(frozen=True)
 class ShowStats:
     pass
+
+
+@dataclass(frozen=True)
+class Verify:
+    """The words were compared."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To the call of somebody unknown."""
+
+    accepts: bool
 
 
 @dataclass(frozen=True)
@@ -62,12 +76,15 @@ class Unknown:
     why: str
 
 
-Command = Say | Mute | Deafen | ShowStats | Help | HangUp | Interrupted | EndOfInput | Unknown
+Command = Say | Mute | Deafen | ShowStats | Verify | Answer | Help | HangUp | Interrupted | EndOfInput | Unknown
 
 _WORDS: dict[str, Command] = {
     "mute": Mute(),
     "deafen": Deafen(),
     "stats": ShowStats(),
+    "verify": Verify(),
+    "accept": Answer(True),
+    "decline": Answer(False),
     "help": Help(),
     "quit": HangUp(),
 }

@@ -10,6 +10,7 @@ from voicemux.events import (
     Event,
     Failed,
     Listening,
+    NewCode,
     Notice,
     Ringing,
     Stats,
@@ -19,6 +20,12 @@ from voicemux.events import (
     TurnedAway,
 )
 
+SECURITY = {
+    "plain": "not encrypted",
+    "known": "whose key you know",
+    "code": "who knows the code, and is remembered",
+    "open": "who may be anybody",
+}
 PREFIX = "voicemux: "  # of our own notices; no line of a peer's begins with it
 
 
@@ -43,13 +50,17 @@ def _words(event: Event) -> list[str]:
     match event:
         case Listening():
             where = f" ({', '.join(event.addresses)})" if event.addresses else ""
-            return [f"listening on port {event.port}{where}", f"tell the other side to type:  {event.dial[0]}"]
+            return [f"listening on port {event.port}{where}", _tell(event.dial)]
+        case NewCode():
+            return [f"the code is over: {event.why}", *([_tell(event.dial)] if event.code else [])]
         case Calling():
             return [f"calling {event.address} ..."]
         case Ringing():
-            return [f"{_who(event.name, event.address)} is calling" if event.name else "it rings ..."]
+            asks = ["somebody unknown, whatever the name says: /accept or /decline"] if event.asks else []
+            return [f"{_who(event.name, event.address)} is calling" if event.name else "it rings ...", *asks]
         case Connected():
-            return [f"connected to {_who(event.name, event.address)}, not encrypted; {_voice(event)}"]
+            security = SECURITY[event.security]
+            return [f"connected to {_who(event.name, event.address)}, {security}; {_voice(event)}", *_compare(event)]
         case AudioStopped() if event.error:
             return [f"{event.error}; text goes on"]
         case Switched():
@@ -114,6 +125,16 @@ def _ended(event: Ended) -> list[str]:
     if event.undelivered:
         lines.append("your last text may not have arrived")
     return lines
+
+
+def _tell(dial: list[str]) -> str:
+    return f"tell the other side to type:  {dial[0]}"
+
+
+def _compare(event: Connected) -> list[str]:
+    if not event.words:
+        return []
+    return [f"are these words the same on both sides? {' '.join(event.words)} (say them; if so: /verify)"]
 
 
 def _who(name: str, address: str) -> str:

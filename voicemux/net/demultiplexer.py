@@ -4,11 +4,15 @@ It never writes and its routes never wait: two programs that answer from the rea
 each other for ever, each waiting for the other to read.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from voicemux.errors import RemoteProtocolError
 from voicemux.net.line import Line
+from voicemux.net.quota import Quota
 from voicemux.protocol.connection import Receiving
+from voicemux.protocol.messages import ByeCode, Message, Preface
 
 Routes = Mapping[type, Callable[[Any], None]]
 
@@ -16,12 +20,18 @@ Routes = Mapping[type, Callable[[Any], None]]
 def demultiplex(line: Line, receiving: Receiving, routes: Routes) -> None:
     """Route messages until the peer's stream ends. The body of the reading thread.
 
-    Raises ConnectionLost if it ends without a goodbye, RemoteProtocolError if the peer breaks the protocol.
+    Raises ConnectionLost if it ends without a goodbye, RemoteProtocolError if the peer breaks the protocol, or sends
+    too much.
     """
+    quota = Quota(time.monotonic())
     data = b""  # first what came right behind the HELLO, and has been received already
     while True:
+        taken: list[Message | Preface] = []
         for message in receiving.receive(data):
             routes[type(message)](message)
+            taken.append(message)
+        if not quota.take(len(data), taken, time.monotonic()):
+            raise RemoteProtocolError("too much, too fast", ByeCode.FLOOD)
         if not (data := line.read()):
             break
     receiving.receive_end()

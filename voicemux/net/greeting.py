@@ -7,23 +7,55 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError
+from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
 from voicemux.net.line import SILENCE_TIMEOUT, Line
-from voicemux.protocol.connection import Receiving, Sending
-from voicemux.protocol.messages import Bye, ByeCode, Hello, Message, Preface, Ringing
+from voicemux.net.tls import dialler_context
+from voicemux.protocol.connection import Receiving, Sending, State
+from voicemux.protocol.messages import Bye, ByeCode, Challenge, Hello, Message, Preface, Ringing, Welcome
+from voicemux.security.handshake import Dialler, Peer
 
+TLS_TIMEOUT = 5.0  # seconds
 PREFACE_TIMEOUT = 5.0  # seconds
+PROOF_TIMEOUT = 10.0  # seconds for all of who is who
 ANSWER_TIMEOUT = 60.0  # seconds for the listener's HELLO
 GOODBYE_TIMEOUT = 2.0  # seconds
+SECURITY_CODES = {ByeCode.SECURITY, ByeCode.UNKNOWN_CALLER, ByeCode.WRONG_CODE}
 
 
 class Greeting:
-    """`open()`, then `introduce()`; after that `line`, `sending` and `receiving` belong to the call."""
+    """`open()`, then `introduce()`; with TLS, `secure()` before and `authenticate()` in between. After that `line`,
+    `sending` and `receiving` belong to the call."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self.sending = Sending()
         self.receiving = Receiving()
+
+    def secure(self) -> bytes:
+        """Begin TLS. The listener's certificate (DER), which tells nobody yet who that is.
+
+        Raises RemoteProtocolError if the other side does not speak TLS, SecurityError if it takes plain calls only.
+        """
+        self.line.start_tls(dialler_context(), is_server=False)
+        deadline = time.monotonic() + TLS_TIMEOUT
+        try:
+            while not self.line.is_secure:
+                self._receive(deadline)
+        except ConnectionLost as error:
+            raise RemoteProtocolError(f"that is not voicemux, it does not answer to TLS ({error})") from error
+        self.sending, self.receiving = Sending(State.STRANGER), Receiving(State.STRANGER)
+        return self.line.peer_certificate
+
+    def authenticate(self, dialler: Dialler) -> Peer:
+        """Show who we are. Raises SecurityError if the listener does not let us in, or is not who it should be."""
+        deadline = time.monotonic() + PROOF_TIMEOUT
+        self.line.write(self.sending.encode(dialler.claim()))
+        challenge = self._await(Challenge, deadline, _ignore)
+        assert isinstance(challenge, Challenge)
+        self.line.write(self.sending.encode(dialler.prove(challenge)))
+        welcome = self._await(Welcome, deadline, _ignore)
+        assert isinstance(welcome, Welcome)
+        return dialler.accept(welcome)
 
     def open(self) -> None:
         """Exchange prefaces. Raises RemoteProtocolError if the other side does not speak voicemux."""
@@ -36,7 +68,7 @@ class Greeting:
     def introduce(self, hello: Hello, on_ringing: Callable[[], None]) -> Hello:
         """Send our HELLO and wait for the listener's; `on_ringing` is called when it rings there.
 
-        Raises CallRefused if the listener says BYE instead.
+        Raises CallRefused if the listener says BYE instead, SecurityError if it takes no such call.
         """
         self.line.write(self.sending.encode(hello))
         answer = self._await(Hello, time.monotonic() + ANSWER_TIMEOUT, on_ringing)
@@ -45,20 +77,23 @@ class Greeting:
         return answer
 
     def _await(self, wanted: type, deadline: float, on_ringing: Callable[[], None]) -> Preface | Message:
-        data = b""
+        data: bytes | None = b""
         while True:
-            for message in self.receiving.receive(data):
+            for message in self.receiving.receive(data or b""):
                 if isinstance(message, wanted):
                     return message
                 if isinstance(message, Ringing):
                     on_ringing()
                 if isinstance(message, Bye):
-                    raise CallRefused(describe_refusal(message))
-            if (left := deadline - time.monotonic()) <= 0:
-                raise ConnectionLost("the other side does not come to the point")
-            self.line.set_timeout(left)
-            if not (data := self.line.read()):
+                    raise refusal(message)
+            if (data := self._receive(deadline)) == b"":
                 self.receiving.receive_end()
+
+    def _receive(self, deadline: float) -> bytes | None:
+        if (left := deadline - time.monotonic()) <= 0:
+            raise ConnectionLost("the other side does not come to the point")
+        self.line.set_timeout(left)
+        return self.line.receive()
 
 
 def part(line: Line, sending: Sending, bye: Bye) -> None:
@@ -74,11 +109,19 @@ def part(line: Line, sending: Sending, bye: Bye) -> None:
     line.close()
 
 
-def describe_refusal(bye: Bye) -> str:
+def refusal(bye: Bye) -> VoicemuxError:
     """Why the listener did not take the call. Its reason is a peer's text: to be made printable."""
-    known = {ByeCode.BUSY: "busy", ByeCode.DECLINED: "the call was declined", ByeCode.VERSION: "another version"}
-    words = known.get(bye.code, "the other side hung up")  # type: ignore[call-overload]
-    return f"{words}: {bye.reason}" if bye.reason else str(words)
+    known: dict[int, str] = {
+        ByeCode.BUSY: "busy",
+        ByeCode.DECLINED: "the call was declined",
+        ByeCode.VERSION: "another version",
+        ByeCode.SECURITY: "an encrypted call is wanted there",
+        ByeCode.UNKNOWN_CALLER: "you are not known there",
+        ByeCode.WRONG_CODE: "the code is wrong, or no longer valid",
+    }
+    words = known.get(bye.code, "the other side hung up")
+    kind = SecurityError if bye.code in SECURITY_CODES else CallRefused
+    return kind(f"{words}: {bye.reason}" if bye.reason else words)
 
 
 def _ignore() -> None:

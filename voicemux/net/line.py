@@ -14,6 +14,7 @@ from typing import Any
 
 from voicemux.errors import ConnectionLost, Unreachable
 from voicemux.net.address import Address
+from voicemux.net.tls import Channel, Context
 
 if sys.platform == "linux":
     import fcntl
@@ -43,13 +44,14 @@ if sys.platform == "linux":
 
 
 class Line:
-    """One connected stream. One thread may read while another writes."""
+    """One connected stream, inside TLS after `start_tls`. One thread may read while another writes."""
 
     def __init__(self, connection: socket.socket, peer: Address) -> None:
         self.peer = peer
         self.bytes_read = 0
         self.bytes_written = 0
         self._socket = connection
+        self._channel: Channel | None = None
         self.options = [name for name, level, number, value in OPTIONS if _set(connection, level, number, value)]
         self.set_timeout(SILENCE_TIMEOUT)
 
@@ -65,22 +67,49 @@ class Line:
         except (OSError, ValueError):  # no TCP socket, or closed
             return None
 
+    def start_tls(self, context: Context, *, is_server: bool, first: bytes = b"") -> bytes | None:
+        """From here on everything goes through TLS. `first` is what a server has read of it; returns as `receive`."""
+        self._channel = Channel(context, is_server=is_server)
+        if is_server:
+            return self._open(self._channel, first)
+        self._channel.begin()
+        self._send(self._channel.take_outgoing())
+        return None
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is up."""
+        return self._channel is not None and self._channel.established
+
+    @property
+    def peer_certificate(self) -> bytes:
+        """Of the server that was dialled, in DER."""
+        return self._channel.peer_certificate if self._channel else b""
+
     def read(self) -> bytes:
         """The bytes that have come, b"" at the end of the stream or after `cut()`."""
+        while (data := self.receive()) is None:
+            pass
+        return data
+
+    def receive(self) -> bytes | None:
+        """Wait once for the network: the bytes that have come, None if what came says nothing yet."""
+        if self._channel and self._channel.ended:
+            return b""
         with self._as_lost("nothing came from the other side"):
             data = self._socket.recv(READ_SIZE)
         self.bytes_read += len(data)
-        return data
+        return self._open(self._channel, data) if self._channel else data
 
     def write(self, data: bytes) -> None:
         """Send all of `data`. After a ConnectionLost the stream is torn and only good for cutting."""
-        with self._as_lost("the other side takes nothing"):
-            self._socket.sendall(data)
-        self.bytes_written += len(data)
+        self._send(self._channel.seal(data) if self._channel else data)
 
     def finish(self) -> None:
         """Promise to write no more; the peer's bytes still come in."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ConnectionLost):
+            if self._channel:
+                self._send(self._channel.finish())
             self._socket.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
@@ -93,6 +122,19 @@ class Line:
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def _open(self, channel: Channel, data: bytes) -> bytes | None:
+        was_established = channel.established
+        try:
+            return channel.receive(data)
+        finally:
+            if not was_established:  # afterwards only whoever writes does
+                self._send(channel.take_outgoing())
+
+    def _send(self, data: bytes) -> None:
+        with self._as_lost("the other side takes nothing"):
+            self._socket.sendall(data)
+        self.bytes_written += len(data)
 
     @contextlib.contextmanager
     def _as_lost(self, silence: str) -> Iterator[None]:

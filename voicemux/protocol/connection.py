@@ -15,27 +15,35 @@ from voicemux.protocol.messages import (
     Audio,
     Bye,
     ByeCode,
+    Challenge,
+    Claim,
     Hello,
     Message,
     Ping,
     Pong,
     Preface,
+    Proof,
     Report,
     Ringing,
     Text,
     TextAck,
+    Welcome,
     from_frame,
     to_frame,
 )
 
 
 class State(Enum):
+    STRANGER = "STRANGER"  # inside TLS only
+    CLAIMING = "CLAIMING"
     START = "START"
     OPEN = "OPEN"
     DONE = "DONE"
 
 
 TRANSITIONS: dict[State, dict[type, State]] = {
+    State.STRANGER: {Claim: State.CLAIMING, Challenge: State.CLAIMING, Bye: State.DONE},
+    State.CLAIMING: {Proof: State.START, Welcome: State.START, Bye: State.DONE},
     State.START: {Ringing: State.START, Hello: State.OPEN, Bye: State.DONE},
     State.OPEN: {
         **dict.fromkeys((Text, TextAck, Audio, Ping, Pong, Report), State.OPEN),
@@ -50,8 +58,9 @@ _GREASE = encode_frame(Frame(wire.GREASE_TAG, 0, b"grease"))  # so that peers re
 class Sending:
     """What this side says, as bytes. Belongs to one thread at a time."""
 
-    def __init__(self) -> None:
-        self.state = State.START
+    def __init__(self, first: State = State.START) -> None:
+        """`first` is STRANGER inside TLS, where each side must show who it is."""
+        self.state = first
 
     def preface(self) -> bytes:
         return wire.PREFACE
@@ -69,8 +78,9 @@ class Sending:
 class Receiving:
     """What the peer says: bytes in, messages out, its preface first. Belongs to one thread at a time."""
 
-    def __init__(self) -> None:
-        self.state = State.START
+    def __init__(self, first: State = State.START) -> None:
+        """`first` is STRANGER inside TLS."""
+        self.state = first
         self.greeted = False  # whether the peer's preface has come: it does speak voicemux
         self._preface = bytearray()
         self._frames = FrameDecoder()

@@ -29,6 +29,17 @@ class ByeCode(IntEnum):
     FLOOD = 6
     INTERNAL = 7
     REPLACED = 8
+    SECURITY = 9
+    UNKNOWN_CALLER = 10
+    WRONG_CODE = 11
+
+
+class Method(IntEnum):
+    """How a dialler is authenticated (protocol.md §12)."""
+
+    OPEN = 0
+    KNOWN = 1
+    CODE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +119,41 @@ class Ringing:
     pass
 
 
-Message = Hello | Text | Audio | Ping | Pong | Bye | TextAck | Report | Ringing
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who a dialler says that it is. `commitment` is to a nonce; `share` is SPAKE2's, `certificate` is DER."""
+
+    method: int
+    commitment: bytes
+    share: bytes
+    certificate: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    nonce: bytes
+    share: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The nonce that was committed to; that the code is known; that the certificate's key is had."""
+
+    nonce: bytes
+    confirmation: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The listener believes it. `admitted` is the method by which."""
+
+    admitted: int
+    confirmation: bytes = b""
+
+
+Authentication = Claim | Challenge | Proof | Welcome
+Message = Hello | Text | Audio | Ping | Pong | Bye | TextAck | Report | Ringing | Authentication
 
 
 def to_frame(message: Message) -> Frame:
@@ -217,6 +262,33 @@ def _read_ringing(frame: Frame) -> Ringing:
     return Ringing()
 
 
+def _read_claim(frame: Frame) -> Claim:
+    claim = wire.CLAIM.parse(frame.payload)
+    if len(claim.certificate) > wire.MAX_CERTIFICATE:
+        size = len(claim.certificate)
+        raise RemoteProtocolError(f"CLAIM with a certificate of {size} bytes, the limit is {wire.MAX_CERTIFICATE}")
+    return Claim(claim.method, claim.commitment, claim.share, claim.certificate)
+
+
+def _read_challenge(frame: Frame) -> Challenge:
+    challenge = wire.CHALLENGE.parse(frame.payload)
+    return Challenge(challenge.nonce, challenge.share)
+
+
+def _read_proof(frame: Frame) -> Proof:
+    proof = wire.PROOF.parse(frame.payload)
+    return Proof(proof.nonce, proof.confirmation, proof.signature)
+
+
+def _read_welcome(frame: Frame) -> Welcome:
+    welcome = wire.WELCOME.parse(frame.payload)
+    return Welcome(welcome.admitted, welcome.confirmation)
+
+
+def _fields(message: Authentication) -> dict[str, Any]:
+    return {name: getattr(message, name) for name in message.__slots__}
+
+
 def _limited(encoded: bytes, limit: int) -> bytes:
     if len(encoded) > limit:
         raise LocalProtocolError(f"a text of {len(encoded)} bytes, the limit is {limit}")
@@ -233,6 +305,10 @@ _WRITERS: dict[type, Callable[[Any], Frame]] = {
     TextAck: lambda ack: Frame(wire.TAG_TEXT_ACK, 0, wire.TEXT_ACK.build({"id": ack.id})),
     Report: _write_report,
     Ringing: lambda _: Frame(wire.TAG_RINGING, 0, b""),
+    Claim: lambda claim: Frame(wire.TAG_CLAIM, 0, wire.CLAIM.build(_fields(claim))),
+    Challenge: lambda challenge: Frame(wire.TAG_CHALLENGE, 0, wire.CHALLENGE.build(_fields(challenge))),
+    Proof: lambda proof: Frame(wire.TAG_PROOF, 0, wire.PROOF.build(_fields(proof))),
+    Welcome: lambda welcome: Frame(wire.TAG_WELCOME, 0, wire.WELCOME.build(_fields(welcome))),
 }
 
 _READERS: dict[int, tuple[str, Callable[[Frame], Message]]] = {
@@ -245,4 +321,8 @@ _READERS: dict[int, tuple[str, Callable[[Frame], Message]]] = {
     wire.TAG_TEXT_ACK: ("TEXT_ACK", lambda frame: TextAck(wire.TEXT_ACK.parse(frame.payload).id)),
     wire.TAG_REPORT: ("REPORT", _read_report),
     wire.TAG_RINGING: ("RINGING", _read_ringing),
+    wire.TAG_CLAIM: ("CLAIM", _read_claim),
+    wire.TAG_CHALLENGE: ("CHALLENGE", _read_challenge),
+    wire.TAG_PROOF: ("PROOF", _read_proof),
+    wire.TAG_WELCOME: ("WELCOME", _read_welcome),
 }

@@ -22,11 +22,14 @@ SESSION_SIZE = 16  # bytes
 MAX_TEXT_PART = 1024  # bytes of text in a frame: 128 ms of a 64 kbit/s line
 MAX_MESSAGE = 1_048_576  # bytes of text in a message
 TEXT_WINDOW = 65_536  # bytes of TEXT payload sent and not acknowledged
+NONCE_SIZE = 32  # bytes, also of a commitment to one
+MAX_CERTIFICATE = 2048  # bytes of DER; one with a P-256 key has some 400
 TICKS_PER_SECOND = 48_000  # of AUDIO timestamps, whatever the codec
 
 GREASE_TAG = 0x5A  # low five bits 0x1a: never given out (protocol.md §13)
 
 TAG_HELLO, TAG_TEXT, TAG_AUDIO, TAG_PING, TAG_PONG, TAG_BYE, TAG_TEXT_ACK, TAG_REPORT, TAG_RINGING = range(1, 10)
+TAG_CLAIM, TAG_CHALLENGE, TAG_PROOF, TAG_WELCOME = range(10, 14)
 
 FLAG_MORE = 1  # of TEXT: the message goes on in the next TEXT frame
 
@@ -60,6 +63,19 @@ REPORT = c.Struct(
     c.Terminated,
 )
 RINGING = c.Struct(c.Terminated)
+CLAIM = c.Struct(
+    "method" / c.Int8ub,
+    "commitment" / c.Bytes(NONCE_SIZE),
+    "share" / c.Prefixed(c.Int8ub, c.GreedyBytes),
+    "certificate" / c.GreedyBytes,
+)
+CHALLENGE = c.Struct("nonce" / c.Bytes(NONCE_SIZE), "share" / c.GreedyBytes)
+PROOF = c.Struct(
+    "nonce" / c.Bytes(NONCE_SIZE),
+    "confirmation" / c.Prefixed(c.Int8ub, c.GreedyBytes),
+    "signature" / c.GreedyBytes,
+)
+WELCOME = c.Struct("admitted" / c.Int8ub, "confirmation" / c.GreedyBytes)
 
 MALFORMED = (c.ConstructError, struct.error)  # every failure to parse or to build
 

@@ -1,0 +1,136 @@
+"""Who is at the other end: both sides' part in protocol.md §12, once there is TLS. No socket, clock or file.
+
+The listener's key is proved by TLS itself. The dialler's is proved by a signature over all that was said, the
+listener's certificate included; so it convinces nobody but that listener, and only now.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+
+from voicemux.errors import NotAdmitted, RemoteProtocolError, SecurityError
+from voicemux.protocol.messages import ByeCode, Challenge, Claim, Method, Proof, Welcome
+from voicemux.protocol.wire import NONCE_SIZE
+from voicemux.security.code import Exchange, new_code
+from voicemux.security.identity import Identity, verify
+from voicemux.security.words import spoken
+
+DOMAIN = b"voicemux/1 "  # before everything that is hashed or signed: it means nothing elsewhere
+COMMITMENT, TRANSCRIPT, DIALLER, LISTENER, WORDS = (
+    DOMAIN + name + b"\0" for name in (b"commitment", b"transcript", b"dialler", b"listener", b"words")
+)
+WORDS_COMPARED = 4  # 32 bits, and one try a call: nobody in the middle can search for a match
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who is at the other end. `method` is what speaks for it: OPEN is nothing until the `words` were compared."""
+
+    fingerprint: str
+    method: Method
+    words: tuple[str, ...]
+
+
+class Dialler:
+    """`claim()`, `prove()` the answer, `accept()` the last word."""
+
+    def __init__(self, identity: Identity, listener: bytes, method: Method, code: str = "") -> None:
+        """`listener` is the certificate that the listener has shown in TLS (DER)."""
+        self._identity = identity
+        self._listener = listener
+        self._method = method
+        self._nonce = secrets.token_bytes(NONCE_SIZE)
+        self._exchange: Exchange | None = None
+        if method is Method.CODE:
+            hashes = {"dialler": _hash(identity.certificate), "listener": _hash(listener)}
+            self._exchange = Exchange(code, is_dialler=True, **hashes)
+        self._transcript = self._key = b""
+
+    def claim(self) -> Claim:
+        share = self._exchange.share if self._exchange else b""
+        return Claim(self._method, _hash(COMMITMENT, self._nonce), share, self._identity.certificate)
+
+    def prove(self, challenge: Challenge) -> Proof:
+        """Raises RemoteProtocolError if the listener's share cannot be one."""
+        claim = self.claim()
+        if self._exchange:
+            self._key = self._exchange.finish(challenge.share)
+        self._transcript = _transcript(self._listener, claim, self._nonce, challenge)
+        confirmation = _confirm(self._key, DIALLER, self._transcript)
+        return Proof(self._nonce, confirmation, self._identity.sign(DIALLER + self._transcript))
+
+    def accept(self, welcome: Welcome) -> Peer:
+        """Raises SecurityError if the listener does not know the code after all."""
+        if not hmac.compare_digest(welcome.confirmation, _confirm(self._key, LISTENER, self._transcript)):
+            raise SecurityError("whoever answers does not know the code: it is wrong, or somebody is in the middle")
+        weakest = Method.OPEN if welcome.admitted == Method.OPEN else self._method
+        return Peer(_hash(self._listener).hex(), weakest, _words(self._transcript))
+
+
+class Listener:
+    """Made of a CLAIM; `challenge`, `judge()` the proof, `welcome()`."""
+
+    def __init__(self, certificate: bytes, claim: Claim, code: str | None) -> None:
+        """`certificate` is our own; `code` is the one in use, None if there is none.
+
+        Raises RemoteProtocolError if the claim makes no sense.
+        """
+        self._certificate = certificate
+        self._claim = claim
+        self.code = code
+        self._exchange: Exchange | None = None
+        if claim.method not in list(Method):
+            raise RemoteProtocolError(f"CLAIM of method {claim.method}, expected 0 to {max(Method)}")
+        if claim.method == Method.CODE:
+            hashes = {"dialler": _hash(claim.certificate), "listener": _hash(certificate)}
+            # Where there is no code, a guess is as wrong as where there is one, and takes as long.
+            self._exchange = Exchange(code or new_code(), is_dialler=False, **hashes)
+        self.challenge = Challenge(secrets.token_bytes(NONCE_SIZE), self._exchange.share if self._exchange else b"")
+        self._transcript = self._key = b""
+
+    @property
+    def method(self) -> Method:
+        return Method(self._claim.method)
+
+    def judge(self, proof: Proof) -> Peer:
+        """Raises RemoteProtocolError if the proof is none, NotAdmitted if the code was guessed wrong."""
+        if not hmac.compare_digest(self._claim.commitment, _hash(COMMITMENT, proof.nonce)):
+            raise RemoteProtocolError("PROOF with a nonce other than the one committed to")
+        self._transcript = _transcript(self._certificate, self._claim, proof.nonce, self.challenge)
+        if not verify(self._claim.certificate, proof.signature, DIALLER + self._transcript):
+            raise RemoteProtocolError("PROOF with a signature that the certificate's key has not made")
+        if self._exchange:
+            self._key = self._exchange.finish(self._claim.share)
+        if not hmac.compare_digest(proof.confirmation, _confirm(self._key, DIALLER, self._transcript)):
+            raise NotAdmitted("a wrong code", ByeCode.WRONG_CODE)
+        return Peer(_hash(self._claim.certificate).hex(), self.method, _words(self._transcript))
+
+    def welcome(self, admitted: Method) -> Welcome:
+        return Welcome(admitted, _confirm(self._key, LISTENER, self._transcript))
+
+
+def _transcript(listener: bytes, claim: Claim, nonce: bytes, challenge: Challenge) -> bytes:
+    """The hash of all that was said, each part of a fixed or a given length: nothing can pass for something else."""
+    return _hash(
+        TRANSCRIPT,
+        _hash(listener),
+        _hash(claim.certificate),
+        bytes([claim.method]),
+        nonce,
+        challenge.nonce,
+        *(bytes([len(share)]) + share for share in (claim.share, challenge.share[:255])),
+    )
+
+
+def _confirm(key: bytes, side: bytes, transcript: bytes) -> bytes:
+    """What only whoever has the key can say; nothing without a key."""
+    return hmac.digest(key, side + transcript, "sha256") if key else b""
+
+
+def _words(transcript: bytes) -> tuple[str, ...]:
+    return tuple(spoken(_hash(WORDS, transcript)[:WORDS_COMPARED]))
+
+
+def _hash(*parts: bytes) -> bytes:
+    return hashlib.sha256(b"".join(parts)).digest()

@@ -1,0 +1,113 @@
+"""Who is called and who calls: keys, contacts and codes put to use for a session."""
+
+import contextlib
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from voicemux.errors import SecurityError
+from voicemux.net.address import Address, parse_address
+from voicemux.net.greeting import Greeting
+from voicemux.protocol.messages import Method
+from voicemux.security.admission import Admission
+from voicemux.security.code import USUAL_WORDS
+from voicemux.security.contacts import Contact, Contacts
+from voicemux.security.handshake import Dialler, Peer
+from voicemux.security.identity import fingerprint_of, load_identity
+
+
+@dataclass(frozen=True)
+class Security:
+    """What the user chose. `code` is what a dialler was told, or what a listener wants as its code."""
+
+    folder: Path
+    code: str = ""
+    words: int = USUAL_WORDS  # of the codes that a listener makes; 0: it makes none
+    is_open: bool = False  # a listener: whoever calls is asked about
+    accepts_all: bool = False  # and is not even asked about
+    allowed: tuple[str, ...] = ()  # names of the only contacts that a listener answers
+
+
+class Trust:
+    """Our key and whom we know."""
+
+    def __init__(self, security: Security) -> None:
+        """Makes the key at first use. Raises SecurityError if it, or the contacts, cannot be used."""
+        self._security = security
+        self.contacts = Contacts(security.folder)
+        self.contacts.all()  # what is damaged is better found before anybody calls
+        self.identity = load_identity(security.folder)
+
+    def address_of(self, target: str) -> Address:
+        """Where to call: the last address of a contact of that name, or what was typed. Raises AddressError."""
+        contact = self.contacts.named(target)
+        if contact and not contact.address:
+            raise SecurityError(
+                f"no address of {contact.name} is known: dial the address, the key will be recognised"
+            )
+        return parse_address(contact.address if contact else target)
+
+    def greet(self, greeting: Greeting, target: str, address: Address) -> Peer:
+        """The dialler's part, up to both sides knowing who the other is. Raises SecurityError if it is not who was
+        meant, or lets us not in."""
+        certificate = greeting.secure()
+        fingerprint = fingerprint_of(certificate)
+        contact = self.contacts.with_fingerprint(fingerprint)
+        self._check_key(target, address, fingerprint, contact)
+        method = Method.CODE if self._security.code else Method.KNOWN if contact else Method.OPEN
+        greeting.open()
+        return greeting.authenticate(Dialler(self.identity, certificate, method, self._security.code))
+
+    def _check_key(self, target: str, address: Address, fingerprint: str, contact: Contact | None) -> None:
+        """Of an address, who is there may change, if it is somebody we know as well; of a name, never."""
+        meant = self.contacts.named(target)
+        if not meant and not contact and not _is_loopback(address.host):  # there, tunnels lead to many people
+            meant = self.contacts.at(str(address))
+        if meant and meant.fingerprint != fingerprint:
+            raise SecurityError(
+                f"the key of {meant.name} at {address} has changed, from {_short(meant.fingerprint)} to "
+                f"{_short(fingerprint)}: somebody may be in the middle, or {meant.name} has a new key. "
+                f"Nothing was said. Ask {meant.name}; if it is so: voicemux contacts forget {meant.name}, "
+                "and call with a new code"
+            )
+
+    def admission(self, on_code: Callable[[str, str], None]) -> Admission:
+        """The listener's part. Raises SecurityError for a bad code, or a name to be allowed that is no contact's."""
+        chosen = self._security
+        allowed = []
+        for name in chosen.allowed:
+            if not (contact := self.contacts.named(name)):
+                raise SecurityError(f"{name} is no contact: nobody of that name can be allowed")
+            allowed.append(contact.name)
+        return Admission(
+            self.identity,
+            self.contacts,
+            on_code,
+            code=chosen.code,
+            words=0 if chosen.is_open or chosen.allowed else chosen.words,
+            is_open=chosen.is_open,
+            allowed=allowed,
+        )
+
+    def is_contact(self, name: str) -> bool:
+        """Whether somebody we know is called that."""
+        with contextlib.suppress(SecurityError):
+            return self.contacts.named(name) is not None
+        return False
+
+    def remember(self, peer: Peer, name: str, address: str) -> Contact:
+        """Know that key from now on. Raises SecurityError if that cannot be written down."""
+        how = {Method.CODE: "code", Method.KNOWN: "key", Method.OPEN: "words"}[peer.method]
+        return self.contacts.remember(name, peer.fingerprint, address, how)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _short(fingerprint: str) -> str:
+    return f"{fingerprint[:16]}..."
