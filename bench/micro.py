@@ -256,7 +256,7 @@ def table(figures: dict[str, Any]) -> str:
         ),
         "",
         f"While {siege['connections']} strangers hold on to all that they can get, a listener has"
-        f" {siege['megabytes_during']} MB instead of {siege['megabytes_before']}, has spent {siege['cpu_ms']} ms of CPU,"
+        f" {siege['megabytes_during']} MB instead of {siege['megabytes_before']}, has spent {siege['cpu_ms']} ms,"
         f" and a friend is through in {siege['friend_ms']} ms; alone, with a code, in {siege['friend_alone_ms']}.",
     ]
     return "\n".join(rows)

@@ -477,6 +477,8 @@ def _hint(error: VoicemuxError) -> str:
         return "; that is no address of this machine"
     if "not known there" in text:
         return "; the other side is shown a code: voicemux dial HOST CODE"
+    if "the code is wrong" in text:
+        return "; ask for a new one, and if it was right, somebody may be in the middle"
     if "encrypted call is wanted" in text:
         return "; call without --plain"
     if "plain calls are taken there" in text:

@@ -16,8 +16,8 @@ LEAST_PIECES = 2  # of voice that may be under way in any case
 BEHIND = 0.060  # seconds beyond the smallest round trip from which on the line counts as too slow
 PATIENCE = 0.2  # seconds that it must have been so: losses look like that for a moment
 MOST_PIECES = 4096  # that are kept in mind of a peer that tells nothing
-TEXT_DELAY = 0.030  # seconds that text may add to the round trip, and so to the voice beside it
-LEAST_TEXT = 3_000  # bytes that may be under way beside voice: two packets, 50 ms at 512 kbit/s
+TEXT_DELAY = 0.020  # seconds that text may add to the round trip, and so to the voice beside it
+LEAST_TEXT = 1_000  # bytes that may be under way beside voice: with the next 33 ms at 512 kbit/s
 MOST_TEXT = 262_144  # bytes: 1 Gbit/s at 2 ms, 20 Mbit/s at 100 ms
 TEXT_GROWTH, TEXT_CUT = 1.25, 0.5  # as in LEDBAT (RFC 6817): up gently while delay is low, down at once when not
 
@@ -106,6 +106,7 @@ class Flow:
         return UNKNOWN_ROUND_TRIP if self._smallest_round_trip is None else self._smallest_round_trip
 
     def _acknowledge_to(self, offset: int, now: float) -> None:
+        under_way = self.unacknowledged
         self._acknowledged = max(self._acknowledged, offset)
         newest: _Piece | None = None
         while self._pieces and self._pieces[0].end <= offset:
@@ -113,7 +114,7 @@ class Flow:
             self._behind_bytes += newest.size + SEGMENT_OVERHEAD
         if newest is None:
             return
-        self._adapt_text(now - newest.written)
+        self._adapt_text(now - newest.written, under_way)
         if self.age(now) > self._usual_round_trip + BEHIND:
             self._behind_since = now if self._behind_since is None else self._behind_since
         else:
@@ -121,8 +122,8 @@ class Flow:
         if self._behind_since in (None, now):
             self._behind_bytes = 0
 
-    def _adapt_text(self, delay: float) -> None:
+    def _adapt_text(self, delay: float, under_way: int) -> None:
         if delay > self._usual_round_trip + TEXT_DELAY:
             self._text_budget = max(LEAST_TEXT, self._text_budget * TEXT_CUT)
-        elif self.unacknowledged * 2 > self._text_budget:  # it is being used
+        elif under_way * 2 > self._text_budget:  # it is being used
             self._text_budget = min(MOST_TEXT, self._text_budget * TEXT_GROWTH)

@@ -81,9 +81,12 @@ class Channel:
             self._tls.do_handshake()
 
     def seal(self, data: bytes) -> bytes:
-        """What is to be sent for the peer to receive `data`."""
+        """What is to be sent for the peer to receive `data`. Raises ConnectionLost if the reader has found damage."""
         with self._lock:
-            self._tls.write(data)
+            try:
+                self._tls.write(data)
+            except ssl.SSLError as error:
+                raise self._failure(error) from error
             return self._outgoing.read()
 
     def take_outgoing(self) -> bytes:
