@@ -11,12 +11,16 @@ ROOT = Path(voicemux.__file__).parent
 
 # From the bottom to the top: a module may import from lower ranks only, also inside functions.
 RANKS = [
-    ["", "errors", "events", "remedies", "threads", "interrupts", "protocol", "net", "audio", "console"],
+    ["", "errors", "events", "remedies", "threads", "interrupts", "protocol", "security", "net", "audio", "console"],
     ["protocol.wire"],
     ["protocol.frames"],
     ["protocol.messages"],
     ["protocol.connection", "protocol.delivery"],
-    ["net.address"],
+    ["security.files", "security.words"],
+    ["security.identity", "security.contacts", "security.code"],
+    ["security.handshake"],
+    ["security.admission"],
+    ["net.address", "net.tls", "net.guard", "net.quota"],
     ["net.line", "net.flow"],
     ["net.writer", "net.demultiplexer", "net.greeting"],
     ["net.reception"],
@@ -29,7 +33,7 @@ RANKS = [
     ["console.wording"],
     ["console.plain"],
     ["console.terminal"],
-    ["voice"],
+    ["voice", "trust"],
     ["vitals"],
     ["call"],
     ["session", "demo"],
@@ -41,11 +45,13 @@ RANK = {module: rank for rank, modules in enumerate(RANKS) for module in modules
 # Side rooms: what a package knows besides itself.
 KNOWS = {
     "protocol": {"errors"},
-    "net": {"errors", "threads", "protocol"},
+    "security": {"errors", "protocol"},
+    "net": {"errors", "threads", "protocol", "security"},
     "audio": {"errors", "threads", "protocol"},
     "console": {"errors", "events", "threads"},
     "voice": {"protocol"},
     "vitals": {"events", "voice", "protocol", "net"},
+    "trust": {"errors", "protocol", "security", "net"},
     "call": {"errors", "events", "threads", "voice", "vitals", "protocol", "net"},
     "demo": {"errors", "threads", "audio"},
 }
@@ -59,6 +65,10 @@ HOMES = {
     "samplerate": {"audio.resample"},
     "soundfile": {"audio.files"},
     "prompt_toolkit": {"console.terminal"},
+    "cryptography": {"security.identity"},
+    "spake2": {"security.code"},
+    "filelock": {"security.contacts"},
+    "ssl": {"net.tls"},
     "socket": {"net.line"},
     "selectors": {"net.reception"},
     "numpy": {"audio.resample", "audio.stretch", "audio.player", "audio.measure"},
@@ -131,7 +141,18 @@ def test_every_home_is_lived_in(package):
     assert all(package in outside_imports(home) for home in HOMES[package])
 
 
-PURE = ["net.flow", "audio.arrivals", "audio.jitter", "audio.ladder", "audio.stretch"]
+PURE = [
+    "net.flow",
+    "net.guard",
+    "net.quota",
+    "security.words",
+    "security.code",
+    "security.handshake",
+    "audio.arrivals",
+    "audio.jitter",
+    "audio.ladder",
+    "audio.stretch",
+]
 
 
 @pytest.mark.parametrize("module", [*PURE, *(module for module in RANK if module.startswith("protocol"))])

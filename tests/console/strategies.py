@@ -33,6 +33,7 @@ tricky_texts = st.text(max_size=40) | st.lists(st.sampled_from(TRICKS) | st.char
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "by": st.sampled_from(["us", "them", "error"]),
     "what": st.sampled_from(["muted", "deafened"]),
+    "security": st.sampled_from(["plain", "known", "code", "open"]),
 }
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: tricky_texts,
@@ -60,6 +61,7 @@ def make_stats(**figures: Any) -> Stats:
 
 ONE_OF_EACH: list[Event] = [
     events.Listening(8689, ["192.168.1.5", "fd00::5"], ["voicemux dial 192.168.1.5", "voicemux dial fd00::5"]),
+    events.NewCode("42-beeswax-caravan", "it has been used", ["voicemux dial 192.168.1.5 42-beeswax-caravan"]),
     events.Calling("kitchen"),
     events.Ringing("bob", "192.168.1.5"),
     events.Connected("bob", "192.168.1.5", "voicemux/1", "opus", "pcm"),

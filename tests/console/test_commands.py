@@ -10,6 +10,7 @@ from tests.console.strategies import tricky_texts
 from voicemux.console import commands
 from voicemux.console.commands import (
     HELP,
+    Answer,
     Deafen,
     HangUp,
     Help,
@@ -17,12 +18,22 @@ from voicemux.console.commands import (
     Say,
     ShowStats,
     Unknown,
+    Verify,
     parse_json,
     parse_line,
 )
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-WORDS = {"mute": Mute(), "deafen": Deafen(), "stats": ShowStats(), "help": Help(), "quit": HangUp()}
+WORDS = {
+    "mute": Mute(),
+    "deafen": Deafen(),
+    "stats": ShowStats(),
+    "verify": Verify(),
+    "accept": Answer(True),
+    "decline": Answer(False),
+    "help": Help(),
+    "quit": HangUp(),
+}
 
 
 keys = st.sampled_from(["command", "text"]) | st.text()

@@ -15,6 +15,7 @@ from voicemux.events import (
     Ended,
     Failed,
     Listening,
+    NewCode,
     Notice,
     Ringing,
     Switched,
@@ -80,6 +81,41 @@ def test_a_connection_says_with_whom_and_who_hears_whom(sends, hears, voice):
     assert said(replace(CONNECTED, sends=sends, hears=hears)) == (
         f"connected to bob (192.168.1.5), not encrypted; {voice}"
     )
+
+
+@pytest.mark.parametrize(
+    ("security", "words"),
+    [
+        ("known", "whose key you know"),
+        ("code", "who knows the code, and is remembered"),
+        ("open", "who may be anybody"),
+    ],
+)
+def test_a_connection_says_what_speaks_for_the_other_side(security, words):
+    assert said(replace(CONNECTED, security=security)).startswith(f"connected to bob (192.168.1.5), {words}; ")
+
+
+def test_words_to_compare_are_shown_with_what_to_do_about_them():
+    _, compare = notice_lines(replace(CONNECTED, security="open", words=["beeswax", "caravan"]))
+    assert compare == ("voicemux: are these words the same on both sides? beeswax caravan (say them; if so: /verify)")
+
+
+def test_a_code_that_is_over_is_told_with_the_next():
+    told = NewCode("42-beeswax-caravan", "it has been used", ["voicemux dial kitchen 42-beeswax-caravan"])
+    assert notice_lines(told) == [
+        "voicemux: the code is over: it has been used",
+        "voicemux: tell the other side to type:  voicemux dial kitchen 42-beeswax-caravan",
+    ]
+    assert (
+        said(replace(told, code="", why="it was guessed at 3 times")) == "the code is over: it was guessed at 3 times"
+    )
+
+
+def test_a_call_of_somebody_unknown_asks():
+    assert notice_lines(Ringing("bob", "192.168.1.5", asks=True)) == [
+        "voicemux: bob (192.168.1.5) is calling",
+        "voicemux: somebody unknown, whatever the name says: /accept or /decline",
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "192.168.1.5"], ids=["none", "the address"])

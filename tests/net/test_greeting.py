@@ -5,9 +5,9 @@ import time
 import pytest
 
 from tests.peers import PATIENCE, PROMPTLY, connected, encode, wait_until
-from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError
+from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError, SecurityError
 from voicemux.net import greeting as greeting_module
-from voicemux.net.greeting import Greeting, refusal, part
+from voicemux.net.greeting import SECURITY_CODES, Greeting, part, refusal
 from voicemux.net.line import SILENCE_TIMEOUT
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.frames import Frame, encode_frame
@@ -112,15 +112,19 @@ def test_whoever_hangs_up_without_a_word_is_not_voicemux():
         (Bye(ByeCode.VERSION, "try again"), "another version: try again"),
         (Bye(), "the other side hung up"),
         (Bye(99, "because"), "the other side hung up: because"),
+        (Bye(ByeCode.SECURITY), "an encrypted call is wanted there"),
+        (Bye(ByeCode.UNKNOWN_CALLER), "you are not known there"),
+        (Bye(ByeCode.WRONG_CODE), "the code is wrong, or no longer valid"),
     ],
 )
 def test_a_goodbye_instead_of_an_answer_is_a_refusal(bye, words):
-    assert refusal(bye) == words
+    kind = SecurityError if bye.code in SECURITY_CODES else CallRefused
+    assert str(refusal(bye)) == words
     with connected() as (line, peer):
         greeting = Greeting(line)
         peer.send(PREFACE, Ringing(), bye)
         greeting.open()
-        with pytest.raises(CallRefused) as refused:
+        with pytest.raises(kind) as refused:
             greeting.introduce(Hello(), lambda: None)
         assert str(refused.value) == words
 

@@ -8,8 +8,9 @@ import pytest
 
 from tests.peers import PATIENCE, PROMPTLY, Peer, wait_until
 from voicemux.net import reception as reception_module
+from voicemux.net.guard import DELAYED_FROM, FIRST_DELAY
 from voicemux.net.line import SILENCE_TIMEOUT, Listener
-from voicemux.net.reception import MAX_VISITORS, Caller, Reception
+from voicemux.net.reception import MAX_VISITORS, MAX_VISITORS_OF_A_HOST, MOST_BYTES, Caller, Reception
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Ping, Preface, Ringing, Text
 from voicemux.protocol.wire import PREFACE
@@ -25,8 +26,9 @@ class Desk:
         self.reception = Reception(listener, lambda host, why: self.turned_away.append(f"{host}: {why}"))
         self._stack = contextlib.ExitStack()
 
-    def visit(self) -> Peer:
-        return self._stack.enter_context(Peer(socket.create_connection(("127.0.0.1", self.port), PATIENCE)))
+    def visit(self, host: str = "127.0.0.1") -> Peer:
+        connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE, (host, 0))
+        return self._stack.enter_context(Peer(connection))
 
     def call(self, name: str) -> Peer:
         peer = self.visit()
@@ -150,7 +152,7 @@ def test_only_one_caller_is_handed_out_until_the_owner_is_free(desk):
     [
         (b"GET / HTTP/1.1\r\nHost: here\r\n\r\n", "that is not voicemux, it speaks HTTP"),
         (b"SSH-2.0-OpenSSH_9.7\r\n", "that is not voicemux, it speaks SSH"),
-        (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", "that is not voicemux, it speaks TLS"),
+        (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", "an encrypted call, and only plain ones are taken"),
         (bytes(100), f"that is not voicemux, it began with {bytes(8)!a}"),
         (PREFACE[:5] + b"?", "version '?' of the protocol is spoken there, version 1 here"),
     ],
@@ -164,11 +166,38 @@ def test_strangers_are_named_and_harm_nobody(desk, first, words):
     assert desk.take().hello.name == "alice"
 
 
-@pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"\x16\x03\x01", b"V!"])
+@pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\n\r\n", b"SSH-2.0-x\r\n", b"\x15\x03\x01", b"V!"])
 def test_strangers_learn_nothing(desk, first):
     stranger = desk.visit()
     stranger.send(first)
     assert is_gone(stranger)
+
+
+def test_whoever_calls_encrypted_can_see_that_plain_calls_are_taken_here(desk):
+    peer = desk.visit()
+    peer.send(b"\x16\x03\x01\x02")
+    assert peer.hear_to_the_end() == [Preface(), Bye(ByeCode.SECURITY)]
+
+
+def test_whoever_fails_again_and_again_waits_ever_longer_and_others_do_not(desk):
+    for number in range(DELAYED_FROM):
+        desk.visit("127.0.0.2").send(b"GET / ")
+        wait_until(lambda done=number: len(desk.turned_away) > done)
+    began = time.monotonic()
+    again = desk.visit("127.0.0.2")
+    again.send(PREFACE)
+    other = desk.visit()
+    other.send(PREFACE)
+    assert other.hear() == Preface()
+    assert time.monotonic() - began < FIRST_DELAY / 2
+    assert again.hear() == Preface()
+    assert time.monotonic() - began >= FIRST_DELAY
+
+
+def test_whoever_says_too_much_before_it_says_who_it_is_is_sent_away(desk):
+    peer = desk.visit()
+    peer.send(PREFACE, encode_frame(Frame(0xFA, 0, bytes(4000))) * (MOST_BYTES // 4000 + 1))
+    assert peer.hear(Bye).code == ByeCode.FLOOD
 
 
 @pytest.mark.parametrize("version", [b"2", b"9", b"0"])
@@ -248,17 +277,29 @@ def test_whoever_was_sent_away_and_does_not_leave_is_thrown_out(monkeypatch, des
     assert len(desk.turned_away) == 1
 
 
-def test_there_is_room_for_so_many_visitors_and_the_next_one_once_they_have_gone(desk):
-    visitors = [desk.visit() for _ in range(MAX_VISITORS)]
-    for each in visitors:
-        each.send(PREFACE)
-        assert each.hear() == Preface()
+def greet(peer: Peer) -> Peer:
+    peer.send(PREFACE)
+    assert peer.hear() == Preface()
+    return peer
+
+
+def test_one_machine_has_room_for_so_many_visitors_and_the_next_one_once_they_have_gone(desk):
+    visitors = [greet(desk.visit()) for _ in range(MAX_VISITORS_OF_A_HOST)]
     assert is_gone(desk.visit())
     assert desk.turned_away == []  # so it was not its silence
     visitors[0].finish()
     assert visitors[0].hear_to_the_end() == []
     desk.call("alice")
     assert desk.take().hello.name == "alice"
+    visitors[1].send(Hello("one of them"))
+    assert visitors[1].hear(Bye).code == ByeCode.BUSY
+
+
+def test_where_all_places_are_taken_whoever_comes_gets_that_of_who_has_come_first(desk):
+    visitors = [greet(desk.visit(f"127.0.0.{2 + number // 8}")) for number in range(MAX_VISITORS)]
+    desk.call("alice")
+    assert desk.take().hello.name == "alice"
+    assert visitors[0].hear_to_the_end() == []
     visitors[1].send(Hello("one of them"))
     assert visitors[1].hear(Bye).code == ByeCode.BUSY
 

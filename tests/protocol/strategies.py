@@ -2,7 +2,22 @@
 
 from hypothesis import strategies as st
 
-from voicemux.protocol.messages import Audio, Bye, Hello, Message, Ping, Pong, Report, Ringing, Text, TextAck
+from voicemux.protocol.messages import (
+    Audio,
+    Bye,
+    Challenge,
+    Claim,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    Proof,
+    Report,
+    Ringing,
+    Text,
+    TextAck,
+    Welcome,
+)
 
 u8, u16, u32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
 eight_bytes = st.binary(min_size=8, max_size=8)
@@ -27,7 +42,14 @@ in_call = st.one_of(
     st.builds(Report, source=u8, sequence=u16, timestamp=u32, delay=u16, target=u16),
 )
 byes = st.builds(Bye, code=u16, reason=texts_of_bytes(256))
-messages: st.SearchStrategy[Message] = st.one_of(hellos, in_call, byes, st.just(Ringing()))
+nonces = st.binary(min_size=32, max_size=32)
+short = st.binary(max_size=255)
+claims = st.builds(Claim, method=u8, commitment=nonces, share=short, certificate=st.binary(max_size=2048))
+challenges = st.builds(Challenge, nonces, short)
+proofs = st.builds(Proof, nonces, short, short)
+welcomes = st.builds(Welcome, u8, short)
+authentication = st.one_of(claims, challenges, proofs, welcomes)
+messages: st.SearchStrategy[Message] = st.one_of(hellos, in_call, byes, st.just(Ringing()), authentication)
 
 
 @st.composite

@@ -10,19 +10,24 @@ from voicemux.protocol.messages import (
     Audio,
     Bye,
     ByeCode,
+    Challenge,
+    Claim,
     Codec,
     Hello,
     Ping,
     Pong,
+    Proof,
     Report,
     Ringing,
     Text,
     TextAck,
+    Welcome,
     from_frame,
     to_frame,
 )
 
-HELLO, TEXT, AUDIO, PING, PONG, BYE, TEXT_ACK, REPORT, RINGING = range(1, 10)
+TAGS = range(1, 14)
+HELLO, TEXT, AUDIO, PING, PONG, BYE, TEXT_ACK, REPORT, RINGING, CLAIM, CHALLENGE, PROOF, WELCOME = TAGS
 LONE_SURROGATE = "\ud800"
 
 
@@ -36,9 +41,9 @@ def test_any_frame_is_a_message_or_unknown_or_refused(payload, tag, flags):
     try:
         message = from_frame(Frame(tag, flags, payload))
     except RemoteProtocolError:
-        assert tag in range(1, 10)
+        assert tag in TAGS
     else:
-        assert (message is None) == (tag not in range(1, 10))
+        assert (message is None) == (tag not in TAGS)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +77,13 @@ def test_any_frame_is_a_message_or_unknown_or_refused(payload, tag, flags):
         (REPORT, "00" * 11, "REPORT of 11 bytes that do not fit its layout"),
         (REPORT, "00" * 13, "REPORT of 13 bytes that do not fit its layout"),
         (RINGING, "00", "RINGING of 1 bytes that do not fit its layout"),
+        (CLAIM, "01" + "00" * 31, "CLAIM of 32 bytes that do not fit its layout"),
+        (CLAIM, "02" + "00" * 32 + "21 41", "CLAIM of 35 bytes that do not fit its layout"),
+        (CLAIM, "01" + "00" * 2082, "CLAIM with a certificate of 2049 bytes, the limit is 2048"),
+        (CHALLENGE, "00" * 31, "CHALLENGE of 31 bytes that do not fit its layout"),
+        (PROOF, "00" * 32, "PROOF of 32 bytes that do not fit its layout"),
+        (PROOF, "00" * 32 + "02 00", "PROOF of 34 bytes that do not fit its layout"),
+        (WELCOME, "", "WELCOME of 0 bytes that do not fit its layout"),
     ],
 )
 def test_a_malformed_payload_is_refused_by_name(tag, payload, sentence):
@@ -106,6 +118,12 @@ def test_a_malformed_payload_is_refused_by_name(tag, payload, sentence):
         TextAck(-1),
         Report(0, 0, 0, 65536, 0),
         Report(0, 0, 0, 0, -1),
+        Claim(0, bytes(31), b"", b""),
+        Claim(256, bytes(32), b"", b""),
+        Claim(0, bytes(32), bytes(256), b""),
+        Challenge(bytes(33)),
+        Proof(bytes(32), bytes(256), b""),
+        Welcome(-1),
     ],
     ids=lambda message: repr(message)[:60],
 )
@@ -146,7 +164,7 @@ def test_what_is_reserved_in_a_report_is_ignored():
     assert from_frame(Frame(REPORT, 0, payload)) == Report(0, 7, 3360, 60, 40)
 
 
-@pytest.mark.parametrize("tag", [0, *range(10, 256)])
+@pytest.mark.parametrize("tag", [0, *range(len(TAGS) + 1, 256)])
 def test_an_unknown_tag_means_nothing_to_us(tag):
     assert from_frame(Frame(tag, 0, b"whatever")) is None
 

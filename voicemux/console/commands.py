@@ -8,8 +8,9 @@ type a line to send it; what begins with a slash is a command:
   /mute     stop sending your voice, or send it again
   /deafen   stop playing their voice, or play it again
   /stats    figures of the call
-  /verify   the words are the same on both sides: remember who this is
-  /accept   take the call of somebody unknown; /decline does not
+  /verify   the words are the same on both sides: remember them
+  /accept   take the call of somebody unknown
+  /decline  do not take it
   /help     this
   /quit     hang up (so do: quit, Ctrl-D, Ctrl-C)
   //...     send a line that begins with a slash"""
