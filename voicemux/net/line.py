@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from voicemux.errors import ConnectionLost, Unreachable
+from voicemux.errors import ConnectionLost, Unreachable, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.tls import Channel, Context
 
@@ -24,7 +24,7 @@ READ_SIZE = 65_536  # bytes asked for at once: more than 60 ms of raw PCM in any
 CONNECT_TIMEOUT = 10.0  # seconds for the last of a host's addresses
 EARLY_CONNECT_TIMEOUT = 3.0  # seconds for each address before it, so that a dead IPv6 route costs little
 SILENCE_TIMEOUT = 15.0  # seconds without a byte, or without room for one (protocol.md §9)
-BACKLOG = 16  # callers that the kernel may hold until the reception looks
+BACKLOG = 128  # callers that the kernel may hold until the reception looks: what is more has to knock again
 SO_NWRITE = 0x1024  # of macOS: bytes that were written and not acknowledged
 
 # What is asked of every connection, as far as the platform has it: (name, level, number, value).
@@ -124,12 +124,17 @@ class Line:
         return self._socket.fileno()
 
     def _open(self, channel: Channel, data: bytes) -> bytes | None:
-        was_established = channel.established
-        try:
+        if channel.established:  # from then on only whoever writes sends
             return channel.receive(data)
-        finally:
-            if not was_established:  # afterwards only whoever writes does
+        try:
+            heard = channel.receive(data)
+        except VoicemuxError:
+            with contextlib.suppress(ConnectionLost):  # what is wrong counts, not that the peer could not be told
                 self._send(channel.take_outgoing())
+            raise
+        if answer := channel.take_outgoing():  # else there is no need to notice yet that the peer has gone
+            self._send(answer)
+        return heard
 
     def _send(self, data: bytes) -> None:
         with self._as_lost("the other side takes nothing"):

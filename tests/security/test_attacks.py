@@ -1,0 +1,400 @@
+"""What a caller who means no good may try, over real TCP, and what it costs."""
+
+import contextlib
+import gc
+import os
+import socket
+import ssl
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.peers import PATIENCE, PROMPTLY, Peer, encode, wait_until
+from tests.security import certificates
+from tests.security.people import Person, line_to
+from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
+from voicemux.net import reception as reception_module
+from voicemux.net.address import Address
+from voicemux.net.greeting import Greeting
+from voicemux.net.line import dial
+from voicemux.net.tls import MOST_HANDSHAKE
+from voicemux.protocol.connection import Sending, State
+from voicemux.protocol.messages import Bye, Challenge, Claim, Hello, Method, Preface, Proof, Ringing, Welcome
+from voicemux.protocol.wire import PREFACE
+from voicemux.security.handshake import Dialler
+from voicemux.trust import Security, Trust
+
+CODE, GUESS = "42-beeswax-caravan", "42-beeswax-carbon"
+CROWD = 1000
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+def alice(tmp_path):
+    return Person(tmp_path / "alice")
+
+
+@pytest.fixture
+def bob(tmp_path):
+    return Person(tmp_path / "bob")
+
+
+@pytest.fixture
+def mallory(tmp_path):
+    return Person(tmp_path / "mallory")
+
+
+def talk(greeting: Greeting, *what) -> list:
+    """Say these inside TLS, whatever the order, and hear all that comes until the end."""
+    greeting.line.write(encode(PREFACE, *what))
+    heard = []
+    with contextlib.suppress(ConnectionLost):
+        while data := greeting.line.read():
+            heard += greeting.receiving.receive(data)
+    return heard
+
+
+def hear_challenge(greeting: Greeting, claim: Claim) -> Challenge:
+    greeting.line.write(encode(PREFACE, claim))
+    while True:
+        for message in greeting.receiving.receive(greeting.line.read()):
+            if isinstance(message, Challenge):
+                return message
+
+
+# --- codes
+
+
+def test_three_wrong_guesses_end_a_code_and_then_the_right_one_is_wrong_too(alice, bob, mallory):
+    with bob.listening(code=CODE) as house:
+        for number in range(3):
+            with pytest.raises(SecurityError, match="the code is wrong"):
+                mallory.dial(house.port, Method.CODE, GUESS, source=f"127.0.0.{2 + number}")
+        with pytest.raises(SecurityError, match="the code is wrong, or no longer valid"):
+            alice.dial(house.port, Method.CODE, CODE)
+        assert house.codes == [("", "it was guessed at 3 times")]
+        assert house.turned_away[:2] == ["a wrong code, 2 more end it", "a wrong code, 1 more end it"]
+
+
+def test_two_wrong_guesses_do_not(alice, bob, mallory):
+    with bob.listening(code=CODE) as house:
+        for _ in range(2):
+            with pytest.raises(SecurityError):
+                mallory.dial(house.port, Method.CODE, GUESS)
+        assert alice.dial(house.port, Method.CODE, CODE)[0].fingerprint == bob.identity.fingerprint
+
+
+def test_a_code_that_was_made_here_is_good_for_one_call(alice, bob, mallory):
+    with bob.listening(words=2) as house:
+        first = house.admission.code
+        alice.dial(house.port, Method.CODE, first)
+        with pytest.raises(SecurityError, match="the code is wrong"):
+            mallory.dial(house.port, Method.CODE, first)
+        assert house.admission.code not in ("", first)
+
+
+def test_of_two_first_calls_at_the_same_time_one_gets_in(alice, bob, mallory):
+    with bob.listening(words=2) as house:
+        code, outcomes = house.admission.code, []
+        together = threading.Barrier(2)
+
+        def call(person: Person) -> None:
+            with person.dialling(house.port) as (greeting, certificate):
+                greeting.open()
+                together.wait(PATIENCE)
+                try:
+                    greeting.authenticate(Dialler(person.identity, certificate, Method.CODE, code))
+                    outcomes.append("in")
+                except SecurityError:
+                    outcomes.append("out")
+
+        callers = [threading.Thread(target=call, args=(person,)) for person in (alice, mallory)]
+        for each in callers:
+            each.start()
+        for each in callers:
+            each.join()
+        assert sorted(outcomes) == ["in", "out"]
+
+
+def test_the_code_of_another_listener_is_no_use(alice, bob, mallory):
+    with bob.listening(code=CODE) as house, mallory.listening(code=GUESS) as other:
+        with pytest.raises(SecurityError):
+            alice.dial(house.port, Method.CODE, GUESS)
+        assert alice.dial(other.port, Method.CODE, GUESS)
+
+
+def test_where_there_is_no_code_a_guess_learns_just_that_it_is_wrong(bob, mallory):
+    with bob.listening() as house, pytest.raises(SecurityError, match="the code is wrong"):
+        mallory.dial(house.port, Method.CODE, CODE)
+
+
+# --- keys
+
+
+def test_whoever_is_unknown_is_told_so_and_nothing_else(bob, mallory):
+    with bob.listening() as house:
+        for method in (Method.OPEN, Method.KNOWN):
+            with pytest.raises(SecurityError) as refused:
+                mallory.dial(house.port, method)
+            assert str(refused.value) == "you are not known there"
+
+
+def test_the_certificate_of_a_contact_without_its_key_is_no_use(alice, bob, mallory):
+    bob.knows(alice, "alice")
+    with bob.listening() as house, mallory.dialling(house.port) as (greeting, certificate):
+        stolen = mallory.identity.__class__(alice.identity.certificate, mallory.identity.path, mallory.identity._key)
+        greeting.open()
+        with pytest.raises(VoicemuxError, match="PROOF with a signature that the certificate's key has not made"):
+            greeting.authenticate(Dialler(stolen, certificate, Method.KNOWN))
+
+
+def test_a_key_that_has_changed_is_refused_until_it_is_forgotten(alice, bob, mallory):
+    """Somebody else answers where bob was."""
+    with mallory.listening(code=CODE) as house:
+        address = Address("127.0.0.1", house.port)
+        alice.contacts.remember("bob", bob.identity.fingerprint, str(address), "code")
+        before = alice.contacts.all()
+
+        def call(code: str) -> None:
+            with contextlib.closing(dial(address)) as line:
+                Trust(Security(alice.folder, code)).greet(Greeting(line), "bob", address)
+
+        for code in ("", CODE):  # not even a code makes up for it
+            with pytest.raises(SecurityError, match=r"has changed.*voicemux contacts forget bob"):
+                call(code)
+        assert alice.contacts.all() == before
+        alice.contacts.forget("bob")
+        call(CODE)
+
+
+def test_a_proof_that_was_recorded_is_no_use_later(alice, bob):
+    """Even to whoever has all of it: the listener's nonce is another."""
+    bob.knows(alice, "alice")
+    with bob.listening() as house:
+        with alice.dialling(house.port) as (greeting, certificate):
+            dialler = Dialler(alice.identity, certificate, Method.KNOWN)
+            claim = dialler.claim()
+            proof = dialler.prove(hear_challenge(greeting, claim))
+        with alice.dialling(house.port) as (greeting, _):
+            *_, bye = talk(greeting, claim, proof)
+        assert isinstance(bye, Bye)
+        assert "signature" in bye.reason
+
+
+@pytest.mark.parametrize(
+    ("certificate", "message"),
+    [
+        ("rsa", "PROOF with a signature"),
+        ("no certificate", "PROOF with a signature"),
+        ("too long", "the limit is 2048"),
+    ],
+)
+def test_a_strange_certificate_of_a_dialler_is_refused(alice, bob, certificate, message):
+    der = {"rsa": certificates.rsa, "no certificate": lambda: b"0\x82", "too long": lambda: bytes(2049)}[
+        certificate
+    ]()
+    with bob.listening(is_open=True) as house, alice.dialling(house.port) as (greeting, theirs):
+        strange = alice.identity.__class__(der, alice.identity.path, alice.identity._key)
+        greeting.open()
+        with pytest.raises(VoicemuxError, match=message):
+            greeting.authenticate(Dialler(strange, theirs, Method.OPEN))
+
+
+@pytest.mark.parametrize("kind", ["expired", "not yet valid"])
+def test_what_dates_a_certificate_has_is_nobodys_business(alice, bob, kind):
+    """Clocks may be wrong: the key is what counts."""
+    path = bob.folder / "identity.pem"
+    path.write_bytes(certificates.dated(2001 if kind == "expired" else 2999))
+    old = Person(bob.folder)
+    with old.listening(code=CODE) as house:
+        peer, _ = alice.dial(house.port, Method.CODE, CODE)
+    assert peer.fingerprint == old.identity.fingerprint
+
+
+# --- bytes
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [Hello("mallory")],
+        [Proof(bytes(32), b"", b"")],
+        [Claim(0, bytes(32), b"", b""), Claim(0, bytes(32), b"", b"")],
+        [Claim(0, bytes(32), b"", b""), Hello("mallory")],
+        [Challenge(bytes(32))],
+        [Claim(0, bytes(32), b"", b""), Welcome(1)],
+        [Claim(9, bytes(32), b"", b"")],
+        [Claim(2, bytes(32), b"", b""), Proof(bytes(32), b"", b"")],
+        [Claim(2, bytes(32), b"B" + bytes(32), b""), Proof(bytes(32), b"", b"")],
+        [Ringing()],
+    ],
+    ids=lambda said: " ".join(type(each).__name__ for each in said),
+)
+def test_whatever_is_said_out_of_order_or_makes_no_sense_ends_with_a_goodbye(bob, mallory, said):
+    with bob.listening(is_open=True, code=CODE) as house, mallory.dialling(house.port) as (greeting, _):
+        heard = talk(greeting, *said)
+        assert isinstance(heard[0], Preface)
+        assert isinstance(heard[-1], Bye)
+        assert not [each for each in heard if isinstance(each, Welcome | Hello)]
+        assert len(house.turned_away) == 1
+
+
+def test_what_a_listener_has_said_cannot_be_said_back_to_it(bob, mallory):
+    """Its own share as the dialler's, and its own nonce."""
+    with bob.listening(code=CODE) as house, mallory.dialling(house.port) as (greeting, certificate):
+        claim = Dialler(mallory.identity, certificate, Method.CODE, GUESS).claim()
+        challenge = hear_challenge(greeting, claim)
+        mirrored = Claim(Method.CODE, claim.commitment, challenge.share, claim.certificate)
+        with mallory.dialling(house.port) as (again, _):
+            heard = talk(again, mirrored, Proof(bytes(32), bytes(32), b""))
+    assert isinstance(heard[-1], Bye)
+
+
+def test_a_dialler_holds_a_listener_to_the_order_too(alice):
+    """A listener that says hello without having proved anything."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def answer() -> None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(alice.identity.path)
+            with context.wrap_socket(server.accept()[0], server_side=True) as connection, Peer(connection) as peer:
+                peer.send(PREFACE, Hello("bob"))
+                with contextlib.suppress(OSError, EOFError, RemoteProtocolError):
+                    peer.hear(Hello)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(RemoteProtocolError, match="Hello out of order"):
+            alice.dial(port, Method.OPEN)
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"\x16\x03\x01\x02\x00" + bytes(600), "no TLS 1.3 with the other side: "),
+        (b"\x16" * (MOST_HANDSHAKE + 1), f"a TLS handshake of over {MOST_HANDSHAKE} bytes"),
+    ],
+    ids=["bad", "long"],
+)
+def test_bytes_that_only_begin_like_tls_are_refused(bob, said, words):
+    with bob.listening() as house, socket.create_connection(("127.0.0.1", house.port)) as stranger:
+        stranger.sendall(said)
+        wait_until(lambda: house.turned_away)
+        assert house.turned_away[0].startswith(words)
+
+
+def test_a_handshake_that_never_becomes_whole_is_cut_off_by_size(bob):
+    hello = b"\x16\x03\x01\x40\x00" + b"\x01\x00\xff\xff" + bytes(16_000)
+    with bob.listening() as house, socket.create_connection(("127.0.0.1", house.port)) as stranger:
+        with contextlib.suppress(OSError):
+            for byte in range(0, len(hello) + MOST_HANDSHAKE, 1000):
+                stranger.sendall(hello[byte : byte + 1000].ljust(1000, b"\x16"))
+                time.sleep(0.001)
+        wait_until(lambda: house.turned_away)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2], ids=["1.2"])
+def test_an_old_tls_is_refused_on_both_sides_with_one_clear_line(alice, bob, version):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode, context.maximum_version = False, ssl.CERT_NONE, version
+    with bob.listening() as house, socket.create_connection(("127.0.0.1", house.port)) as old:
+        with pytest.raises(ssl.SSLError):
+            context.wrap_socket(old)
+        wait_until(lambda: house.turned_away)
+        assert house.turned_away == ["no TLS 1.3 with the other side: unsupported protocol"]
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.maximum_version = version
+            context.load_cert_chain(alice.identity.path)
+            with contextlib.suppress(ssl.SSLError), server.accept()[0] as connection:
+                context.wrap_socket(connection, server_side=True).close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(RemoteProtocolError, match=r"^no TLS 1\.3 with the other side: "):
+            alice.dial(server.getsockname()[1], Method.OPEN)
+        thread.join()
+
+
+def test_a_plain_caller_of_an_encrypted_listener_is_told_and_the_reverse(bob):
+    with bob.listening() as house, Peer(socket.create_connection(("127.0.0.1", house.port))) as plain:
+        plain.send(PREFACE)
+        assert plain.hear_to_the_end() == [Preface(), Bye(9)]
+        assert house.turned_away == ["a plain call, and only encrypted ones are taken"]
+
+
+# --- time, and numbers
+
+
+@pytest.mark.parametrize("until", ["TLS", "the preface", "the proof"])
+def test_who_never_comes_to_the_point_is_cut_off_in_time(bob, mallory, monkeypatch, until):
+    monkeypatch.setattr(reception_module, "PREFACE_TIMEOUT", 0.3)
+    monkeypatch.setattr(reception_module, "HELLO_TIMEOUT", 0.6)
+    with bob.listening() as house, contextlib.ExitStack() as stack:
+        began = time.monotonic()
+        if until == "TLS":
+            line = stack.enter_context(contextlib.closing(line_to(house.port)))
+            with contextlib.suppress(ConnectionLost):
+                for byte in b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03" + bytes(100):
+                    line.write(bytes([byte]))
+                    time.sleep(0.02)
+        else:
+            greeting, certificate = stack.enter_context(mallory.dialling(house.port))
+            if until == "the proof":
+                sending = Sending(State.STRANGER)
+                claim = Dialler(mallory.identity, certificate, Method.OPEN).claim()
+                greeting.line.write(sending.preface() + sending.encode(claim))
+            with contextlib.suppress(ConnectionLost):
+                while greeting.line.read():
+                    pass
+        assert 0.2 < time.monotonic() - began < 0.6 + PROMPTLY
+        assert house.turned_away == ["it said nothing that voicemux understands in time"]
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def resident() -> int:
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(fields["VmRSS"].split()[0]) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read as Linux tells it")
+def test_among_a_thousand_strangers_a_friend_gets_through_and_memory_stays(alice, bob):
+    bob.knows(alice, "alice")
+    with bob.listening() as house:
+        alice.dial(house.port, Method.KNOWN)
+        gc.collect()
+        before, open_before = resident(), descriptors()
+        with contextlib.ExitStack() as crowd:
+            for number in range(CROWD):
+                source = (f"127.0.0.{2 + number % 8}", 0)
+                crowd.enter_context(socket.create_connection(("127.0.0.1", house.port), PATIENCE, source))
+            began = time.monotonic()
+            assert alice.dial(house.port, Method.KNOWN)[0].method is Method.KNOWN
+            assert time.monotonic() - began < PATIENCE
+            assert resident() - before < 20 * MEGABYTE
+        wait_until(lambda: descriptors() <= open_before + 1)
+
+
+# --- our own files
+
+
+def test_contacts_that_are_damaged_while_we_listen_let_nobody_in_and_the_listener_lives_on(alice, bob):
+    bob.knows(alice, "alice")
+    with bob.listening() as house:
+        whole = (bob.folder / "contacts.json").read_text()
+        (bob.folder / "contacts.json").write_text("[")
+        with pytest.raises(CallRefused):
+            alice.dial(house.port, Method.KNOWN)
+        assert "is damaged" in house.turned_away[0]
+        (bob.folder / "contacts.json").write_text(whole)
+        assert alice.dial(house.port, Method.KNOWN)

@@ -1,0 +1,105 @@
+"""Somebody sits between two people, with a key of its own, and ends TLS on both sides: found, each time."""
+
+import threading
+
+import pytest
+
+from tests.peers import wait_until
+from tests.security.people import Middle, Person
+from voicemux.errors import NotAdmitted, SecurityError, VoicemuxError
+from voicemux.net.address import Address
+from voicemux.net.greeting import Greeting
+from voicemux.net.line import dial
+from voicemux.protocol.messages import Method
+from voicemux.security import handshake
+from voicemux.trust import Security, Trust
+
+CODE, GUESS = "42-beeswax-caravan", "42-beeswax-carbon"
+
+
+@pytest.fixture
+def alice(tmp_path):
+    return Person(tmp_path / "alice")
+
+
+@pytest.fixture
+def bob(tmp_path):
+    return Person(tmp_path / "bob")
+
+
+@pytest.fixture
+def mallory(tmp_path):
+    return Person(tmp_path / "mallory")
+
+
+def test_who_passes_on_what_both_say_is_found_by_both_though_the_code_is_right(alice, bob, mallory):
+    with bob.listening(code=CODE) as house, Middle(mallory, house.port) as middle:
+        with pytest.raises(VoicemuxError, match="the other side hung up: PROOF with a signature"):
+            alice.dial(middle.port, Method.CODE, CODE)
+        assert house.turned_away == ["PROOF with a signature that the certificate's key has not made"]
+
+
+def test_who_plays_both_parts_and_guesses_the_code_wrong_is_found_by_both(alice, bob, mallory):
+    with bob.listening(code=CODE) as house, mallory.listening(code=GUESS) as trap:
+        with pytest.raises(SecurityError, match="the code is wrong"):
+            alice.dial(trap.port, Method.CODE, CODE)
+        with pytest.raises(SecurityError, match="the code is wrong"):
+            mallory.dial(house.port, Method.CODE, GUESS)
+        assert house.turned_away == ["a wrong code, 2 more end it"]
+
+
+def test_who_says_that_the_code_was_right_does_not_convince_the_dialler(alice, mallory, monkeypatch):
+    judge = handshake.Listener.judge
+
+    def believe_anything(self, proof):
+        try:
+            return judge(self, proof)
+        except NotAdmitted:
+            return handshake.Peer(alice.identity.fingerprint, Method.CODE, ())
+
+    monkeypatch.setattr(handshake.Listener, "judge", believe_anything)
+    with mallory.listening(code=GUESS) as trap:
+        with pytest.raises(SecurityError, match="whoever answers does not know the code"):
+            alice.dial(trap.port, Method.CODE, CODE)
+        assert trap.turned_away == []
+
+
+def test_a_remembered_key_is_asked_for_before_anything_is_said(alice, bob, mallory):
+    with bob.listening() as house, Middle(mallory, house.port) as middle:
+        alice.contacts.remember("bob", bob.identity.fingerprint, f"127.0.0.1:{middle.port}", "code")
+        trust = Trust(Security(alice.folder))
+        line = dial(Address("127.0.0.1", middle.port))
+        with pytest.raises(SecurityError, match=r"the key of bob at .* has changed.*somebody may be in the middle"):
+            trust.greet(Greeting(line), "bob", Address("127.0.0.1", middle.port))
+        line.close()
+    assert middle.said == []
+
+
+def test_words_are_not_the_same_on_both_sides(alice, bob, mallory):
+    with bob.listening(is_open=True) as house, mallory.listening(is_open=True) as trap:
+        to_trap, _ = alice.dial(trap.port, Method.OPEN)
+        to_bob, _ = mallory.dial(house.port, Method.OPEN)
+    assert to_trap.words != to_bob.words
+
+
+def test_without_anybody_in_between_words_are_the_same(alice, bob):
+    with bob.listening(is_open=True) as house:
+        heard = []
+        thread = threading.Thread(target=lambda: heard.append(alice.dial(house.port, Method.OPEN, name="alice")))
+        thread.start()
+        with house.caller() as caller:
+            assert caller.peer is not None
+            wait_until(lambda: heard)
+        thread.join()
+    peer, _ = heard[0]
+    assert peer.words == caller.peer.words
+    assert len(peer.words) == 4
+
+
+def test_what_a_dialler_has_proved_to_one_listener_proves_nothing_to_another(alice, bob, mallory):
+    """Mallory is called by alice, who knows her, and passes all of it on to bob, who knows alice."""
+    bob.knows(alice, "alice")
+    with bob.listening() as house, Middle(mallory, house.port) as middle:
+        with pytest.raises(VoicemuxError, match="PROOF with a signature"):
+            alice.dial(middle.port, Method.KNOWN)
+        assert house.turned_away == ["PROOF with a signature that the certificate's key has not made"]
