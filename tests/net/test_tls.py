@@ -1,0 +1,198 @@
+"""TLS over streams that somebody else carries: right in any segmentation, and with any threads at once."""
+
+import contextlib
+import ssl
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.peers import PATIENCE, line_of, sockets
+from tests.protocol.strategies import cuts
+from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
+from voicemux.net.line import Line
+from voicemux.net.tls import MOST_HANDSHAKE, Channel, dialler_context, listener_context
+from voicemux.protocol.wire import PREFACE
+from voicemux.security.identity import load_identity
+
+CONNECTIONS = 300  # each with four threads that are let go at once: what crashes does within some tens
+WORDS = [bytes([number % 256]) * (100 + number) for number in range(60)]
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory):
+    return load_identity(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.fixture(scope="module")
+def server_context(identity):
+    return listener_context(identity.path)
+
+
+def pair(server_context: ssl.SSLContext) -> tuple[Channel, Channel]:
+    """Dialler and listener, before they have spoken."""
+    dialler, listener = Channel(dialler_context(), is_server=False), Channel(server_context, is_server=True)
+    dialler.begin()
+    return dialler, listener
+
+
+def shake_hands(dialler: Channel, listener: Channel) -> None:
+    while not (dialler.established and listener.established):
+        listener.receive(dialler.take_outgoing() or b"") if not listener.established else None
+        dialler.receive(listener.take_outgoing()) if not dialler.established else None
+
+
+@pytest.fixture
+def channels(server_context):
+    dialler, listener = pair(server_context)
+    shake_hands(dialler, listener)
+    return dialler, listener
+
+
+def test_the_dialler_sees_the_listeners_certificate(channels, identity):
+    dialler, listener = channels
+    assert dialler.peer_certificate == identity.certificate
+    assert listener.peer_certificate == b""
+
+
+@settings(max_examples=30, deadline=None)
+@given(said=st.lists(st.binary(min_size=1, max_size=40_000), max_size=5), data=st.data())
+def test_what_is_said_arrives_however_it_is_cut(server_context, said, data):
+    dialler, listener = pair(server_context)
+    shake_hands(dialler, listener)
+    for mouth, ear in ((dialler, listener), (listener, dialler)):
+        stream = b"".join(map(mouth.seal, said))
+        heard = b"".join(ear.receive(piece) or b"" for piece in data.draw(cuts(stream)) if piece)
+        assert heard == b"".join(said)
+
+
+def test_a_handshake_one_byte_at_a_time_works_too(server_context):
+    dialler, listener = pair(server_context)
+    for _ in range(3):
+        for mouth, ear in ((dialler, listener), (listener, dialler)):
+            for byte in mouth.take_outgoing():
+                assert ear.receive(bytes([byte])) is None
+    assert dialler.established
+    assert listener.established
+
+
+def test_one_side_may_finish_while_the_other_goes_on(channels):
+    dialler, listener = channels
+    assert listener.receive(dialler.seal(b"bye") + dialler.finish()) == b"bye"
+    assert listener.ended
+    assert dialler.receive(listener.seal(b"last words")) == b"last words"
+    assert dialler.receive(listener.finish()) == b""
+
+
+def test_a_stream_that_is_cut_off_has_ended(channels):
+    dialler, listener = channels
+    assert listener.receive(dialler.seal(b"torn")[:-1]) is None
+    assert listener.receive(b"") == b""
+
+
+@pytest.mark.parametrize("place", [6, -1])
+def test_a_bit_that_was_changed_is_noticed_and_nothing_can_be_said_after_it(channels, place):
+    dialler, listener = channels
+    sealed = bytearray(dialler.seal(b"pay 10"))
+    sealed[place] ^= 1
+    with pytest.raises(ConnectionLost, match="the encrypted stream is damaged: "):
+        listener.receive(bytes(sealed))
+
+
+def test_a_record_that_is_sent_twice_is_noticed(channels):
+    dialler, listener = channels
+    sealed = dialler.seal(b"pay 10")
+    assert listener.receive(sealed) == b"pay 10"
+    with pytest.raises(ConnectionLost):
+        listener.receive(sealed)
+
+
+@pytest.mark.parametrize(
+    ("first", "kind", "words"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n", RemoteProtocolError, "that is not voicemux, it speaks HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", RemoteProtocolError, "that is not voicemux, it speaks SSH"),
+        (PREFACE, SecurityError, "plain calls are taken there, not encrypted ones"),
+        (b"\x15\x03\x03\x00\x02\x02\x28", RemoteProtocolError, "no TLS 1.3 with the other side: "),
+        (b"\x16\x03\x03\x00\x04\x02\x00\x00\x00", RemoteProtocolError, "no TLS 1.3 with the other side: "),
+        (b"", ConnectionLost, "the connection ended without a word"),
+    ],
+)
+def test_whatever_else_answers_is_named(first, kind, words):
+    channel = Channel(dialler_context(), is_server=False)
+    channel.begin()
+    with pytest.raises(kind) as refused:
+        channel.receive(first)
+    assert str(refused.value).startswith(words)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=2000), max_size=30))
+def test_garbage_gives_a_known_error_or_silence_and_never_more_than_a_handshake_is_read(server_context, pieces):
+    channel = Channel(server_context, is_server=True)
+    read = 0
+    with contextlib.suppress(VoicemuxError):
+        for piece in pieces:
+            assert channel.receive(piece) is None
+            read += len(piece)
+            assert read <= MOST_HANDSHAKE
+    assert not channel.established
+
+
+# --- lines
+
+
+def lines(server_context: ssl.SSLContext) -> tuple[Line, Line]:
+    near, far = map(line_of, sockets())
+    near.start_tls(dialler_context(), is_server=False)
+    far.start_tls(server_context, is_server=True, first=far.read())
+    while not near.is_secure:
+        near.receive()
+    while not far.is_secure:
+        far.receive()
+    return near, far
+
+
+def test_hundreds_of_fresh_lines_are_read_and_written_by_all_their_threads_at_once(server_context):
+    """An SSLSocket crashes the interpreter here, or says "bad record MAC" (CPython gh-143756)."""
+    wrong: list[object] = []
+
+    def write(line: Line, together: threading.Barrier) -> None:
+        together.wait(PATIENCE)
+        for word in WORDS:
+            line.write(word)
+        line.finish()
+
+    def read(line: Line, together: threading.Barrier) -> None:
+        together.wait(PATIENCE)
+        heard = []
+        try:
+            while data := line.read():
+                heard.append(data)
+        except VoicemuxError as error:
+            wrong.append(error)
+        if b"".join(heard) != b"".join(WORDS):
+            wrong.append(heard)
+
+    for _ in range(CONNECTIONS):
+        together = threading.Barrier(4)
+        both = lines(server_context)
+        threads = [threading.Thread(target=body, args=(line, together)) for line in both for body in (write, read)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for line in both:
+            line.close()
+        assert not wrong
+
+
+def test_what_a_line_counts_is_what_goes_over_the_network(server_context):
+    near, far = lines(server_context)
+    before = near.bytes_written
+    near.write(b"hello")
+    assert far.read() == b"hello"
+    assert near.bytes_written - before == len(b"hello") + 22  # record header, content type, tag
+    assert far.bytes_read == near.bytes_written
+    near.close()
+    far.close()

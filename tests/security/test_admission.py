@@ -1,0 +1,124 @@
+import pytest
+
+from tests.security.people import Person
+from voicemux.errors import NotAdmitted, SecurityError
+from voicemux.protocol.messages import ByeCode, Method
+from voicemux.security.admission import GUESSES, Admission
+from voicemux.security.handshake import Dialler
+
+CODE, GUESS = "42-beeswax-caravan", "42-beeswax-carbon"
+
+
+@pytest.fixture
+def alice(tmp_path):
+    return Person(tmp_path / "alice")
+
+
+@pytest.fixture
+def bob(tmp_path):
+    return Person(tmp_path / "bob")
+
+
+class Door:
+    """What bob admits, and which codes were over."""
+
+    def __init__(self, bob: Person, **chosen) -> None:
+        self.bob = bob
+        self.codes: list[tuple[str, str]] = []
+        self.admission = Admission(
+            bob.identity, bob.contacts, lambda code, why: self.codes.append((code, why)), **chosen
+        )
+
+    def begin(self, alice: Person, method: Method, code: str = ""):
+        dialler = Dialler(alice.identity, self.bob.identity.certificate, method, code)
+        return dialler, self.admission.begin(dialler.claim())
+
+    def end(self, dialler, listener) -> Method:
+        welcome, peer = self.admission.finish(listener, dialler.prove(listener.challenge))
+        assert welcome.admitted == peer.method
+        return peer.method
+
+    def knock(self, alice: Person, method: Method, code: str = "") -> Method:
+        return self.end(*self.begin(alice, method, code))
+
+
+def test_a_contact_needs_no_code(alice, bob):
+    bob.knows(alice, "alice")
+    assert Door(bob).knock(alice, Method.KNOWN) is Method.KNOWN
+
+
+def test_a_contact_who_does_not_know_us_compares_words(alice, bob):
+    bob.knows(alice, "alice")
+    assert Door(bob).knock(alice, Method.OPEN) is Method.OPEN
+
+
+@pytest.mark.parametrize("method", [Method.OPEN, Method.KNOWN])
+def test_whoever_is_unknown_is_not_admitted(alice, bob, method):
+    with pytest.raises(NotAdmitted, match="no contact, and no code") as refused:
+        Door(bob).knock(alice, method)
+    assert refused.value.code == ByeCode.UNKNOWN_CALLER
+
+
+def test_an_open_door_admits_everybody_as_somebody_unknown(alice, bob):
+    assert Door(bob, is_open=True).knock(alice, Method.KNOWN) is Method.OPEN
+
+
+def test_of_the_contacts_only_those_allowed(alice, bob):
+    bob.knows(alice, "alice")
+    assert Door(bob, allowed=["alice"]).knock(alice, Method.KNOWN) is Method.KNOWN
+    with pytest.raises(NotAdmitted, match="alice is not allowed"):
+        Door(bob, allowed=["carol"]).knock(alice, Method.KNOWN)
+
+
+def test_a_code_that_somebody_chose_stays(alice, bob):
+    door = Door(bob, code="42 Beeswax CARAVAN")
+    for _ in range(3):
+        assert door.knock(alice, Method.CODE, CODE) is Method.CODE
+    assert door.codes == []
+
+
+def test_a_code_that_was_made_is_replaced_when_it_was_used(alice, bob):
+    door = Door(bob, words=2)
+    first = door.admission.code
+    assert door.knock(alice, Method.CODE, first) is Method.CODE
+    assert door.codes == [(door.admission.code, "it has been used")]
+    assert door.admission.code != first
+    with pytest.raises(NotAdmitted, match="a wrong code"):
+        door.knock(alice, Method.CODE, first)
+
+
+@pytest.mark.parametrize("chosen", [{"code": CODE}, {"words": 2}])
+def test_wrong_guesses_end_a_code(alice, bob, chosen):
+    door = Door(bob, **chosen)
+    code = door.admission.code
+    for number in range(GUESSES):
+        left = GUESSES - 1 - number
+        with pytest.raises(NotAdmitted, match=f"{left} more end it" if left else "a wrong code"):
+            door.knock(alice, Method.CODE, GUESS)
+    assert door.codes == [(door.admission.code, "it was guessed at 3 times")]
+    assert door.admission.code == "" if "code" in chosen else door.admission.code != code
+    with pytest.raises(NotAdmitted):
+        door.knock(alice, Method.CODE, code)
+
+
+def test_guesses_at_a_code_that_is_over_do_not_count_for_the_next(alice, bob):
+    door = Door(bob, words=2)
+    late = [door.begin(alice, Method.CODE, GUESS) for _ in range(GUESSES)]
+    door.knock(alice, Method.CODE, door.admission.code)
+    for each in late:
+        with pytest.raises(NotAdmitted):
+            door.end(*each)
+    assert len(door.codes) == 1
+
+
+def test_of_two_who_use_a_code_at_once_the_second_is_told_that_it_was_valid(alice, bob):
+    door = Door(bob, words=2)
+    both = [door.begin(alice, Method.CODE, door.admission.code) for _ in range(2)]
+    assert door.end(*both[0]) is Method.CODE
+    with pytest.raises(NotAdmitted, match="valid a moment ago"):
+        door.end(*both[1])
+
+
+def test_a_code_of_hardly_anything_is_refused_at_once(bob):
+    with pytest.raises(SecurityError, match="at least 4"):
+        Door(bob, code="1")
