@@ -10,12 +10,25 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 Environment = Mapping[str, str] | None
 
 CODE = "7-quiet-test"
 PATIENCE = 20.0  # seconds that any single thing may take on a busy machine
+
+
+def environment(home: str | Path, env: Environment = None) -> dict[str, str]:
+    """What a program runs in, `env` on top: its key and its contacts are in `home`, and never the user's own."""
+    return {
+        **os.environ,
+        "PYTHONWARNINGS": "error",
+        "PYTHONFAULTHANDLER": "1",
+        "VOICEMUX_HOME": str(home),
+        "VOICEMUX_CODE": CODE,  # of listeners and diallers alike
+        **(env or {}),
+    }
 
 
 class Program:
@@ -30,14 +43,7 @@ class Program:
             [*shell, sys.executable, "-m", "voicemux", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={
-                **os.environ,
-                "PYTHONWARNINGS": "error",
-                "PYTHONFAULTHANDLER": "1",
-                "VOICEMUX_HOME": self._home.name,
-                "VOICEMUX_CODE": CODE,  # of listeners and diallers alike
-                **(env or {}),
-            },
+            env=environment(self._home.name, env),
             **popen,
         )
         self.out: list[str] = []  # lines of standard output that `read` has given

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -179,13 +179,13 @@ def listen(
 @click.argument("code", required=False, envvar="VOICEMUX_CODE", metavar="[CODE]")
 @click.option(
     "--code-file",
-    type=click.File(),
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
     metavar="FILE",
     help="Read the code from a file (- is standard input): other users can see what is typed in a command.",
 )
 @click.option("--open", "is_open", is_flag=True, help="Call somebody unknown without a code, and compare words.")
 @call_options
-def dial(target: str, code: str | None, code_file: IO[str] | None, is_open: bool, **options: Any) -> None:
+def dial(target: str, code: str | None, code_file: str | None, is_open: bool, **options: Any) -> None:
     """Call somebody who listens: an address, or a contact by name.
 
     The first call needs the code that the other side was shown. Without one you are asked for it.
@@ -193,7 +193,7 @@ def dial(target: str, code: str | None, code_file: IO[str] | None, is_open: bool
     if options["plain"] and (is_open or code_file or _was_typed("code")):
         raise click.UsageError("--plain goes with none of CODE, --code-file and --open: nothing is checked then")
     if code_file:
-        code = code_file.readline().strip()
+        code = _read_line(code_file)
     if not (code or is_open or options["plain"] or options["as_json"]) and _is_terminal():
         code = _ask_for_code(target)
     options["security"] = {"code": code or ""}
@@ -349,6 +349,16 @@ def _run(options: dict[str, Any], body: "Callable[[Session], Outcome]") -> None:
             sys.exit(INTERRUPTED)
         if outcome.error:  # it has been shown as the end of the call
             sys.exit(_exit_code(outcome.error))
+
+
+def _read_line(path: str) -> str:
+    """The first line of a file; of standard input no byte more, because the rest is for the call."""
+
+    with open(0 if path == "-" else path, "rb", buffering=0, closefd=path != "-") as file:
+        line = b""
+        while (byte := file.read(1)) and byte != b"\n":
+            line += byte
+    return line.decode(errors="replace").strip()
 
 
 def _was_typed(parameter: str) -> bool:

@@ -201,19 +201,23 @@ class Session:
         self._console.show(NewCode(code, why, self._dials(places, code)))
 
     def _answer(self, caller: Caller) -> Outcome:
-        asks = self._must_ask(caller.peer)
+        self._answers = queue.SimpleQueue()  # what was said to a caller before is none to this one
+        asks = self._asking = self._must_ask(caller.peer)  # before anybody is told: answers come at once
         self._console.show(Ringing(caller.hello.name, caller.line.peer.host, asks))
         with contextlib.ExitStack() as stack:
             stack.callback(caller.line.close)
             try:
                 caller.line.write(caller.sending.encode(RingingMessage()))
-                if asks and not self._is_accepted(caller):
+                is_accepted = not asks or self._is_accepted(caller)
+                self._asking = False
+                if not is_accepted:
                     stack.pop_all()
                     part(caller.line, caller.sending, Bye(ByeCode.DECLINED))
                     return Outcome()
                 studio = stack.enter_context(self._studio())
                 caller.line.write(caller.sending.encode(self._hello(studio)))
             except ConnectionLost as error:
+                self._asking = False
                 self._console.show(Notice(f"the caller has gone: {error}"))
                 return Outcome()
             address = str(Address(caller.line.peer.host, DEFAULT_PORT))
@@ -230,24 +234,18 @@ class Session:
 
     def _is_accepted(self, caller: Caller) -> bool:
         """What the user says; no answer is no. Raises ConnectionLost if the caller goes meanwhile."""
-        while not self._answers.empty():  # of a call that went before its answer came
-            self._answers.get()
-        self._asking = True
-        try:
-            self._start_console()
-            rang = began = time.monotonic()
-            while (now := time.monotonic()) < began + ANSWER_TIMEOUT:
-                with contextlib.suppress(queue.Empty):
-                    answer = self._answers.get(timeout=NAP)
-                    if isinstance(answer, BaseException):
-                        raise answer
-                    return answer
-                if now >= rang + RINGING_INTERVAL:
-                    rang = now
-                    caller.line.write(caller.sending.encode(RingingMessage()))
-            return False
-        finally:
-            self._asking = False
+        self._start_console()
+        rang = began = time.monotonic()
+        while (now := time.monotonic()) < began + ANSWER_TIMEOUT:
+            with contextlib.suppress(queue.Empty):
+                answer = self._answers.get(timeout=NAP)
+                if isinstance(answer, BaseException):
+                    raise answer
+                return answer
+            if now >= rang + RINGING_INTERVAL:
+                rang = now
+                caller.line.write(caller.sending.encode(RingingMessage()))
+        return False
 
     # --- one call --------------------------------------------------------------------------------------
 
@@ -377,6 +375,7 @@ class Session:
                     self._leave(_Leave())
             case Answer():
                 if self._asking:
+                    self._asking = False  # one answer for each question
                     self._answers.put(command.accepts)
                 else:
                     self._console.show(Notice("nobody waits for an answer"))

@@ -78,6 +78,60 @@ def test_something_else_is_named(first, words):
         assert not greeting.receiving.greeted
 
 
+# --- what a dialler who speaks TLS says of it
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.7\r\n", "that is not voicemux, it speaks SSH$"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "that is not voicemux, it speaks HTTP$"),
+        (b"220 mail.example ESMTP\r\n", "that is not voicemux, it speaks SMTP or FTP$"),
+        (b"what do you want?", r"that is not voicemux, it began with b'what do "),
+        (b"\x15\x03\x03\0\2\2\x46", "no TLS 1.3 with the other side: tlsv1 alert protocol version$"),
+    ],
+)
+def test_something_that_speaks_no_tls_is_named(first, words):
+    with connected() as (line, peer):
+        greeting = Greeting(line)
+        peer.send(first)
+        with pytest.raises(RemoteProtocolError, match=f"^{words}"):
+            greeting.secure()
+        assert not line.is_secure
+
+
+def test_whoever_takes_plain_calls_only_is_not_spoken_to():
+    with connected() as (line, peer):
+        peer.send(PREFACE, Bye(ByeCode.SECURITY))
+        with pytest.raises(SecurityError, match=r"^plain calls are taken there, not encrypted ones$"):
+            Greeting(line).secure()
+        line.cut()
+        heard = peer.socket.recv(65_536)
+        assert heard[:1] == b"\x16"
+        assert PREFACE not in heard
+
+
+@pytest.mark.parametrize("so_far", [b"", b"\x16\x03\x03\0"])
+def test_silence_does_not_answer_to_tls(monkeypatch, so_far):
+    monkeypatch.setattr(greeting_module, "TLS_TIMEOUT", 0.1)
+    with connected() as (line, peer):
+        peer.send(so_far)
+        began = time.monotonic()
+        with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it does not answer to TLS \(nothing"):
+            Greeting(line).secure()
+        assert 0.1 <= time.monotonic() - began < PROMPTLY
+
+
+def test_whoever_hangs_up_without_a_word_does_not_answer_to_tls():
+    with connected() as (line, peer):
+        peer.finish()
+        with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it does not answer to TLS \(the conn"):
+            Greeting(line).secure()
+
+
+# --- versions, silence, refusals
+
+
 def test_another_version_is_named():
     with connected() as (line, peer):
         peer.send(b"VMUX/2\r\n")

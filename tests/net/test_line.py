@@ -7,10 +7,13 @@ import time
 
 import pytest
 
-from tests.peers import PATIENCE, PROMPTLY, connected, wait_until
-from voicemux.errors import ConnectionLost, Unreachable
+from tests.peers import PATIENCE, PROMPTLY, connected, line_of, sockets, wait_until
+from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError, Unreachable
 from voicemux.net.address import Address
 from voicemux.net.line import Line, Listener, Wake, accept, dial, local_addresses, reason
+from voicemux.net.tls import dialler_context, listener_context
+from voicemux.protocol.wire import PREFACE
+from voicemux.security.identity import Identity, load_identity
 
 
 def has(host: str) -> bool:
@@ -140,6 +143,126 @@ def test_whoever_has_finished_can_still_read():
         assert line.read() == b"last words"
         peer.finish()
         assert line.read() == b""
+
+
+# --- a line inside TLS
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory) -> Identity:
+    return load_identity(tmp_path_factory.mktemp("keys"))
+
+
+@contextlib.contextmanager
+def encrypted(identity: Identity):
+    """Both ends of a line inside TLS, the dialler's first."""
+    dialler, listener = map(line_of, sockets())
+    try:
+        dialler.start_tls(dialler_context(), is_server=False)
+        listener.start_tls(listener_context(identity.path), is_server=True, first=listener.read())
+        for line in (dialler, listener):
+            while not line.is_secure:
+                line.receive()
+        yield dialler, listener
+    finally:
+        dialler.close()
+        listener.close()
+
+
+def test_inside_tls_bytes_cross_both_ways(identity):
+    with encrypted(identity) as (dialler, listener):
+        for mouth, ear in ((dialler, listener), (listener, dialler)):
+            before = mouth.bytes_written, ear.bytes_read
+            mouth.write(b"there")
+            assert ear.read() == b"there"
+            assert mouth.bytes_written - before[0] == ear.bytes_read - before[1] > len(b"there")
+
+
+def test_inside_tls_nothing_is_legible_on_its_way(identity):
+    with connected() as (line, peer):
+        listener = line_of(peer.socket)
+        line.start_tls(dialler_context(), is_server=False)
+        listener.start_tls(listener_context(identity.path), is_server=True, first=listener.read())
+        while not line.is_secure:
+            line.receive()
+        line.write(PREFACE + b"a secret")
+        on_its_way = peer.socket.recv(65_536)
+        assert len(on_its_way) > len(PREFACE)
+        assert PREFACE not in on_its_way
+        assert b"secret" not in on_its_way
+
+
+def test_the_dialler_sees_the_listeners_certificate_and_the_listener_none(identity):
+    with encrypted(identity) as (dialler, listener):
+        assert dialler.peer_certificate == identity.certificate
+        assert listener.peer_certificate == b""
+
+
+def test_a_line_is_not_secure_before_both_have_agreed():
+    with connected() as (line, peer):
+        assert not line.is_secure
+        line.start_tls(dialler_context(), is_server=False)
+        assert not line.is_secure
+        assert line.peer_certificate == b""
+        assert peer.socket.recv(1) == b"\x16"
+
+
+def test_whoever_has_finished_inside_tls_can_still_read(identity):
+    with encrypted(identity) as (dialler, listener):
+        dialler.finish()
+        assert listener.read() == b""
+        listener.write(b"last words")
+        assert dialler.read() == b"last words"
+        listener.finish()
+        assert dialler.read() == b""
+
+
+def test_cutting_wakes_whoever_reads_inside_tls(identity):
+    with encrypted(identity) as (dialler, listener):
+        got = []
+        reader = threading.Thread(target=lambda: got.append(dialler.read()))
+        reader.start()
+        time.sleep(0.05)
+        dialler.cut()
+        reader.join(PROMPTLY)
+        assert got == [b""]
+        assert listener.read() == b""
+
+
+def test_what_is_changed_on_its_way_is_a_lost_connection(identity):
+    with encrypted(identity) as (dialler, listener):
+        listener._socket.sendall(b"\x17\x03\x03\0\x20" + bytes(32))
+        with pytest.raises(ConnectionLost, match=r"^the encrypted stream is damaged: "):
+            dialler.read()
+
+
+@pytest.mark.parametrize(
+    ("first", "kind", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.7\r\n", RemoteProtocolError, "that is not voicemux, it speaks SSH"),
+        (b"\x15\x03\x03\0\2\2\x46", RemoteProtocolError, "no TLS 1.3 with the other side: tlsv1 alert protocol"),
+        (PREFACE, SecurityError, "plain calls are taken there, not encrypted ones"),
+    ],
+)
+def test_whoever_does_not_answer_to_tls_is_named_also_if_it_has_gone_since(first, kind, words):
+    with connected() as (line, peer):
+        line.start_tls(dialler_context(), is_server=False)
+        peer.send(first)
+        peer.reset()
+        time.sleep(0.05)  # for the reset to be there as well
+        with pytest.raises(kind, match=f"^{words}"):
+            line.read()
+
+
+def test_whoever_breaks_off_in_the_middle_of_its_first_word_is_named():
+    with connected() as (line, peer):
+        line.start_tls(dialler_context(), is_server=False)
+        peer.send(PREFACE[:4])
+        peer.finish()
+        time.sleep(0.05)
+        peer.socket.close()  # its kernel is angry: something had not been read
+        with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it began with b'VMUX'$"):
+            line.read()
 
 
 # --- how to get one

@@ -21,12 +21,13 @@ from voicemux.protocol.messages import Bye, ByeCode, Hello, Preface, Ringing, Te
 from voicemux.protocol.wire import PREFACE
 
 TEXT_ONLY = "--no-audio"
+PLAIN = (TEXT_ONLY, "--plain")  # with whom is held by hand
 ROUTINE = ("calling ", "it rings", "listening on ", "tell the other side ", "connected to ")
 DIAL, LISTEN = ["dial", "127.0.0.1:1"], ["listen", "--port", "0"]
 OTHER_VERSION = b"VMUX/2\r\n"
 OPENING = (PREFACE, Hello("mallory", codecs=()))
 TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(64))
-TLS_ALERT = bytes.fromhex("15030300020246")
+TLS_ALERT = bytes.fromhex("15030300020246")  # "protocol version"
 ESCAPES = "\x1b[2J\x1b]0;title\x07\x9b31m\u202e\r\x00\x08\u2066"
 FORGED = "\nvoicemux: you hung up\x1b[31m"
 
@@ -51,8 +52,9 @@ def far_end(serve: Serve) -> Iterator[str]:
             thread.join()
 
 
-def caller(address: str) -> Peer:
-    return Peer(socket.create_connection(parse_address(address), PATIENCE))
+def caller(address: str, host: str = "127.0.0.1") -> Peer:
+    """Somebody who calls, from `host`: of each a listener takes only so much."""
+    return Peer(socket.create_connection(parse_address(address), PATIENCE, (host, 0)))
 
 
 def says(*what: bytes | Hello) -> Serve:
@@ -89,7 +91,7 @@ def complaint(err: list[str]) -> str:
         *((["dial", address], "is no address: expected") for address in ("", "[::1", "a b")),
         (["listen", "--host", ""], "is no host: expected a name or an address"),
         (["dial"], "missing argument"),
-        (["dial", "a", "b"], "unexpected extra argument"),
+        (["dial", "a", "7-quiet-test", "b"], "unexpected extra argument"),
         (["dial", "a", "--codec", "mp3"], "is not one of 'auto', 'opus', 'pcm'"),
         (["dial", "a", "--bitrate", "500"], "is not in the range"),
         (["dial", "a", "--frame-ms", "7"], "is not one of"),
@@ -99,6 +101,14 @@ def complaint(err: list[str]) -> str:
         (["dial", "a", "--json", "--output", "-"], "cannot share standard input and output"),
         (["dial", "a", "--record", "heard.txt"], "--record takes a file that ends in"),
         (["dial", "a", "--loud"], "no such option"),
+        *((["dial", "a", "--plain", *also], "--plain goes with none of CODE, --code-file and --open")
+          for also in (["7-quiet-test"], ["--code-file", __file__], ["--open"])),
+        *((["listen", "--plain", *also], "--plain goes with none of --code, --open and --allow")
+          for also in (["--code", "7-quiet-test"], ["--open"], ["--allow", "bob"])),
+        (["listen", "--auto-accept"], "--auto-accept goes with --open"),
+        *((["listen", "--code-words", number], "is not in the range") for number in ("0", "9")),
+        (["dial", "a", "--code-file", "no such file"], "'no such file': No such file or directory"),
+        (["contacts", "forget"], "missing argument"),
         (["shout"], "no such command"),
         (["demo", "--keep", __file__], "is a file"),
     ],
@@ -107,6 +117,21 @@ def test_misuse_is_named(arguments: list[str], words: str) -> None:
     code, out, err = run(*arguments)
     assert (code, out, len(err)) == (2, [], 1), err
     assert words in complaint(err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["listen", "--port", "0", "--code", "x-1"], "a code has at least 4 letters and digits"),
+        (["listen", "--port", "0", "--allow", "bob"], "bob is no contact: nobody of that name can be allowed"),
+        (["contacts", "show", "bob"], "bob is no contact"),
+        (["contacts", "forget", "bob"], "no contact is called 'bob'"),
+        (["contacts", "rename", "bob", "carol"], "no contact is called 'bob'"),
+    ],
+)
+def test_what_cannot_be_relied_on_is_named(arguments: list[str], words: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out, err) == (6, [], [f"voicemux: {words}"])
 
 
 def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
@@ -168,28 +193,65 @@ def resets(peer: Peer) -> None:
     peer.reset()
 
 
-STRANGERS: dict[str, tuple[Serve, str]] = {
-    "HTTP": (says(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"), "that is not voicemux, it speaks HTTP"),
-    "SSH": (says(b"SSH-2.0-OpenSSH_9.6\r\n"), "that is not voicemux, it speaks SSH"),
-    "TLS": (says(TLS_ALERT), "that is not voicemux, it speaks TLS"),
-    "SMTP": (says(b"220 mail.example ESMTP\r\n"), "that is not voicemux, it speaks SMTP or FTP"),
-    "echo": (says(b"vmux/1\r\n"), "that is not voicemux, it began with b'v"),
-    "escapes": (says(b"\x1b[2J\x1b[31m"), r"that is not voicemux, it began with b'\x1b"),
-    "silence": (says(), "that is not voicemux, it gave no greeting (nothing came from the other side for"),
-    "end": (hangs_up_at_once, "that is not voicemux, it gave no greeting (the connection ended"),
-    "reset": (resets, "that is not voicemux, it gave no greeting (the connection broke"),
-    "half a preface": (lambda peer: (peer.send(b"VMUX"), peer.finish())[1], "it gave no greeting"),
-    "another version": (says(OTHER_VERSION), "version '2' of the protocol is spoken there, version 1 here"),
+PLAIN_THERE = (
+    "voicemux: plain calls are taken there, not encrypted ones; it runs with --plain: if it should, so must you"
+)
+ENCRYPTED_THERE = "voicemux: an encrypted call is wanted there; call without --plain"
+NO_TLS = "that is not voicemux, it does not answer to TLS"
+NO_GREETING = "that is not voicemux, it gave no greeting"
+# What somebody else says, and what a dialler says of it who speaks TLS, and who does not.
+STRANGERS: dict[str, tuple[Serve, str, str]] = {
+    "HTTP": (says(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"), *("not voicemux, it speaks HTTP",) * 2),
+    "SSH": (says(b"SSH-2.0-OpenSSH_9.6\r\n"), *("that is not voicemux, it speaks SSH",) * 2),
+    "TLS": (
+        says(TLS_ALERT),
+        "no TLS 1.3 with the other side: tlsv1 alert protocol version",
+        "that is not voicemux, it speaks TLS",
+    ),
+    "SMTP": (says(b"220 mail.example ESMTP\r\n"), *("that is not voicemux, it speaks SMTP or FTP",) * 2),
+    "echo": (says(b"vmux/1\r\n"), *("that is not voicemux, it began with b'v",) * 2),
+    "escapes": (says(b"\x1b[2J\x1b[31m"), *(r"that is not voicemux, it began with b'\x1b",) * 2),
+    "silence": (says(), f"{NO_TLS} (nothing came from", f"{NO_GREETING} (nothing came from the other side for"),
+    "end": (hangs_up_at_once, f"{NO_TLS} (the connection ended", f"{NO_GREETING} (the connection ended"),
+    "reset": (resets, f"{NO_TLS} (the connection broke", f"{NO_GREETING} (the connection broke"),
+    "half a preface": (
+        lambda peer: (peer.send(b"VMUX"), peer.finish())[1],
+        "that is not voicemux, it began with b'VMUX'",
+        "it gave no greeting",
+    ),
 }
 
 
+@pytest.mark.parametrize("options", [(), ("--plain",)], ids=["encrypted", "plain"])
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_a_dialler_knows_whom_it_reached_if_that_is_not_voicemux(stranger: str) -> None:
-    serve, words = STRANGERS[stranger]
+def test_a_dialler_knows_whom_it_reached_if_that_is_not_voicemux(stranger: str, options: tuple[str, ...]) -> None:
+    serve, encrypted, plain = STRANGERS[stranger]
+    with far_end(serve) as address:
+        code, out, err = run("dial", address, TEXT_ONLY, *options, stdin="secret\n")
+    assert (code, out) == (4, [])
+    assert (plain if options else encrypted) in complaint(err)
+
+
+def test_a_dialler_knows_another_version() -> None:
+    with far_end(says(OTHER_VERSION)) as address:
+        code, out, err = run("dial", address, *PLAIN, stdin="secret\n")
+    assert (code, out) == (4, [])
+    assert "version '2' of the protocol is spoken there, version 1 here" in complaint(err)
+
+
+@pytest.mark.parametrize("preface", [PREFACE, OTHER_VERSION])
+def test_a_dialler_says_nothing_to_whom_takes_plain_calls_only(preface: bytes) -> None:
+    heard: list[bytes] = []
+
+    def serve(peer: Peer) -> None:
+        peer.send(preface)
+        heard.append(drain(peer))
+
     with far_end(serve) as address:
         code, out, err = run("dial", address, TEXT_ONLY, stdin="secret\n")
-    assert (code, out) == (4, [])
-    assert words in complaint(err)
+    assert (code, out) == (6, [])
+    assert complaint(err) == PLAIN_THERE
+    assert PREFACE not in heard[0]
 
 
 def test_a_listener_of_another_version_is_told_in_its_own_words() -> None:
@@ -200,34 +262,69 @@ def test_a_listener_of_another_version_is_told_in_its_own_words() -> None:
         told.extend(peer.hear_to_the_end())
 
     with far_end(serve) as address:
-        run("dial", address, TEXT_ONLY)
+        run("dial", address, *PLAIN)
     preface, bye = told
     assert isinstance(preface, Preface)
     assert isinstance(bye, Bye)
     assert (bye.code, "version 1 here" in bye.reason) == (ByeCode.VERSION, True)
 
 
-@pytest.mark.parametrize(
-    "first", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"SSH-2.0-x\r\n", TLS_HELLO, b"\0" * 8, b"\n"]
-)
-def test_a_caller_who_is_not_voicemux_learns_nothing_and_the_next_one_is_served(first: bytes) -> None:
-    with listening(TEXT_ONLY) as (bob, address):
+both_ways = pytest.mark.parametrize("options", [(TEXT_ONLY,), PLAIN], ids=["encrypted", "plain"])
+
+
+@both_ways
+@pytest.mark.parametrize("first", [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"SSH-2.0-x\r\n", b"\0" * 8, b"\n"])
+def test_a_caller_who_is_not_voicemux_learns_nothing_and_the_next_one_is_served(
+    first: bytes, options: tuple[str, ...]
+) -> None:
+    with listening(*options) as (bob, address):
         with caller(address) as stranger:
             stranger.send(first)
             with contextlib.suppress(ConnectionResetError):
                 assert drain(stranger) == b""
         assert "turned away a caller from 127.0.0.1: that is not voicemux" in bob.notice_with("turned away")
+        assert run("dial", address, *options, "--name", "alice", stdin="hi\n")[0] == 0
+        assert bob.read() == "alice> hi"
+
+
+def test_a_caller_whose_tls_is_none_is_turned_away_and_the_next_one_is_served() -> None:
+    with listening(TEXT_ONLY) as (bob, address):
+        with caller(address) as stranger:
+            stranger.send(TLS_HELLO + bytes(200))
+            with contextlib.suppress(ConnectionResetError):
+                assert drain(stranger)[:1] in (b"", TLS_ALERT[:1])
+        assert "no TLS 1.3 with the other side: " in bob.notice_with("turned away")
         assert run("dial", address, TEXT_ONLY, "--name", "alice", stdin="hi\n")[0] == 0
         assert bob.read() == "alice> hi"
 
 
-def test_callers_who_say_nothing_keep_nobody_waiting() -> None:
-    with listening(TEXT_ONLY) as (bob, address), contextlib.ExitStack() as stack:
-        for _ in range(10):
-            stack.enter_context(caller(address))
+@pytest.mark.parametrize(
+    ("listener", "dialler", "words", "reported"),
+    [
+        (PLAIN, (TEXT_ONLY,), PLAIN_THERE, "an encrypted call, and only plain ones are taken"),
+        ((TEXT_ONLY,), PLAIN, ENCRYPTED_THERE, "a plain call, and only encrypted ones are taken"),
+    ],
+    ids=["plain", "encrypted"],
+)
+def test_whoever_calls_in_the_other_way_is_told_and_says_nothing(
+    listener: tuple[str, ...], dialler: tuple[str, ...], words: str, reported: str
+) -> None:
+    with listening(*listener) as (bob, address):
+        code, out, err = run("dial", address, *dialler, stdin="secret\n")
+        assert (code, out, complaint(err)) == (6, [], words)
+        assert bob.notice_with("turned away").endswith(f"127.0.0.1: {reported}")
+        assert run("dial", address, *listener, "--name", "alice", stdin="hi\n")[0] == 0
+        assert bob.read() == "alice> hi"
+
+
+@both_ways
+def test_callers_who_say_nothing_keep_nobody_waiting(options: tuple[str, ...]) -> None:
+    with listening(*options) as (bob, address), contextlib.ExitStack() as stack:
+        for number in range(10):
+            stack.enter_context(caller(address, f"127.0.0.{2 + number % 2}"))
         stack.enter_context(caller(address)).send(PREFACE)
         caller(address).socket.close()
-        assert run("dial", address, TEXT_ONLY, "--name", "alice", stdin="hi\n")[0] == 0
+        assert run("dial", address, *options, "--name", "alice", stdin="hi\n")[0] == 0
         assert bob.read() == "alice> hi"
 
 
@@ -263,7 +360,7 @@ def test_a_listener_who_breaks_the_protocol_in_a_call_is_told_and_left(offence: 
         goodbyes.append(peer.hear(Bye))
 
     with far_end(serve) as address:
-        code, _, err = run("dial", address, TEXT_ONLY)
+        code, _, err = run("dial", address, *PLAIN)
     assert code == 4
     assert complaint(err).startswith("voicemux: the call broke off (")
     assert words in complaint(err)
@@ -274,12 +371,12 @@ def test_a_listener_who_breaks_the_protocol_in_a_call_is_told_and_left(offence: 
 @pytest.mark.parametrize("offence", ["oversize", "text that is not UTF-8"])
 def test_a_caller_who_breaks_the_protocol_in_a_call_makes_room_for_the_next(offence: str) -> None:
     broken, words = OFFENCES[offence]
-    with listening(TEXT_ONLY) as (bob, address):
+    with listening(*PLAIN) as (bob, address):
         with caller(address) as mallory:
             mallory.send(*OPENING, broken)
             assert mallory.hear(Bye).code == ByeCode.PROTOCOL
         assert words in bob.notice_with("the call broke off")
-        assert run("dial", address, TEXT_ONLY, "--name", "alice", stdin="hi\n")[0] == 0
+        assert run("dial", address, *PLAIN, "--name", "alice", stdin="hi\n")[0] == 0
         assert bob.read() == "alice> hi"
 
 
@@ -293,10 +390,10 @@ def test_a_caller_who_breaks_the_protocol_in_a_call_makes_room_for_the_next(offe
 )
 def test_a_greeting_that_breaks_the_protocol_is_named_on_both_sides(broken: bytes, words: str) -> None:
     with far_end(says(PREFACE, broken)) as address:
-        code, _, err = run("dial", address, TEXT_ONLY)
+        code, _, err = run("dial", address, *PLAIN)
     assert code == 4
     assert words in complaint(err)
-    with listening(TEXT_ONLY) as (bob, address), caller(address) as mallory:
+    with listening(*PLAIN) as (bob, address), caller(address) as mallory:
         mallory.send(PREFACE, broken)
         assert mallory.hear(Bye).code == ByeCode.PROTOCOL
         assert words in bob.notice_with("turned away")
@@ -304,7 +401,7 @@ def test_a_greeting_that_breaks_the_protocol_is_named_on_both_sides(broken: byte
 
 def test_half_a_frame_and_then_nothing_is_given_up_in_time() -> None:
     with far_end(says(*OPENING, b"\x00\x09\x02\x00half")) as address:
-        code, _, err = run("dial", address, TEXT_ONLY, "--timeout", "1.5")
+        code, _, err = run("dial", address, *PLAIN, "--timeout", "1.5")
     assert code == 1
     assert "the call broke off (nothing came from the other side for 1.5 s)" in complaint(err)
 
@@ -316,29 +413,41 @@ def test_half_a_frame_and_then_the_end_is_a_broken_connection() -> None:
         drain(peer)
 
     with far_end(serve) as address:
-        code, _, err = run("dial", address, TEXT_ONLY)
+        code, _, err = run("dial", address, *PLAIN)
     assert code == 1
     assert "the call broke off (the connection broke in the middle of a frame)" in complaint(err)
 
 
 @pytest.mark.parametrize(
-    ("bye", "words"),
+    ("bye", "code", "words"),
     [
-        (Bye(ByeCode.BUSY), "busy"),
-        (Bye(ByeCode.DECLINED, "not today"), "the call was declined: not today"),
-        (Bye(ByeCode.VERSION), "another version"),
-        (Bye(77), "the other side hung up"),
+        (Bye(ByeCode.BUSY), 1, "busy"),
+        (Bye(ByeCode.DECLINED, "not today"), 1, "the call was declined: not today"),
+        (Bye(ByeCode.VERSION), 1, "another version"),
+        (Bye(77), 1, "the other side hung up"),
+        (Bye(ByeCode.SECURITY), 6, "an encrypted call is wanted there; call without --plain"),
+        (
+            Bye(ByeCode.UNKNOWN_CALLER),
+            6,
+            "you are not known there; the other side is shown a code: voicemux dial HOST CODE",
+        ),
+        (
+            Bye(ByeCode.WRONG_CODE),
+            6,
+            "the code is wrong, or no longer valid; ask for a new one, and if it was right, somebody may be in the "
+            "middle",
+        ),
     ],
 )
-def test_a_refusal_is_told_in_words(bye: Bye, words: str) -> None:
+def test_a_refusal_is_told_in_words(bye: Bye, code: int, words: str) -> None:
     with far_end(says(PREFACE, encode(Ringing(), bye))) as address:
-        code, _, err = run("dial", address, TEXT_ONLY)
-    assert (code, complaint(err)) == (1, f"voicemux: {words}")
+        given, _, err = run("dial", address, *PLAIN)
+    assert (given, complaint(err)) == (code, f"voicemux: {words}")
 
 
 def test_a_goodbye_of_any_other_kind_is_a_call_that_failed() -> None:
     with far_end(says(*OPENING, encode(Bye(ByeCode.INTERNAL, "my fault")))) as address:
-        code, _, err = run("dial", address, TEXT_ONLY)
+        code, _, err = run("dial", address, *PLAIN)
     assert code == 1
     assert "the other side hung up (my fault)" in complaint(err)
 
@@ -349,7 +458,7 @@ def harmless(lines: list[str]) -> bool:
 
 def test_nothing_of_a_peer_reaches_the_terminal_raw() -> None:
     name = f"{ESCAPES}eve{FORGED}"
-    with listening(TEXT_ONLY, "--once") as (bob, address), caller(address) as eve:
+    with listening(*PLAIN, "--once") as (bob, address), caller(address) as eve:
         eve.send(PREFACE, Hello(name, ESCAPES, codecs=()))
         eve.hear(Hello)
         eve.send(Text(1, ESCAPES), Text(2, f"hello{FORGED}"), Bye(0, f"{ESCAPES}{FORGED}"))
@@ -366,7 +475,7 @@ def test_nothing_of_a_peer_reaches_the_terminal_raw() -> None:
 
 def test_nothing_of_a_refusal_reaches_the_terminal_raw() -> None:
     with far_end(says(PREFACE, encode(Bye(ByeCode.DECLINED, f"{ESCAPES}{FORGED}")))) as address:
-        code, out, err = run("dial", address, TEXT_ONLY)
+        code, out, err = run("dial", address, *PLAIN)
     assert (code, out) == (1, [])
     assert harmless(err)
     assert complaint(err).startswith("voicemux: the call was declined: \\x1b[2J")
@@ -437,12 +546,14 @@ def test_every_usual_wav_can_be_said(rate: int, channels: int, subtype: str, tmp
     assert 0.5 < level(samples) / level(original) < 2
 
 
-def test_a_flood_of_connections_leaves_room_for_a_caller() -> None:
-    with listening(TEXT_ONLY) as (bob, address):
-        for _ in range(50):
-            with caller(address) as stranger:
+@both_ways
+@pytest.mark.parametrize("hosts", [1, 10])
+def test_a_flood_of_connections_leaves_room_for_a_caller(hosts: int, options: tuple[str, ...]) -> None:
+    with listening(*options) as (bob, address):
+        for number in range(50):
+            with caller(address, f"127.0.0.{2 + number % hosts}") as stranger, contextlib.suppress(ConnectionError):
                 stranger.send(b"GET ")
         deadline = time.monotonic() + PATIENCE
-        while run("dial", address, TEXT_ONLY, "--name", "alice", stdin="hi\n")[0] != 0:
+        while run("dial", address, *options, "--name", "alice", stdin="hi\n")[0] != 0:
             assert time.monotonic() < deadline
         assert bob.read() == "alice> hi"

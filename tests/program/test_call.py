@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import PATIENCE, Program, await_connection, calling, listening, run
+from tests.running import PATIENCE, Program, await_connection, calling, environment, listening, run
 
 TEXT_ONLY = "--no-audio"
 LINES = [
@@ -42,10 +42,11 @@ def test_a_conversation_goes_to_and_fro() -> None:
             assert alice.read() == f"bob> answer {turn}"
 
 
-def test_an_echo_in_a_pipe_arrives_and_nothing_controls_the_terminal() -> None:
+def test_an_echo_in_a_pipe_arrives_and_nothing_controls_the_terminal(tmp_path: Path) -> None:
     with listening(TEXT_ONLY, "--once") as (bob, address):
         program = [sys.executable, "-m", "voicemux", "dial", address, "--name", "alice", TEXT_ONLY]
-        pipe = subprocess.run(f"echo hi | {shlex.join(program)}", shell=True, capture_output=True, timeout=PATIENCE)
+        script = f"echo hi | {shlex.join(program)}"
+        pipe = subprocess.run(script, shell=True, capture_output=True, timeout=PATIENCE, env=environment(tmp_path))
         assert (bob.wait(), pipe.returncode) == (0, 0)
         assert bob.out == ["alice> hi"]
         assert pipe.stdout == b""
@@ -131,7 +132,9 @@ def test_a_second_caller_is_told_busy_and_loses_nothing(tmp_path: Path) -> None:
             dial = [sys.executable, "-m", "voicemux", "dial", address, "--name", "carol", TEXT_ONLY]
             # What it has not read of an input that is a file is there for the next.
             script = f"{{ {shlex.join(dial)}; echo $?; cat; }} < {shlex.quote(str(diary))}"
-            carol = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=2 * PATIENCE)
+            carol = subprocess.run(
+                ["sh", "-c", script], capture_output=True, text=True, timeout=2 * PATIENCE, env=environment(tmp_path)
+            )
             assert carol.stdout.splitlines() == ["1", "dear bob"]
             assert carol.stderr.splitlines()[1:] == ["voicemux: busy: in another call"]
             assert bob.notice_with("turned away") == "voicemux: turned away a caller from 127.0.0.1: busy"
@@ -260,10 +263,11 @@ def test_a_listener_keeps_its_lines_for_somebody_who_can_hear_them() -> None:
             assert (alice.wait(), bob.wait()) == (0, 0)
 
 
-def test_a_reader_who_goes_away_ends_the_call_and_its_line_counts_as_unread() -> None:
+def test_a_reader_who_goes_away_ends_the_call_and_its_line_counts_as_unread(tmp_path: Path) -> None:
     with listening(TEXT_ONLY, "--name", "bob", "--once") as (bob, address):
         dial = [sys.executable, "-m", "voicemux", "dial", address, "--name", "alice", TEXT_ONLY]
-        with subprocess.Popen(dial, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as alice:
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with subprocess.Popen(dial, env=environment(tmp_path), **pipes) as alice:
             assert alice.stdout
             assert alice.stderr
             await_connection(bob)

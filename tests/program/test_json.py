@@ -9,11 +9,11 @@ import pytest
 import soundfile
 
 from tests.audio.speech import DIALLER, RATE, speech
-from tests.running import Program, calling, listening, run
+from tests.running import CODE, Program, calling, listening, run
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 OPTIONS = ("--json", "--no-audio")
-EXPLAINED = re.compile(r"\(.*?\)|:.*")  # what README says of fields beside their names
+EXPLAINED = re.compile(r"\(.*?\)|:[^;]*")  # what README says of fields beside their names
 CORNERS = [
     *("\x1b[31mred\x07", "a\nb\r\nc\u2028d", "\u202eright to left", "\x00", "🎉é", '"\\'),
     *("", "  ", "/mute", "quit"),
@@ -63,12 +63,76 @@ def test_the_events_of_a_call_are_as_documented() -> None:
         names = [event["event"] for event in events_of(alice)]
         assert names == ["calling", "ringing", "connected", "text", "stats", "ended"]
         assert [event["event"] for event in events_of(bob)] == ["listening", "ringing", "connected", "text", "ended"]
+        assert events_of(bob)[0]["code"] == CODE
+        assert not events_of(bob)[1]["asks"]
         connected, ended = events_of(alice)[2], events_of(alice)[-1]
+        assert connected["security"] == events_of(bob)[2]["security"] == "code"
+        assert connected["words"] == events_of(bob)[2]["words"] == []
         assert connected["agent"].startswith("voicemux/")
         assert [connected[each] for each in ("name", "address", "sends", "hears")] == ["bob", "127.0.0.1", "", ""]
         assert [ended[each] for each in ("by", "reason", "undelivered")] == ["us", "", False]
         assert set(ended["stats"]) == documented()["stats"]
         assert events_of(bob)[-1]["by"] == "them"
+
+
+def test_a_plain_call_says_so() -> None:
+    with calling(*OPTIONS, "--plain") as (alice, bob):
+        listening_event, _, connected = events_of(bob)
+        assert (listening_event["code"], " --plain " in listening_event["dial"][0]) == ("", True)
+        for event in (connected, events_of(alice)[-1]):
+            assert (event["security"], event["words"]) == ("plain", [])
+
+
+def test_a_code_that_was_used_is_followed_by_the_next() -> None:
+    with listening(*OPTIONS, env={"VOICEMUX_CODE": ""}) as (bob, address):
+        code = json.loads(bob.out[0])["code"]
+        assert code in json.loads(bob.out[0])["dial"][0].split()
+        with Program("dial", address, code, *OPTIONS) as alice:
+            new = bob.event("new_code")
+            assert alice.event("connected")["security"] == "code"
+            assert (new["why"], new["code"] in new["dial"][0].split()) == ("it has been used", True)
+            assert new["code"] not in ("", code)
+            events_of(bob)
+
+
+def test_a_call_of_somebody_unknown_is_taken_and_verified() -> None:
+    unknown = {"VOICEMUX_CODE": ""}
+    with (
+        listening(*OPTIONS, "--open", env=unknown) as (bob, address),
+        Program("dial", address, "--open", *OPTIONS, "--name", "alice", env=unknown) as alice,
+    ):
+        assert bob.event("ringing") == {"event": "ringing", "name": "alice", "address": "127.0.0.1", "asks": True}
+        bob.command(command="verify")
+        assert "nobody is connected" in bob.event("notice")["text"]
+        bob.command(command="accept")
+        connected = [side.event("connected") for side in (alice, bob)]
+        assert [event["security"] for event in connected] == ["open", "open"]
+        assert connected[0]["words"] == connected[1]["words"]
+        assert len(connected[0]["words"]) == 4
+        bob.command(command="accept")
+        assert "nobody waits for an answer" in bob.event("notice")["text"]
+        bob.command(command="verify")
+        assert "remembered as alice" in bob.event("notice")["text"]
+        events_of(alice)
+        events_of(bob)
+
+
+def test_a_call_of_somebody_unknown_is_declined_and_the_next_one_rings() -> None:
+    unknown = {"VOICEMUX_CODE": ""}
+    with listening(*OPTIONS, "--open", env=unknown) as (bob, address):
+        for _ in range(2):
+            with Program("dial", address, "--open", *OPTIONS, env=unknown) as alice:
+                bob.event("ringing")
+                bob.command(command="decline")
+                assert alice.event("failed")["error"] == "the call was declined"
+                assert alice.wait() == 1
+        assert "connected" not in [event["event"] for event in events_of(bob)]
+
+
+def test_words_are_for_calls_that_have_some() -> None:
+    with calling(*OPTIONS) as (alice, _):
+        alice.command(command="verify")
+        assert "no words to compare" in alice.event("notice")["text"]
 
 
 def test_texts_come_as_they_were_said_and_in_order() -> None:
@@ -203,7 +267,12 @@ def test_a_call_that_broke_off_ended_by_error_with_the_reason_on_the_last_line()
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(("dial", "localhost:0"), 2), (("listen", "--host", "192.0.2.1"), 3), (("dial", "a", "--input", "no.wav"), 5)],
+    [
+        (("dial", "localhost:0"), 2),
+        (("listen", "--host", "192.0.2.1"), 3),
+        (("dial", "a", "--input", "no.wav"), 5),
+        (("listen", "--port", "0", "--code", "x"), 6),
+    ],
 )
 def test_a_failure_is_an_event_and_a_line(arguments: tuple[str, ...], code: int) -> None:
     given, out, err = run(*arguments, "--json")
@@ -214,5 +283,5 @@ def test_a_failure_is_an_event_and_a_line(arguments: tuple[str, ...], code: int)
 
 
 def test_every_event_of_the_program_is_documented() -> None:
-    assert len(documented()) == 13
+    assert len(documented()) == 14
     assert len(documented()["stats"]) == 23

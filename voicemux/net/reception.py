@@ -175,7 +175,7 @@ class Reception:
     def _judge(self, visitor: _Visitor) -> None:
         try:
             data = self._receive(visitor)
-            if visitor.line.bytes_read > MOST_BYTES:
+            if visitor.line.bytes_read > MOST_BYTES and not visitor.leaving:
                 raise NotAdmitted("it said too much before it said who it is", ByeCode.FLOOD)
             if data == b"":
                 self._dismiss(visitor)

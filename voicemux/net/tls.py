@@ -105,7 +105,7 @@ class Channel:
     def peer_certificate(self) -> bytes:
         """Of the server, in DER; b"" before there is one."""
         with self._lock:
-            return self._tls.getpeercert(binary_form=True) or b""
+            return (self._tls.getpeercert(binary_form=True) or b"") if self.established else b""
 
     def _read(self) -> bytes | None:
         parts = []

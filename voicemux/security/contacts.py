@@ -37,7 +37,7 @@ class Contact:
     since: str  # ISO date
 
 
-FIELDS = {field.name for field in fields(Contact)}
+FIELDS = [field.name for field in fields(Contact)]
 
 
 class Contacts:
@@ -64,6 +64,7 @@ class Contacts:
 
     def at(self, address: str) -> Contact | None:
         """Who was there last, if the address is written like that."""
+        address = _shown(address)
         return next((contact for contact in reversed(self.all()) if address and contact.address == address), None)
 
     def remember(self, name: str, fingerprint: str, address: str, how: str) -> Contact:
@@ -71,6 +72,7 @@ class Contacts:
 
         The name is what they call themselves, without what cannot be shown, and with a number if it is taken.
         """
+        address = _shown(address)
         with self._changing() as contacts:
             known = next((contact for contact in contacts if contact.fingerprint == fingerprint), None)
             if known and not address:
@@ -107,7 +109,7 @@ class Contacts:
         files.make_folder(self._folder)
         lock = FileLock(self._folder / LOCK_FILE, timeout=PATIENCE, mode=0o600)
         try:
-            lock.acquire()
+            held = lock.acquire()
         except Timeout as error:
             raise SecurityError(
                 f"{self._path} is being changed by another program: end that, or try again"
@@ -117,10 +119,12 @@ class Contacts:
             raise SecurityError(
                 f"cannot change {self._path}: {why} (its folder must be one that you may write to, with room left)"
             ) from error
-        with lock:
-            contacts = self.all()
+        with held:
+            before = self.all()
+            contacts = list(before)
             yield contacts
-            self._write(contacts)
+            if contacts != before:
+                self._write(contacts)
 
     def _write(self, contacts: list[Contact]) -> None:
         text = json.dumps([asdict(contact) for contact in contacts], indent=2, ensure_ascii=False)
@@ -136,22 +140,17 @@ class Contacts:
         if not isinstance(entries, list):
             raise self._damaged("no list of contacts")
         contacts = [self._parse_entry(number, entry) for number, entry in enumerate(entries, 1)]
-        for values, what in (
-            ([_folded(contact.name) for contact in contacts], "name"),
-            ([contact.fingerprint for contact in contacts], "fingerprint"),
-        ):
-            if len(set(values)) < len(values):
-                twice = next(
-                    contact for contact, value in zip(contacts, values, strict=True) if values.count(value) > 1
-                )
-                raise self._damaged(f"two contacts have the {what} {getattr(twice, what)}")
+        seen = set()
+        for contact in contacts:
+            for mark in (("name", _folded(contact.name)), ("fingerprint", contact.fingerprint)):
+                if mark in seen:
+                    raise self._damaged(f"two contacts have the {' '.join(mark)}")
+                seen.add(mark)
         return contacts
 
     def _parse_entry(self, number: int, entry: Any) -> Contact:
-        if not isinstance(entry, dict) or set(entry) != FIELDS:
-            raise self._damaged(
-                f"contact {number} has not exactly {', '.join(field.name for field in fields(Contact))}"
-            )
+        if not isinstance(entry, dict) or set(entry) != set(FIELDS):
+            raise self._damaged(f"contact {number} has not exactly {', '.join(FIELDS)}")
         for field, value in entry.items():
             if not isinstance(value, str) or not value.isprintable():
                 raise self._damaged(f"contact {number}: its {field} is no plain text")
@@ -183,7 +182,7 @@ def _named(contacts: list[Contact], name: str) -> Contact | None:
 
 
 def _free_name(contacts: list[Contact], wanted: str) -> str:
-    wanted = _tidy("".join(filter(str.isprintable, wanted))) or NAMELESS
+    wanted = _tidy(_shown(wanted)) or NAMELESS
     taken = {_folded(contact.name) for contact in contacts}
     name, number = wanted, 1
     while _folded(name) in taken:
@@ -198,6 +197,10 @@ def _folded(name: str) -> str:
 
 def _tidy(name: str) -> str:
     return " ".join(name.split())
+
+
+def _shown(text: str) -> str:
+    return "".join(filter(str.isprintable, text))
 
 
 def _is_date(text: str) -> bool:

@@ -46,10 +46,8 @@ def write_first(path: Path, content: bytes) -> None:
             os.link(draft, path)
         except FileExistsError:
             pass
-        except (
-            OSError,
-            AttributeError,
-        ):  # FAT and some network drives have no hard links, and Android has no os.link
+        except (OSError, AttributeError):
+            # FAT and some network drives have no hard links, and Android has no os.link.
             os.replace(draft, path)
 
 

@@ -7,6 +7,7 @@ the certificate says: a name proves nothing, and clocks may be wrong.
 import datetime
 import hashlib
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def load_identity(folder: Path) -> Identity:
 def verify(certificate: bytes, signature: bytes, data: bytes) -> bool:
     """Whether the P-256 key of this certificate (DER) has made this signature of `data`. Raises nothing."""
     try:
-        key = _parse(certificate).public_key()
+        key = _parse(certificate, x509.load_der_x509_certificate).public_key()
         if not (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)):
             return False
         key.verify(signature, data, SIGNATURE)
@@ -106,7 +107,7 @@ def _parse_identity(content: bytes, path: Path) -> Identity:
         raise _damaged(path, "its private key is not of the kind P-256")
     der, info = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     try:
-        certificate = _parse(content)
+        certificate = _parse(content, x509.load_pem_x509_certificate)
         belongs = certificate.public_key().public_bytes(der, info) == key.public_key().public_bytes(der, info)
     except UNREADABLE:
         raise _damaged(path, "it holds no certificate that can be read") from None
@@ -115,9 +116,8 @@ def _parse_identity(content: bytes, path: Path) -> Identity:
     return Identity(certificate.public_bytes(der), path, key)
 
 
-def _parse(certificate: bytes) -> x509.Certificate:
-    """DER or PEM. Raises what UNREADABLE lists."""
-    load = x509.load_pem_x509_certificate if b"-----BEGIN" in certificate else x509.load_der_x509_certificate
+def _parse(certificate: bytes, load: Callable[[bytes], x509.Certificate]) -> x509.Certificate:
+    """Raises what UNREADABLE lists."""
     # Odd serial numbers would be told to the user's terminal. If threads undo each other's filters here, all that
     # can stay behind is this one.
     with warnings.catch_warnings():

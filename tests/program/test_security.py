@@ -1,0 +1,228 @@
+"""Who may call whom: the shipped program, with keys, codes and contacts in folders of its own."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.running import Program, await_connection, listening, run
+
+TEXT_ONLY = "--no-audio"
+NO_CODE = {"VOICEMUX_CODE": ""}
+
+
+@pytest.fixture
+def homes(tmp_path: Path) -> dict[str, dict[str, str]]:
+    """For each person the environment of their programs."""
+    return {name: {**NO_CODE, "VOICEMUX_HOME": str(tmp_path / name)} for name in ("alice", "bob", "mallory")}
+
+
+def contacts(env: dict[str, str]) -> dict[str, dict[str, str]]:
+    _, out, _ = run("contacts", "--json", env=env)
+    return {each["name"]: each for each in json.loads("\n".join(out))}
+
+
+def say(text: str, *arguments: str, env: dict[str, str]) -> tuple[int, list[str]]:
+    """Dial, say a line, hang up: the exit code, and what was told."""
+    code, _, err = run("dial", *arguments, TEXT_ONLY, stdin=f"{text}\n", env=env)
+    return code, err
+
+
+def test_the_first_call_needs_the_code_that_is_shown_and_the_next_just_a_name(homes):
+    with Program("listen", "--host", "127.0.0.1", "--port", "0", TEXT_ONLY, "--name", "bob", env=homes["bob"]) as bob:
+        typed = bob.notice_with("tell the other side to type").split("voicemux dial ")[1].split()
+        code, told = say("by code", *typed, "--name", "alice", env=homes["alice"])
+        assert code == 0
+        assert "connected to bob (127.0.0.1), who knows the code, and is remembered; text only" in told[-2]
+        assert bob.read() == "alice> by code"
+        code, told = say("by name", "bob", env=homes["alice"])
+        assert code == 0
+        assert "whose key you know" in told[-2]
+        assert bob.read() == "alice> by name"
+    assert contacts(homes["alice"])["bob"]["address"] == typed[0]
+    assert contacts(homes["bob"])["alice"]["how"] == "code"
+
+
+def test_the_code_that_was_used_is_replaced_and_the_next_is_shown(homes):
+    with Program("listen", "--port", "0", TEXT_ONLY, "--json", "--host", "127.0.0.1", env=homes["bob"]) as bob:
+        first = bob.event("listening")
+        say("hi", *first["dial"][0].split()[2:], env=homes["alice"])
+        after = bob.event("new_code")
+        assert after["why"] == "it has been used"
+        assert after["dial"][0].endswith(after["code"])
+        assert after["code"] not in ("", first["code"])
+
+
+@pytest.mark.parametrize("way", ["variable", "file", "standard input"])
+def test_a_code_need_not_be_typed_where_others_see_it(homes, tmp_path, way):
+    with listening(TEXT_ONLY, "--code", "7-quiet-test", env=homes["bob"]) as (bob, address):
+        if way == "variable":
+            code, _ = say("hi", address, env={**homes["alice"], "VOICEMUX_CODE": "7 Quiet Test"})
+        elif way == "file":
+            (tmp_path / "code").write_text("7-quiet-test\n")
+            code, _ = say("hi", address, "--code-file", str(tmp_path / "code"), env=homes["alice"])
+        else:
+            code, _, _ = run(
+                "dial", address, "--code-file", "-", TEXT_ONLY, stdin="7-quiet-test\nhi\n", env=homes["alice"]
+            )
+        assert code == 0
+        bob.notice_with("connected to")
+
+
+def test_a_wrong_code_is_told_to_both(homes):
+    with listening(TEXT_ONLY, "--code", "7-quiet-test", env=homes["bob"]) as (bob, address):
+        code, told = say("hi", address, "8-quiet-test", env=homes["mallory"])
+        assert code == 6
+        assert told[-1].startswith("voicemux: the code is wrong, or no longer valid; ask for a new one")
+        assert bob.notice_with("turned away").endswith("a wrong code, 2 more end it")
+
+
+def test_whoever_is_unknown_is_told_what_it_takes(homes):
+    with listening(TEXT_ONLY, env=homes["bob"]) as (_, address):
+        code, told = say("hi", address, env=homes["mallory"])
+    assert code == 6
+    assert told[-1] == "voicemux: you are not known there; the other side is shown a code: voicemux dial HOST CODE"
+
+
+def test_an_open_listener_asks_and_both_compare_the_same_words(homes):
+    with listening(TEXT_ONLY, "--json", "--open", env=homes["bob"]) as (bob, address):
+        with Program("dial", address, "--open", TEXT_ONLY, "--json", "--name", "alice", env=homes["alice"]) as alice:
+            ringing = bob.event("ringing")
+            assert (ringing["name"], ringing["asks"]) == ("alice", True)
+            bob.command(command="accept")
+            connected = [side.event("connected") for side in (alice, bob)]
+            assert [each["security"] for each in connected] == ["open", "open"]
+            assert connected[0]["words"] == connected[1]["words"]
+            assert len(connected[0]["words"]) == 4
+            for side in (alice, bob):
+                side.command(command="verify")
+                assert "remembered as" in side.event("notice")["text"]
+            alice.command(command="quit")
+            assert alice.wait() == 0
+        bob.event("ended")
+        with Program("dial", address, TEXT_ONLY, "--json", env=homes["alice"]) as again:
+            assert again.event("connected")["security"] == "known"
+            assert bob.event("connected")["name"] == "alice"
+
+
+def test_an_open_call_may_be_declined(homes):
+    with listening(TEXT_ONLY, "--json", "--open", env=homes["bob"]) as (bob, address):
+        with Program("dial", address, TEXT_ONLY, env=homes["mallory"]) as mallory:
+            bob.event("ringing")
+            bob.command(command="decline")
+            assert mallory.wait() == 1
+            assert mallory.err[-1] == "voicemux: the call was declined"
+        say("hi", address, "--plain", env=homes["mallory"])
+        assert bob.event("turned_away")["why"] == "a plain call, and only encrypted ones are taken"
+
+
+def test_nobody_is_asked_where_all_are_accepted(homes):
+    with (
+        listening(TEXT_ONLY, "--open", "--auto-accept", env=homes["bob"]) as (bob, address),
+        Program("dial", address, TEXT_ONLY, env=homes["alice"]) as alice,
+    ):
+        for side in (alice, bob):
+            await_connection(side)
+            assert "are these words the same on both sides?" in side.notice()
+
+
+def test_a_name_of_a_contact_does_not_make_somebody_unknown_that_contact(homes):
+    with listening(TEXT_ONLY, "--code", "7-quiet-test", "--once", env=homes["bob"]) as (_, address):
+        assert say("hi", address, "7-quiet-test", "--name", "alice", env=homes["alice"])[0] == 0
+    with listening(TEXT_ONLY, "--open", "--auto-accept", env=homes["bob"]) as (bob, address):
+        say("I am alice", address, "--name", "alice", env=homes["mallory"])
+        assert bob.read() == "alice (not the contact)> I am alice"
+
+
+def test_only_those_who_are_allowed_may_call(homes):
+    with listening(TEXT_ONLY, "--code", "7-quiet-test", env=homes["bob"]) as (_, address):
+        for name in ("alice", "mallory"):
+            assert say("hi", address, "7-quiet-test", "--name", name, env=homes[name])[0] == 0
+    with listening(TEXT_ONLY, "--allow", "Alice", env=homes["bob"]) as (bob, address):
+        assert say("hi", address, env=homes["alice"])[0] == 0
+        assert say("hi", address, env=homes["mallory"])[0] == 6
+        assert bob.notice_with("turned away").endswith("mallory is not allowed")
+    code, _, err = run("listen", "--port", "0", "--allow", "nobody", env=homes["bob"])
+    assert code == 6
+    assert err == ["voicemux: nobody is no contact: nobody of that name can be allowed"]
+
+
+def test_a_key_that_has_changed_is_refused_with_what_may_have_happened(homes):
+    with Program("listen", "--host", "127.0.0.1", "--port", "0", TEXT_ONLY, "--name", "bob", env=homes["bob"]) as bob:
+        typed = bob.notice_with("tell the other side to type").split("voicemux dial ")[1].split()
+        assert say("hi", *typed, env=homes["alice"])[0] == 0
+    os.unlink(Path(homes["bob"]["VOICEMUX_HOME"]) / "identity.pem")
+    port = typed[0].split(":")[1]
+    with Program(
+        "listen", "--host", "127.0.0.1", "--port", port, TEXT_ONLY, "--name", "bob", env=homes["bob"]
+    ) as bob:
+        bob.notice_with("tell the other side")
+        code, told = say("secret", "bob", env=homes["alice"])
+        assert code == 6
+        assert told[-1].startswith("voicemux: the key of bob at 127.0.0.1:")
+        assert "somebody may be in the middle" in told[-1]
+        assert told[-1].endswith("voicemux contacts forget bob, and call with a new code")
+    assert "alice> secret" not in bob.out
+
+
+def test_contacts_are_listed_renamed_shown_and_forgotten(homes):
+    with listening(TEXT_ONLY, "--code", "7-quiet-test", "--name", "bob", env=homes["bob"]) as (_, address):
+        say("hi", address, "7-quiet-test", env=homes["alice"])
+    env = homes["alice"]
+    assert run("contacts", env=env)[1][0].startswith(f"bob  {address}  (by code, ")
+    assert run("contacts", "rename", "bob", "robert", env=env)[0] == 0
+    shown = run("contacts", "show", "robert", env=env)[1]
+    assert shown == run("contacts", "show", env=homes["bob"])[1]
+    assert run("contacts", "forget", "robert", env=env)[0] == 0
+    assert run("contacts", env=env)[2] == ["voicemux: no contacts yet; the first call with a code makes one"]
+    for arguments in (("forget", "robert"), ("rename", "robert", "bob"), ("show", "robert")):
+        code, _, err = run("contacts", *arguments, env=env)
+        assert code == 6
+        assert len(err) == 1
+        assert "robert" in err[0]
+
+
+def test_plain_calls_are_what_both_sides_must_want(homes):
+    with listening(TEXT_ONLY, "--plain", env=homes["bob"]) as (bob, address):
+        code, told = say("hi", address, "--plain", env=homes["alice"])
+        assert code == 0
+        assert "not encrypted" in told[-2]
+        code, told = say("hi", address, env=homes["alice"])
+        assert code == 6
+        assert told[-1].startswith("voicemux: plain calls are taken there, not encrypted ones; it runs with --plain")
+        assert bob.notice_with("turned away").endswith("an encrypted call, and only plain ones are taken")
+    with listening(TEXT_ONLY, env=homes["bob"]) as (bob, address):
+        code, told = say("hi", address, "--plain", env=homes["alice"])
+        assert code == 6
+        assert told[-1] == "voicemux: an encrypted call is wanted there; call without --plain"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_a_key_that_others_can_read_is_not_used(homes):
+    run("contacts", "show", env=homes["bob"])
+    key = Path(homes["bob"]["VOICEMUX_HOME"]) / "identity.pem"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert key.parent.stat().st_mode & 0o777 == 0o700
+    key.chmod(0o644)
+    code, _, err = run("listen", "--port", "0", env=homes["bob"])
+    assert code == 6
+    assert err == [f"voicemux: {key} can be read by others (mode 0644): chmod 600 it, if nobody else has seen it"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("listen", "--auto-accept"), "--auto-accept goes with --open"),
+        (("listen", "--plain", "--open"), "--plain goes with none of"),
+        (("listen", "--plain", "--code", "7-quiet-test"), "--plain goes with none of"),
+        (("dial", "localhost", "7-quiet-test", "--plain"), "--plain goes with none of"),
+        (("listen", "--code-words", "0"), "invalid value for '--code-words'"),
+        (("dial", "localhost", "--code-file", "/nowhere"), "invalid value for '--code-file'"),
+    ],
+)
+def test_options_that_do_not_go_together_are_misuse(arguments, words, homes):
+    code, _, err = run(*arguments, env=homes["alice"])
+    assert code == 2
+    assert len(err) == 1
+    assert words in err[0]

@@ -1,0 +1,442 @@
+import contextlib
+import datetime
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicemux.errors import SecurityError
+from voicemux.security import contacts as contacts_module
+from voicemux.security.contacts import LOCK_FILE, Contact, Contacts
+
+BOB, EVE = "b0" * 32, "ee" * 32  # fingerprints
+TODAY = datetime.date.today().isoformat()
+ENTRY = {"name": "bob", "fingerprint": BOB, "address": "", "how": "code", "since": "2026-01-31"}
+
+
+@pytest.fixture
+def contacts(tmp_path):
+    return Contacts(tmp_path)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "contacts.json"
+
+
+def fingerprint(number: int) -> str:
+    return f"{number:064x}"
+
+
+def names(contacts: Contacts) -> list[str]:
+    return [contact.name for contact in contacts.all()]
+
+
+# --- remembered
+
+
+def test_at_first_nobody_is_known_and_asking_makes_no_file(contacts, path):
+    assert contacts.all() == []
+    assert (contacts.named("bob"), contacts.with_fingerprint(BOB), contacts.at("bob.example")) == (None, None, None)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_whoever_is_remembered_is_found_by_name_key_and_address(contacts, path):
+    bob = contacts.remember("bob", BOB, "bob.example", "code")
+    contacts.remember("eve", EVE, "eve.example:7000", "words")
+    assert bob == Contact("bob", BOB, "bob.example", "code", TODAY)
+    for known in (contacts, Contacts(path.parent)):
+        assert known.named("bob") == known.with_fingerprint(BOB) == known.at("bob.example") == bob
+        assert known.named("alice") is known.with_fingerprint("a" * 64) is known.at("eve.example") is None
+
+
+def test_the_file_is_for_people_too(contacts, path):
+    contacts.remember("Zoë", BOB, "zoe.example", "code")
+    expected = {"name": "Zoë", "fingerprint": BOB, "address": "zoe.example", "how": "code", "since": TODAY}
+    text = path.read_text(encoding="utf-8")
+    assert json.loads(text) == [expected]
+    assert '    "name": "Zoë",\n' in text
+
+
+def test_what_people_change_in_the_file_counts_at_once(contacts, path):
+    contacts.remember("bob", BOB, "", "code")
+    path.write_text(path.read_text().replace('"bob"', '"robert"'))
+    assert names(contacts) == ["robert"]
+
+
+def test_whoever_is_known_keeps_name_date_and_how_and_gets_the_new_address(contacts, path):
+    path.write_text(json.dumps([ENTRY]))
+    assert contacts.remember("robert", BOB, "new.example", "key") == Contact(**{**ENTRY, "address": "new.example"})
+    assert contacts.all() == [Contact(**{**ENTRY, "address": "new.example"})]
+    contacts.remember("robert", BOB, "", "key")
+    assert contacts.at("new.example").name == "bob"
+
+
+def test_of_two_at_the_same_address_the_last_who_was_met_there_counts(contacts):
+    contacts.remember("bob", BOB, "home.example", "code")
+    contacts.remember("eve", EVE, "home.example", "code")
+    assert contacts.at("home.example").name == "eve"
+    contacts.remember("bob", BOB, "home.example", "code")
+    assert contacts.at("home.example").name == "bob"
+
+
+def test_nobody_is_at_no_address(contacts):
+    contacts.remember("bob", BOB, "", "code")
+    assert contacts.at("") is None
+
+
+def test_an_address_that_was_pasted_with_something_invisible_does_no_harm(contacts):
+    contacts.remember("bob", BOB, "bob\u200b.example", "code")
+    assert contacts.all()[0].address == "bob.example"
+    assert contacts.at("bob\u200b.example") == contacts.at("bob.example") == contacts.named("bob")
+
+
+def test_where_nothing_changes_nothing_is_written(contacts, path):
+    contacts.remember("bob", BOB, "bob.example", "code")
+    before = path.stat()
+    contacts.remember("bob", BOB, "bob.example", "key")
+    contacts.remember("bob", BOB, "", "key")
+    assert path.stat().st_ino == before.st_ino
+
+
+# --- names
+
+
+def test_a_name_that_is_taken_gets_a_number(contacts):
+    for number, name in enumerate(["bob", "bob", "Bob", "bob-2", "alice"]):
+        contacts.remember(name, fingerprint(number), "", "code")
+    assert names(contacts) == ["bob", "bob-2", "Bob-3", "bob-2-2", "alice"]
+
+
+def test_whoever_has_no_name_gets_one(contacts):
+    for number, name in enumerate(["", " \t", "\x00\x1b", "\u200b"]):
+        contacts.remember(name, fingerprint(number), "", "code")
+    assert names(contacts) == ["unnamed", "unnamed-2", "unnamed-3", "unnamed-4"]
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("b\x1b[31mob", "b[31mob"),
+        ("bob\n", "bob"),
+        ("\u202ebob", "bob"),
+        ("bo\ud800b", "bob"),
+        ("  bob   the  second ", "bob the second"),
+        ("日本", "日本"),
+        ("Zoë-Ann O'Neill", "Zoë-Ann O'Neill"),
+    ],
+)
+def test_a_name_is_kept_without_what_cannot_be_shown(contacts, said, name):
+    assert contacts.remember(said, BOB, "", "code").name == name
+    assert names(contacts) == [name]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("bob", "BOB"), ("straße", "STRASSE"), ("zoe\u0308", "zo\u00eb"), ("\uff42ob", "bob")]
+)
+def test_names_that_differ_in_case_or_form_only_are_the_same(contacts, one, other):
+    contacts.remember(one, BOB, "", "code")
+    assert contacts.named(other) == contacts.named(f" {other} ") == contacts.with_fingerprint(BOB)
+    assert contacts.remember(other, EVE, "", "code").name == f"{other}-2"
+
+
+hostile_names = st.text(max_size=12) | st.lists(
+    st.sampled_from(["bob", "BOB", "ß", "ss", "-2", "-", " ", "\x00", "\u0130", "\u0345", "\u03c2", "\ufb01"])
+).map("".join)
+
+
+@given(st.lists(st.tuples(hostile_names, st.integers(0, 5), st.sampled_from(["", "a", "b"])), max_size=8))
+def test_whatever_people_call_themselves_every_key_has_one_name_that_finds_it(tmp_path_factory, met):
+    contacts = Contacts(tmp_path_factory.mktemp("contacts"))
+    for name, number, address in met:
+        contacts.remember(name, fingerprint(number), address, "words")
+    found = contacts.all()
+    assert {contact.fingerprint for contact in found} == {fingerprint(number) for _, number, _ in met}
+    assert len(found) == len({contact.fingerprint for contact in found})
+    for contact in found:
+        assert contact.name.isprintable()
+        assert contact.name == contact.name.strip() != ""
+        assert [each for each in found if each == contacts.named(contact.name)] == [contact]
+        assert contacts.named(contact.name.upper()) in (contact, None)  # not all letters come back from upper case
+
+
+# --- renamed, and forgotten
+
+
+def test_a_contact_that_is_renamed_keeps_everything_else(contacts):
+    contacts.remember("bob", BOB, "bob.example", "code")
+    contacts.remember("eve", EVE, "", "words")
+    contacts.rename("BOB", "  robert ")
+    assert names(contacts) == ["robert", "eve"]
+    assert contacts.named("robert") == Contact("robert", BOB, "bob.example", "code", TODAY)
+
+
+def test_a_name_may_change_its_case(contacts):
+    contacts.remember("bob", BOB, "", "code")
+    contacts.rename("bob", "Bob")
+    assert names(contacts) == ["Bob"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("alice", "carol", "no contact is called 'alice'"),
+        ("", "carol", "no contact is called ''"),
+        ("al\x1bice", "carol", r"no contact is called 'al\\x1bice'"),
+        ("bob", "EVE", "EVE is the name of another contact"),
+        ("bob", "", "a contact needs a name"),
+        ("bob", "  ", "a contact needs a name"),
+        ("bob", "ro\x1bbert", r"'ro\\x1bbert' cannot be a name"),
+        ("bob", "ro\nbert", r"'ro\\nbert' cannot be a name"),
+        ("bob", "robert\u202e", r"'robert\\u202e' cannot be a name"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_and_nothing_changes(contacts, path, old, new, why):
+    contacts.remember("bob", BOB, "", "code")
+    contacts.remember("eve", EVE, "", "code")
+    before = path.read_bytes()
+    with pytest.raises(SecurityError, match=f"^{why}"):
+        contacts.rename(old, new)
+    assert path.read_bytes() == before
+
+
+def test_whoever_is_forgotten_is_a_stranger_again(contacts):
+    contacts.remember("bob", BOB, "bob.example", "code")
+    contacts.remember("eve", EVE, "", "code")
+    contacts.forget("Bob")
+    assert names(contacts) == ["eve"]
+    assert contacts.with_fingerprint(BOB) is None
+    with pytest.raises(SecurityError, match=r"^no contact is called 'bob'$"):
+        contacts.forget("bob")
+
+
+# --- two at once
+
+REMEMBER_MANY = """
+import sys
+from pathlib import Path
+from voicemux.security.contacts import Contacts
+contacts, first = Contacts(Path(sys.argv[1])), int(sys.argv[2])
+print(flush=True)
+sys.stdin.readline()
+for number in range(first, first + 20):
+    contacts.remember("bob", f"{number:064x}", "", "code")
+"""
+
+
+def test_two_programs_at_once_lose_nothing(tmp_path):
+    folder = tmp_path / "new"
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-c", REMEMBER_MANY, folder, str(first)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for first in (0, 20)
+    ]
+    for program in programs:
+        program.stdout.readline()
+    for program in programs:
+        program.stdin.write("\n")
+        program.stdin.flush()
+    for program in programs:
+        program.communicate()
+    assert [program.returncode for program in programs] == [0, 0]
+    found = Contacts(folder).all()
+    assert {contact.fingerprint for contact in found} == {fingerprint(number) for number in range(40)}
+    assert {contact.name for contact in found} == {"bob", *(f"bob-{number}" for number in range(2, 41))}
+
+
+def test_whoever_comes_while_another_changes_the_contacts_waits_for_it(contacts, tmp_path):
+    remembered = threading.Event()
+
+    def remember() -> None:
+        contacts.remember("bob", BOB, "", "code")
+        remembered.set()
+
+    thread = threading.Thread(target=remember)
+    with FileLock(tmp_path / LOCK_FILE):
+        thread.start()
+        assert not remembered.wait(0.2)
+        assert contacts.all() == []  # to look needs no waiting
+    assert remembered.wait(5)
+    thread.join()
+
+
+def test_a_program_that_holds_the_contacts_for_ever_is_not_waited_for_as_long(contacts, tmp_path, monkeypatch):
+    monkeypatch.setattr(contacts_module, "PATIENCE", 0.1)
+    with FileLock(tmp_path / LOCK_FILE), pytest.raises(SecurityError, match=r"contacts\.json is being changed by"):
+        contacts.remember("bob", BOB, "", "code")
+    assert contacts.all() == []
+
+
+def test_after_a_refusal_the_contacts_can_be_changed_at_once(contacts, monkeypatch):
+    monkeypatch.setattr(contacts_module, "PATIENCE", 0.1)
+    with pytest.raises(SecurityError) as refused:
+        contacts.forget("bob")
+    contacts.remember("bob", BOB, "", "code")
+    assert refused.value.__traceback__  # what was raised is still at hand, and all that it refers to
+
+
+# --- files
+
+
+def mode_of(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@contextlib.contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022])
+def test_folder_and_files_are_the_owners_only_whatever_the_umask(tmp_path, mask):
+    folder = tmp_path / "share" / "voicemux"
+    with umask(mask):
+        Contacts(folder).remember("bob", BOB, "", "code")
+    assert [mode_of(each) for each in (folder.parent, folder)] == [0o700, 0o700]
+    assert {path.name: mode_of(path) for path in folder.iterdir()} == {"contacts.json": 0o600, LOCK_FILE: 0o600}
+
+
+DAMAGED = {
+    "no JSON in line 1, expecting value": "",
+    "no JSON in line 2, expecting value": '[\n{"name": }]',
+    "no JSON in line 1, unterminated string starting at": '[{"name": "bo',
+    "no JSON": "[" * 100_000,
+    "no list of contacts": json.dumps(ENTRY),
+    "contact 1 has not exactly name, fingerprint, address, how, since": '["bob"]',
+    "contact 2 has not exactly name, fingerprint, address, how, since": json.dumps([ENTRY, {"name": "bob"}]),
+    "contact 1: its name is no plain text": json.dumps([{**ENTRY, "name": None}]),
+    "contact 1: its address is no plain text": json.dumps([{**ENTRY, "address": 8689}]),
+    "contact 1: its how is no plain text": json.dumps([{**ENTRY, "how": ["code"]}]),
+    "contact 1: '' is no name": json.dumps([{**ENTRY, "name": ""}]),
+    "contact 1: '  ' is no name": json.dumps([{**ENTRY, "name": "  "}]),
+    "contact 1: 'guess' is no how": json.dumps([{**ENTRY, "how": "guess"}]),
+    "contact 1: 'now' is no since": json.dumps([{**ENTRY, "since": "now"}]),
+    "contact 1: '2026-02-30' is no since": json.dumps([{**ENTRY, "since": "2026-02-30"}]),
+    f"contact 1: '{BOB[1:]}' is no fingerprint": json.dumps([{**ENTRY, "fingerprint": BOB[1:]}]),
+    f"contact 1: '{BOB}0' is no fingerprint": json.dumps([{**ENTRY, "fingerprint": f"{BOB}0"}]),
+    f"contact 1: 'g{BOB[1:]}' is no fingerprint": json.dumps([{**ENTRY, "fingerprint": f"g{BOB[1:]}"}]),
+    "two contacts have the name bob": json.dumps([ENTRY, {**ENTRY, "name": "BOB", "fingerprint": EVE}]),
+    f"two contacts have the fingerprint {BOB}": json.dumps([ENTRY, {**ENTRY, "name": "eve"}]),
+}
+ALTERED = [
+    *({**ENTRY, "name": f"bob{character}"} for character in "\x00\n\x1b\u202e\ud800"),
+    {**ENTRY, "address": "bob\x1b.example"},
+    {**ENTRY, "nickname": "bobby"},
+    {**ENTRY, "fingerprint": f"{BOB}\n"},
+]
+
+
+def assert_refused(contacts: Contacts, path: Path, what: str = "") -> None:
+    """Whatever is asked for, and the file stays as it is."""
+    before = path.read_bytes()
+    for attempt in (
+        contacts.all,
+        lambda: contacts.named("bob"),
+        lambda: contacts.with_fingerprint(BOB),
+        lambda: contacts.at("bob.example"),
+        lambda: contacts.remember("eve", EVE, "", "code"),
+        lambda: contacts.rename("bob", "robert"),
+        lambda: contacts.forget("bob"),
+    ):
+        with pytest.raises(SecurityError) as refused:
+            attempt()
+        line = str(refused.value)
+        assert line.startswith(f"{path} is damaged ({what}")
+        assert line.endswith("): mend it, or move it away")
+        assert line.isprintable()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_damaged_file_is_refused_with_the_reason_and_never_written_over(contacts, path, what):
+    path.write_text(DAMAGED[what])
+    assert_refused(contacts, path, f"{what})")
+
+
+@pytest.mark.parametrize("entry", ALTERED, ids=lambda entry: json.dumps(entry)[:40])
+def test_what_voicemux_would_not_have_written_is_damage(contacts, path, entry):
+    path.write_text(json.dumps([entry]))
+    assert_refused(contacts, path, "contact 1")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\xfd", b"\x00" * 10, b"9" * 10_000])
+def test_what_is_no_text_at_all_is_damage(contacts, path, content):
+    path.write_bytes(content)
+    assert_refused(contacts, path, "no ")
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)))
+def test_whatever_json_is_in_the_file_is_refused(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("contacts")
+    (folder / "contacts.json").write_text(json.dumps(content))
+    if content == []:
+        assert Contacts(folder).all() == []
+    else:
+        with pytest.raises(SecurityError):
+            Contacts(folder).all()
+
+
+def test_an_editor_that_marks_the_beginning_of_the_file_does_no_harm(contacts, path):
+    path.write_text(json.dumps([ENTRY]), encoding="utf-8-sig")
+    assert contacts.all() == [Contact(**ENTRY)]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_disk_that_takes_no_more_loses_nothing(contacts, path, monkeypatch, number):
+    contacts.remember("bob", BOB, "", "code")
+
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(SecurityError, match=rf"^cannot write .*contacts\.json: {os.strerror(number).lower()} \("):
+            contacts.remember("eve", EVE, "", "code")
+    assert names(contacts) == ["bob"]
+    assert {each.name for each in path.parent.iterdir()} == {"contacts.json", LOCK_FILE}
+    contacts.remember("eve", EVE, "", "code")
+
+
+def test_a_file_in_place_of_the_folder_is_said_to_be_one(tmp_path):
+    (tmp_path / "file").touch()
+    contacts = Contacts(tmp_path / "file")
+    with pytest.raises(SecurityError, match=r"^cannot read .*contacts\.json: not a directory \("):
+        contacts.all()
+    with pytest.raises(SecurityError, match=r"^cannot make the folder .*file: file exists \("):
+        contacts.remember("bob", BOB, "", "code")
+
+
+def test_a_lock_that_cannot_be_had_is_said(contacts, tmp_path):
+    (tmp_path / LOCK_FILE).mkdir()
+    with pytest.raises(SecurityError, match=r"^cannot change .*contacts\.json: is a directory \("):
+        contacts.remember("bob", BOB, "", "code")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may do everything")
+def test_in_a_folder_that_may_only_be_read_contacts_are_known_and_none_are_made(contacts, tmp_path):
+    contacts.remember("bob", BOB, "", "code")
+    (tmp_path / LOCK_FILE).unlink()
+    tmp_path.chmod(0o500)
+    try:
+        assert names(contacts) == ["bob"]
+        with pytest.raises(SecurityError, match="permission denied"):
+            contacts.remember("eve", EVE, "", "code")
+    finally:
+        tmp_path.chmod(0o700)
