@@ -23,7 +23,16 @@ TESTS = Path(__file__).parent
 REAL_TIME = [
     TESTS / each
     for each in (
-        *("console", "net", "program", "test_bench.py", "test_call.py", "test_endings.py", "test_threads.py"),
+        *(
+            "console",
+            "net",
+            "program",
+            "security/test_attacks.py",
+            "test_bench.py",
+            "test_call.py",
+            "test_endings.py",
+            "test_threads.py",
+        ),
         *(f"audio/test_{each}.py" for each in ("devices", "files", "metronome", "pipes", "studio")),
     )
 ]

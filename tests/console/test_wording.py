@@ -97,7 +97,7 @@ def test_a_connection_says_what_speaks_for_the_other_side(security, words):
 
 def test_words_to_compare_are_shown_with_what_to_do_about_them():
     _, compare = notice_lines(replace(CONNECTED, security="open", words=["beeswax", "caravan"]))
-    assert compare == ("voicemux: are these words the same on both sides? beeswax caravan (say them; if so: /verify)")
+    assert compare == "voicemux: are these words the same on both sides? beeswax caravan (say them; if so: /verify)"
 
 
 def test_a_code_that_is_over_is_told_with_the_next():

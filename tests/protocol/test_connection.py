@@ -112,6 +112,51 @@ def test_what_may_be_received(state, message):
         assert receiving.state is following
 
 
+@given(st.sampled_from([State.STRANGER, State.START]), st.lists(st.sampled_from(EVERY_MESSAGE), max_size=12))
+def test_what_one_side_may_say_the_other_takes_and_nothing_else(first, said):
+    sending, receiving = Sending(first), Receiving(first)
+    assert list(receiving.receive(sending.preface())) == [Preface()]
+    for message in said:
+        if sending.state is State.DONE:
+            break
+        try:
+            encoded = sending.encode(message)
+        except LocalProtocolError:
+            with pytest.raises(RemoteProtocolError):
+                list(receiving.receive(encode(message)))
+            break
+        assert list(receiving.receive(encoded)) == [message]
+        assert receiving.state is sending.state
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        (State.STRANGER, [Hello()]),
+        (State.STRANGER, [Ringing()]),
+        (State.STRANGER, [Proof(bytes(32), b"", b"")]),
+        (State.STRANGER, [Welcome(2)]),
+        (State.STRANGER, [CLAIM, Hello()]),
+        (State.STRANGER, [CLAIM, CLAIM]),
+        (State.STRANGER, [CLAIM, Challenge(bytes(32))]),
+        (State.STRANGER, [CLAIM, Proof(bytes(32), b"", b""), Text(1, "hi")]),
+        (State.STRANGER, [CLAIM, Proof(bytes(32), b"", b""), CLAIM]),
+        (State.START, [CLAIM]),
+        (State.START, [Welcome(2)]),
+    ],
+    ids=lambda value: value.value if isinstance(value, State) else " ".join(type(each).__name__ for each in value),
+)
+def test_nobody_gets_past_who_is_who_and_nobody_says_it_twice(first, said):
+    receiving = Receiving(first)
+    with pytest.raises(RemoteProtocolError, match=f"^{type(said[-1]).__name__} out of order: "):
+        list(receiving.receive(PREFACE + encode(*said)))
+    sending = Sending(first)
+    for message in said[:-1]:
+        sending.encode(message)
+    with pytest.raises(LocalProtocolError):
+        sending.encode(said[-1])
+
+
 def test_a_message_that_cannot_be_encoded_leaves_the_state_as_it_was():
     sending = Sending()
     with pytest.raises(LocalProtocolError):
@@ -248,9 +293,13 @@ def test_a_stream_that_ends_without_a_goodbye_is_a_lost_connection(stream, sente
         receiving.receive_end()
 
 
-@pytest.mark.parametrize("before", [[], [Hello()]], ids=["at once", "after a call"])
-def test_a_stream_that_ends_after_a_goodbye_ends_well(before):
-    receiving = Receiving()
+@pytest.mark.parametrize(
+    ("first", "before"),
+    [(State.START, []), (State.START, [Hello()]), (State.STRANGER, []), (State.STRANGER, [CLAIM])],
+    ids=["at once", "after a call", "as a stranger", "after a claim"],
+)
+def test_a_stream_that_ends_after_a_goodbye_ends_well(first, before):
+    receiving = Receiving(first)
     list(receiving.receive(PREFACE + encode(*before, Bye())))
     receiving.receive_end()
 

@@ -81,6 +81,7 @@ def test_any_frame_is_a_message_or_unknown_or_refused(payload, tag, flags):
         (CLAIM, "02" + "00" * 32 + "21 41", "CLAIM of 35 bytes that do not fit its layout"),
         (CLAIM, "01" + "00" * 2082, "CLAIM with a certificate of 2049 bytes, the limit is 2048"),
         (CHALLENGE, "00" * 31, "CHALLENGE of 31 bytes that do not fit its layout"),
+        (CHALLENGE, "00" * (32 + 256), "CHALLENGE with a share of 256 bytes, the limit is 255"),
         (PROOF, "00" * 32, "PROOF of 32 bytes that do not fit its layout"),
         (PROOF, "00" * 32 + "02 00", "PROOF of 34 bytes that do not fit its layout"),
         (WELCOME, "", "WELCOME of 0 bytes that do not fit its layout"),
@@ -145,6 +146,18 @@ def test_a_hello_with_no_codecs_wants_no_audio():
 def test_unknown_keys_are_skipped_and_of_a_key_that_comes_twice_the_first_counts():
     payload = bytes.fromhex("5a 02 ff ff  01 01 61  01 01 62  3a 00  03 01 02  03 00")
     assert from_frame(Frame(HELLO, 0, payload)) == Hello("a", codecs=(2,))
+
+
+def test_a_certificate_and_a_share_have_room():
+    claim = Claim(2, bytes(32), bytes(255), bytes(wire.MAX_CERTIFICATE))
+    assert from_frame(to_frame(claim)) == claim
+    proof = Proof(bytes(32), bytes(255), bytes(1000))
+    assert from_frame(to_frame(proof)) == proof
+
+
+def test_methods_that_a_later_version_may_have_are_passed_on_for_others_to_judge():
+    assert from_frame(Frame(CLAIM, 0, b"\x7f" + bytes(33))).method == 0x7F
+    assert from_frame(Frame(WELCOME, 0, b"\x7f")).admitted == 0x7F
 
 
 def test_unknown_codecs_and_codes_are_passed_on_for_others_to_ignore():

@@ -9,16 +9,6 @@ from voicemux.security.handshake import Dialler
 CODE, GUESS = "42-beeswax-caravan", "42-beeswax-carbon"
 
 
-@pytest.fixture
-def alice(tmp_path):
-    return Person(tmp_path / "alice")
-
-
-@pytest.fixture
-def bob(tmp_path):
-    return Person(tmp_path / "bob")
-
-
 class Door:
     """What bob admits, and which codes were over."""
 

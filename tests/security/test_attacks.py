@@ -31,21 +31,6 @@ CROWD = 1000
 MEGABYTE = 1_000_000
 
 
-@pytest.fixture
-def alice(tmp_path):
-    return Person(tmp_path / "alice")
-
-
-@pytest.fixture
-def bob(tmp_path):
-    return Person(tmp_path / "bob")
-
-
-@pytest.fixture
-def mallory(tmp_path):
-    return Person(tmp_path / "mallory")
-
-
 def talk(greeting: Greeting, *what) -> list:
     """Say these inside TLS, whatever the order, and hear all that comes until the end."""
     greeting.line.write(encode(PREFACE, *what))

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from tests.peers import wait_until
-from tests.security.people import Middle, Person
+from tests.security.people import Middle
 from voicemux.errors import NotAdmitted, SecurityError, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.greeting import Greeting
@@ -15,21 +15,6 @@ from voicemux.security import handshake
 from voicemux.trust import Security, Trust
 
 CODE, GUESS = "42-beeswax-caravan", "42-beeswax-carbon"
-
-
-@pytest.fixture
-def alice(tmp_path):
-    return Person(tmp_path / "alice")
-
-
-@pytest.fixture
-def bob(tmp_path):
-    return Person(tmp_path / "bob")
-
-
-@pytest.fixture
-def mallory(tmp_path):
-    return Person(tmp_path / "mallory")
 
 
 def test_who_passes_on_what_both_say_is_found_by_both_though_the_code_is_right(alice, bob, mallory):

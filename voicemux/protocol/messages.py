@@ -272,6 +272,10 @@ def _read_claim(frame: Frame) -> Claim:
 
 def _read_challenge(frame: Frame) -> Challenge:
     challenge = wire.CHALLENGE.parse(frame.payload)
+    if len(challenge.share) > wire.MAX_SHARE:
+        raise RemoteProtocolError(
+            f"CHALLENGE with a share of {len(challenge.share)} bytes, the limit is {wire.MAX_SHARE}"
+        )
     return Challenge(challenge.nonce, challenge.share)
 
 

@@ -119,7 +119,7 @@ def _transcript(listener: bytes, claim: Claim, nonce: bytes, challenge: Challeng
         bytes([claim.method]),
         nonce,
         challenge.nonce,
-        *(bytes([len(share)]) + share for share in (claim.share, challenge.share[:255])),
+        *(bytes([len(share)]) + share for share in (claim.share, challenge.share)),
     )
 
 
