@@ -308,9 +308,10 @@ class Session:
         assert self._peer
         peer, name, address = self._peer
         known = self._known(peer)
-        try:  # where a caller can be called back is only guessed
-            guess = bool(self._reception and known)
-            return self._trust.remember(peer, printable_name(name), "" if guess else address).name
+        if known and self._reception:  # where a caller can be called back is only guessed
+            return known.name
+        try:
+            return self._trust.remember(peer, printable_name(name), address).name
         except SecurityError as error:
             self._notice(f"{error}; the call goes on, but is not remembered")
             return known.name if known else ""

@@ -62,10 +62,12 @@ def test_whoever_is_ignored_is_so_for_ten_minutes_after_the_last_failure(guard):
 
 
 def test_failures_while_being_ignored_make_it_longer(guard):
-    fail(guard, IGNORED_FROM)
-    guard.failed(HOST, MEMORY - 1)
-    assert guard.delay(HOST, 2 * MEMORY - 2) is None
-    assert guard.delay(HOST, 2 * MEMORY - 1) == 0.0
+    for number in range(IGNORED_FROM):
+        guard.failed(HOST, number * 60.0)
+    latest = (IGNORED_FROM - 1) * 60.0 + MEMORY - 1
+    guard.failed(HOST, latest)
+    assert guard.delay(HOST, latest + MEMORY - 1) is None
+    assert guard.delay(HOST, latest + MEMORY) == 0.0
 
 
 def test_success_forgives_all_but_to_that_host_only(guard):

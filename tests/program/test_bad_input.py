@@ -107,7 +107,7 @@ def complaint(err: list[str]) -> str:
           for also in (["--code", "7-quiet-test"], ["--open"], ["--allow", "bob"])),
         (["listen", "--auto-accept"], "--auto-accept goes with --open"),
         *((["listen", "--code-words", number], "is not in the range") for number in ("0", "9")),
-        (["dial", "a", "--code-file", "no such file"], "'no such file': No such file or directory"),
+        (["dial", "a", "--code-file", "no such file"], "'no such file' does not exist"),
         (["contacts", "forget"], "missing argument"),
         (["shout"], "no such command"),
         (["demo", "--keep", __file__], "is a file"),

@@ -449,10 +449,10 @@ def test_a_certificate_that_is_not_quite_one_has_signed_nothing(ours, certificat
 
 def test_an_odd_serial_number_is_not_told_to_the_terminal(ours):
     place = ours.certificate.index(VERSION) + len(VERSION) + 2
-    odd = ours.certificate[:place] + b"\xff" + ours.certificate[place + 1 :]
+    odd = ours.certificate[:place] + b"\x80" + ours.certificate[place + 1 :]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        verify(odd, ours.sign(DATA), DATA)
+        verify(odd, ours.sign(DATA), DATA)  # later releases of cryptography may refuse it
     assert told == []
 
 
