@@ -30,11 +30,11 @@ def test_waiting_grows_with_failures_until_nobody_listens(guard):
     for _ in range(IGNORED_FROM + 2):
         delays.append(guard.delay(HOST, 0.0))
         guard.failed(HOST, 0.0)
-    assert delays == [0.0, 0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 8.0, None, None]
+    assert delays == [0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 3.0, 3.0, None, None]
 
 
 def test_the_numbers_are_those_that_were_meant():
-    assert (DELAYED_FROM, IGNORED_FROM, FIRST_DELAY, MOST_DELAY, MEMORY) == (3, 8, 1.0, 8.0, 600.0)
+    assert (DELAYED_FROM, IGNORED_FROM, FIRST_DELAY, MOST_DELAY, MEMORY) == (3, 8, 1.0, 3.0, 600.0)
 
 
 def test_a_failure_counts_for_ten_minutes(guard):
@@ -50,7 +50,7 @@ def test_failures_that_come_slowly_are_never_ignored(guard):
     for number in range(50):
         guard.failed(HOST, number * every)
         delays.add(guard.delay(HOST, number * every))
-    assert delays == {0.0, 1.0, 2.0, 4.0, 8.0}
+    assert delays == {0.0, 1.0, 2.0, 3.0}
 
 
 def test_whoever_is_ignored_is_so_for_ten_minutes_after_the_last_failure(guard):
@@ -164,8 +164,8 @@ def expected(failures: list[float], now: float, *, is_here: bool) -> float | Non
         if failure < ignored_until or of_late >= 8:
             ignored_until = failure + MEMORY
     if now < ignored_until:
-        return 8.0 if is_here else None
-    return {0: 0.0, 1: 0.0, 2: 0.0, 3: 1.0, 4: 2.0, 5: 4.0}.get(sum(now - each < MEMORY for each in failures), 8.0)
+        return 3.0 if is_here else None
+    return {0: 0.0, 1: 0.0, 2: 0.0, 3: 1.0, 4: 2.0}.get(sum(now - each < MEMORY for each in failures), 3.0)
 
 
 @given(happenings, steps)

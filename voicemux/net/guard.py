@@ -11,7 +11,7 @@ from collections.abc import Hashable
 MEMORY = 600.0  # seconds that a failure counts, and that who is ignored stays so: whoever mistypes forgets as soon
 DELAYED_FROM = 3  # failures: everybody mistypes once or twice
 FIRST_DELAY = 1.0  # seconds, doubled with each failure more
-MOST_DELAY = 8.0  # seconds: people still wait for that
+MOST_DELAY = 3.0  # seconds: less than the 5 that a dialler waits for an answer (protocol.md §11)
 IGNORED_FROM = 8  # failures: no human goes on so long, and each of them costs us a handshake
 MOST_PLACES = 1024  # that are kept in mind: 200 kB or so; more are needed only by who can afford any number of them
 NETWORK_BITS = 64  # of an IPv6 address: whoever has one has all that begin with these (RFC 6177)
