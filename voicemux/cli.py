@@ -84,7 +84,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--bitrate", type=click.IntRange(6, 128), metavar="KBIT",
-            help="Of Opus, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 28]",
+            help="Of Opus, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 24]",
         ),
         click.option(
             "--frame-ms", type=click.Choice(["5", "10", "20", "40", "60"]),
