@@ -46,6 +46,9 @@ class TerminalConsole(PlainConsole):
         super().__init__()
         self._name = name
         self._session: PromptSession[str] = PromptSession(history=InMemoryHistory())
+        # Otherwise the terminal itself shows what is typed while something is printed above the prompt, and in the
+        # wrong place. What we print needs no cooked mode.
+        self._session.app.input.cooked_mode = contextlib.nullcontext  # type: ignore[method-assign]
         self._closing = False
         self._keyboard = Threads()
         self._gate = threading.Lock()
