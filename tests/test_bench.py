@@ -15,7 +15,7 @@ from bench.emulator import Direction
 from bench.picture import draw
 from bench.signals import CHIRPS, RATE, Samples, script
 
-HEARD = 0.3  # of the chirps, on a machine that is busy with other things
+HEARD = 0.1  # of the chirps: on a busy machine, and by a codec that is meant for speech
 TIMES_FLOOR = 40  # of the delay of two sound cards: something between them hoards sound
 
 Figures = dict[str, dict[str, Any]]
