@@ -3,6 +3,8 @@
 import contextlib
 import ssl
 import threading
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.peers import PATIENCE, line_of, sockets
 from tests.protocol.strategies import cuts
+from tests.security import certificates
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
 from voicemux.net.line import Line
 from voicemux.net.tls import MOST_HANDSHAKE, Channel, dialler_context, listener_context
@@ -67,6 +70,35 @@ def test_what_is_said_arrives_however_it_is_cut(server_context, said, data):
         assert heard == b"".join(said)
 
 
+parts = st.floats(0, 1, exclude_max=True)  # of a handshake, which is not of the same length each time
+
+
+@given(places=st.lists(parts, max_size=6).map(sorted))
+def test_a_handshake_works_however_it_is_cut_also_with_what_is_said_right_behind_it(server_context, places):
+    dialler, listener = pair(server_context)
+    heard = b""
+    for mouth, ear in ((dialler, listener), (listener, dialler), (dialler, listener)):
+        stream = mouth.take_outgoing() + (mouth.seal(b"hello") if mouth.established else b"")
+        cut = [0, *(int(place * len(stream)) for place in places), len(stream)]
+        for piece in filter(None, (stream[start:end] for start, end in pairwise(cut))):
+            heard += ear.receive(piece) or b""
+    assert heard == b"hello"
+    assert listener.established
+
+
+@given(place=parts)
+def test_a_handshake_that_is_cut_off_anywhere_is_a_known_error_and_no_connection(server_context, place):
+    dialler, listener = pair(server_context)
+    hello = dialler.take_outgoing()
+    listener.receive(hello)
+    for channel, said in ((Channel(server_context, is_server=True), hello), (dialler, listener.take_outgoing())):
+        if part := said[: int(place * len(said))]:
+            assert channel.receive(part) is None
+        with pytest.raises((RemoteProtocolError, ConnectionLost), match=r"^no TLS 1\.3 with |without a word"):
+            channel.receive(b"")
+        assert not channel.established
+
+
 def test_a_handshake_one_byte_at_a_time_works_too(server_context):
     dialler, listener = pair(server_context)
     for _ in range(3):
@@ -85,6 +117,18 @@ def test_one_side_may_finish_while_the_other_goes_on(channels):
     assert dialler.receive(listener.finish()) == b""
 
 
+@given(said=st.binary(min_size=1, max_size=40_000), data=st.data())
+def test_whoever_finishes_in_the_middle_of_what_it_hears_hears_the_rest(server_context, said, data):
+    dialler, listener = pair(server_context)
+    shake_hands(dialler, listener)
+    stream = listener.seal(said) + listener.finish()
+    place = data.draw(st.integers(1, len(stream) - 1))
+    heard = dialler.receive(stream[:place]) or b""
+    assert listener.receive(dialler.finish()) == b""
+    assert heard + (dialler.receive(stream[place:]) or b"") == said
+    assert dialler.ended
+
+
 def test_a_stream_that_is_cut_off_has_ended(channels):
     dialler, listener = channels
     assert listener.receive(dialler.seal(b"torn")[:-1]) is None
@@ -98,6 +142,44 @@ def test_a_bit_that_was_changed_is_noticed_and_nothing_can_be_said_after_it(chan
     sealed[place] ^= 1
     with pytest.raises(ConnectionLost, match="the encrypted stream is damaged: "):
         listener.receive(bytes(sealed))
+    with pytest.raises(ConnectionLost, match="the encrypted stream is damaged"):
+        listener.seal(b"paid")
+
+
+def test_no_tickets_are_given_out_that_would_be_one_more_secret(channels):
+    dialler, listener = channels
+    assert listener.take_outgoing() == b""
+    assert dialler._tls.session is None or not dialler._tls.session.has_ticket
+
+
+def older(protocol: int, identity: Path | None = None) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    if identity:
+        context.load_cert_chain(identity)
+    else:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def test_an_older_tls_is_refused_with_one_clear_line_by_a_listener_and_by_a_dialler(server_context, identity):
+    old, listener = Channel(older(ssl.PROTOCOL_TLS_CLIENT), is_server=False), Channel(server_context, is_server=True)
+    old.begin()
+    with pytest.raises(RemoteProtocolError, match=r"^no TLS 1\.3 with the other side: unsupported protocol$"):
+        listener.receive(old.take_outgoing())
+    dialler, old = pair(older(ssl.PROTOCOL_TLS_SERVER, identity.path))
+    with pytest.raises(RemoteProtocolError):
+        old.receive(dialler.take_outgoing())
+    with pytest.raises(RemoteProtocolError, match=r"^no TLS 1\.3 with the other side: [a-z0-9 ]+$"):
+        dialler.receive(old.take_outgoing())
+
+
+def test_a_listener_with_a_certificate_of_any_size_is_not_listened_to(tmp_path):
+    (tmp_path / "large.pem").write_bytes(certificates.large(MOST_HANDSHAKE))
+    dialler, listener = pair(listener_context(tmp_path / "large.pem"))
+    listener.receive(dialler.take_outgoing())
+    with pytest.raises(RemoteProtocolError, match=f"a TLS handshake of over {MOST_HANDSHAKE} bytes"):
+        dialler.receive(listener.take_outgoing())
 
 
 def test_a_record_that_is_sent_twice_is_noticed(channels):

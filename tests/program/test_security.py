@@ -78,6 +78,17 @@ def test_a_wrong_code_is_told_to_both(homes):
         assert bob.notice_with("turned away").endswith("a wrong code, 2 more end it")
 
 
+def test_three_wrong_codes_end_a_code_and_then_the_right_one_is_refused_too(homes):
+    with listening(TEXT_ONLY, "--json", env=homes["bob"]) as (bob, address):
+        right = json.loads(bob.out[0])["code"]
+        for _ in range(3):
+            assert say("hi", address, "8-quiet-test", env=homes["mallory"])[0] == 6
+        after = bob.event("new_code")
+        assert after["why"] == "it was guessed at 3 times"
+        assert after["code"] != right
+        assert say("hi", address, right, env=homes["alice"])[0] == 6
+
+
 def test_whoever_is_unknown_is_told_what_it_takes(homes):
     with listening(TEXT_ONLY, env=homes["bob"]) as (_, address):
         code, told = say("hi", address, env=homes["mallory"])
@@ -125,6 +136,46 @@ def test_nobody_is_asked_where_all_are_accepted(homes):
         for side in (alice, bob):
             await_connection(side)
             assert "are these words the same on both sides?" in side.notice()
+
+
+def spoil(home: Path, how: str) -> None:
+    if how == "damaged":
+        (home / "contacts.json").write_text("[")
+    else:  # a file that is only to be read is no obstacle to root: a folder in place of the lock is one to all
+        (home / "contacts.json.lock").unlink(missing_ok=True)
+        (home / "contacts.json.lock").mkdir()
+
+
+@pytest.mark.parametrize(("how", "words"), [("damaged", "is damaged"), ("not to be written", "cannot change")])
+def test_a_call_goes_on_when_its_contacts_are_spoiled_and_a_notice_says_so(homes, how, words):
+    with listening(TEXT_ONLY, "--json", "--open", "--auto-accept", env=homes["bob"]) as (bob, address):
+        with Program("dial", address, TEXT_ONLY, "--json", "--name", "alice", env=homes["alice"]) as alice:
+            for side in (alice, bob):
+                side.event("connected")
+            for side, name in ((alice, "alice"), (bob, "bob")):
+                spoil(Path(homes[name]["VOICEMUX_HOME"]), how)
+                side.command(command="verify")
+                while not (notice := side.event("notice")["text"]).endswith("but is not remembered"):
+                    pass
+                assert words in notice
+            for side, other in ((alice, bob), (bob, alice)):
+                side.command(command="say", text="still here")
+                assert other.event("text")["text"] == "still here"
+            alice.command(command="quit")
+            assert alice.wait() == 0
+        assert bob.event("ended")["by"] == "them"
+
+
+def test_a_first_call_is_held_though_it_cannot_be_written_down(homes):
+    for name in ("alice", "bob"):
+        run("contacts", "show", env=homes[name])
+        spoil(Path(homes[name]["VOICEMUX_HOME"]), "not to be written")
+    with listening(TEXT_ONLY, "--code", "7-quiet-test", env=homes["bob"]) as (bob, address):
+        code, told = say("hi", address, "7-quiet-test", "--name", "alice", env=homes["alice"])
+        assert code == 0
+        assert [each for each in told if each.endswith("the call goes on, but is not remembered")]
+        assert bob.read() == "alice> hi"
+    assert contacts(homes["alice"]) == contacts(homes["bob"]) == {}
 
 
 def test_a_name_of_a_contact_does_not_make_somebody_unknown_that_contact(homes):

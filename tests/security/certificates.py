@@ -23,8 +23,18 @@ def dated(year: int) -> bytes:
     return secret + _make(key, year).public_bytes(PEM)
 
 
-def _make(key: rsa_keys.RSAPrivateKey | ec.EllipticCurvePrivateKey, year: int) -> x509.Certificate:
-    return (
+def large(size: int) -> bytes:
+    """The same, with an extension of so many bytes that nobody knows."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    secret = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    padding = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), bytes(size))
+    return secret + _make(key, 2026, padding).public_bytes(PEM)
+
+
+def _make(
+    key: rsa_keys.RSAPrivateKey | ec.EllipticCurvePrivateKey, year: int, *extensions: x509.ExtensionType
+) -> x509.Certificate:
+    builder = (
         x509.CertificateBuilder()
         .subject_name(NAME)
         .issuer_name(NAME)
@@ -32,5 +42,7 @@ def _make(key: rsa_keys.RSAPrivateKey | ec.EllipticCurvePrivateKey, year: int) -
         .serial_number(7)
         .not_valid_before(datetime.datetime(year, 1, 1))
         .not_valid_after(datetime.datetime(year, 12, 31))
-        .sign(key, hashes.SHA256())
     )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(key, hashes.SHA256())

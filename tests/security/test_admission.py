@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.security.people import Person
 from voicemux.errors import NotAdmitted, SecurityError
@@ -60,6 +62,63 @@ def test_of_the_contacts_only_those_allowed(alice, bob):
         Door(bob, allowed=["carol"]).knock(alice, Method.KNOWN)
 
 
+def test_whoever_knows_a_code_may_call_though_only_contacts_are_allowed(alice, bob):
+    bob.knows(alice, "alice")
+    door = Door(bob, allowed=["carol"], code=CODE)
+    assert door.knock(alice, Method.CODE, CODE) is Method.CODE
+    with pytest.raises(NotAdmitted, match="alice is not allowed"):
+        door.knock(alice, Method.KNOWN)
+
+
+def test_a_contact_who_is_not_allowed_is_told_what_somebody_unknown_is_told(alice, bob, mallory):
+    bob.knows(alice, "alice")
+    door, codes = Door(bob, allowed=["carol"]), set()
+    for person in (alice, mallory):
+        with pytest.raises(NotAdmitted) as refused:
+            door.knock(person, Method.KNOWN)
+        codes.add(refused.value.code)
+    assert codes == {ByeCode.UNKNOWN_CALLER}
+
+
+@pytest.mark.parametrize("chosen", [{}, {"is_open": True}, {"allowed": ["carol"]}])
+def test_where_there_is_no_code_none_is_right_not_even_by_chance(alice, bob, monkeypatch, chosen):
+    """The 22 bits of what a guess is compared with there must not be a way in."""
+    monkeypatch.setattr("voicemux.security.handshake.new_code", lambda: CODE)
+    with pytest.raises(NotAdmitted, match="a wrong code"):
+        Door(bob, **chosen).knock(alice, Method.CODE, CODE)
+
+
+def test_guesses_count_as_long_as_a_code_is_in_use_whoever_succeeds_in_between(alice, bob, mallory):
+    door = Door(bob, code=CODE)
+    for _ in range(GUESSES - 1):
+        with pytest.raises(NotAdmitted):
+            door.knock(mallory, Method.CODE, GUESS)
+        door.knock(alice, Method.CODE, CODE)
+    with pytest.raises(NotAdmitted):
+        door.knock(mallory, Method.CODE, GUESS)
+    assert door.codes == [("", "it was guessed at 3 times")]
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chosen=st.sampled_from([{"code": CODE}, {"words": 1}]), guesses=st.lists(st.booleans(), max_size=6))
+def test_no_code_is_ever_guessed_at_more_often_than_it_should(alice, bob, chosen, guesses):
+    """Right and wrong ones in any order, all of them begun before the first is judged."""
+    door = Door(bob, **chosen)
+    code, wrong, is_over = door.admission.code, 0, False
+    begun = [(is_right, door.begin(alice, Method.CODE, code if is_right else GUESS)) for is_right in guesses]
+    for is_right, each in begun:
+        if is_right and not is_over:
+            assert door.end(*each) is Method.CODE
+            is_over = "words" in chosen
+            continue
+        with pytest.raises(NotAdmitted):
+            door.end(*each)
+        wrong += not is_right
+        is_over = is_over or wrong == GUESSES
+    assert (door.admission.code != code) == is_over
+    assert len(door.codes) == is_over
+
+
 def test_a_code_that_somebody_chose_stays(alice, bob):
     door = Door(bob, code="42 Beeswax CARAVAN")
     for _ in range(3):
@@ -89,6 +148,23 @@ def test_wrong_guesses_end_a_code(alice, bob, chosen):
     assert door.admission.code == "" if "code" in chosen else door.admission.code != code
     with pytest.raises(NotAdmitted):
         door.knock(alice, Method.CODE, code)
+
+
+@pytest.mark.parametrize("end", ["guessed at", "used"])
+def test_the_next_code_may_be_guessed_at_as_often_as_the_first(alice, bob, end):
+    door = Door(bob, words=2)
+
+    def guess(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(NotAdmitted):
+                door.knock(alice, Method.CODE, GUESS)
+
+    guess(GUESSES if end == "guessed at" else GUESSES - 1)
+    if end == "used":
+        door.knock(alice, Method.CODE, door.admission.code)
+    guess(GUESSES - 1)
+    assert len(door.codes) == 1
+    assert door.knock(alice, Method.CODE, door.admission.code) is Method.CODE
 
 
 def test_guesses_at_a_code_that_is_over_do_not_count_for_the_next(alice, bob):

@@ -1,12 +1,16 @@
 import hashlib
 import secrets
 from dataclasses import replace
+from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.security.people import Person
 from voicemux.errors import NotAdmitted, RemoteProtocolError, SecurityError
 from voicemux.protocol.messages import ByeCode, Challenge, Claim, Method, Welcome
+from voicemux.security import code as code_module
 from voicemux.security import handshake
 from voicemux.security.handshake import Dialler, Listener, Peer
 
@@ -52,6 +56,22 @@ def test_a_wrong_code_is_a_wrong_code_whatever_is_in_use(alice, bob, used):
     assert refused.value.code == ByeCode.WRONG_CODE
 
 
+def test_where_no_code_is_in_use_none_is_right_not_even_by_chance(alice, bob, monkeypatch):
+    """What a guess is compared with there, so that it takes as long, could be guessed, too."""
+    monkeypatch.setattr(handshake, "new_code", lambda: CODE)
+    for used in (None, ""):
+        with pytest.raises(NotAdmitted, match="a wrong code"):
+            meet(alice, bob, Method.CODE, CODE, used)
+
+
+@pytest.mark.parametrize("admitted", [Method.KNOWN, Method.CODE, 77])
+def test_a_listener_cannot_make_an_open_call_more_than_that(alice, bob, admitted):
+    dialler = Dialler(alice, bob.certificate, Method.OPEN)
+    listener = Listener(bob.certificate, dialler.claim(), None)
+    listener.judge(dialler.prove(listener.challenge))
+    assert dialler.accept(listener.welcome(admitted)).method is Method.OPEN
+
+
 def test_a_listener_that_admits_somebody_unknown_makes_the_call_an_open_one(alice, bob):
     dialler = Dialler(alice, bob.certificate, Method.KNOWN)
     listener = Listener(bob.certificate, dialler.claim(), None)
@@ -74,6 +94,37 @@ def test_the_diallers_own_confirmation_is_no_listeners(alice, bob):
     proof = dialler.prove(listener.challenge)
     with pytest.raises(SecurityError):
         dialler.accept(Welcome(Method.CODE, proof.confirmation))
+
+
+def test_the_listeners_own_confirmation_is_no_diallers(alice, bob):
+    """Not even that of the same conversation, which nobody can know yet."""
+    dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
+    listener = Listener(bob.certificate, dialler.claim(), CODE)
+    proof = dialler.prove(listener.challenge)
+    theirs = handshake._confirm(dialler._key, handshake.LISTENER, dialler._transcript)
+    with pytest.raises(NotAdmitted, match="a wrong code"):
+        listener.judge(replace(proof, confirmation=theirs))
+
+
+def test_a_listeners_share_in_a_claim_is_refused_though_all_else_is_right(alice, bob):
+    dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
+    mirrored = replace(dialler.claim(), share=Listener(bob.certificate, dialler.claim(), CODE).challenge.share)
+    with pytest.raises(RemoteProtocolError, match="no share"):
+        answer(dialler, bob, mirrored)
+
+
+@pytest.mark.parametrize("share", [b"", b"A", b"A" * 32, b"A" + b"\xff" * 32, b"A" + bytes(32), b"A" * 255])
+def test_a_claim_with_a_share_that_is_none_is_refused_though_all_else_is_right(alice, bob, share):
+    dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
+    with pytest.raises(RemoteProtocolError, match="no share"):
+        answer(dialler, bob, replace(dialler.claim(), share=share))
+
+
+def answer(dialler: Dialler, bob, claim: Claim) -> None:
+    """Say a claim that the dialler has not made, and prove it as well as whoever has its key can."""
+    listener = Listener(bob.certificate, claim, CODE)
+    dialler.claim = lambda: claim
+    listener.judge(dialler.prove(listener.challenge))
 
 
 def test_a_nonce_that_was_not_committed_to_is_refused(alice, bob):
@@ -148,3 +199,96 @@ def test_the_construction_is_what_protocol_md_says(alice, bob, monkeypatch):
     assert handshake.verify(alice.certificate, proof.signature, b"voicemux/1 dialler\0" + transcript)
     words = handshake.spoken(sha256(b"voicemux/1 words\0", transcript)[:4])
     assert dialler.accept(Welcome(Method.OPEN)).words == tuple(words)
+
+
+SIGNED = b"voicemux/1 dialler\0".hex()  # and the transcript
+
+
+class Key:
+    """Signs nothing: what it is asked to sign is what counts."""
+
+    def __init__(self, certificate: bytes) -> None:
+        self.certificate = certificate
+        self.signed: list[bytes] = []
+
+    def sign(self, data: bytes) -> bytes:
+        self.signed.append(data)
+        return b"signature"
+
+
+def test_the_construction_is_what_it_was(monkeypatch):
+    """Frozen: if these bytes change, nobody understands those who have not updated, and words differ."""
+    monkeypatch.setattr(secrets, "token_bytes", lambda size: bytes(range(size)))
+    dialler = Dialler(key := Key(b"the dialler's certificate"), b"the listener's certificate", Method.OPEN)
+    claim = dialler.claim()
+    dialler.prove(Challenge(bytes(range(32, 64))))
+    assert claim.commitment.hex() == "e97699570b86d059c7a10c7657b69ee5b36c5ce457bfba0a2405f5e0572d29d7"
+    assert [each.hex() for each in key.signed] == [
+        SIGNED + "ddcd40071e767e4a5611f272b1b8a28f3cbf37f4425b9665900ace48b915f480"
+    ]
+    assert dialler.accept(Welcome(Method.OPEN)).words == ("dogsled", "penetrate", "upset", "fascinate")
+
+
+def test_the_construction_with_a_code_is_what_it_was(monkeypatch):
+    """Frozen, too, with the shares, the key and the confirmations that come of it."""
+    monkeypatch.setattr(secrets, "token_bytes", lambda size: bytes(range(size)))
+    for side, byte in (("SPAKE2_A", 1), ("SPAKE2_B", 2)):
+        numbers = partial(getattr(code_module, side), entropy_f=lambda size, byte=byte: bytes([byte]) * size)
+        monkeypatch.setattr(code_module, side, numbers)
+    monkeypatch.setattr(handshake, "verify", lambda *_: True)
+    dialler = Dialler(key := Key(b"the dialler's certificate"), b"the listener's certificate", Method.CODE, CODE)
+    listener = Listener(b"the listener's certificate", dialler.claim(), CODE)
+    proof = dialler.prove(listener.challenge)
+    assert dialler.claim().share.hex() == "41513dbe09dccfd87385ec321d6fbef59f34ada965944622f68df7488dc45c4152"
+    assert listener.challenge.share.hex() == "42124343dcbe76b9a5521165976f83b4a44994ca2a2a718e925a1497a3a69f3346"
+    assert [each.hex() for each in key.signed] == [
+        SIGNED + "643947d4671fedfef0810bbdcf9e2f65746c061a8a84a995e39e3cbe6de05a08"
+    ]
+    assert proof.confirmation.hex() == "d11e5064909ef09103a55974f4b4279f5578b74ed3d1a73fc9ee8bb7796fa011"
+    assert listener.judge(proof).words == ("glucose", "atlantic", "bluebird", "universe")
+    welcome = listener.welcome(Method.CODE)
+    assert welcome.confirmation.hex() == "d81acbe6e92c05968edcb9c0458948ba3a0653e61686d4eadb4de0c758516fd0"
+
+
+PLACES = [
+    "commitment",
+    "share",
+    "certificate",
+    "nonce",
+    "their share",
+    "our nonce",
+    "confirmation",
+    "their confirmation",
+]
+
+
+def first_call(alice, bob, change) -> Peer:
+    """Whom alice believes to be there. `change(place, value)` is what arrives of each value."""
+
+    def arrives(message, **places: str):
+        return replace(message, **{name: change(place, getattr(message, name)) for name, place in places.items()})
+
+    dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
+    claim = arrives(dialler.claim(), commitment="commitment", share="share", certificate="certificate")
+    listener = Listener(bob.certificate, claim, CODE)
+    proof = dialler.prove(arrives(listener.challenge, nonce="nonce", share="their share"))
+    listener.judge(arrives(proof, nonce="our nonce", confirmation="confirmation"))
+    return dialler.accept(arrives(listener.welcome(Method.CODE), confirmation="their confirmation"))
+
+
+@given(where=st.sampled_from(PLACES), part=st.floats(0, 1, exclude_max=True), bits=st.integers(1, 255))
+def test_whatever_byte_is_changed_on_its_way_somebody_notices(alice, bob, where, part, bits):
+    """The signature is left out: there is more than one way to write down the same."""
+
+    def change(place: str, value: bytes) -> bytes:
+        if place != where:
+            return value
+        number = int(part * len(value))
+        return value[:number] + bytes([value[number] ^ bits]) + value[number + 1 :]
+
+    with pytest.raises((NotAdmitted, RemoteProtocolError, SecurityError)):
+        first_call(alice, bob, change)
+
+
+def test_if_nothing_is_changed_on_its_way_it_is_a_call(alice, bob):
+    assert first_call(alice, bob, lambda place, value: value).fingerprint == bob.fingerprint

@@ -33,7 +33,7 @@ class Guard:
 
     def failed(self, host: str, now: float) -> None:
         """Somebody from there was not let in."""
-        key = _place_of(host)
+        key = place_of(host)
         place = self._places.setdefault(key, _Place())
         self._places.move_to_end(key)
         place.failures.append(now)
@@ -44,14 +44,14 @@ class Guard:
 
     def succeeded(self, host: str) -> None:
         """Somebody from there was let in: all is forgiven."""
-        self._places.pop(_place_of(host), None)
+        self._places.pop(place_of(host), None)
 
     def delay(self, host: str, now: float) -> float | None:
         """Seconds for which a new connection from there is to wait before it is looked at; None: ignore it.
 
         From this machine itself nobody is ignored: tunnels (ssh -L, Tor) make everybody come from here.
         """
-        place = self._places.get(_place_of(host))
+        place = self._places.get(place_of(host))
         if place is None:
             return 0.0
         if now < place.ignored_until:
@@ -64,7 +64,7 @@ def _of_late(place: _Place, now: float) -> int:
     return sum(now - failure < MEMORY for failure in place.failures)
 
 
-def _place_of(host: str) -> Hashable:
+def place_of(host: str) -> Hashable:
     """What all addresses of one owner have in common."""
     address = _address(host)
     if isinstance(address, ipaddress.IPv6Address):

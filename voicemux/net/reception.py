@@ -7,13 +7,14 @@ What a stranger can cost is bounded: connections, bytes (a frame decoder holds o
 import queue
 import selectors
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError, SecurityError
 from voicemux.net.greeting import GOODBYE_TIMEOUT, PREFACE_TIMEOUT
-from voicemux.net.guard import Guard
+from voicemux.net.guard import Guard, place_of
 from voicemux.net.line import SILENCE_TIMEOUT, Line, Listener, Wake, accept
 from voicemux.net.tls import HANDSHAKE, listener_context
 from voicemux.protocol.connection import Receiving, Sending, State
@@ -26,7 +27,7 @@ from voicemux.threads import Threads, take
 HELLO_TIMEOUT = 10.0  # seconds
 ACCEPT_PAUSE = 0.01  # seconds
 MAX_VISITORS = 32  # connections that are being greeted, or sent away
-MAX_VISITORS_OF_A_HOST = 8  # of them: one machine cannot have them all
+MAX_VISITORS_OF_A_HOST = 8  # of them: one machine cannot have them all, however many IPv6 addresses it has
 MOST_BYTES = 65_536  # of a visitor: all that there is to say has some 2000
 VISITOR_PATIENCE = 0.5  # seconds that the few bytes to a visitor may take: they fit any empty buffer
 
@@ -45,6 +46,7 @@ class Caller:
 @dataclass(eq=False)
 class _Visitor:
     line: Line
+    place: Hashable
     deadline: float
     sending: Sending = field(default_factory=Sending)
     receiving: Receiving = field(default_factory=Receiving)
@@ -152,14 +154,15 @@ class Reception:
             return
         now = time.monotonic()
         delay = self._guard.delay(line.peer.host, now)
-        of_this_host = sum(visitor.host == line.peer.host for visitor in self._visitors)
-        if delay is None or of_this_host >= MAX_VISITORS_OF_A_HOST:
+        place = place_of(line.peer.host)
+        crowds = Counter(visitor.place for visitor in self._visitors)
+        if delay is None or crowds[place] >= MAX_VISITORS_OF_A_HOST:
             line.close()
             return
-        if len(self._visitors) >= MAX_VISITORS:  # whoever means it is through sooner than whoever holds a place
-            self._dismiss(next(iter(self._visitors)))
+        if len(self._visitors) >= MAX_VISITORS:  # room is made by the first of a crowd, not by who has come alone
+            self._dismiss(max(self._visitors, key=lambda visitor: crowds[visitor.place]))
         line.set_timeout(VISITOR_PATIENCE)
-        visitor = _Visitor(line, now + delay + PREFACE_TIMEOUT)
+        visitor = _Visitor(line, place, now + delay + PREFACE_TIMEOUT)
         self._visitors[visitor] = None
         if delay:
             visitor.waits_until = now + delay
@@ -170,6 +173,7 @@ class Reception:
         try:
             self._judge(visitor)
         except ConnectionLost:
+            self._leaves(visitor)
             self._dismiss(visitor)
 
     def _judge(self, visitor: _Visitor) -> None:
@@ -178,6 +182,7 @@ class Reception:
             if visitor.line.bytes_read > MOST_BYTES and not visitor.leaving:
                 raise NotAdmitted("it said too much before it said who it is", ByeCode.FLOOD)
             if data == b"":
+                self._leaves(visitor)
                 self._dismiss(visitor)
             elif data and not visitor.leaving:
                 self._greet(visitor, data)
@@ -219,6 +224,7 @@ class Reception:
                 self._send_away(visitor, Bye(ByeCode.BUSY, "in another call"))
                 return
             elif isinstance(message, Bye):
+                self._leaves(visitor)
                 self._send_away(visitor, Bye())
                 return
             else:
@@ -247,6 +253,11 @@ class Reception:
         self._guard.failed(visitor.host, time.monotonic())
         self._on_turned_away(visitor.host, why)
 
+    def _leaves(self, visitor: _Visitor) -> None:
+        """Of its own accord: nobody is told, but halfway through TLS or a code it has cost as much as a failure."""
+        if self._tls and visitor.opened and not visitor.peer and not visitor.leaving:
+            self._guard.failed(visitor.host, time.monotonic())
+
     def _refuse(self, visitor: _Visitor, error: RemoteProtocolError) -> None:
         if error.code == ByeCode.VERSION:
             visitor.line.write(visitor.sending.preface())
@@ -257,9 +268,9 @@ class Reception:
 
     def _send_away(self, visitor: _Visitor, bye: Bye) -> None:
         """Say BYE and wait for the visitor to have read it: closing at once could destroy it on its way."""
+        visitor.leaving = True
         visitor.line.write(visitor.sending.encode(bye))
         visitor.line.finish()
-        visitor.leaving = True
         visitor.deadline = time.monotonic() + GOODBYE_TIMEOUT
 
     def _forget(self, visitor: _Visitor) -> None:

@@ -102,7 +102,8 @@ class Listener:
             raise RemoteProtocolError("PROOF with a signature that the certificate's key has not made")
         if self._exchange:
             self._key = self._exchange.finish(self._claim.share)
-        if not hmac.compare_digest(proof.confirmation, _confirm(self._key, DIALLER, self._transcript)):
+        is_right = hmac.compare_digest(proof.confirmation, _confirm(self._key, DIALLER, self._transcript))
+        if not is_right or (self._exchange and not self.code):  # where there is no code, none is right by chance
             raise NotAdmitted("a wrong code", ByeCode.WRONG_CODE)
         return Peer(_hash(self._claim.certificate).hex(), self.method, _words(self._transcript))
 
