@@ -12,7 +12,7 @@ from bench.capture import Track
 from bench.signals import CHIRPS, RATE, Samples, Script, resample
 
 FILTER_RATE = 16_000
-BAND = (300.0, 3500.0)  # Hz: where the chirps are
+BAND = (100.0, 3500.0)  # Hz: where the chirps are
 QUIET = 10 ** (-55 / 20)  # what is below this level (of full scale) is no chirp
 SURE = 0.8  # score of a chirp in the microphone, which hears it undistorted
 LIKELY = 0.55  # score of one that went through a codec

@@ -1,10 +1,12 @@
 """What is spoken into the microphones: chirps, by which delay is measured, and speech, by which quality is.
 
 The chirps are of six kinds, within the band of a telephone, at random distances: so each can be told from
-its neighbours, however late it comes.
+its neighbours, however late it comes. They are voiced, as speech is, at a pitch that glides: speech codecs at a
+low bitrate keep such a sound, and of pure tones that glide as fast lose half (Opus at a constant 24 kbit/s).
 """
 
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,17 @@ FADE = 0.005  # seconds at each end of a chirp
 GAP = (0.25, 0.45)  # seconds from chirp to chirp
 LEVEL = 0.4  # peak of a chirp
 SPEECH_LEVEL = -26.0  # dB of full scale, while somebody speaks: what ITU-T P.862 wants
-LOW, MIDDLE, HIGH = 350.0, 1600.0, 3300.0  # Hz
+HIGHEST = 3500.0  # Hz: no harmonic of a chirp is above that
+HIGHEST_FADE = 300.0  # Hz below it over which harmonics fade
+PITCHES = (  # Hz, from the beginning of each kind of chirp to its end
+    (120.0, 240.0),
+    (240.0, 120.0),
+    (140.0, 260.0, 140.0),
+    (260.0, 140.0, 260.0),
+    (100.0, 200.0, 140.0, 220.0),
+    (220.0, 130.0, 240.0, 110.0),
+)
+PHASE = 0.3  # radians, times the square of a harmonic's number: pulses without spikes (Schroeder 1970)
 LEAD = 0.5  # seconds of silence before everything
 WARM_UP = 3.0  # seconds of speech, so that jitter buffers, gain controls and voice detectors have settled
 MEASURED = 7.0  # seconds of speech whose quality is measured
@@ -45,30 +57,21 @@ class Script:
         return self.chirps[0][0] / RATE
 
 
-def _sweep(*frequencies: float) -> Samples:
-    """The phase of a tone that glides through these frequencies."""
-    count = int(CHIRP * RATE)
-    frequency = np.interp(np.linspace(0, len(frequencies) - 1, count), range(len(frequencies)), frequencies)
-    return np.asarray(2 * np.pi * np.cumsum(frequency) / RATE)
-
-
-def _chirps() -> list[Samples]:
+def _chirp(pitches: Sequence[float]) -> Samples:
+    """A voice that glides through these pitches: all harmonics, each as much weaker as it is higher."""
     count, fade = int(CHIRP * RATE), int(FADE * RATE)
-    window = np.ones(count)
-    window[:fade] = np.sin(np.linspace(0, np.pi / 2, fade)) ** 2
-    window[-fade:] = window[:fade][::-1]
-    glides = (
-        (LOW, HIGH),
-        (HIGH, LOW),
-        (LOW, HIGH, LOW),
-        (HIGH, LOW, HIGH),
-        (LOW, MIDDLE, HIGH, MIDDLE),
-        (MIDDLE, LOW, MIDDLE, HIGH),
-    )
-    return [np.sin(_sweep(*glide)) * window for glide in glides]
+    pitch = np.interp(np.linspace(0, len(pitches) - 1, count), range(len(pitches)), pitches)
+    phase = 2 * np.pi * np.cumsum(pitch) / RATE
+    samples = np.zeros(count)
+    for harmonic in range(1, int(HIGHEST / min(pitches)) + 1):
+        audible = np.clip((HIGHEST - harmonic * pitch) / HIGHEST_FADE, 0, 1)
+        samples += audible / harmonic * np.sin(harmonic * phase + PHASE * harmonic**2)
+    samples[:fade] *= np.sin(np.linspace(0, np.pi / 2, fade)) ** 2
+    samples[-fade:] *= np.sin(np.linspace(np.pi / 2, 0, fade)) ** 2
+    return np.asarray(samples / np.abs(samples).max())
 
 
-CHIRPS = _chirps()
+CHIRPS = [_chirp(pitches) for pitches in PITCHES]
 
 
 def chirp_train(count: int, seed: int) -> tuple[Samples, list[tuple[int, int]]]:

@@ -87,7 +87,7 @@ class Settings:
     output: str = ""
     record: str = ""  # a file for what is heard
     codec: Codec | None = None
-    bitrate: int = 24_000  # bits a second: PESQ 4.4, as at 36; with TLS and all headers 58 on the line, at most 62
+    bitrate: int = 24_000  # bits a second: PESQ 4.4, as at 36; with TLS and all headers 58 on the line
     frame_ms: float = 20
     low_delay: bool = False  # of the codec
     max_delay: float = 0.3  # seconds of playout delay

@@ -111,6 +111,9 @@ class OpusEncoder:
         self._frame_ms = frame_ms
         self._encoder = _opus().Encoder(RATE, 1, "restricted_lowdelay" if low_delay else "voip")
         self._encoder.complexity = COMPLEXITY
+        # All packets have one size: PESQ is the same, a slow line has no peaks to stumble over, and the sizes of
+        # encrypted packets do not tell what is said (Wright et al., IEEE S&P 2008), nor whether anybody speaks.
+        self._encoder.vbr = 0
         self._encoder.bitrate = bitrate
         self._set = bitrate
         self._encode = _opus().api.encoder.libopus_encode
