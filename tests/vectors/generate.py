@@ -1029,9 +1029,16 @@ ALICE, BOB, MALLORY = Person(0xA11CE), Person(0xB0B), Person(0x3A11)
 class Meeting:
     """All four messages between Alice, who dials, and Bob."""
 
-    def __init__(self, method: int, dialled: str = "", used: str = "", listener_nonce: bytes = bytes(range(32, 64))):
+    def __init__(
+        self,
+        method: int,
+        dialled: str = "",
+        used: str = "",
+        listener_nonce: bytes = bytes(range(32, 64)),
+        dialler_nonce: bytes = NONCE,
+    ):
         self.method, self.dialled, self.used = method, dialled, used
-        self.dialler_nonce, self.listener_nonce = NONCE, listener_nonce
+        self.dialler_nonce, self.listener_nonce = dialler_nonce, listener_nonce
         self.shares, self.scalars, self.keys = [b"", b""], [0, 0], [b"", b""]
         if method == CODE:
             ids = {"idA": ALICE.fingerprint, "idB": BOB.fingerprint}
@@ -1115,6 +1122,8 @@ def authentication() -> list[Entry]:
 
     both = (SPOKEN, SPOKEN)
     right, wrong = Meeting(CODE, *both), "42-beeswax-carbon"
+    other = Meeting(KNOWN, dialler_nonce=bytes(32))
+    uncommitted = {name: getattr(other, name) for name in ("nonce", "signature", "transcript", "words")}
     of_mallory = MALLORY.sign(b"voicemux/1 dialler\0" + Meeting(KNOWN).transcript)
     replayed = Meeting(KNOWN, listener_nonce=bytes(32)).signature
     unsaid = ALICE.sign(b"voicemux/1 listener\0" + Meeting(KNOWN).transcript)
@@ -1130,7 +1139,14 @@ def authentication() -> list[Entry]:
             admitted=OPEN,
             known=False,
         ),
-        refused("proof-wrong-nonce", "Not the one committed to.", "listener", "protocol", KNOWN, nonce=bytes(32)),
+        refused(
+            "proof-wrong-nonce",
+            "Not the one committed to; all else is right.",
+            "listener",
+            "protocol",
+            KNOWN,
+            **uncommitted,
+        ),
         refused("proof-wrong-signature", "By another key.", "listener", "protocol", KNOWN, signature=of_mallory),
         refused("proof-no-signature", "None at all.", "listener", "protocol", KNOWN, signature=b""),
         refused(
