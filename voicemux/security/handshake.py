@@ -52,7 +52,8 @@ class Dialler:
         return Claim(self._method, _hash(COMMITMENT, self._nonce), share, self._identity.certificate)
 
     def prove(self, challenge: Challenge) -> Proof:
-        """Raises RemoteProtocolError if the listener's share cannot be one."""
+        """Raises RemoteProtocolError if the listener's share cannot be one, or none was asked for."""
+        _expect_none(self._exchange, "CHALLENGE with a share", challenge.share)
         claim = self.claim()
         if self._exchange:
             self._key = self._exchange.finish(challenge.share)
@@ -61,7 +62,8 @@ class Dialler:
         return Proof(self._nonce, confirmation, self._identity.sign(DIALLER + self._transcript))
 
     def accept(self, welcome: Welcome) -> Peer:
-        """Raises SecurityError if the listener does not know the code after all."""
+        """Raises SecurityError if the listener does not know the code after all, RemoteProtocolError without one."""
+        _expect_none(self._exchange, "WELCOME with a confirmation", welcome.confirmation)
         if not hmac.compare_digest(welcome.confirmation, _confirm(self._key, LISTENER, self._transcript)):
             raise SecurityError("whoever answers does not know the code: it is wrong, or somebody is in the middle")
         weakest = Method.OPEN if welcome.admitted == Method.OPEN else self._method
@@ -82,6 +84,7 @@ class Listener:
         self._exchange: Exchange | None = None
         if claim.method not in list(Method):
             raise RemoteProtocolError(f"CLAIM of method {claim.method}, expected 0 to {max(Method)}")
+        _expect_none(claim.method == Method.CODE, "CLAIM with a share", claim.share)
         if claim.method == Method.CODE:
             hashes = {"dialler": _hash(claim.certificate), "listener": _hash(certificate)}
             # Where there is no code, a guess is as wrong as where there is one, and takes as long.
@@ -95,6 +98,7 @@ class Listener:
 
     def judge(self, proof: Proof) -> Peer:
         """Raises RemoteProtocolError if the proof is none, NotAdmitted if the code was guessed wrong."""
+        _expect_none(self._exchange, "PROOF with a confirmation", proof.confirmation)
         if not hmac.compare_digest(self._claim.commitment, _hash(COMMITMENT, proof.nonce)):
             raise RemoteProtocolError("PROOF with a nonce other than the one committed to")
         self._transcript = _transcript(self._certificate, self._claim, proof.nonce, self.challenge)
@@ -122,6 +126,12 @@ def _transcript(listener: bytes, claim: Claim, nonce: bytes, challenge: Challeng
         challenge.nonce,
         *(bytes([len(share)]) + share for share in (claim.share, challenge.share)),
     )
+
+
+def _expect_none(code: object, what: str, value: bytes) -> None:
+    """What only a code's exchange needs is empty without one (protocol.md §5)."""
+    if value and not code:
+        raise RemoteProtocolError(f"{what} of {len(value)} bytes, expected none without a code")
 
 
 def _confirm(key: bytes, side: bytes, transcript: bytes) -> bytes:
