@@ -34,7 +34,7 @@ RANKS = [
     ["console.plain"],
     ["console.terminal"],
     ["voice", "trust"],
-    ["vitals"],
+    ["vitals", "introduction"],
     ["call"],
     ["session", "demo"],
     ["cli"],
