@@ -28,7 +28,7 @@ RANKS = [
     ["audio.arrivals", "audio.ladder", "audio.stretch"],
     ["audio.metronome", "audio.codec", "audio.jitter", "audio.devices"],
     ["audio.files", "audio.pipes", "audio.null", "audio.transmitter", "audio.player"],
-    ["audio.measure", "audio.studio"],
+    ["audio.measure", "audio.studio", "audio.blocks"],
     ["console.commands", "console.printable"],
     ["console.wording"],
     ["console.plain"],
