@@ -3,23 +3,27 @@
 import contextlib
 import doctest
 import gc
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
 import voicemux
 import voicemux.protocol
 from tests.audio.speech import SYLLABLE, likeness, speech
-from tests.peers import PATIENCE, wait_until
+from tests.peers import PATIENCE, Peer, wait_until
 from voicemux.audio.blocks import MOST_HEARD, BlockSink, BlockSource
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE
 from voicemux.net.address import Address
 from voicemux.net.line import dial as dial_line
-from voicemux.protocol.wire import TEXT_WINDOW
+from voicemux.protocol.messages import Bye, ByeCode, Text
+from voicemux.protocol.wire import PREFACE, TEXT_WINDOW
+from voicemux.security.files import usual_folder
 
 CODE = "7-quiet-test"
 ALIKE = 0.7  # of what went as Opus, syllable by syllable
@@ -188,6 +192,15 @@ def test_sound_goes_both_ways(tmp_path):
     assert likeness(FEW_WORDS, np.concatenate(heard), SYLLABLE) > ALIKE
 
 
+def test_who_is_behind_with_hearing_still_gets_what_was_heard_before_the_end(tmp_path):
+    with answering(tmp_path, wait_for_the_end) as listener, dial(listener, tmp_path) as call:
+        sound = call.hear()
+        next(sound)
+        wait_until(lambda: len(call._sink._blocks) >= 20)
+        call.hang_up()
+        assert len(list(sound)) >= 20
+
+
 def test_a_call_without_sound_hears_nothing_and_says_so(tmp_path):
     with answering(tmp_path, echo) as listener, dial(listener, tmp_path, audio=False) as call:
         assert list(call.hear()) == []
@@ -265,7 +278,7 @@ def test_a_wrong_code(tmp_path):
 def test_nobody_unknown_is_called_without_a_code_unless_that_is_wanted(tmp_path):
     with answering(tmp_path, echo, open=True) as listener:
         with pytest.raises(voicemux.SecurityError, match="the first call needs a code"):
-            dial(listener, tmp_path, code="")
+            dial(listener, tmp_path, code="").close()
         with dial(listener, tmp_path, code="", open=True, audio=False) as call:
             assert (call.security, len(call.words)) == ("open", 4)
 
@@ -324,6 +337,24 @@ def test_an_encrypted_call_to_who_takes_plain_ones_only(tmp_path):
         dial(listener, tmp_path)
 
 
+def test_who_breaks_the_protocol_is_told_so():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        failed = threading.Event()
+
+        def call_it() -> None:
+            with contextlib.suppress(voicemux.RemoteProtocolError):
+                voicemux.dial(f"127.0.0.1:{server.getsockname()[1]}", plain=True, audio=False)
+            failed.set()
+
+        thread = threading.Thread(target=call_it)
+        thread.start()
+        with Peer(server.accept()[0]) as peer:
+            peer.send(PREFACE, Text(1, "before HELLO"))
+            assert peer.hear(Bye).code == ByeCode.PROTOCOL
+        thread.join()
+    assert failed.is_set()
+
+
 def test_a_port_that_cannot_be_had(tmp_path):
     with answering(tmp_path, echo) as listener, pytest.raises(voicemux.Unreachable):
         voicemux.listen(host="127.0.0.1", port=listener.port, plain=True)
@@ -333,6 +364,16 @@ def test_a_bad_code_leaves_no_listener_behind(tmp_path):
     with pytest.raises(voicemux.SecurityError):
         voicemux.listen(host="127.0.0.1", port=0, allow=("nobody",), home=tmp_path)
     gc.collect()
+
+
+def test_the_usual_folder_is_where_other_programs_have_theirs(monkeypatch):
+    monkeypatch.delenv("VOICEMUX_HOME", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    assert usual_folder() == Path(click.get_app_dir("voicemux", roaming=False))
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/elsewhere")
+    assert usual_folder() == Path(click.get_app_dir("voicemux", roaming=False))
+    monkeypatch.setenv("VOICEMUX_HOME", "/chosen")
+    assert usual_folder() == Path("/chosen")
 
 
 # --- endings
