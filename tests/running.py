@@ -34,13 +34,15 @@ def environment(home: str | Path, env: Environment = None) -> dict[str, str]:
 class Program:
     """`voicemux` with arguments. Use it as a context manager: at its end nothing of it is left."""
 
+    python = ("-m", "voicemux")  # what Python runs
+
     def __init__(self, *arguments: str, env: Environment = None, redirect: str = "", **popen: Any) -> None:
         """`redirect` is what a shell would have behind the command: "<&-" for a closed input, "> file"."""
         popen.setdefault("stdin", subprocess.PIPE)
         self._home = tempfile.TemporaryDirectory(prefix="voicemux-home-")  # nobody's key and contacts
         shell = ["sh", "-c", f'exec "$@" {redirect}', "sh"] if redirect else []
         self.process = subprocess.Popen(
-            [*shell, sys.executable, "-m", "voicemux", *arguments],
+            [*shell, sys.executable, *self.python, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(self._home.name, env),

@@ -103,20 +103,26 @@ class Call:
     def next_event(self) -> Event | Interrupt:
         """Wait for what happens next. Asking says that the one before has been shown. The last is `Ended`."""
         while True:
-            if self._unacknowledged:
-                self._unacknowledged = False
-                with self._lock:
-                    self._inbox.taken()
-                self._acknowledge()
+            self.took()
             event = take(self._events)
             if isinstance(event, Bye):  # the peer's: by now all text that came before it has been shown
                 self._writer.finish(Bye(), GOODBYE_TIMEOUT, peer_is_done=True)
             elif isinstance(event, _Over):
                 self._writer.finish(Bye(), GOODBYE_TIMEOUT, peer_is_done=True)  # so that no text is taken any more
-                return self._ended()
+                assert self.ended
+                return self.ended
             else:
                 self._unacknowledged = isinstance(event, TextReceived)
                 return event
+
+    def took(self) -> None:
+        """Say that the last event has been shown, without asking for the next. Any thread may."""
+        with self._lock:
+            if not self._unacknowledged:
+                return
+            self._unacknowledged = False
+            self._inbox.taken()
+        self._acknowledge()
 
     def close(self) -> None:
         """End whatever has not ended, join every thread, close the line. The owner only; once.
@@ -144,6 +150,17 @@ class Call:
     def error(self) -> VoicemuxError | None:
         """Why the call ended, if not well."""
         return self._reason.error if self._reason else None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is no reason yet to end it."""
+        return not self._ending.is_set()
+
+    @property
+    def ended(self) -> Ended | None:
+        """How it ended, as far as is known; None as long as it goes on."""
+        reason = self._reason
+        return Ended(reason.by, reason.text, self._writer.undelivered, self.stats()) if reason else None
 
     # --- for any thread --------------------------------------------------------------------------
 
@@ -314,10 +331,6 @@ class Call:
                 self._reason = reason
         self._ending.set()
         return first
-
-    def _ended(self) -> Ended:
-        assert self._reason
-        return Ended(self._reason.by, self._reason.text, self._writer.undelivered, self.stats())
 
 
 def describe_bye(bye: Bye) -> str:

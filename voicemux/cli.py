@@ -368,10 +368,9 @@ def _was_typed(parameter: str) -> bool:
 
 def _folder() -> "Path":
     """Where the key and the contacts are."""
-    import os
-    from pathlib import Path
+    from voicemux.security.files import usual_folder
 
-    return Path(os.environ.get("VOICEMUX_HOME") or click.get_app_dir("voicemux", roaming=False))
+    return usual_folder()
 
 
 def _ask_for_code(target: str) -> str:

@@ -15,7 +15,6 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from voicemux import __version__
 from voicemux.call import Call, Interrupt
 from voicemux.console.commands import (
     HELP,
@@ -33,14 +32,10 @@ from voicemux.console.commands import (
     Verify,
 )
 from voicemux.console.plain import Console
-from voicemux.console.printable import printable_name
 from voicemux.errors import (
-    CallRefused,
     ConnectionLost,
     DeviceError,
     LibraryMissing,
-    RemoteProtocolError,
-    SecurityError,
     VoicemuxError,
 )
 from voicemux.events import (
@@ -55,19 +50,17 @@ from voicemux.events import (
     TurnedAway,
 )
 from voicemux.interrupts import interrupts_handled_by, interrupts_wait
-from voicemux.net.address import DEFAULT_PORT, Address, parse_address
-from voicemux.net.greeting import Greeting, part
-from voicemux.net.line import Line, Listener, dial, local_addresses
+from voicemux.introduction import Introduced, answer, known_as, name_of, own_hello, reach, receive, remember
+from voicemux.net.address import Address
+from voicemux.net.line import Listener, local_addresses
 from voicemux.net.reception import Caller, Reception
-from voicemux.protocol.connection import Receiving, Sending
-from voicemux.protocol.messages import Bye, ByeCode, Codec, Hello, Method
+from voicemux.protocol.messages import Codec, Hello, Method
 from voicemux.protocol.messages import Ringing as RingingMessage
-from voicemux.protocol.wire import MAX_NAME
 from voicemux.remedies import remedy
-from voicemux.security.contacts import Contact
 from voicemux.security.handshake import Peer
 from voicemux.threads import NAP
 from voicemux.trust import Security, Trust
+from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS
 
 if TYPE_CHECKING:
     from voicemux.audio.studio import Studio
@@ -87,8 +80,8 @@ class Settings:
     output: str = ""
     record: str = ""  # a file for what is heard
     codec: Codec | None = None
-    bitrate: int = 24_000  # bits a second: PESQ 4.4, as at 36; with TLS and all headers 58 on the line
-    frame_ms: float = 20
+    bitrate: int = USUAL_BITRATE
+    frame_ms: float = USUAL_FRAME_MS
     low_delay: bool = False  # of the codec
     max_delay: float = 0.3  # seconds of playout delay
     status_interval: float = 0.0  # seconds between figures that nobody asked for; 0: never
@@ -127,7 +120,8 @@ class Session:
         self._heard_all = False  # and has reached it
         self._noticed: set[str] = set()
         self._trust = Trust(settings.security) if settings.security else None
-        self._peer: tuple[Peer, str, str] | None = None  # with name and address: who could be verified
+        self._met: Introduced | None = None  # in this call
+        self._studio: Studio | None = None  # of this call
         self._answers: queue.SimpleQueue[bool | BaseException] = queue.SimpleQueue()
         self._asking = False
 
@@ -136,29 +130,15 @@ class Session:
     def dial(self, target: str) -> Outcome:
         """Call an address, or a contact, and hold the call. Raises VoicemuxError if it does not come about."""
         self._check_audio()
-        address = self._trust.address_of(target) if self._trust else parse_address(target)
-        self._console.show(Calling(str(address)))
-        line = dial(address)
-        greeting = Greeting(line)
-        with contextlib.ExitStack() as stack:
-            stack.callback(line.close)
-            peer = None
-            try:
-                if self._trust:
-                    peer = self._trust.greet(greeting, target, address)
-                else:
-                    greeting.open()
-                studio = stack.enter_context(self._studio())
-                hello = greeting.introduce(self._hello(studio), lambda: self._console.show(Ringing("", str(address))))
-            except (CallRefused, SecurityError):
-                if greeting.receiving.greeted:
-                    part(line, greeting.sending, Bye())
-                raise
-            except RemoteProtocolError as error:
-                if greeting.receiving.greeted or error.code == ByeCode.VERSION:
-                    part(line, greeting.sending, Bye(error.code, str(error)))
-                raise
-            return self._hold(line, greeting.sending, greeting.receiving, hello, studio, peer, str(address))
+        with self._sound():
+            met = reach(
+                target,
+                self._trust,
+                self._hello,
+                lambda address: self._console.show(Calling(address)),
+                lambda address: self._console.show(Ringing("", address)),
+            )
+            return self._hold(met)
 
     def listen(self, host: str | None, port: int, *, once: bool) -> Outcome:
         """Serve one caller after the other; only the first if `once`. Raises VoicemuxError if that cannot be."""
@@ -166,13 +146,8 @@ class Session:
         listener = Listener(host, port)
         addresses = [host] if host and host not in EVERYWHERE else local_addresses()
         places = [Address(each, listener.port) for each in addresses or ["localhost"]]
-        try:
-            admission = self._trust.admission(partial(self._on_code, places)) if self._trust else None
-        except SecurityError:
-            listener.close()
-            raise
-        identity = self._trust.identity.path if self._trust else None
-        reception = self._reception = Reception(listener, self._on_turned_away, admission, identity)
+        reception, admission = receive(listener, self._trust, self._on_turned_away, partial(self._on_code, places))
+        self._reception = reception
         try:
             code = admission.code if admission else ""
             self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
@@ -204,33 +179,23 @@ class Session:
         self._answers = queue.SimpleQueue()  # what was said to a caller before is none to this one
         asks = self._asking = self._must_ask(caller.peer)  # before anybody is told: answers come at once
         self._console.show(Ringing(caller.hello.name, caller.line.peer.host, asks))
-        with contextlib.ExitStack() as stack:
-            stack.callback(caller.line.close)
+        with self._sound():
             try:
-                caller.line.write(caller.sending.encode(RingingMessage()))
-                is_accepted = not asks or self._is_accepted(caller)
-                self._asking = False
-                if not is_accepted:
-                    stack.pop_all()
-                    part(caller.line, caller.sending, Bye(ByeCode.DECLINED))
-                    return Outcome()
-                studio = stack.enter_context(self._studio())
-                caller.line.write(caller.sending.encode(self._hello(studio)))
+                met = answer(caller, self._hello, lambda: not asks or self._is_accepted(caller))
             except ConnectionLost as error:
-                self._asking = False
                 self._console.show(Notice(f"the caller has gone: {error}"))
                 return Outcome()
-            address = str(Address(caller.line.peer.host, DEFAULT_PORT))
-            return self._hold(
-                caller.line, caller.sending, caller.receiving, caller.hello, studio, caller.peer, address
-            )
+            finally:
+                self._asking = False
+            return self._hold(met) if met else Outcome()
 
     def _must_ask(self, peer: Peer | None) -> bool:
         """Whether a caller is unknown, so that the user decides."""
         security = self._settings.security
         if security is None or security.accepts_all or peer is None:
             return False
-        return peer.method is Method.OPEN and not self._known(peer)
+        assert self._trust
+        return peer.method is Method.OPEN and not known_as(peer, self._trust, self._notice)
 
     def _is_accepted(self, caller: Caller) -> bool:
         """What the user says; no answer is no. Raises ConnectionLost if the caller goes meanwhile."""
@@ -249,19 +214,11 @@ class Session:
 
     # --- one call --------------------------------------------------------------------------------------
 
-    def _hold(
-        self,
-        line: Line,
-        sending: Sending,
-        receiving: Receiving,
-        hello: Hello,
-        studio: "Studio | None",
-        peer: Peer | None,
-        address: str,
-    ) -> Outcome:
+    def _hold(self, met: Introduced) -> Outcome:
         """Hold a call from its first moment to its last."""
-        settings = self._settings
-        hello = replace(hello, name=self._meet(peer, hello.name, address))
+        settings, studio, line = self._settings, self._studio, met.line
+        self._met = met
+        hello = replace(met.hello, name=name_of(met, self._trust, self._notice))
         line.set_timeout(settings.silence_timeout)
         transmitter = player = None
         self._finite = self._heard_all = False
@@ -273,14 +230,16 @@ class Session:
             self._finite = studio.finite and transmitter is not None
         sends = transmitter.codec.name.lower() if transmitter else ""
         hears = Codec(studio.playable[0]).name.lower() if studio and player else ""
-        call = Call(line, sending, receiving, hello, transmitter, player, status_interval=settings.status_interval)
+        call = Call(
+            line, met.sending, met.receiving, hello, transmitter, player, status_interval=settings.status_interval
+        )
         with _interrupts_to(call), _collected_garbage():
             call.start()
             self._call = call  # before anybody is told: whoever answers at once is heard
             try:
-                security = peer.method.name.lower() if peer else "plain"
-                words = list(peer.words) if peer and peer.method is Method.OPEN else []
-                self._console.show(Connected(call.name, line.peer.host, hello.agent, sends, hears, security, words))
+                self._console.show(
+                    Connected(call.name, line.peer.host, hello.agent, sends, hears, met.security, met.words)
+                )
                 if settings.verbose:
                     self._console.show(Notice(f"the connection has: {', '.join(line.options) or 'no options'}"))
                 if transmitter and settings.codec and transmitter.codec != settings.codec:
@@ -288,47 +247,14 @@ class Session:
                 self._start_console()
                 return self._show_until_the_end(call)
             finally:
-                self._call = self._peer = None
+                self._call = self._met = None
                 call.close()
-
-    def _meet(self, peer: Peer | None, name: str, address: str) -> str:
-        """What the peer is called from here on. Whoever is authenticated is known by that name, and remembered."""
-        if not (self._trust and peer):
-            return name
-        self._peer = (peer, name, address)
-        if peer.method is not Method.OPEN:
-            return self._remember() or name
-        if known := self._known(peer):
-            return known.name
-        return f"{name} (not the contact)" if self._trust.is_contact(name) else name
-
-    def _remember(self) -> str:
-        """The name under which the peer is known from now on; empty if that cannot be."""
-        assert self._trust
-        assert self._peer
-        peer, name, address = self._peer
-        known = self._known(peer)
-        if known and self._reception:  # where a caller can be called back is only guessed
-            return known.name
-        try:
-            return self._trust.remember(peer, printable_name(name), address).name
-        except SecurityError as error:
-            self._notice(f"{error}; the call goes on, but is not remembered")
-            return known.name if known else ""
-
-    def _known(self, peer: Peer) -> Contact | None:
-        assert self._trust
-        try:
-            return self._trust.contacts.with_fingerprint(peer.fingerprint)
-        except SecurityError as error:
-            self._notice(str(error))
-            return None
 
     def _verify(self) -> None:
         """The user has compared the words."""
-        if self._peer is None or self._peer[0].method is not Method.OPEN:
+        if not (self._trust and self._met and self._met.words):
             self._console.show(Notice("there are no words to compare in this call"))
-        elif name := self._remember():
+        elif name := remember(self._met, self._trust, self._notice):
             self._console.show(Notice(f"remembered as {name}: the next call needs neither code nor words"))
 
     def _show_until_the_end(self, call: Call) -> Outcome:
@@ -419,9 +345,11 @@ class Session:
     def _on_turned_away(self, host: str, why: str) -> None:
         self._console.show(TurnedAway(host, why))
 
-    def _hello(self, studio: "Studio | None") -> Hello:
-        name = self._settings.name.encode(errors="replace")[:MAX_NAME].decode(errors="ignore")
-        return Hello(name, f"voicemux/{__version__}", studio.playable if studio else ())
+    def _hello(self) -> Hello:
+        """Opens the sound of this call, which says what can be heard here."""
+        if self._settings.wants_audio:
+            self._open_studio()
+        return own_hello(self._settings.name, self._studio.playable if self._studio else ())
 
     def _check_audio(self) -> None:
         """Raises DeviceError if the user named a device or file that cannot be used. Defaults may be missing."""
@@ -435,35 +363,37 @@ class Session:
                     check(kind, wanted)
 
     @contextlib.contextmanager
-    def _studio(self) -> "Iterator[Studio | None]":
-        """The sound for the next call, as far as there is any: what is missing is said, text goes on."""
-        if not self._settings.wants_audio:
-            yield None
-            return
+    def _sound(self) -> Iterator[None]:
+        """Whatever sound is opened inside is closed at the end."""
+        try:
+            yield
+        finally:
+            if self._studio:
+                self._studio.close()
+            self._studio = None
+
+    def _open_studio(self) -> None:
+        """The sound for this call, as far as there is any: what is missing is said, text goes on."""
         from voicemux.audio.studio import Studio
 
         self._calls += 1
-        studio = Studio()
-        try:
-            steps: tuple[Callable[[], None], ...] = (
-                partial(studio.open_input, self._settings.input),
-                partial(studio.open_output, self._numbered(self._settings.output)),
-                *([partial(studio.record, self._numbered(self._settings.record))] if self._settings.record else []),
-                studio.check_codec,
-            )
-            missing: list[str] = []
-            advices: list[str] = []
-            for step in steps:
-                try:
-                    step()
-                except DeviceError as error:
-                    missing.append(str(error))
-                    advices.append(advice(error))
-            if missing:
-                self._notice("; ".join(dict.fromkeys([*missing, *advices])))
-            yield studio
-        finally:
-            studio.close()
+        studio = self._studio = Studio()
+        steps: tuple[Callable[[], None], ...] = (
+            partial(studio.open_input, self._settings.input),
+            partial(studio.open_output, self._numbered(self._settings.output)),
+            *([partial(studio.record, self._numbered(self._settings.record))] if self._settings.record else []),
+            studio.check_codec,
+        )
+        missing: list[str] = []
+        advices: list[str] = []
+        for step in steps:
+            try:
+                step()
+            except DeviceError as error:
+                missing.append(str(error))
+                advices.append(advice(error))
+        if missing:
+            self._notice("; ".join(dict.fromkeys([*missing, *advices])))
 
     def _numbered(self, output: str) -> str:
         """The name of this call's recording: each call of a listener has a file of its own."""

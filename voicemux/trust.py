@@ -23,6 +23,7 @@ class Security:
 
     folder: Path
     code: str = ""
+    knows_all: bool = False  # a dialler: nobody unknown is called without a code
     words: int = USUAL_WORDS  # of the codes that a listener makes; 0: it makes none
     is_open: bool = False  # a listener: whoever calls is asked about
     accepts_all: bool = False  # and is not even asked about
@@ -56,6 +57,8 @@ class Trust:
         contact = self.contacts.with_fingerprint(fingerprint)
         self._check_key(target, address, fingerprint, contact)
         method = Method.CODE if self._security.code else Method.KNOWN if contact else Method.OPEN
+        if method is Method.OPEN and self._security.knows_all:
+            raise SecurityError(f"nobody knows who answers at {address}: the first call needs a code")
         greeting.open()
         return greeting.authenticate(Dialler(self.identity, certificate, method, self._security.code))
 

@@ -1,11 +1,12 @@
 """Files that are nobody else's business: read and changed by their owner only, and written whole or not at all.
 
-All functions raise SecurityError: which file, what the system says of it, and what it takes.
+All that read or write raise SecurityError: which file, what the system says of it, and what it takes.
 """
 
 import contextlib
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,18 @@ from pathlib import Path
 from voicemux.errors import SecurityError
 
 OPEN_TO_READ, OPEN_TO_WRITE = 0o044, 0o022  # bits of a mode: for the group or for all
+
+
+def usual_folder() -> Path:
+    """Where our key and our contacts are: VOICEMUX_HOME, or the system's place for such things."""
+    if chosen := os.environ.get("VOICEMUX_HOME"):
+        return Path(chosen)
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home) / "voicemux"
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "voicemux"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "voicemux"
 
 
 def make_folder(folder: Path) -> None:

@@ -1,0 +1,164 @@
+"""From a place to call, or a caller, to a call that can begin: the same steps for people and for programs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voicemux import __version__
+from voicemux.console.printable import printable_name
+from voicemux.errors import CallRefused, RemoteProtocolError, SecurityError
+from voicemux.net.address import DEFAULT_PORT, Address, parse_address
+from voicemux.net.greeting import Greeting, part
+from voicemux.net.line import Line, Listener, dial
+from voicemux.net.reception import Caller, Reception
+from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
+from voicemux.protocol.wire import MAX_NAME
+from voicemux.security.admission import Admission
+from voicemux.security.contacts import Contact
+from voicemux.security.handshake import Peer
+from voicemux.trust import Trust
+
+Tell = Callable[[str], None]  # hears what went wrong, while the call goes on
+
+
+@dataclass(frozen=True)
+class Introduced:
+    """Both sides have said HELLO, and `hello` is theirs. The line belongs to whoever holds the call."""
+
+    line: Line
+    sending: Sending
+    receiving: Receiving
+    hello: Hello
+    peer: Peer | None  # None in a plain call
+    address: str  # where to call them; of a caller, a guess
+    is_caller: bool
+
+    @property
+    def security(self) -> str:
+        """As in `events.Connected`."""
+        return self.peer.method.name.lower() if self.peer else "plain"
+
+    @property
+    def words(self) -> list[str]:
+        """To compare, if nothing else speaks for the peer."""
+        return list(self.peer.words) if self.peer and self.peer.method is Method.OPEN else []
+
+
+def own_hello(name: str, playable: tuple[int, ...]) -> Hello:
+    """Ours; the name as far as there is room for it."""
+    short = name.encode(errors="replace")[:MAX_NAME].decode(errors="ignore")
+    return Hello(short, f"voicemux/{__version__}", playable)
+
+
+def reach(
+    target: str,
+    trust: Trust | None,
+    hello: Callable[[], Hello],
+    on_calling: Tell = lambda _: None,
+    on_ringing: Tell = lambda _: None,
+) -> Introduced:
+    """Call an address or a contact, plain without `trust`. Raises VoicemuxError; the peer hears a goodbye then.
+
+    `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address.
+    """
+    address = trust.address_of(target) if trust else parse_address(target)
+    on_calling(str(address))
+    line = dial(address)
+    greeting = Greeting(line)
+    peer = None
+    try:
+        if trust:
+            peer = trust.greet(greeting, target, address)
+        else:
+            greeting.open()
+        theirs = greeting.introduce(hello(), lambda: on_ringing(str(address)))
+    except BaseException as error:
+        if bye := _farewell(error, greeted=greeting.receiving.greeted):
+            part(line, greeting.sending, bye)
+        line.close()
+        raise
+    return Introduced(line, greeting.sending, greeting.receiving, theirs, peer, str(address), is_caller=False)
+
+
+def _farewell(error: BaseException, *, greeted: bool) -> Bye | None:
+    """What the other side is told of why there will be no call."""
+    match error:
+        case CallRefused() | SecurityError() if greeted:
+            return Bye()
+        case RemoteProtocolError() if greeted or error.code == ByeCode.VERSION:
+            return Bye(error.code, str(error))
+        case _:
+            return None
+
+
+def receive(
+    listener: Listener,
+    trust: Trust | None,
+    on_turned_away: Callable[[str, str], None],
+    on_code: Callable[[str, str], None],
+) -> tuple[Reception, Admission | None]:
+    """A reception for callers, not started yet, and who is let in; None: anybody may call, plain.
+
+    Raises SecurityError; the listener is closed then. The callbacks are those of both.
+    """
+    try:
+        admission = trust.admission(on_code) if trust else None
+    except SecurityError:
+        listener.close()
+        raise
+    return Reception(listener, on_turned_away, admission, trust.identity.path if trust else None), admission
+
+
+def answer(
+    caller: Caller, hello: Callable[[], Hello], is_accepted: Callable[[], bool] = lambda: True
+) -> Introduced | None:
+    """Let it ring, and take the call; None if it is not accepted, which the caller is told.
+
+    Raises ConnectionLost if the caller has gone.
+    """
+    line, sending = caller.line, caller.sending
+    try:
+        line.write(sending.encode(Ringing()))
+        if not is_accepted():
+            part(line, sending, Bye(ByeCode.DECLINED))
+            return None
+        line.write(sending.encode(hello()))
+    except BaseException:
+        line.close()
+        raise
+    address = str(Address(line.peer.host, DEFAULT_PORT))
+    return Introduced(line, sending, caller.receiving, caller.hello, caller.peer, address, is_caller=True)
+
+
+def name_of(met: Introduced, trust: Trust | None, tell: Tell) -> str:
+    """What the peer is called from here on. Whoever is authenticated is known by that name, and remembered."""
+    name, peer = met.hello.name, met.peer
+    if not (trust and peer):
+        return name
+    if peer.method is not Method.OPEN:
+        return remember(met, trust, tell) or name
+    if known := known_as(peer, trust, tell):
+        return known.name
+    return f"{name} (not the contact)" if trust.is_contact(name) else name
+
+
+def remember(met: Introduced, trust: Trust, tell: Tell) -> str:
+    """The name under which the peer is known from now on; empty if that cannot be."""
+    assert met.peer
+    known = known_as(met.peer, trust, tell)
+    if known and met.is_caller:  # where a caller can be called back is only guessed
+        return known.name
+    try:
+        return trust.remember(met.peer, printable_name(met.hello.name), met.address).name
+    except SecurityError as error:
+        tell(f"{error}; the call goes on, but is not remembered")
+        return known.name if known else ""
+
+
+def known_as(peer: Peer, trust: Trust, tell: Tell) -> Contact | None:
+    """The contact with that key; None if there is none, or the contacts cannot be read."""
+    try:
+        return trust.contacts.with_fingerprint(peer.fingerprint)
+    except SecurityError as error:
+        tell(str(error))
+        return None
