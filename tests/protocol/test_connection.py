@@ -275,6 +275,14 @@ def test_a_byte_that_cannot_belong_to_a_preface_is_enough():
         list(receiving.receive(b"x"))
 
 
+def test_another_version_is_known_by_the_whole_preface():
+    receiving = Receiving()
+    for byte in b"VMUX/12":
+        assert list(receiving.receive(bytes([byte]))) == []
+    with pytest.raises(RemoteProtocolError, match="version '12'"):
+        list(receiving.receive(b"\r"))
+
+
 @pytest.mark.parametrize(
     ("stream", "sentence"),
     [

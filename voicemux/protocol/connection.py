@@ -130,12 +130,13 @@ class Receiving:
         if wire.PREFACE.startswith(got):
             return
         stem = wire.PREFACE_STEM
-        if got.startswith(stem):
+        if not got.startswith(stem):
+            raise RemoteProtocolError(describe_stranger(got))
+        if len(got) == len(wire.PREFACE):
             version = got[len(stem) :].split(b"\r")[0].decode("ascii", "replace")
             raise RemoteProtocolError(
                 f"version {version!a} of the protocol is spoken there, version {wire.VERSION} here", ByeCode.VERSION
             )
-        raise RemoteProtocolError(describe_stranger(got))
 
 
 _STRANGERS = (
