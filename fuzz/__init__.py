@@ -1,0 +1,4 @@
+"""Coverage-guided fuzzing: README.md says how.
+
+draws < targets < corpus < engine < runs < __main__.
+"""

@@ -1,0 +1,143 @@
+"""What a target begins with: one of everything, the vectors of the protocol, and what earlier runs have found."""
+
+import contextlib
+import hashlib
+import json
+import math
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder
+from voicemux.errors import LibraryMissing
+from voicemux.protocol.frames import encode_frame
+from voicemux.protocol.messages import (
+    Audio,
+    Bye,
+    Challenge,
+    Claim,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    Proof,
+    Report,
+    Ringing,
+    Text,
+    TextAck,
+    Welcome,
+    to_frame,
+)
+from voicemux.protocol.wire import MAX_PAYLOAD, PREFACE
+
+FOLDER = Path(__file__).parent
+FINDINGS = FOLDER / "findings"
+VECTORS = FOLDER.parent / "tests" / "vectors"
+
+HELLO = Hello("bob", "bot1", (2, 1), bytes(16), 7)
+CLAIM, CHALLENGE = Claim(1, bytes(32), b"share", b"certificate"), Challenge(bytes(32), b"share")
+PROOF, WELCOME = Proof(bytes(32), b"confirmation", b"signature"), Welcome(1)
+TALK: list[Message] = [
+    Text(1, "h", more=True),
+    Text(2, "ü"),
+    Text(2, "ü"),
+    Ping(b"12345678"),
+    Audio(1, 0, 7, 960, b"abcd"),
+    Pong(b"12345678"),
+    Report(0, 1, 2, 3, 4),
+    TextAck(0),
+    Text(3, "\x1b[2J"),
+    Text(4, "cut off", more=True),
+]
+
+KINDS = 12  # of callers: two people, two codes, three methods
+VOICE = 25  # packets: half a second of Opus
+HONEST = bytes(4)  # nobody changes the four messages
+
+
+def inputs(target: str) -> dict[str, bytes]:
+    """All that there is for a target, each under a name."""
+    return seeds(target) | {path.name: path.read_bytes() for path in sorted((FINDINGS / target).glob("*"))}
+
+
+def seeds(target: str) -> dict[str, bytes]:
+    return {hashlib.sha256(seed).hexdigest()[:16]: seed for seed in SEEDS[target]()}
+
+
+def vectors(key: str) -> Iterator[str]:
+    """Every string that goes by this name in a vector."""
+    for path in sorted(VECTORS.glob("*.json")):
+        yield from _named(json.loads(path.read_text(encoding="utf-8")), key)
+
+
+def _named(value: Any, key: str) -> Iterator[str]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in items:
+        if name == key and isinstance(each, str):
+            yield each
+        yield from _named(each, key)
+
+
+def streams() -> Iterator[bytes]:
+    """Bytes of a direction, with a preface or without."""
+    yield PREFACE + _encode(Ringing(), HELLO, *TALK, Bye(0, "bye"))
+    yield PREFACE + _encode(CLAIM, PROOF, HELLO)
+    yield PREFACE + _encode(CHALLENGE, WELCOME, HELLO)
+    yield from map(_encode, [HELLO, *TALK, Bye(1, "busy"), Ringing(), CLAIM, CHALLENGE, PROOF, WELCOME])
+    yield from (b"VMUX/2\r\n", b"GET / HTTP/1.1\r\n", b"\x16\x03\x03\0\x7a", bytes(4))
+    yield (MAX_PAYLOAD + 1).to_bytes(2, "big") + b"\2\0"
+    yield from map(bytes.fromhex, vectors("bytes"))
+
+
+def _encode(*said: Message) -> bytes:
+    return b"".join(map(encode_frame, map(to_frame, said)))
+
+
+def _cut(stream: bytes) -> list[bytes]:
+    """As `Draws.pieces` has it: in one piece, and in four."""
+    return [b"\0" + stream, bytes([3, 1, 8, 5]) + stream]
+
+
+def _greeted(stream: bytes) -> bytes:
+    return stream if stream.startswith(PREFACE) else PREFACE + stream
+
+
+def _voice() -> list[bytes]:
+    """A tone in packets, as `fuzz.tape` has them: kind, size, data, pause."""
+    encoders: list[Encoder] = [PcmEncoder(2.5)]
+    with contextlib.suppress(LibraryMissing):
+        encoders.append(OpusEncoder(20, 24_000))
+    made = []
+    for kind, encoder in enumerate(encoders):
+        size = encoder.frame_samples
+        samples = array("h", (round(8000 * math.sin(i * math.tau / 200)) for i in range(size * VOICE)))
+        packets = (encoder.encode(samples[i * size : (i + 1) * size].tobytes()) for i in range(VOICE))
+        made.append(b"".join(bytes([kind, len(packet)]) + packet + b"\0" for packet in packets))
+    return made
+
+
+def _texts() -> Iterator[bytes]:
+    yield from ("hi\x1b[2J\u202e\u200b".encode(), b"n<>:|\t\n" * 8, b"\xff\xed\xa0\x80")
+    yield from (text.encode(errors="surrogatepass") for text in vectors("text"))
+
+
+# `write` three times "abc", `send`, `receive`, `show`, and so on: the order of Direction's deeds.
+DELIVERY = bytes([0, 3, *b"abc", 200, 1, 100, 2, 50, 5, 10, 2, 20, 3, 4, 1, 6, 0, 7, 1, 9, 4, 0])
+
+SEEDS: dict[str, Callable[[], list[bytes]]] = {
+    "preface": lambda: [cut for stream in streams() for cut in _cut(stream[:12])],
+    "frames": lambda: [cut for stream in streams() for cut in _cut(stream)],
+    "messages": lambda: [stream[2:] for stream in streams()],
+    "connection": lambda: [
+        first + cut for stream in streams() for cut in _cut(_greeted(stream)) for first in (b"\0", b"\1")
+    ],
+    "delivery": lambda: [DELIVERY, DELIVERY * 3],
+    "authentication": lambda: [bytes([kind]) + HONEST for kind in range(KINDS)] + [(b"\x0b" + HONEST) * 5],
+    "demultiplexer": lambda: list(streams()),
+    "greeting": lambda: [
+        way + each for stream in streams() for way in (b"\0", b"\1", b"\2") for each in (stream, _greeted(stream))
+    ],
+    "audio": _voice,
+    "printable": lambda: list(_texts()),
+}
