@@ -51,7 +51,6 @@ TALK: list[Message] = [
     Text(4, "cut off", more=True),
 ]
 
-KINDS = 12  # of callers: two people, two codes, three methods
 VOICE = 25  # packets: half a second of Opus
 HONEST = bytes(4)  # nobody changes the four messages
 
@@ -82,6 +81,7 @@ def _named(value: Any, key: str) -> Iterator[str]:
 def streams() -> Iterator[bytes]:
     """Bytes of a direction, with a preface or without."""
     yield PREFACE + _encode(Ringing(), HELLO, *TALK, Bye(0, "bye"))
+    yield _encode(*TALK, Bye(0, "bye"))
     yield PREFACE + _encode(CLAIM, PROOF, HELLO)
     yield PREFACE + _encode(CHALLENGE, WELCOME, HELLO)
     yield from map(_encode, [HELLO, *TALK, Bye(1, "busy"), Ringing(), CLAIM, CHALLENGE, PROOF, WELCOME])
@@ -133,7 +133,12 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
         first + cut for stream in streams() for cut in _cut(_greeted(stream)) for first in (b"\0", b"\1")
     ],
     "delivery": lambda: [DELIVERY, DELIVERY * 3],
-    "authentication": lambda: [bytes([kind]) + HONEST for kind in range(KINDS)] + [(b"\x0b" + HONEST) * 5],
+    "authentication": lambda: [
+        bytes([door]) + (bytes([kind]) + HONEST) * times
+        for door in range(4)
+        for kind in range(12)
+        for times in (1, 5)
+    ],
     "demultiplexer": lambda: list(streams()),
     "greeting": lambda: [
         way + each for stream in streams() for way in (b"\0", b"\1", b"\2") for each in (stream, _greeted(stream))

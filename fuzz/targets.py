@@ -7,6 +7,7 @@ fuzzer, so that what it has found can be tried anywhere.
 import contextlib
 import math
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -46,6 +47,7 @@ from voicemux.security.handshake import Dialler, Peer
 LOST = -1  # in the place of a BYE code: there is nobody to send it to
 FRAME = header_struct.size + MAX_PAYLOAD  # bytes of the longest
 CODE, GUESS = "42-beeswax-caravan", "42-beeswax-carbon"
+DOORS: tuple[dict[str, Any], ...] = ({"code": CODE}, {"words": 3}, {"is_open": True}, {})
 MOST_CALLS = 5  # at one door: a code is over after three wrong guesses
 READ_SIZE = 65_536  # bytes
 
@@ -125,23 +127,29 @@ def delivery(data: bytes) -> None:
 
 def authentication(data: bytes) -> None:
     """Only a contact, or who knows the code, gets in, and only if nobody has changed what they said."""
-    draws, known, wrong = Draws(data), people(), 0
-    admission = Admission(known.bob, known.contacts, lambda code, why: None, code=CODE)
+    draws, known, guesses = Draws(data), people(), Counter[str]()
+    door = DOORS[draws.number() % len(DOORS)]
+    admission = Admission(known.bob, known.contacts, lambda code, why: None, **door)
     for _ in range(MOST_CALLS):
-        kind = draws.number()
-        caller, code = (known.alice, known.mallory)[kind & 1], (CODE, GUESS)[kind >> 1 & 1]
+        kind, right = draws.number(), admission.code
+        caller, code = (known.alice, known.mallory)[kind & 1], (right or CODE, GUESS)[kind >> 1 & 1]
         method = Method((kind >> 2) % len(Method))
         dialler = Dialler(caller, known.bob.certificate, method, code)
         try:
             welcome, peer = knock(admission, dialler, draws)
             assert peer.fingerprint == caller.fingerprint
-            assert (code == CODE and wrong < GUESSES) if method is Method.CODE else caller is known.alice
+            if method is Method.CODE:
+                assert code == right
+                assert guesses[right] < GUESSES
+                assert "words" not in door or admission.code != right
+            else:
+                assert caller is known.alice or (peer.method is Method.OPEN and "is_open" in door)
             believed = dialler.accept(changed(welcome, draws))
             assert believed.fingerprint == known.bob.fingerprint
             assert believed.words == peer.words
             assert believed.method in (method, Method.OPEN)
         except NotAdmitted as error:
-            wrong += error.code == ByeCode.WRONG_CODE
+            guesses[right] += error.code == ByeCode.WRONG_CODE
         except (RemoteProtocolError, SecurityError):
             pass
         if not draws:
