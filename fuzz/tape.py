@@ -10,7 +10,7 @@ from voicemux.protocol.messages import Audio, Codec
 
 USUAL = 960  # ticks: 20 ms
 UNKNOWN = 9  # no codec has this number
-MOST_WRITES = 2000  # some 10 s
+MOST_WRITES = 500  # some 3 s
 LONGEST = WORTHWHILE + MAX_OPUS_SAMPLES + LONGEST_PERIOD  # samples: short packets and the longest, lengthened
 CODECS = ((Codec.PCM, 8), (Codec.OPUS, 1), (Codec.PCM, 1), (UNKNOWN, 1))  # and how often the data is repeated
 
@@ -70,7 +70,7 @@ class Tape:
             case 0:
                 self._quiet_until += USUAL
             case pause if pause < 128:
-                self._quiet_until += BLOCK_SAMPLES * (pause % 32)
+                self._quiet_until += BLOCK_SAMPLES * (pause % 16)
             case stall:  # of the loudspeaker itself
                 self._quiet_until += RATE // 10 * (stall % 128)
                 self._played = max(self._played, self._quiet_until - USUAL)
