@@ -9,11 +9,13 @@ from fuzz.corpus import FINDINGS
 from fuzz.targets import TARGETS
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("target", type=click.Choice(list(TARGETS)), required=False)
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=f"Fuzz TARGET, or one after the other: {', '.join(TARGETS)}.",
+)
+@click.argument("target", type=click.Choice(list(TARGETS)), required=False, metavar="[TARGET]")
 @click.option("--seconds", default=60, show_default=True, help="For each target.")
 def main(target: str | None, seconds: int) -> None:
-    """Fuzz TARGET, or all of them one after the other."""
     if not runs.is_possible():
         sys.exit("fuzz: there is no atheris here; scripts/setup test installs it where it can be had")
     faults = 0
