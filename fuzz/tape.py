@@ -10,7 +10,7 @@ from voicemux.protocol.messages import Audio, Codec
 
 USUAL = 960  # ticks: 20 ms
 UNKNOWN = 9  # no codec has this number
-MOST_WRITES = 500  # some 3 s
+MOST_WRITES = 250  # a second or more
 LONGEST = WORTHWHILE + MAX_OPUS_SAMPLES + LONGEST_PERIOD  # samples: short packets and the longest, lengthened
 CODECS = ((Codec.PCM, 8), (Codec.OPUS, 1), (Codec.PCM, 1), (UNKNOWN, 1))  # and how often the data is repeated
 
