@@ -53,6 +53,7 @@ TALK: list[Message] = [
 
 VOICE = 25  # packets: half a second of Opus
 HONEST = bytes(4)  # nobody changes the four messages
+WRONG, RIGHT = bytes([0b1010, 0, 0, 0]), bytes([0b1000]) + HONEST  # codes, of Alice; who is refused gets no WELCOME
 
 
 def inputs(target: str) -> dict[str, bytes]:
@@ -134,10 +135,8 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     ],
     "delivery": lambda: [DELIVERY, DELIVERY * 3],
     "authentication": lambda: [
-        bytes([door]) + (bytes([kind]) + HONEST) * times
-        for door in range(4)
-        for kind in range(12)
-        for times in (1, 5)
+        *(bytes([door, kind]) + HONEST for door in range(4) for kind in range(12)),
+        *(bytes([door]) + 3 * WRONG + RIGHT for door in range(4)),
     ],
     "demultiplexer": lambda: list(streams()),
     "greeting": lambda: [
