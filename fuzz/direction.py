@@ -14,14 +14,14 @@ MOST_PUT = 2_000_000  # bytes of text
 
 
 class Direction:
-    """The line in between loses nothing, but it may be cut and taken up again."""
+    """The line in between may break, with what is on it, and then goes on from what has been acknowledged."""
 
     def __init__(self, draws: Draws) -> None:
         self._draws = draws
         self._outbox, self._inbox = Outbox(), Inbox()
         self._put: list[str] = []
         self._room = MOST_PUT
-        self._sent: list[Text] = []
+        self._last_sent = 0
         self._line: deque[Text] = deque()
         self._untaken: deque[str] = deque()
         self._shown: list[str] = []
@@ -84,18 +84,20 @@ class Direction:
             self._acknowledgements.popleft()
 
     def _resume(self) -> None:
-        """What was on the line is sent again, and some of what was received before."""
-        missing = self._line[0].id if self._line else len(self._sent) + 1
-        self._line = deque(self._sent[max(0, missing - 1 - self._draws.number()) :])
+        """The connection breaks with all that is on it, and another takes its place."""
+        last_text = self._inbox.acknowledgement
+        self._line.clear()
+        self._acknowledgements = deque([last_text])
+        self._outbox.resume(last_text)
 
     def _lie(self) -> None:
         """What nobody may say is refused, and changes nothing."""
         number = self._draws.number(2)
-        assert _is_refused(lambda: self._outbox.acknowledge(len(self._sent) + 1 + number))
+        assert _is_refused(lambda: self._outbox.acknowledge(self._last_sent + 1 + number))
         assert _is_refused(lambda: self._inbox.receive(Text(self._inbox._last_id + 2 + number, "a lie")))
 
     def _take_up(self, frame: Text) -> None:
-        self._sent.append(frame)
+        self._last_sent = max(self._last_sent, frame.id)
         self._line.append(frame)
 
     def _hear(self) -> None:

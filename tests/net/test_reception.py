@@ -13,7 +13,7 @@ from voicemux.net.guard import DELAYED_FROM, FIRST_DELAY, MOST_DELAY
 from voicemux.net.line import SILENCE_TIMEOUT, Listener
 from voicemux.net.reception import MAX_VISITORS, MAX_VISITORS_OF_A_HOST, MOST_BYTES, Caller, Reception
 from voicemux.protocol.frames import Frame, encode_frame
-from voicemux.protocol.messages import Bye, ByeCode, Hello, Ping, Preface, Ringing, Text
+from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Ping, Preface, Ringing, Text
 from voicemux.protocol.wire import PREFACE
 
 
@@ -104,6 +104,15 @@ def test_a_greeting_may_come_byte_by_byte_and_with_frames_that_nobody_knows(desk
     peer.send(PREFACE[:3])
     peer.send(PREFACE[3:] + encode_frame(Frame(0x3A, 0, b"?")))
     peer.send(Hello("alice"))
+    assert desk.take().hello.name == "alice"
+
+
+@pytest.mark.parametrize("message", [Ringing(), Claim(0, bytes(32), b"", b"")], ids=repr)
+def test_a_plain_caller_who_says_what_is_not_for_it_to_say_is_told_and_the_next_is_heard(desk, message):
+    peer = desk.visit()
+    peer.send(PREFACE, message)
+    assert peer.hear(Bye).code == ByeCode.PROTOCOL
+    desk.call("alice")
     assert desk.take().hello.name == "alice"
 
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from tests.protocol.strategies import byes, challenges, claims, cuts, hellos, in_call, proofs, welcomes
 from voicemux.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
-from voicemux.protocol.connection import TRANSITIONS, Receiving, Sending, State
+from voicemux.protocol.connection import NOT_A_DIALLERS, NOT_A_LISTENERS, TRANSITIONS, Receiving, Sending, State
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
     Audio,
@@ -268,19 +268,36 @@ def test_whoever_does_not_speak_this_version_is_recognised(first, sentence, code
     assert refused.value.code == code
 
 
+def test_another_version_is_judged_with_the_last_byte():
+    receiving = Receiving()
+    assert list(receiving.receive(b"VMUX/2\r")) == []
+    with pytest.raises(RemoteProtocolError, match="version '2'"):
+        list(receiving.receive(b"\n"))
+
+
+@pytest.mark.parametrize(
+    ("state", "unfit", "message"),
+    [
+        (State.STRANGER, NOT_A_DIALLERS, Challenge(bytes(32))),
+        (State.CLAIMING, NOT_A_DIALLERS, Welcome(1)),
+        (State.START, NOT_A_DIALLERS, Ringing()),
+        (State.STRANGER, NOT_A_LISTENERS, CLAIM),
+        (State.CLAIMING, NOT_A_LISTENERS, Proof(bytes(32), b"", b"")),
+    ],
+    ids=repr,
+)
+def test_what_is_for_the_other_side_to_say_is_refused(state, unfit, message):
+    said = PREFACE + encode_frame(to_frame(message))
+    assert len(list(Receiving(state).receive(said))) == 2
+    with pytest.raises(RemoteProtocolError, match=f"{type(message).__name__} out of order: it is not for this side"):
+        list(Receiving(state, unfit).receive(said))
+
+
 def test_a_byte_that_cannot_belong_to_a_preface_is_enough():
     receiving = Receiving()
     assert list(receiving.receive(b"VMU")) == []
     with pytest.raises(RemoteProtocolError):
         list(receiving.receive(b"x"))
-
-
-def test_another_version_is_known_by_the_whole_preface():
-    receiving = Receiving()
-    for byte in b"VMUX/12":
-        assert list(receiving.receive(bytes([byte]))) == []
-    with pytest.raises(RemoteProtocolError, match="version '12'"):
-        list(receiving.receive(b"\r"))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class Delivery(RuleBasedStateMachine):
         self.put: list[str] = []
         self.last_ids: list[int] = []  # of each text in `put`
         self.shown: list[str] = []
-        self.sent: list[Text] = []
+        self.due = 1  # the id that is to be sent next
         self.line: deque[Text] = deque()
         self.acknowledgements: deque[int] = deque([0])
         self.untaken: deque[str] = deque()
@@ -46,7 +46,8 @@ class Delivery(RuleBasedStateMachine):
         for _ in range(limit):
             if (frame := self.outbox.next()) is None:
                 break
-            self.sent.append(frame)
+            assert frame.id == self.due
+            self.due += 1
             self.line.append(frame)
 
     @precondition(lambda self: self.line)
@@ -66,16 +67,19 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(newest=st.booleans())
     def acknowledge(self, newest):
-        self.outbox.acknowledge(self.acknowledgements[-1] if newest else self.acknowledgements[0])
+        number = self.acknowledgements[-1 if newest else 0]
+        self.outbox.acknowledge(number)
+        self.due = max(self.due, number + 1)
         if len(self.acknowledgements) > 1:
             self.acknowledgements.popleft()
 
-    @precondition(lambda self: self.sent)
-    @rule(back=st.integers(1, 50))
-    def resume(self, back):
-        """What was on the line is sent again, and some of what was received before."""
-        first = min(self.line[0].id if self.line else len(self.sent) + 1, len(self.sent) + 1 - back)
-        self.line = deque(self.sent[max(0, first - 1) :])
+    @rule()
+    def resume(self):
+        """What was on the line is lost in both directions, and what was received and not taken comes again."""
+        self.line.clear()
+        self.acknowledgements = deque([self.inbox.acknowledgement])
+        self.outbox.resume(self.inbox.acknowledgement)
+        self.due = self.inbox.acknowledgement + 1
 
     @invariant()
     def nothing_is_lost_doubled_or_reordered(self):
@@ -90,7 +94,6 @@ class Delivery(RuleBasedStateMachine):
     def the_window_is_kept(self):
         assert sum(map(payload_size, self.outbox._unacknowledged)) == self.outbox.unacknowledged_bytes <= TEXT_WINDOW
         assert sum(map(payload_size, self.outbox._waiting)) == self.outbox.waiting_bytes
-        assert [text.id for text in self.sent] == list(range(1, len(self.sent) + 1))
 
     def teardown(self):
         while not self.outbox.delivered:
@@ -178,6 +181,50 @@ def test_an_acknowledgement_that_falls_back_is_ignored():
     outbox.acknowledge(2)
     outbox.acknowledge(1)
     assert outbox.delivered
+
+
+def test_what_the_peer_has_not_acknowledged_goes_out_again_under_the_same_ids():
+    outbox = Outbox()
+    for text in "abcd":
+        outbox.put(text)
+    first = [outbox.next() for _ in range(3)]
+    outbox.acknowledge(1)
+    outbox.resume(2)
+    assert outbox.undelivered == 2
+    assert send_all(outbox) == [first[2], Text(4, "d")]
+
+
+def test_what_was_taken_while_it_is_sent_again_is_not_sent_any_more():
+    outbox = Outbox()
+    for text in "abc":
+        outbox.put(text)
+    send_all(outbox)
+    outbox.resume(0)
+    assert outbox.next() == Text(1, "a")
+    outbox.acknowledge(2)
+    assert send_all(outbox) == [Text(3, "c")]
+    assert outbox.waiting_bytes == 0
+
+
+@pytest.mark.parametrize("last_text", [0, 3, 0xFFFFFFFF])
+def test_nobody_can_resume_where_nothing_was_or_what_was_acknowledged_is_missing(last_text):
+    outbox = Outbox()
+    for text in "abc":
+        outbox.put(text)
+    outbox.next(), outbox.next()
+    outbox.acknowledge(1)
+    with pytest.raises(RemoteProtocolError, match=f"HELLO with last_text {last_text}, expected 1 to 2"):
+        outbox.resume(last_text)
+    assert outbox.undelivered == 2
+
+
+def test_a_message_that_was_cut_by_the_loss_of_the_connection_goes_on():
+    outbox, inbox = Outbox(), Inbox()
+    text = "x" * (MAX_TEXT_PART + 1)
+    outbox.put(text)
+    assert inbox.receive(outbox.next()) is None
+    outbox.resume(inbox.acknowledgement)
+    assert [inbox.receive(frame) for frame in send_all(outbox)] == [text]
 
 
 @pytest.mark.parametrize("number", [4, 5, 0xFFFFFFFF])

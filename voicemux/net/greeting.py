@@ -10,7 +10,7 @@ from collections.abc import Callable
 from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
 from voicemux.net.line import SILENCE_TIMEOUT, Line
 from voicemux.net.tls import dialler_context
-from voicemux.protocol.connection import Receiving, Sending, State
+from voicemux.protocol.connection import NOT_A_LISTENERS, Receiving, Sending, State
 from voicemux.protocol.messages import Bye, ByeCode, Challenge, Hello, Message, Preface, Ringing, Welcome
 from voicemux.security.handshake import Dialler, Peer
 
@@ -29,7 +29,7 @@ class Greeting:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.sending = Sending()
-        self.receiving = Receiving()
+        self.receiving = Receiving(unfit=NOT_A_LISTENERS)
 
     def secure(self) -> bytes:
         """Begin TLS. The listener's certificate (DER), which tells nobody yet who that is.
@@ -43,7 +43,7 @@ class Greeting:
                 self._receive(deadline)
         except ConnectionLost as error:
             raise RemoteProtocolError(f"that is not voicemux, it does not answer to TLS ({error})") from error
-        self.sending, self.receiving = Sending(State.STRANGER), Receiving(State.STRANGER)
+        self.sending, self.receiving = Sending(State.STRANGER), Receiving(State.STRANGER, NOT_A_LISTENERS)
         return self.line.peer_certificate
 
     def authenticate(self, dialler: Dialler) -> Peer:

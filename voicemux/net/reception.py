@@ -17,7 +17,7 @@ from voicemux.net.greeting import GOODBYE_TIMEOUT, PREFACE_TIMEOUT
 from voicemux.net.guard import Guard, place_of
 from voicemux.net.line import SILENCE_TIMEOUT, Line, Listener, Wake, accept
 from voicemux.net.tls import HANDSHAKE, listener_context
-from voicemux.protocol.connection import Receiving, Sending, State
+from voicemux.protocol.connection import NOT_A_DIALLERS, Receiving, Sending, State
 from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Message, Preface, Proof
 from voicemux.security import handshake
 from voicemux.security.admission import Admission
@@ -49,7 +49,7 @@ class _Visitor:
     place: Hashable
     deadline: float
     sending: Sending = field(default_factory=Sending)
-    receiving: Receiving = field(default_factory=Receiving)
+    receiving: Receiving = field(default_factory=lambda: Receiving(unfit=NOT_A_DIALLERS))
     opened: bool = False  # whether anything has come
     proving: handshake.Listener | None = None
     peer: Peer | None = None
@@ -206,7 +206,7 @@ class Reception:
         if self._tls is None:
             visitor.line.write(visitor.sending.preface())  # plain: the caller sees what is spoken here
             raise NotAdmitted("an encrypted call, and only plain ones are taken", ByeCode.SECURITY)
-        visitor.sending, visitor.receiving = Sending(State.STRANGER), Receiving(State.STRANGER)
+        visitor.sending, visitor.receiving = Sending(State.STRANGER), Receiving(State.STRANGER, NOT_A_DIALLERS)
         return visitor.line.start_tls(self._tls, is_server=True, first=data)
 
     def _greet(self, visitor: _Visitor, data: bytes) -> None:
@@ -232,16 +232,15 @@ class Reception:
 
     def _authenticate(self, visitor: _Visitor, message: Message) -> None:
         assert self._admission
-        match message:
-            case Claim():
-                visitor.proving = self._admission.begin(message)
-                visitor.line.write(visitor.sending.encode(visitor.proving.challenge))
-            case Proof() if visitor.proving:
-                welcome, visitor.peer = self._admission.finish(visitor.proving, message)
-                visitor.line.write(visitor.sending.encode(welcome))
-                self._guard.succeeded(visitor.host)
-            case _:
-                raise RemoteProtocolError(f"{type(message).__name__} out of order: that is for a listener to say")
+        if isinstance(message, Claim):
+            visitor.proving = self._admission.begin(message)
+            visitor.line.write(visitor.sending.encode(visitor.proving.challenge))
+        else:
+            assert isinstance(message, Proof)
+            assert visitor.proving
+            welcome, visitor.peer = self._admission.finish(visitor.proving, message)
+            visitor.line.write(visitor.sending.encode(welcome))
+            self._guard.succeeded(visitor.host)
 
     def _hand_over(self, visitor: _Visitor, hello: Hello) -> None:
         self._busy = True

@@ -5,7 +5,7 @@ judges both directions: `Sending` keeps to it, `Receiving` holds the peer to it.
 state, so neither needs a lock: the first belongs to whoever writes, the second to whoever reads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import Enum
 
 from voicemux.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
@@ -52,6 +52,9 @@ TRANSITIONS: dict[State, dict[type, State]] = {
     State.DONE: {},
 }
 
+NOT_A_DIALLERS = (Challenge, Welcome, Ringing)
+NOT_A_LISTENERS = (Claim, Proof)
+
 _GREASE = encode_frame(Frame(wire.GREASE_TAG, 0, b"grease"))  # so that peers really do skip what they do not know
 
 
@@ -78,9 +81,10 @@ class Sending:
 class Receiving:
     """What the peer says: bytes in, messages out, its preface first. Belongs to one thread at a time."""
 
-    def __init__(self, first: State = State.START) -> None:
-        """`first` is STRANGER inside TLS."""
+    def __init__(self, first: State = State.START, unfit: Collection[type] = ()) -> None:
+        """`first` is STRANGER inside TLS; `unfit` is NOT_A_DIALLERS or NOT_A_LISTENERS, as the peer is one."""
         self.state = first
+        self._unfit = unfit
         self.greeted = False  # whether the peer's preface has come: it does speak voicemux
         self._preface = bytearray()
         self._frames = FrameDecoder()
@@ -108,9 +112,11 @@ class Receiving:
             message = from_frame(frame)
             if message is None:
                 continue
+            name = type(message).__name__
+            if type(message) in self._unfit:
+                raise RemoteProtocolError(f"{name} out of order: it is not for this side to say")
             following = TRANSITIONS[self.state].get(type(message))
             if following is None:
-                name = type(message).__name__
                 raise RemoteProtocolError(f"{name} out of order: the peer is in state {self.state.value}")
             self.state = following
             yield message
@@ -130,13 +136,14 @@ class Receiving:
         if wire.PREFACE.startswith(got):
             return
         stem = wire.PREFACE_STEM
-        if not got.startswith(stem):
-            raise RemoteProtocolError(describe_stranger(got))
-        if len(got) == len(wire.PREFACE):
+        if got.startswith(stem):
+            if len(got) < len(wire.PREFACE):
+                return
             version = got[len(stem) :].split(b"\r")[0].decode("ascii", "replace")
             raise RemoteProtocolError(
                 f"version {version!a} of the protocol is spoken there, version {wire.VERSION} here", ByeCode.VERSION
             )
+        raise RemoteProtocolError(describe_stranger(got))
 
 
 _STRANGERS = (

@@ -94,7 +94,7 @@ class Outbox:
         self.waiting_bytes -= size
         self._unacknowledged.append(text)
         self.unacknowledged_bytes += size
-        self._last_sent = text.id
+        self._last_sent = max(self._last_sent, text.id)
         return text
 
     def acknowledge(self, number: int) -> None:
@@ -104,6 +104,23 @@ class Outbox:
         self._last_acknowledged = max(self._last_acknowledged, number)
         while self._unacknowledged and self._unacknowledged[0].id <= number:
             self.unacknowledged_bytes -= payload_size(self._unacknowledged.popleft())
+        while self._waiting and self._waiting[0].id <= number:  # sent before a resume, and taken since
+            self.waiting_bytes -= payload_size(self._waiting.popleft())
+
+    def resume(self, last_text: int) -> None:
+        """On a new connection: what the peer has not acknowledged goes out again, under the same ids.
+
+        `last_text` is that of the peer's HELLO. Raises RemoteProtocolError if it cannot be: then the session is over.
+        """
+        if not self._last_acknowledged <= last_text <= self._last_sent:
+            raise RemoteProtocolError(
+                f"HELLO with last_text {last_text}, expected {self._last_acknowledged} to {self._last_sent}"
+            )
+        self.acknowledge(last_text)
+        self._waiting.extendleft(reversed(self._unacknowledged))
+        self._unacknowledged.clear()
+        self.waiting_bytes += self.unacknowledged_bytes
+        self.unacknowledged_bytes = 0
 
 
 class Inbox:
@@ -157,7 +174,7 @@ class Inbox:
 
     @property
     def acknowledgement(self) -> int:
-        """The id to acknowledge now: all that was taken, and the parts of the message behind it."""
+        """The id to acknowledge now, also as `last_text`: all that was taken, and parts of the message behind it."""
         return self._whole[0] - 1 if self._whole else self._last_id
 
     def end(self) -> str | None:
