@@ -131,7 +131,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "frames": lambda: [cut for stream in streams() for cut in _cut(stream)],
     "messages": lambda: [stream[2:] for stream in streams()],
     "connection": lambda: [
-        first + cut for stream in streams() for cut in _cut(_greeted(stream)) for first in (b"\0", b"\1")
+        bytes([kind]) + cut for stream in streams() for cut in _cut(_greeted(stream)) for kind in range(6)
     ],
     "delivery": lambda: [DELIVERY, DELIVERY * 3],
     "authentication": lambda: [

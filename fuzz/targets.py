@@ -8,7 +8,7 @@ import contextlib
 import math
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from fuzz.direction import Direction
@@ -25,7 +25,7 @@ from voicemux.events import Ended, TextReceived
 from voicemux.net.address import Address
 from voicemux.net.greeting import Greeting
 from voicemux.net.line import Line
-from voicemux.protocol.connection import Receiving, Sending, State
+from voicemux.protocol.connection import NOT_A_DIALLERS, NOT_A_LISTENERS, Receiving, Sending, State
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
 from voicemux.protocol.messages import (
     Bye,
@@ -46,6 +46,7 @@ from voicemux.security.handshake import Dialler, Peer
 
 LOST = -1  # in the place of a BYE code: there is nobody to send it to
 FRAME = header_struct.size + MAX_PAYLOAD  # bytes of the longest
+FIRST_STATES, UNFIT = (State.START, State.STRANGER), ((), NOT_A_DIALLERS, NOT_A_LISTENERS)
 CODE, GUESS = "42-beeswax-caravan", "42-beeswax-carbon"
 DOORS: tuple[dict[str, Any], ...] = ({"code": CODE}, {"words": 3}, {"is_open": True}, {})
 MOST_CALLS = 5  # at one door: a code is over after three wrong guesses
@@ -105,14 +106,15 @@ def messages(data: bytes) -> None:
 def connection(data: bytes) -> None:
     """It does not matter how a stream is cut, and what a peer may say we may say, too."""
     draws = Draws(data)
-    first = State.STRANGER if draws.number() & 1 else State.START
-    pieces = draws.pieces()
-    heard, whole = hear(pieces, first), hear([b"".join(pieces)], first)
+    kind, pieces = draws.number(), draws.pieces()
+    first, unfit = FIRST_STATES[kind % 2], UNFIT[kind // 2 % 3]
+    heard, whole = hear(pieces, first, unfit), hear([b"".join(pieces)], first, unfit)
     assert (heard.messages, heard.code) == (whole.messages, whole.code)
     assert heard.why == whole.why or not heard.messages
     sending = Sending(first)
     for message in heard.messages[1:]:
         assert not isinstance(message, Preface)
+        assert type(message) not in unfit
         sending.encode(message)
 
 
@@ -213,7 +215,8 @@ def greeting(data: bytes) -> None:
             if is_tls:
                 greeting.secure()
             if is_inside:  # TLS, which is not there
-                greeting.sending, greeting.receiving = Sending(State.STRANGER), Receiving(State.STRANGER)
+                greeting.sending = Sending(State.STRANGER)
+                greeting.receiving = Receiving(State.STRANGER, NOT_A_LISTENERS)
             greeting.open()
             if is_inside:
                 greeting.authenticate(Dialler(known.alice, known.bob.certificate, Method.KNOWN))
@@ -251,8 +254,8 @@ class Heard(NamedTuple):
     why: str
 
 
-def hear(pieces: Iterable[bytes], first: State = State.START) -> Heard:
-    receiving, heard = Receiving(first), list[Preface | Message]()
+def hear(pieces: Iterable[bytes], first: State = State.START, unfit: Collection[type] = ()) -> Heard:
+    receiving, heard = Receiving(first, unfit), list[Preface | Message]()
     try:
         for piece in pieces:
             for message in receiving.receive(piece):
