@@ -139,17 +139,32 @@ def claims_of(dialler: Dialler, bob) -> dict[str, Claim]:
     claim = dialler.claim()
     return {
         "another method": replace(claim, method=Method.KNOWN),
-        "another share": replace(claim, share=b"x"),
         "another certificate": replace(claim, certificate=bob.certificate),
     }
 
 
-@pytest.mark.parametrize("what", ["another method", "another share", "another certificate"])
+@pytest.mark.parametrize("what", ["another method", "another certificate"])
 def test_a_claim_that_was_changed_on_its_way_is_noticed(alice, bob, what):
     dialler = Dialler(alice, bob.certificate, Method.OPEN)
     listener = Listener(bob.certificate, claims_of(dialler, bob)[what], None)
     with pytest.raises(RemoteProtocolError, match="signature"):
         listener.judge(dialler.prove(listener.challenge))
+
+
+@pytest.mark.parametrize("method", [Method.OPEN, Method.KNOWN])
+def test_without_a_code_nobody_says_a_part_of_its_exchange(alice, bob, method):
+    dialler = Dialler(alice, bob.certificate, method)
+    claim = dialler.claim()
+    with pytest.raises(RemoteProtocolError, match="CLAIM with a share, in a call without a code"):
+        Listener(bob.certificate, replace(claim, share=b"x"), CODE)
+    listener = Listener(bob.certificate, claim, CODE)
+    with pytest.raises(RemoteProtocolError, match="CHALLENGE with a share"):
+        dialler.prove(replace(listener.challenge, share=b"x"))
+    proof = dialler.prove(listener.challenge)
+    with pytest.raises(RemoteProtocolError, match="PROOF with a confirmation"):
+        listener.judge(replace(proof, confirmation=b"x"))
+    with pytest.raises(RemoteProtocolError, match="WELCOME with a confirmation"):
+        dialler.accept(Welcome(method, b"x"))
 
 
 def test_a_proof_for_one_challenge_is_none_for_another(alice, bob):
