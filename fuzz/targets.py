@@ -151,7 +151,9 @@ def authentication(data: bytes) -> None:
             assert believed.words == peer.words
             assert believed.method in (method, Method.OPEN)
         except NotAdmitted as error:
-            guesses[right] += error.code == ByeCode.WRONG_CODE
+            if error.code == ByeCode.WRONG_CODE:
+                assert method is Method.CODE
+                guesses[right] += 1
         except (RemoteProtocolError, SecurityError):
             pass
         if not draws:
@@ -173,8 +175,8 @@ def changed(message: Any, draws: Draws) -> Any:
     frame = to_frame(message)
     payload = bytearray(frame.payload)
     for _ in range(draws.number() % 4):
-        place = draws.number(2) % (len(payload) + 1)
-        payload[place : place + draws.number()] = draws.piece(draws.number())
+        place, put = draws.number(2) % (len(payload) + 1), draws.piece(draws.number())
+        payload[place : place + draws.number()] = put
     return from_frame(frame._replace(payload=bytes(payload[:MAX_PAYLOAD])))
 
 
