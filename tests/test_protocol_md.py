@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.notation import CLASSES, meant, vectors
 from voicemux import call, vitals
 from voicemux.errors import RemoteProtocolError
 from voicemux.net import address, greeting, line, reception
@@ -14,22 +15,6 @@ from voicemux.protocol.messages import Preface, from_frame, to_frame
 
 DOCUMENT = (Path(__file__).parent.parent / "protocol.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```example\nbytes +([0-9a-f ]+)\n(\w+) +(.+)\n```$", DOCUMENT, re.MULTILINE)
-CLASSES = {
-    "HELLO": messages.Hello,
-    "TEXT": messages.Text,
-    "AUDIO": messages.Audio,
-    "PING": messages.Ping,
-    "PONG": messages.Pong,
-    "BYE": messages.Bye,
-    "TEXT_ACK": messages.TextAck,
-    "REPORT": messages.Report,
-    "RINGING": messages.Ringing,
-    "CLAIM": messages.Claim,
-    "CHALLENGE": messages.Challenge,
-    "PROOF": messages.Proof,
-    "WELCOME": messages.Welcome,
-}
-BYTES = ("data", "session", "payload", "commitment", "share", "certificate", "nonce", "confirmation", "signature")
 SIZES = {"u8": 1, "u16": 2, "u32": 4}
 
 
@@ -47,12 +32,6 @@ def tables(text: str) -> list[list[list[str]]]:
 def numbered(rows: list[list[str]]) -> dict[int, str]:
     """{number: name} of a registry."""
     return {int(number): re.sub(r"\[(\w+)\].*", r"\1", name) for number, name, *_ in rows}
-
-
-def meant(fields: dict[str, object]) -> dict[str, object]:
-    """The values of an example as the dataclasses have them."""
-    plain = {name: bytes.fromhex(str(value)) if name in BYTES else value for name, value in fields.items()}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
 
 
 @pytest.mark.parametrize(("encoded", "kind", "meaning"), EXAMPLES)
@@ -177,10 +156,12 @@ def test_the_order_is_that_of_the_code():
 
 
 def test_the_bytes_of_the_minimal_client_mean_what_it_says():
-    client = section("15. A minimal client")
+    client = section("16. A minimal client")
     frames = [bytes.fromhex(each) for each in re.findall(r"`((?:[0-9a-f]{2} ?)+)`", client)]
-    hello, ack, pong, bye = (next(FrameDecoder().feed(each.ljust(12, b"\0"))) for each in frames)
+    hello, ack, pong, bye, ping, refusal = (next(FrameDecoder().feed(each.ljust(12, b"\0"))) for each in frames)
     assert from_frame(hello) == messages.Hello(codecs=())
     assert (ack.tag, len(ack.payload)) == (wire.TAG_TEXT_ACK, 4)
     assert (pong.tag, len(pong.payload)) == (wire.TAG_PONG, 8)
     assert from_frame(bye) == messages.Bye()
+    assert (ping.tag, len(ping.payload)) == (wire.TAG_PING, 8)
+    assert from_frame(refusal) == messages.Bye(messages.ByeCode.PROTOCOL)
