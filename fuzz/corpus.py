@@ -2,13 +2,13 @@
 
 import contextlib
 import hashlib
-import json
 import math
+import struct
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+from tests.notation import octets, vectors
 from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.frames import encode_frame
@@ -17,6 +17,7 @@ from voicemux.protocol.messages import (
     Bye,
     Challenge,
     Claim,
+    Codec,
     Hello,
     Message,
     Ping,
@@ -33,7 +34,6 @@ from voicemux.protocol.wire import MAX_PAYLOAD, PREFACE
 
 FOLDER = Path(__file__).parent
 FINDINGS = FOLDER / "findings"
-VECTORS = FOLDER.parent / "tests" / "vectors"
 
 HELLO = Hello("bob", "bot1", (2, 1), bytes(16), 7)
 CLAIM, CHALLENGE = Claim(1, bytes(32), b"share", b"certificate"), Challenge(bytes(32), b"share")
@@ -51,6 +51,7 @@ TALK: list[Message] = [
     Text(4, "cut off", more=True),
 ]
 
+OWN = 0b11100  # of a kind: four bytes of step, and a sequence
 VOICE = 25  # packets: half a second of Opus
 HONEST = bytes(4)  # nobody changes the four messages
 WRONG, RIGHT = bytes([0b1010, 0, 0, 0]), bytes([0b1000]) + HONEST  # codes, of Alice; who is refused gets no WELCOME
@@ -65,20 +66,6 @@ def seeds(target: str) -> dict[str, bytes]:
     return {hashlib.sha256(seed).hexdigest()[:16]: seed for seed in SEEDS[target]()}
 
 
-def vectors(key: str) -> Iterator[str]:
-    """Every string that goes by this name in a vector."""
-    for path in sorted(VECTORS.glob("*.json")):
-        yield from _named(json.loads(path.read_text(encoding="utf-8")), key)
-
-
-def _named(value: Any, key: str) -> Iterator[str]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, each in items:
-        if name == key and isinstance(each, str):
-            yield each
-        yield from _named(each, key)
-
-
 def streams() -> Iterator[bytes]:
     """Bytes of a direction, with a preface or without."""
     yield PREFACE + _encode(Ringing(), HELLO, *TALK, Bye(0, "bye"))
@@ -88,7 +75,10 @@ def streams() -> Iterator[bytes]:
     yield from map(_encode, [HELLO, *TALK, Bye(1, "busy"), Ringing(), CLAIM, CHALLENGE, PROOF, WELCOME])
     yield from (b"VMUX/2\r\n", b"GET / HTTP/1.1\r\n", b"\x16\x03\x03\0\x7a", bytes(4))
     yield (MAX_PAYLOAD + 1).to_bytes(2, "big") + b"\2\0"
-    yield from map(bytes.fromhex, vectors("bytes"))
+    for name in ("prefaces", "frames", "messages", "order"):
+        yield from (octets(vector["bytes"]) for vector in vectors(name))
+    for vector in vectors("conversations"):
+        yield from (octets(step["bytes"]) for step in vector["script"] if "bytes" in step)
 
 
 def _encode(*said: Message) -> bytes:
@@ -104,23 +94,29 @@ def _greeted(stream: bytes) -> bytes:
     return stream if stream.startswith(PREFACE) else PREFACE + stream
 
 
-def _voice() -> list[bytes]:
-    """A tone in packets, as `fuzz.tape` has them: kind, size, data, pause."""
+def _voices() -> Iterator[bytes]:
+    """As `fuzz.tape` has it: kind, step of the time stamp and sequence if the kind says so, size, data, pause."""
+    for vector in vectors("audio"):
+        before, events = 0, b""
+        for frame in vector["frames"]:
+            kind = OWN | {Codec.OPUS: 1, Codec.PCM: 2}.get(frame["codec"], 3)
+            step, before = (frame["timestamp"] - before) % 2**32, frame["timestamp"]
+            data = octets(frame["data"])[:255]
+            events += struct.pack(">BIHB", kind, step, frame["sequence"], len(data)) + data + b"\0"
+        yield events
     encoders: list[Encoder] = [PcmEncoder(2.5)]
     with contextlib.suppress(LibraryMissing):
         encoders.append(OpusEncoder(20, 24_000))
-    made = []
     for kind, encoder in enumerate(encoders):
         size = encoder.frame_samples
         samples = array("h", (round(8000 * math.sin(i * math.tau / 200)) for i in range(size * VOICE)))
         packets = (encoder.encode(samples[i * size : (i + 1) * size].tobytes()) for i in range(VOICE))
-        made.append(b"".join(bytes([kind, len(packet)]) + packet + b"\0" for packet in packets))
-    return made
+        yield b"".join(bytes([kind, len(packet)]) + packet + b"\0" for packet in packets)
 
 
 def _texts() -> Iterator[bytes]:
     yield from ("hi\x1b[2J\u202e\u200b".encode(), b"n<>:|\t\n" * 8, b"\xff\xed\xa0\x80")
-    yield from (text.encode(errors="surrogatepass") for text in vectors("text"))
+    yield from (vector["text"].encode() for vector in vectors("shown"))
 
 
 # `write` three times "abc", `send`, `receive`, `show`, and so on: the order of Direction's deeds.
@@ -142,6 +138,6 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "greeting": lambda: [
         way + each for stream in streams() for way in (b"\0", b"\1", b"\2") for each in (stream, _greeted(stream))
     ],
-    "audio": _voice,
+    "audio": lambda: list(_voices()),
     "printable": lambda: list(_texts()),
 }
