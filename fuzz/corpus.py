@@ -30,7 +30,7 @@ from voicemux.protocol.messages import (
     Welcome,
     to_frame,
 )
-from voicemux.protocol.wire import MAX_PAYLOAD, PREFACE
+from voicemux.protocol.wire import PREFACE
 
 FOLDER = Path(__file__).parent
 FINDINGS = FOLDER / "findings"
@@ -72,9 +72,6 @@ def streams() -> Iterator[bytes]:
     yield _encode(*TALK, Bye(0, "bye"))
     yield PREFACE + _encode(CLAIM, PROOF, HELLO)
     yield PREFACE + _encode(CHALLENGE, WELCOME, HELLO)
-    yield from map(_encode, [HELLO, *TALK, Bye(1, "busy"), Ringing(), CLAIM, CHALLENGE, PROOF, WELCOME])
-    yield from (b"VMUX/2\r\n", b"GET / HTTP/1.1\r\n", b"\x16\x03\x03\0\x7a", bytes(4))
-    yield (MAX_PAYLOAD + 1).to_bytes(2, "big") + b"\2\0"
     for name in ("prefaces", "frames", "messages", "order"):
         yield from (octets(vector["bytes"]) for vector in vectors(name))
     for vector in vectors("conversations"):

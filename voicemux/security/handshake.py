@@ -63,7 +63,7 @@ class Dialler:
         return Proof(self._nonce, confirmation, self._identity.sign(DIALLER + self._transcript))
 
     def accept(self, welcome: Welcome) -> Peer:
-        """Raises SecurityError if the listener does not know the code, RemoteProtocolError if there is none to know."""
+        """Raises SecurityError if the listener does not know the code, RemoteProtocolError if it should know none."""
         if not self._exchange:
             _refuse("WELCOME with a confirmation", welcome.confirmation)
         if not hmac.compare_digest(welcome.confirmation, _confirm(self._key, LISTENER, self._transcript)):
