@@ -124,7 +124,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "frames": lambda: [cut for stream in streams() for cut in _cut(stream)],
     "messages": lambda: [stream[2:] for stream in streams()],
     "connection": lambda: [
-        bytes([kind]) + cut for stream in streams() for cut in _cut(_greeted(stream)) for kind in range(6)
+        bytes([i % 6]) + cut for i, stream in enumerate(streams()) for cut in _cut(_greeted(stream))
     ],
     "delivery": lambda: [DELIVERY, DELIVERY * 3],
     "authentication": lambda: [
@@ -132,9 +132,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
         *(bytes([door]) + 3 * WRONG + RIGHT for door in range(4)),
     ],
     "demultiplexer": lambda: list(streams()),
-    "greeting": lambda: [
-        way + each for stream in streams() for way in (b"\0", b"\1", b"\2") for each in (stream, _greeted(stream))
-    ],
+    "greeting": lambda: [bytes([way]) + _greeted(stream) for stream in streams() for way in range(3)],
     "audio": lambda: list(_voices()),
     "printable": lambda: list(_texts()),
 }

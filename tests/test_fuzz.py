@@ -71,6 +71,7 @@ def outcomes(tmp_path_factory):
     return {outcome.target: outcome for outcome in found}
 
 
+@pytest.mark.timeout(300)  # the first of them waits for all
 @each_target
 def test_a_short_run_finds_no_fault(target, outcomes):
     assert outcomes[target].fault == ""
