@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.notation import CLASSES, meant, vectors
+from tests.notation import CLASSES, VECTORS, meant, vectors
 from voicemux import call, vitals
 from voicemux.errors import RemoteProtocolError
 from voicemux.net import address, greeting, line, reception
@@ -21,6 +21,12 @@ SIZES = {"u8": 1, "u16": 2, "u32": 4}
 def section(title: str) -> str:
     """The text below a heading, up to the next heading of any level."""
     return re.split(r"^#+ ", DOCUMENT.split(f" {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def sections(text: str) -> list[tuple[str, str]]:
+    """Every heading, with the text below it up to the next."""
+    parts = re.split(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -165,3 +171,49 @@ def test_the_bytes_of_the_minimal_client_mean_what_it_says():
     assert from_frame(bye) == messages.Bye()
     assert (ping.tag, len(ping.payload)) == (wire.TAG_PING, 8)
     assert from_frame(refusal) == messages.Bye(messages.ByeCode.PROTOCOL)
+
+
+RULES = "".join(part for title, part in sections(DOCUMENT) if not title.startswith(("1. ", "17. ")))
+PROOFS = tables(section("17. What proves it"))[0]
+
+
+def named(cell: str) -> set[str]:
+    """The vectors, files of vectors or cases that a cell of section 17 names."""
+    return set(re.findall(r"`([\w-]+)`", cell))
+
+
+def test_every_must_has_a_number_and_numbers_ascend():
+    musts = re.findall(r"\bMUST\b(?:\s+NOT\b)?(?:\s+\[(\d+)\])?", RULES)
+    assert musts == [str(number) for number in range(1, len(musts) + 1)]
+    assert [row[0] for row in PROOFS] == musts
+
+
+def test_something_proves_every_must():
+    assert not [number for number, _, *proofs in PROOFS if not any(map(named, proofs))]
+
+
+def test_the_vectors_that_prove_something_exist():
+    every = [vector["name"] for path in VECTORS.glob("*.json") for vector in vectors(path.stem)]
+    assert len(every) == len(set(every))
+    assert set().union(*(named(row[2]) for row in PROOFS)) <= {
+        *every,
+        *(path.stem for path in VECTORS.glob("*.json")),
+    }
+
+
+def test_every_vector_names_a_section_that_exists():
+    numbers = {title.split()[0].rstrip(".") for title, _ in sections(DOCUMENT)}
+    assert {each["section"] for path in VECTORS.glob("*.json") for each in vectors(path.stem)} <= numbers
+
+
+def test_every_message_has_vectors_and_faults_of_its_own():
+    found = vectors("messages")
+    assert {vector["message"]["type"] for vector in found if "message" in vector} == set(CLASSES)
+    described = {title.split()[0] for title, _ in sections(DOCUMENT) if title.startswith("5.")} - {"5."}
+    for outcome in ("message", "error"):
+        assert {vector["section"] for vector in found if outcome in vector} >= described
+
+
+def test_the_cases_that_prove_something_exist():
+    conform = pytest.importorskip("voicemux.conform")
+    assert set().union(*(named(row[3]) for row in PROOFS)) <= {case.name for case in conform.CASES}

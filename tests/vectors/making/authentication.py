@@ -1,0 +1,137 @@
+"""Section 12: who is who."""
+
+from typing import Any
+
+from tests.vectors.making.meeting import ALICE, BOB, CODE, KNOWN, MALLORY, OPEN, Meeting, Person
+from tests.vectors.making.writing import Entry, entry
+
+SPOKEN = "42-beeswax-caravan"
+
+
+def authentication() -> list[Entry]:
+    def meeting(name: str, description: str, method: int, codes: tuple[str, ...] = (), **changed: Any) -> Entry:
+        met = Meeting(method, *codes)
+        outcome = {name: changed.pop(name) for name in ("error", "by") if name in changed}
+        vars(met).update(changed)
+        return entry(name, "12", description, kind="meeting", **met.shown(), **outcome)
+
+    def refused(name: str, description: str, by: str, error: str, method: int, *codes: str, **changed: Any) -> Entry:
+        return meeting(name, description, method, codes, by=by, error=error, **changed)
+
+    def guesses(name: str, description: str, *outcomes: tuple[str, str]) -> Entry:
+        shown = [{"code": code, "outcome": outcome} for code, outcome in outcomes]
+        return entry(name, "12", description, kind="guesses", code=SPOKEN, guesses=shown)
+
+    def key(name: str, description: str, shown: Person, **outcome: Any) -> Entry:
+        who = {"remembered": BOB.fingerprint.hex(), "certificate": shown.certificate.hex()}
+        return entry(name, "12", description, kind="key", **who, **outcome)
+
+    both = (SPOKEN, SPOKEN)
+    right, wrong = Meeting(CODE, *both), "42-beeswax-carbon"
+    other = Meeting(KNOWN, dialler_nonce=bytes(32))
+    uncommitted = {name: getattr(other, name) for name in ("nonce", "signature", "transcript", "words")}
+    of_mallory = MALLORY.sign(b"voicemux/1 dialler\0" + Meeting(KNOWN).transcript)
+    replayed = Meeting(KNOWN, listener_nonce=bytes(32)).signature
+    unsaid = ALICE.sign(b"voicemux/1 listener\0" + Meeting(KNOWN).transcript)
+    listeners, diallers = [right.confirmations[1]] * 2, [right.confirmations[0]] * 2
+    return [
+        meeting("authentication-known", "Both know the other's key.", KNOWN),
+        meeting("authentication-open", "The two users compare the words.", OPEN),
+        meeting("authentication-code", "Both know the code.", CODE, both),
+        meeting(
+            "authentication-admitted-open",
+            "The listener does not know the dialler: words are compared.",
+            KNOWN,
+            admitted=OPEN,
+            known=False,
+        ),
+        refused(
+            "proof-wrong-nonce",
+            "Not the one committed to; all else is right.",
+            "listener",
+            "protocol",
+            KNOWN,
+            **uncommitted,
+        ),
+        refused("proof-wrong-signature", "By another key.", "listener", "protocol", KNOWN, signature=of_mallory),
+        refused("proof-no-signature", "None at all.", "listener", "protocol", KNOWN, signature=b""),
+        refused(
+            "proof-replayed",
+            "Of another conversation: the listener's nonce was another.",
+            "listener",
+            "protocol",
+            KNOWN,
+            signature=replayed,
+        ),
+        refused(
+            "proof-signature-of-something-else",
+            "Of a text for listeners.",
+            "listener",
+            "protocol",
+            KNOWN,
+            signature=unsaid,
+        ),
+        refused("proof-wrong-confirmation", "Of another code.", "listener", "wrong-code", CODE, wrong, SPOKEN),
+        refused(
+            "proof-without-confirmation",
+            "None at all.",
+            "listener",
+            "wrong-code",
+            CODE,
+            *both,
+            confirmations=[b"", b""],
+        ),
+        refused(
+            "proof-reflected-confirmation",
+            "The listener's own.",
+            "listener",
+            "wrong-code",
+            CODE,
+            *both,
+            confirmations=listeners,
+        ),
+        refused(
+            "welcome-wrong-confirmation",
+            "The listener does not know the code.",
+            "dialler",
+            "wrong-code",
+            CODE,
+            *both,
+            confirmations=[right.confirmations[0], bytes(32)],
+        ),
+        refused(
+            "welcome-without-confirmation",
+            "None at all.",
+            "dialler",
+            "wrong-code",
+            CODE,
+            *both,
+            confirmations=[right.confirmations[0], b""],
+        ),
+        refused(
+            "welcome-reflected-confirmation",
+            "The dialler's own.",
+            "dialler",
+            "wrong-code",
+            CODE,
+            *both,
+            confirmations=diallers,
+        ),
+        refused("claim-unknown-method", "3 is none.", "listener", "protocol", 3),
+        refused("unknown-caller", "A listener that knows nobody.", "listener", "unknown-caller", KNOWN, known=False),
+        guesses(
+            "guesses-three",
+            "Three wrong ones end a code: then the right one is wrong, too.",
+            *[(wrong, "wrong-code")] * 3,
+            (SPOKEN, "wrong-code"),
+        ),
+        guesses("guesses-two", "Two do not.", *[(wrong, "wrong-code")] * 2, (SPOKEN, "admitted")),
+        guesses(
+            "guesses-spelling",
+            "However it is written down.",
+            (" 42 Beeswax_CARAVAN! ", "admitted"),
+            ("\uff14\uff12-beeswax--caravan", "admitted"),
+        ),
+        key("key-same", "The listener shows the key that is remembered.", BOB),
+        key("key-changed", "Another: nothing is sent inside TLS.", MALLORY, error="key-changed"),
+    ]
