@@ -296,7 +296,7 @@ def listen(vector: dict[str, Any], folder: Path) -> None:
     used = vector.get("used_code", "")
     admission = Admission(bob, contacts, lambda *_: None, code=used, is_open=vector["open"])
     listener = admission.begin(said["claim"])
-    assert listener.challenge == said["challenge"]
+    assert listener.challenge == said["challenge"] or vector.get("by") == "dialler"
     welcome, peer = admission.finish(listener, said["proof"])
     assert (peer.fingerprint, list(peer.words)) == (alice.fingerprint, vector["words"])
     assert welcome == said["welcome"] or vector.get("by") == "dialler"

@@ -52,20 +52,18 @@ class Dialler:
         return Claim(self._method, _hash(COMMITMENT, self._nonce), share, self._identity.certificate)
 
     def prove(self, challenge: Challenge) -> Proof:
-        """Raises RemoteProtocolError if the listener's share cannot be one, or should be none."""
+        """Raises RemoteProtocolError if the listener's share cannot be one, or none was asked for."""
+        _expect_none(self._exchange, "CHALLENGE with a share", challenge.share)
         claim = self.claim()
         if self._exchange:
             self._key = self._exchange.finish(challenge.share)
-        else:
-            _refuse("CHALLENGE with a share", challenge.share)
         self._transcript = _transcript(self._listener, claim, self._nonce, challenge)
         confirmation = _confirm(self._key, DIALLER, self._transcript)
         return Proof(self._nonce, confirmation, self._identity.sign(DIALLER + self._transcript))
 
     def accept(self, welcome: Welcome) -> Peer:
-        """Raises SecurityError if the listener does not know the code, RemoteProtocolError if it should know none."""
-        if not self._exchange:
-            _refuse("WELCOME with a confirmation", welcome.confirmation)
+        """Raises SecurityError if the listener does not know the code after all, RemoteProtocolError without one."""
+        _expect_none(self._exchange, "WELCOME with a confirmation", welcome.confirmation)
         if not hmac.compare_digest(welcome.confirmation, _confirm(self._key, LISTENER, self._transcript)):
             raise SecurityError("whoever answers does not know the code: it is wrong, or somebody is in the middle")
         weakest = Method.OPEN if welcome.admitted == Method.OPEN else self._method
@@ -86,12 +84,11 @@ class Listener:
         self._exchange: Exchange | None = None
         if claim.method not in list(Method):
             raise RemoteProtocolError(f"CLAIM of method {claim.method}, expected 0 to {max(Method)}")
+        _expect_none(claim.method == Method.CODE, "CLAIM with a share", claim.share)
         if claim.method == Method.CODE:
             hashes = {"dialler": _hash(claim.certificate), "listener": _hash(certificate)}
             # Where there is no code, a guess is as wrong as where there is one, and takes as long.
             self._exchange = Exchange(code or new_code(), is_dialler=False, **hashes)
-        else:
-            _refuse("CLAIM with a share", claim.share)
         self.challenge = Challenge(secrets.token_bytes(NONCE_SIZE), self._exchange.share if self._exchange else b"")
         self._transcript = self._key = b""
 
@@ -101,6 +98,7 @@ class Listener:
 
     def judge(self, proof: Proof) -> Peer:
         """Raises RemoteProtocolError if the proof is none, NotAdmitted if the code was guessed wrong."""
+        _expect_none(self._exchange, "PROOF with a confirmation", proof.confirmation)
         if not hmac.compare_digest(self._claim.commitment, _hash(COMMITMENT, proof.nonce)):
             raise RemoteProtocolError("PROOF with a nonce other than the one committed to")
         self._transcript = _transcript(self._certificate, self._claim, proof.nonce, self.challenge)
@@ -108,8 +106,6 @@ class Listener:
             raise RemoteProtocolError("PROOF with a signature that the certificate's key has not made")
         if self._exchange:
             self._key = self._exchange.finish(self._claim.share)
-        else:
-            _refuse("PROOF with a confirmation", proof.confirmation)
         is_right = hmac.compare_digest(proof.confirmation, _confirm(self._key, DIALLER, self._transcript))
         if not is_right or (self._exchange and not self.code):  # where there is no code, none is right by chance
             raise NotAdmitted("a wrong code", ByeCode.WRONG_CODE)
@@ -117,12 +113,6 @@ class Listener:
 
     def welcome(self, admitted: Method) -> Welcome:
         return Welcome(admitted, _confirm(self._key, LISTENER, self._transcript))
-
-
-def _refuse(what: str, part: bytes) -> None:
-    """Raises RemoteProtocolError for a part of a code's exchange in a call without a code, unless it is empty."""
-    if part:
-        raise RemoteProtocolError(f"{what}, in a call without a code")
 
 
 def _transcript(listener: bytes, claim: Claim, nonce: bytes, challenge: Challenge) -> bytes:
@@ -136,6 +126,12 @@ def _transcript(listener: bytes, claim: Claim, nonce: bytes, challenge: Challeng
         challenge.nonce,
         *(bytes([len(share)]) + share for share in (claim.share, challenge.share)),
     )
+
+
+def _expect_none(code: object, what: str, value: bytes) -> None:
+    """What only a code's exchange needs is empty without one (protocol.md §5)."""
+    if value and not code:
+        raise RemoteProtocolError(f"{what} of {len(value)} bytes, expected none without a code")
 
 
 def _confirm(key: bytes, side: bytes, transcript: bytes) -> bytes:

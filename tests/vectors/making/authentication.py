@@ -117,6 +117,33 @@ def authentication() -> list[Entry]:
             *both,
             confirmations=diallers,
         ),
+        refused(
+            "claim-share-without-code",
+            "A share is for a code only.",
+            "listener",
+            "protocol",
+            KNOWN,
+            shares=[b"A", b""],
+        ),
+        refused(
+            "challenge-share-without-code", "So is the answer.", "dialler", "protocol", KNOWN, shares=[b"", b"B"]
+        ),
+        refused(
+            "proof-confirmation-without-code",
+            "So is a confirmation.",
+            "listener",
+            "protocol",
+            KNOWN,
+            confirmations=[bytes(32), b""],
+        ),
+        refused(
+            "welcome-confirmation-without-code",
+            "On both sides.",
+            "dialler",
+            "protocol",
+            KNOWN,
+            confirmations=[b"", bytes(32)],
+        ),
         refused("claim-unknown-method", "3 is none.", "listener", "protocol", 3),
         refused("unknown-caller", "A listener that knows nobody.", "listener", "unknown-caller", KNOWN, known=False),
         guesses(
