@@ -1,4 +1,4 @@
 """Coverage-guided fuzzing: README.md says how.
 
-draws < targets < corpus < engine < runs < __main__.
+draws < direction, people, tape < targets < engine, which is a process; corpus < runs < __main__ begin them.
 """
