@@ -148,6 +148,10 @@ def test_unknown_keys_are_skipped_and_of_a_key_that_comes_twice_the_first_counts
     assert from_frame(Frame(HELLO, 0, payload)) == Hello("a", codecs=(2,))
 
 
+def test_the_last_text_of_no_session_means_nothing():
+    assert from_frame(Frame(HELLO, 0, bytes.fromhex("01 01 61  05 04 00 00 00 07"))) == Hello("a")
+
+
 def test_a_certificate_and_a_share_have_room():
     claim = Claim(2, bytes(32), bytes(255), bytes(wire.MAX_CERTIFICATE))
     assert from_frame(to_frame(claim)) == claim

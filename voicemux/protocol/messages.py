@@ -202,6 +202,7 @@ def _read_hello(frame: Frame) -> Hello:
         values.setdefault(item.key, item.value)
     name, agent = values.get(wire.KEY_NAME, b""), values.get(wire.KEY_AGENT, b"")
     codecs, session = values.get(wire.KEY_CODECS), values.get(wire.KEY_SESSION, b"")
+    last_text = wire.LAST_TEXT.parse(values[wire.KEY_LAST_TEXT]).id if wire.KEY_LAST_TEXT in values else 0
     if max(len(name), len(agent)) > wire.MAX_NAME:
         raise RemoteProtocolError(f"HELLO with a name of over {wire.MAX_NAME} bytes")
     if wire.KEY_SESSION in values and len(session) != wire.SESSION_SIZE:
@@ -211,7 +212,7 @@ def _read_hello(frame: Frame) -> Hello:
         agent=agent.decode(),
         codecs=None if codecs is None else tuple(codecs),
         session=session,
-        last_text=wire.LAST_TEXT.parse(values[wire.KEY_LAST_TEXT]).id if wire.KEY_LAST_TEXT in values else 0,
+        last_text=last_text if session else 0,  # of no session, it means nothing
     )
 
 

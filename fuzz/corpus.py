@@ -1,0 +1,138 @@
+"""What a target begins with: one of everything, the vectors of the protocol, and what earlier runs have found."""
+
+import contextlib
+import hashlib
+import math
+import struct
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.notation import octets, vectors
+from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder
+from voicemux.errors import LibraryMissing
+from voicemux.protocol.frames import encode_frame
+from voicemux.protocol.messages import (
+    Audio,
+    Bye,
+    Challenge,
+    Claim,
+    Codec,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    Proof,
+    Report,
+    Ringing,
+    Text,
+    TextAck,
+    Welcome,
+    to_frame,
+)
+from voicemux.protocol.wire import PREFACE
+
+FOLDER = Path(__file__).parent
+FINDINGS = FOLDER / "findings"
+
+HELLO = Hello("bob", "bot1", (2, 1), bytes(16), 7)
+CLAIM, CHALLENGE = Claim(1, bytes(32), b"share", b"certificate"), Challenge(bytes(32), b"share")
+PROOF, WELCOME = Proof(bytes(32), b"confirmation", b"signature"), Welcome(1)
+TALK: list[Message] = [
+    Text(1, "h", more=True),
+    Text(2, "ü"),
+    Text(2, "ü"),
+    Ping(b"12345678"),
+    Audio(1, 0, 7, 960, b"abcd"),
+    Pong(b"12345678"),
+    Report(0, 1, 2, 3, 4),
+    TextAck(0),
+    Text(3, "\x1b[2J"),
+    Text(4, "cut off", more=True),
+]
+
+OWN = 0b11100  # of a kind: four bytes of step, and a sequence
+VOICE = 25  # packets: half a second of Opus
+HONEST = bytes(4)  # nobody changes the four messages
+WRONG, RIGHT = bytes([0b1010, 0, 0, 0]), bytes([0b1000]) + HONEST  # codes, of Alice; who is refused gets no WELCOME
+
+
+def inputs(target: str) -> dict[str, bytes]:
+    """All that there is for a target, each under a name."""
+    return seeds(target) | {path.name: path.read_bytes() for path in sorted((FINDINGS / target).glob("*"))}
+
+
+def seeds(target: str) -> dict[str, bytes]:
+    return {hashlib.sha256(seed).hexdigest()[:16]: seed for seed in SEEDS[target]()}
+
+
+def streams() -> Iterator[bytes]:
+    """Bytes of a direction, with a preface or without."""
+    yield PREFACE + _encode(Ringing(), HELLO, *TALK, Bye(0, "bye"))
+    yield _encode(*TALK, Bye(0, "bye"))
+    yield PREFACE + _encode(CLAIM, PROOF, HELLO)
+    yield PREFACE + _encode(CHALLENGE, WELCOME, HELLO)
+    for name in ("prefaces", "frames", "messages", "order"):
+        yield from (octets(vector["bytes"]) for vector in vectors(name))
+    for vector in vectors("conversations"):
+        yield from (octets(step["bytes"]) for step in vector["script"] if "bytes" in step)
+
+
+def _encode(*said: Message) -> bytes:
+    return b"".join(map(encode_frame, map(to_frame, said)))
+
+
+def _cut(stream: bytes) -> list[bytes]:
+    """As `Draws.pieces` has it: in one piece, and in four."""
+    return [b"\0" + stream, bytes([3, 1, 8, 5]) + stream]
+
+
+def _greeted(stream: bytes) -> bytes:
+    return stream if stream.startswith(PREFACE) else PREFACE + stream
+
+
+def _voices() -> Iterator[bytes]:
+    """As `fuzz.tape` has it: kind, step of the time stamp and sequence if the kind says so, size, data, pause."""
+    for vector in vectors("audio"):
+        before, events = 0, b""
+        for frame in vector["frames"]:
+            kind = OWN | {Codec.OPUS: 1, Codec.PCM: 2}.get(frame["codec"], 3)
+            step, before = (frame["timestamp"] - before) % 2**32, frame["timestamp"]
+            data = octets(frame["data"])[:255]
+            events += struct.pack(">BIHB", kind, step, frame["sequence"], len(data)) + data + b"\0"
+        yield events
+    encoders: list[Encoder] = [PcmEncoder(2.5)]
+    with contextlib.suppress(LibraryMissing):
+        encoders.append(OpusEncoder(20, 24_000))
+    for kind, encoder in enumerate(encoders):
+        size = encoder.frame_samples
+        samples = array("h", (round(8000 * math.sin(i * math.tau / 200)) for i in range(size * VOICE)))
+        packets = (encoder.encode(samples[i * size : (i + 1) * size].tobytes()) for i in range(VOICE))
+        yield b"".join(bytes([kind, len(packet)]) + packet + b"\0" for packet in packets)
+
+
+def _texts() -> Iterator[bytes]:
+    yield from ("hi\x1b[2J\u202e\u200b".encode(), b"n<>:|\t\n" * 8, b"\xff\xed\xa0\x80")
+    yield from (vector["text"].encode() for vector in vectors("shown"))
+
+
+# `write` three times "abc", `send`, `receive`, `show`, and so on: the order of Direction's deeds.
+DELIVERY = bytes([0, 3, *b"abc", 200, 1, 100, 2, 50, 5, 10, 2, 20, 3, 4, 1, 6, 0, 7, 1, 9, 4, 0])
+
+SEEDS: dict[str, Callable[[], list[bytes]]] = {
+    "preface": lambda: [cut for stream in streams() for cut in _cut(stream[:12])],
+    "frames": lambda: [cut for stream in streams() for cut in _cut(stream)],
+    "messages": lambda: [stream[2:] for stream in streams()],
+    "connection": lambda: [
+        bytes([i % 6]) + cut for i, stream in enumerate(streams()) for cut in _cut(_greeted(stream))
+    ],
+    "delivery": lambda: [DELIVERY, DELIVERY * 3],
+    "authentication": lambda: [
+        *(bytes([door, kind]) + HONEST for door in range(4) for kind in range(12)),
+        *(bytes([door]) + 3 * WRONG + RIGHT for door in range(4)),
+    ],
+    "demultiplexer": lambda: list(streams()),
+    "greeting": lambda: [bytes([way]) + _greeted(stream) for stream in streams() for way in range(3)],
+    "audio": lambda: list(_voices()),
+    "printable": lambda: list(_texts()),
+}
