@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""A voicemux client for text and PCM sound, nothing but the standard library. [Sections] are those of ../protocol.md.
+
+wire.py has the bytes, encrypted.py who is who, sound.py the sound. Not here: codes, Opus, resume. How to run it: README.md.
+"""
+
+import argparse
+import asyncio
+import os
+import struct
+import sys
+import threading
+import time
+
+from encrypted import Identity, Tls, admit, claim
+from sound import PCM, Recording, Voice
+from wire import AUDIO, FLOOD, GREASE, HELLO, PING, PONG, PROTOCOL, REPORT, RINGING, SECURITY, TEXT, TEXT_ACK, TIMEOUT
+from wire import End, Wire, harmless, must, note, read_hello
+
+MORE, WINDOW, MESSAGE = 1, 65_536, 1_048_576  # a flag of TEXT; bytes of TEXT that may be under way, and in a message
+
+
+class Call:
+    """One call. `hold` is what comes in order; `type`, `ping` and `speak` are what a person or a clock does."""
+
+    def __init__(self, reader, writer, dialler, options):
+        self.wire, self.dialler, self.options = Wire(reader, writer), dialler, options
+        self.send = self.wire.send
+        self.said, self.taken, self.message = 0, 0, ""  # ids of TEXT; what has come of a message
+        self.under_way, self.room = [], asyncio.Event()  # bytes of each TEXT frame that is not acknowledged
+        self.spoken = asyncio.Event()
+        self.pinged, self.answered, self.shortest = 0.0, True, 1.0  # the oldest open PING; the best round trip, s
+        self.voice = options.audio and Voice(options.play)
+        self.recording = options.audio and Recording(options.record)
+
+    async def hold(self):
+        """The call from its first byte to its last. Returns the exit code."""
+        tasks, failure = [], ""
+        try:
+            await self.meet()
+            tasks = [asyncio.create_task(each()) for each in (self.type, self.ping, self.speak)]
+            while True:
+                async with asyncio.timeout(15):  # [9]
+                    await self.wire.writer.drain()  # [12] memory: who does not read our answers is not heard
+                    self.take(*await self.wire.frame(TEXT, TEXT_ACK, AUDIO, PING, PONG, REPORT))
+        except End as end:
+            code, failure = end.args
+            self.wire.part(code, failure if code else "")
+        except ValueError as error:
+            failure = str(error)
+            self.wire.part(PROTOCOL, failure)
+        except (OSError, EOFError, asyncio.CancelledError) as error:  # the line is cut, too slow; Ctrl-C
+            failure = "" if self.wire.parted else str(error) or type(error).__name__
+            self.wire.part(TIMEOUT if isinstance(error, TimeoutError) else NORMAL, failure)
+        for task in tasks:
+            task.cancel()
+        await self.wire.close()
+        if self.message:
+            print(self.message, flush=True)
+        if failure or self.under_way:
+            note(f"{failure or 'ended'}; {len(self.under_way)} frames of text may not have arrived")
+        return 1 if failure else 0
+
+    async def meet(self):
+        """[3] TLS and preface, [12] who is who, [5.1] HELLO."""
+        wire, plain, identity = self.wire, self.options.plain, self.options.identity
+        async with asyncio.timeout(5):
+            begin = b"" if self.dialler else await wire.reader.readexactly(1)
+            encrypted = not plain and (self.dialler or begin == b"\x16")  # the first byte of TLS
+            if encrypted:
+                wire.reader = wire.writer = Tls(wire.reader, wire.writer, identity, self.dialler, begin)
+                listener, begin = await wire.writer.handshake(), b""
+            if self.dialler or begin == b"\x16":
+                wire.greet()
+            if begin == b"\x16":
+                raise End(SECURITY, "only plain calls are taken here")
+            await wire.preface(begin)
+        if not encrypted and not plain:
+            raise End(SECURITY, "only encrypted calls are taken here")
+        if encrypted:
+            async with asyncio.timeout(10):
+                await (claim if self.dialler else admit)(wire, identity, listener)
+        async with asyncio.timeout(60 if self.dialler else 10):
+            if self.dialler:
+                self.hello()
+            tag, wanted = RINGING, (RINGING, HELLO) if self.dialler else (HELLO,)
+            while tag == RINGING:
+                tag, _, payload = await wire.frame(*wanted)
+            name, codecs = read_hello(payload)
+            if PCM not in codecs:
+                self.voice = None
+            note(f"in a call with {name or 'somebody'}")
+            if not self.dialler:
+                self.hello()
+
+    def hello(self):
+        """[5.1] Our name, the program's, and what we can play; the last key means nothing."""
+        items = {1: self.options.name.encode(), 2: b"client.py", 3: bytes([PCM] * self.options.audio), GREASE: b"?"}
+        self.send(HELLO, b"".join(bytes([key, len(value)]) + value for key, value in items.items()))
+
+    def take(self, tag, flags, payload):
+        """What comes in a call."""
+        if tag == TEXT:  # [7]
+            (number,) = struct.unpack_from(">I", payload)
+            must(number <= self.taken + 1, f"text {self.taken + 1}, got {number}")
+            if number == self.taken + 1:
+                self.taken = number
+                self.message += harmless(payload[4:])
+                if len(self.message) > MESSAGE:
+                    raise End(FLOOD, "expected shorter messages")
+                if not flags & MORE:
+                    print(self.message, flush=True)
+                    self.message = ""
+                self.send(TEXT_ACK, payload[:4])
+        elif tag == TEXT_ACK:
+            (number,) = struct.unpack(">I", payload)
+            must(number <= self.said, f"an acknowledgement of {self.said} at most, got {number}")
+            del self.under_way[: max(0, len(self.under_way) - (self.said - number))]
+            self.room.set()
+        elif tag == AUDIO and self.recording:
+            self.recording.hear(payload)
+        elif tag == PING:
+            self.send(PONG, payload)
+        elif tag == PONG:
+            (sent,) = struct.unpack(">d", payload)
+            if sent >= self.pinged:
+                self.answered, self.shortest = True, min(self.shortest, time.monotonic() - sent)
+
+    async def type(self):
+        """[7] What is typed, in frames of whole code points and at most 1024 bytes. Its end is the end of the call."""
+        while line := await self.options.lines.get():
+            text = line.decode(errors="replace").rstrip("\r\n")
+            pieces = [text[start : start + 256].encode() for start in range(0, len(text), 256)] or [b""]
+            for number, piece in enumerate(pieces, 1):
+                while sum(self.under_way) + 4 + len(piece) > WINDOW:
+                    self.room.clear()
+                    await self.room.wait()
+                self.said += 1
+                self.under_way.append(4 + len(piece))
+                more = number < len(pieces) and number % 1024  # which is what a message can have
+                self.send(TEXT, struct.pack(">I", self.said) + piece, MORE if more else 0)
+        if self.options.play:
+            await self.spoken.wait()
+        if self.said or self.options.play:  # an input that is empty from the start means nothing
+            self.wire.part()
+
+    async def ping(self):
+        """[9] A sign of life, twice a second; with it what we hear, and now and then grease."""
+        while True:
+            now = time.monotonic()
+            if self.answered:
+                self.pinged, self.answered = now, False
+            self.send(PING, struct.pack(">d", now))
+            self.send(GREASE, os.urandom(3))
+            if self.recording and self.recording.expected is not None:
+                self.send(REPORT, self.recording.report())
+            await asyncio.sleep(0.5)
+
+    async def speak(self):
+        """[8] Our voice; what a slow line would bring too late is not sent."""
+        if self.voice:
+            async for packet in self.voice.packets():
+                if self.answered or time.monotonic() - self.pinged < self.shortest + 0.1:
+                    self.send(AUDIO, packet)
+        self.spoken.set()
+
+
+async def run(options):
+    """One call, or one after the other. Returns the exit code."""
+    loop, options.lines = asyncio.get_running_loop(), asyncio.Queue(1)
+    options.identity = options.plain or Identity(options.key, options.key_of_peer)
+
+    def read_lines():
+        for line in [*sys.stdin.buffer, b""]:
+            asyncio.run_coroutine_threadsafe(options.lines.put(line), loop).result()
+
+    threading.Thread(target=read_lines, daemon=True).start()
+    *host, port = options.address
+    if options.role == "dial":
+        return await Call(*await asyncio.open_connection(*host, port), True, options).hold()
+    turn, first = asyncio.Lock(), loop.create_future()
+
+    async def answer(reader, writer):
+        async with turn:
+            code = await Call(reader, writer, False, options).hold()
+        if options.once and not first.done():
+            first.set_result(code)
+
+    server = await asyncio.start_server(answer, *host or [None], port)
+    note(f"listening on port {server.sockets[0].getsockname()[1]}")
+    return await first
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="A voicemux client. What is typed is sent; its end hangs up.")
+    parser.add_argument("role", choices=("dial", "listen"))
+    parser.add_argument("address", nargs="+", help="dial HOST PORT, listen [HOST] PORT")
+    parser.add_argument("--name", default="stranger", help="what the other side sees")
+    parser.add_argument("--once", action="store_true", help="listen for one call")
+    parser.add_argument("--plain", action="store_true", help="no encryption")
+    parser.add_argument("--key", default="key.pem", help="our key and certificate; made if it is missing")
+    parser.add_argument("--key-of-peer", metavar="FINGERPRINT", help="call or admit only this one; without: anybody")
+    parser.add_argument("--audio", action="store_true", help="speak and hear: 16-bit little endian, 48 kHz, mono")
+    parser.add_argument("--play", metavar="FILE", help="what we say; default: silence")
+    parser.add_argument("--record", metavar="FILE", help="what we hear is appended to it")
+    os._exit(asyncio.run(run(parser.parse_args())))
