@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""A voicemux client for text and PCM sound, nothing but the standard library. [Sections] are those of ../protocol.md.
+"""A voicemux client for text and PCM sound, with nothing but the standard library. README.md says how it is run.
 
-wire.py has the bytes, encrypted.py who is who, sound.py the sound. Not here: codes, Opus, resume. How to run it: README.md.
+Numbers in brackets are sections of ../protocol.md. Bytes are in wire.py, who is who in encrypted.py, sound in sound.py.
 """
 
 import argparse
 import asyncio
+import itertools
 import os
 import struct
 import sys
@@ -14,8 +15,7 @@ import time
 
 from encrypted import Identity, Tls, admit, claim
 from sound import PCM, Recording, Voice
-from wire import AUDIO, FLOOD, GREASE, HELLO, PING, PONG, PROTOCOL, REPORT, RINGING, SECURITY, TEXT, TEXT_ACK, TIMEOUT
-from wire import End, Wire, harmless, must, note, read_hello
+from wire import GREASE, Code, End, Tag, Wire, must, note, printable, read_hello
 
 MORE, WINDOW, MESSAGE = 1, 65_536, 1_048_576  # a flag of TEXT; bytes of TEXT that may be under way, and in a message
 
@@ -42,16 +42,18 @@ class Call:
             while True:
                 async with asyncio.timeout(15):  # [9]
                     await self.wire.writer.drain()  # [12] memory: who does not read our answers is not heard
-                    self.take(*await self.wire.frame(TEXT, TEXT_ACK, AUDIO, PING, PONG, REPORT))
+                    self.take(
+                        *await self.wire.frame(Tag.TEXT, Tag.TEXT_ACK, Tag.AUDIO, Tag.PING, Tag.PONG, Tag.REPORT)
+                    )
         except End as end:
             code, failure = end.args
             self.wire.part(code, failure if code else "")
         except ValueError as error:
             failure = str(error)
-            self.wire.part(PROTOCOL, failure)
+            self.wire.part(Code.PROTOCOL, failure)
         except (OSError, EOFError, asyncio.CancelledError) as error:  # the line is cut, too slow; Ctrl-C
             failure = "" if self.wire.parted else str(error) or type(error).__name__
-            self.wire.part(TIMEOUT if isinstance(error, TimeoutError) else NORMAL, failure)
+            self.wire.part(Code.TIMEOUT if isinstance(error, TimeoutError) else Code.NORMAL, failure)
         for task in tasks:
             task.cancel()
         await self.wire.close()
@@ -73,18 +75,18 @@ class Call:
             if self.dialler or begin == b"\x16":
                 wire.greet()
             if begin == b"\x16":
-                raise End(SECURITY, "only plain calls are taken here")
+                raise End(Code.SECURITY, "only plain calls are taken here")
             await wire.preface(begin)
         if not encrypted and not plain:
-            raise End(SECURITY, "only encrypted calls are taken here")
+            raise End(Code.SECURITY, "only encrypted calls are taken here")
         if encrypted:
             async with asyncio.timeout(10):
                 await (claim if self.dialler else admit)(wire, identity, listener)
         async with asyncio.timeout(60 if self.dialler else 10):
             if self.dialler:
                 self.hello()
-            tag, wanted = RINGING, (RINGING, HELLO) if self.dialler else (HELLO,)
-            while tag == RINGING:
+            tag, wanted = Tag.RINGING, (Tag.RINGING, Tag.HELLO) if self.dialler else (Tag.HELLO,)
+            while tag == Tag.RINGING:
                 tag, _, payload = await wire.frame(*wanted)
             name, codecs = read_hello(payload)
             if PCM not in codecs:
@@ -96,38 +98,38 @@ class Call:
     def hello(self):
         """[5.1] Our name, the program's, and what we can play; the last key means nothing."""
         items = {1: self.options.name.encode(), 2: b"client.py", 3: bytes([PCM] * self.options.audio), GREASE: b"?"}
-        self.send(HELLO, b"".join(bytes([key, len(value)]) + value for key, value in items.items()))
+        self.send(Tag.HELLO, b"".join(bytes([key, len(value)]) + value for key, value in items.items()))
 
     def take(self, tag, flags, payload):
         """What comes in a call."""
-        if tag == TEXT:  # [7]
+        if tag == Tag.TEXT:  # [7]
             (number,) = struct.unpack_from(">I", payload)
             must(number <= self.taken + 1, f"text {self.taken + 1}, got {number}")
             if number == self.taken + 1:
                 self.taken = number
-                self.message += harmless(payload[4:])
+                self.message += printable(payload[4:])
                 if len(self.message) > MESSAGE:
-                    raise End(FLOOD, "expected shorter messages")
+                    raise End(Code.FLOOD, "expected shorter messages")
                 if not flags & MORE:
                     print(self.message, flush=True)
                     self.message = ""
-                self.send(TEXT_ACK, payload[:4])
-        elif tag == TEXT_ACK:
+                self.send(Tag.TEXT_ACK, payload[:4])
+        elif tag == Tag.TEXT_ACK:
             (number,) = struct.unpack(">I", payload)
             must(number <= self.said, f"an acknowledgement of {self.said} at most, got {number}")
             del self.under_way[: max(0, len(self.under_way) - (self.said - number))]
             self.room.set()
-        elif tag == AUDIO and self.recording:
+        elif tag == Tag.AUDIO and self.recording:
             self.recording.hear(payload)
-        elif tag == PING:
-            self.send(PONG, payload)
-        elif tag == PONG:
+        elif tag == Tag.PING:
+            self.send(Tag.PONG, payload)
+        elif tag == Tag.PONG:
             (sent,) = struct.unpack(">d", payload)
             if sent >= self.pinged:
                 self.answered, self.shortest = True, min(self.shortest, time.monotonic() - sent)
 
     async def type(self):
-        """[7] What is typed, in frames of whole code points and at most 1024 bytes. Its end is the end of the call."""
+        """[7] What is typed, in frames of whole code points and at most 1024 bytes. Its end hangs up."""
         while line := await self.options.lines.get():
             text = line.decode(errors="replace").rstrip("\r\n")
             pieces = [text[start : start + 256].encode() for start in range(0, len(text), 256)] or [b""]
@@ -138,7 +140,7 @@ class Call:
                 self.said += 1
                 self.under_way.append(4 + len(piece))
                 more = number < len(pieces) and number % 1024  # which is what a message can have
-                self.send(TEXT, struct.pack(">I", self.said) + piece, MORE if more else 0)
+                self.send(Tag.TEXT, struct.pack(">I", self.said) + piece, MORE if more else 0)
         if self.options.play:
             await self.spoken.wait()
         if self.said or self.options.play:  # an input that is empty from the start means nothing
@@ -150,10 +152,10 @@ class Call:
             now = time.monotonic()
             if self.answered:
                 self.pinged, self.answered = now, False
-            self.send(PING, struct.pack(">d", now))
+            self.send(Tag.PING, struct.pack(">d", now))
             self.send(GREASE, os.urandom(3))
             if self.recording and self.recording.expected is not None:
-                self.send(REPORT, self.recording.report())
+                self.send(Tag.REPORT, self.recording.report())
             await asyncio.sleep(0.5)
 
     async def speak(self):
@@ -161,7 +163,7 @@ class Call:
         if self.voice:
             async for packet in self.voice.packets():
                 if self.answered or time.monotonic() - self.pinged < self.shortest + 0.1:
-                    self.send(AUDIO, packet)
+                    self.send(Tag.AUDIO, packet)
         self.spoken.set()
 
 
@@ -171,7 +173,7 @@ async def run(options):
     options.identity = options.plain or Identity(options.key, options.key_of_peer)
 
     def read_lines():
-        for line in [*sys.stdin.buffer, b""]:
+        for line in itertools.chain(sys.stdin.buffer, [b""]):
             asyncio.run_coroutine_threadsafe(options.lines.put(line), loop).result()
 
     threading.Thread(target=read_lines, daemon=True).start()

@@ -1,6 +1,6 @@
 """What encryption adds to client.py: section 12 of ../protocol.md, methods OPEN and KNOWN. Not here: codes (SPAKE2).
 
-The standard library has TLS, but no P-256 signatures: the `openssl` command makes the key, and makes and checks those.
+The standard library has TLS, but no P-256 signatures: the `openssl` command makes the key, makes and checks those.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import tempfile
 
-from wire import CHALLENGE, CLAIM, PROOF, UNKNOWN_CALLER, WELCOME, WRONG_CODE, End, must, note
+from wire import Code, End, Tag, must, note
 
 OPEN, KNOWN, CODE = range(3)  # the methods of a CLAIM
 P256 = b"\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"  # in base64, how the public half of every P-256 key begins
@@ -78,7 +78,7 @@ def signed(certificate, signature, data):
 
 
 class Tls:
-    """TLS on top of a stream, with the stream's methods. asyncio's own TLS cannot end one direction, as a goodbye must."""
+    """TLS over a stream, with the methods of one. asyncio's own cannot end one direction, as a goodbye does [10]."""
 
     def __init__(self, reader, writer, identity, dialler, begin=b""):
         self.reader, self.writer, self.transport = reader, writer, writer.transport
@@ -88,7 +88,11 @@ class Tls:
             identity,
             identity.context(dialler).wrap_bio(self.inside, self.outside, server_side=not dialler),
         )
-        self.drain = writer.drain
+        self.drain, self.ended = writer.drain, False
+
+    def flush(self):
+        if self.outside.pending and not self.ended:
+            self.writer.write(self.outside.read())
 
     async def work(self, step, *arguments):
         """A step of TLS, with as many bytes from the other side as it needs."""
@@ -96,13 +100,13 @@ class Tls:
             try:
                 return step(*arguments)
             except ssl.SSLWantReadError:
-                self.writer.write(self.outside.read())
+                self.flush()
                 data = await self.reader.read(65_536)
                 self.inside.write(data) if data else self.inside.write_eof()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
             finally:
-                self.writer.write(self.outside.read())
+                self.flush()
 
     async def handshake(self):
         """A dialler looks at the listener's key before it says anything. Returns that key's fingerprint."""
@@ -132,13 +136,14 @@ class Tls:
 
     def write(self, data):
         self.tls.write(data)
-        self.writer.write(self.outside.read())
+        self.flush()
 
     def write_eof(self):
         """`close_notify`, and the end of TCP's direction."""
         with contextlib.suppress(ssl.SSLError):  # it would wait for the peer's `close_notify`
             self.tls.unwrap()
-        self.writer.write(self.outside.read())
+        self.flush()
+        self.ended = True
         self.writer.write_eof()
 
 
@@ -148,18 +153,18 @@ def transcript(listener, caller, method, nonce, answer):
 
 
 def show_words(said):
-    """OPEN: who compares these bytes by voice knows that nobody is in between. Programs show words of the PGP list."""
+    """If they are the same, nobody is in between. Here they are bytes; programs for people have the PGP word list."""
     note(f"compare by voice: {digest(b'words', said)[:4].hex(' ')}")
 
 
 async def claim(call, identity, listener):
     """A dialler's part."""
     method, nonce = (KNOWN if identity.key_of_peer else OPEN), os.urandom(32)
-    call.send(CLAIM, bytes([method]) + digest(b"commitment", nonce) + b"\0" + identity.certificate)
-    _, _, answer = await call.frame(CHALLENGE)
+    call.send(Tag.CLAIM, bytes([method]) + digest(b"commitment", nonce) + b"\0" + identity.certificate)
+    _, _, answer = await call.frame(Tag.CHALLENGE)
     said = transcript(listener, identity.fingerprint, method, nonce, answer)
-    call.send(PROOF, nonce + b"\0" + identity.sign(b"voicemux/1 dialler\0" + said))
-    _, _, admitted = await call.frame(WELCOME)
+    call.send(Tag.PROOF, nonce + b"\0" + identity.sign(b"voicemux/1 dialler\0" + said))
+    _, _, admitted = await call.frame(Tag.WELCOME)
     must(admitted[0] in (OPEN, KNOWN), "a WELCOME of method OPEN or KNOWN")
     if OPEN in (method, admitted[0]):
         show_words(said)
@@ -167,23 +172,23 @@ async def claim(call, identity, listener):
 
 async def admit(call, identity, listener):
     """A listener's part. Nothing that the dialler says is shown or believed before its proof."""
-    _, _, said = await call.frame(CLAIM)
+    _, _, said = await call.frame(Tag.CLAIM)
     method, commitment, share, certificate = said[0], said[1:33], said[34 : 34 + said[33]], said[34 + said[33] :]
     must(method <= CODE and len(share) == said[33] and len(certificate) <= 2048, "a well-formed CLAIM")
     if method == CODE:
-        raise End(WRONG_CODE, "there is no code here")
+        raise End(Code.WRONG_CODE, "there is no code here")
     must(not share, "a CLAIM without a share")
     answer = os.urandom(32)
-    call.send(CHALLENGE, answer)
-    _, _, proof = await call.frame(PROOF)
+    call.send(Tag.CHALLENGE, answer)
+    _, _, proof = await call.frame(Tag.PROOF)
     nonce, signature, caller = proof[:32], proof[33:], hashlib.sha256(certificate).digest()
     must(proof[32] == 0 and digest(b"commitment", nonce) == commitment, "the nonce of the commitment")
     said = transcript(listener, caller, method, nonce, answer)
     must(signed(certificate, signature, b"voicemux/1 dialler\0" + said), "a signature by the key of the certificate")
     if identity.key_of_peer not in (None, caller):
-        raise End(UNKNOWN_CALLER, "that caller is not known here")
+        raise End(Code.UNKNOWN_CALLER, "that caller is not known here")
     admitted = KNOWN if identity.key_of_peer else OPEN
-    call.send(WELCOME, bytes([admitted]))
+    call.send(Tag.WELCOME, bytes([admitted]))
     note(f"the key of the caller is {caller.hex()}")
     if OPEN in (method, admitted):
         show_words(said)

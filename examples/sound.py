@@ -1,4 +1,4 @@
-"""The sound of client.py: section 8 of ../protocol.md. Files of raw PCM, signed 16-bit little endian, 48 kHz, mono."""
+"""The sound of client.py, section 8 of ../protocol.md: files of signed 16-bit little endian, 48 kHz, mono."""
 
 import asyncio
 import os
@@ -9,30 +9,29 @@ PCM, PACKET = 1, 960  # a codec; samples in 20 ms
 
 
 class Voice:
-    """Ours, read from a file, or silence. Packets are counted even if they are not sent: that tells loss from silence."""
+    """Ours, from a file, or silence. Packets count even if they are not sent: that tells loss from silence."""
 
     def __init__(self, file):
-        self.file, self.sequence, self.timestamp = open(file or "/dev/zero", "rb"), 0, 0
+        self.file, self.sequence, self.timestamp = file or "/dev/zero", 0, 0
 
     async def packets(self):
         """Payloads of AUDIO at the speed of speech; the last is empty: silence begins there."""
-        due = time.monotonic()
-        samples = b"first"
-        while samples:
-            samples = self.file.read(2 * PACKET)
-            samples += bytes(-len(samples) % (2 * PACKET))
-            yield struct.pack(">BBHI", PCM, 0, self.sequence, self.timestamp) + samples
-            self.sequence, self.timestamp = (self.sequence + 1) % 2**16, (self.timestamp + PACKET) % 2**32
-            due = max(due + 0.02, time.monotonic() - 0.1)  # after a hold-up, no more than five at once
-            await asyncio.sleep(due - time.monotonic())
+        due, samples = time.monotonic(), b"to begin with"
+        with open(self.file, "rb") as file:
+            while samples:
+                samples = file.read(2 * PACKET)
+                samples += bytes(-len(samples) % (2 * PACKET))
+                yield struct.pack(">BBHI", PCM, 0, self.sequence, self.timestamp) + samples
+                self.sequence, self.timestamp = (self.sequence + 1) % 2**16, (self.timestamp + PACKET) % 2**32
+                due = max(due + 0.02, time.monotonic() - 0.1)  # after a hold-up, no more than five at once
+                await asyncio.sleep(due - time.monotonic())
 
 
 class Recording:
     """Theirs, appended to a file; what is missing is silence in it, of ten seconds at most."""
 
     def __init__(self, file):
-        self.file, self.expected = open(file or os.devnull, "ab", buffering=0), None
-        self.sequence = 0
+        self.file, self.sequence, self.expected = file or os.devnull, 0, None
 
     def hear(self, audio):
         codec, source, sequence, timestamp = struct.unpack_from(">BBHI", audio)
@@ -41,7 +40,8 @@ class Recording:
             return  # taken as lost
         ahead = 0 if self.expected is None else (timestamp - self.expected) % 2**32
         if ahead < 2**31:  # otherwise it is late, or doubled
-            self.file.write(bytes(2 * min(ahead, 480_000)) + samples)
+            with open(self.file, "ab") as file:
+                file.write(bytes(2 * min(ahead, 480_000)) + samples)
             self.sequence, self.expected = sequence, (timestamp + len(samples) // 2) % 2**32
 
     def report(self):

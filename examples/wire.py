@@ -1,24 +1,22 @@
-"""The bytes of client.py: preface, frames and the end of a call. Numbers in brackets are sections of ../protocol.md."""
+"""The bytes of client.py: preface, frames, the end of a call. Numbers in brackets are sections of ../protocol.md."""
 
 import asyncio
 import struct
 import sys
+from enum import IntEnum
 
 PREFACE = b"VMUX/1\r\n"
-HELLO, TEXT, AUDIO, PING, PONG, BYE, TEXT_ACK, REPORT, RINGING, CLAIM, CHALLENGE, PROOF, WELCOME = TAGS = range(1, 14)
-LEAST = dict(zip(TAGS, (0, 4, 8, 8, 8, 2, 4, 12, 0, 34, 32, 33, 1), strict=True))  # [5] bytes of payload
-MOST = {PING: 8, PONG: 8, BYE: 258, TEXT_ACK: 4, REPORT: 12, RINGING: 0, CHALLENGE: 32, WELCOME: 1}
-NORMAL, PROTOCOL, VERSION, TIMEOUT, FLOOD, SECURITY, UNKNOWN_CALLER, WRONG_CODE = (
-    0,
-    3,
-    4,
-    5,
-    6,
-    9,
-    10,
-    11,
-)  # [14] of a BYE
+Tag = IntEnum("Tag", "HELLO TEXT AUDIO PING PONG BYE TEXT_ACK REPORT RINGING CLAIM CHALLENGE PROOF WELCOME")
+LEAST = dict(zip(Tag, (0, 4, 8, 8, 8, 2, 4, 12, 0, 34, 32, 33, 1), strict=True))  # [5] bytes of payload
+MOST = {Tag.PING: 8, Tag.PONG: 8, Tag.BYE: 258, Tag.TEXT_ACK: 4, Tag.REPORT: 12, Tag.RINGING: 0}
+MOST |= {Tag.CHALLENGE: 32, Tag.WELCOME: 1}  # where there is no code
 GREASE = 0x5A  # [13] a number that never means anything: sent so that peers learn to skip
+
+
+class Code(IntEnum):
+    """[14] Of a BYE: those that this client sends."""
+
+    NORMAL, PROTOCOL, VERSION, TIMEOUT, FLOOD, SECURITY, UNKNOWN_CALLER, WRONG_CODE = 0, 3, 4, 5, 6, 9, 10, 11
 
 
 class End(Exception):
@@ -31,7 +29,7 @@ def must(fine, expected):
         raise ValueError(f"expected {expected}")
 
 
-def harmless(data):
+def printable(data):
     """[12] Text without control characters, line ends, and marks that turn the direction of writing."""
     return "".join(character for character in data.decode() if character.isprintable())
 
@@ -50,7 +48,7 @@ def read_hello(payload):
     name, agent = items.get(1, b""), items.get(2, b"")
     must(len(name) <= 64 and len(agent) <= 64, "names of at most 64 bytes")
     must(len(items.get(4, bytes(16))) == 16 and len(items.get(5, bytes(4))) == 4, "a session of 16 bytes, an id of 4")
-    return f"{harmless(name)} {harmless(agent)}", items.get(3, b"\1")
+    return f"{printable(name)} {printable(agent)}", items.get(3, b"\1")
 
 
 class Wire:
@@ -74,7 +72,7 @@ class Wire:
             raise ConnectionError("whoever is there does not speak voicemux")
         self.greet()
         if begin != PREFACE:
-            raise End(VERSION, f"expected version 1, got {begin[5:6].decode()}")
+            raise End(Code.VERSION, f"expected version 1, got {begin[5:6].decode()}")
 
     def send(self, tag, payload=b"", flags=0):
         """[4] A frame; none after BYE."""
@@ -87,18 +85,18 @@ class Wire:
             length, tag, flags = struct.unpack(">HBB", await self.reader.readexactly(4))
             must(length <= 4096 and tag, f"a tag and 4096 bytes at most, got tag {tag} and {length} bytes")
             payload = await self.reader.readexactly(length)
-            if tag in TAGS:
-                must(tag in (*wanted, BYE), f"one of the tags {wanted}, got {tag}")
+            if tag in LEAST:
+                must(tag in (*wanted, Tag.BYE), f"one of the tags {wanted}, got {tag}")
                 must(LEAST[tag] <= length <= MOST.get(tag, 4096), f"another length of tag {tag} than {length}")
-                if tag == BYE:
-                    code, reason = struct.unpack_from(">H", payload)[0], harmless(payload[2:])
-                    raise End(NORMAL, code and f"the other side ended the call: {code} {reason}")
+                if tag == Tag.BYE:
+                    code, reason = struct.unpack_from(">H", payload)[0], printable(payload[2:])
+                    raise End(Code.NORMAL, code and f"the other side ended the call: {code} {reason}")
                 return tag, flags, payload
 
-    def part(self, code=NORMAL, reason=""):
+    def part(self, code=Code.NORMAL, reason=""):
         """[10] BYE, and the end of our direction; what still comes is read for 2 seconds at most."""
         if self.greeted and not self.parted:
-            self.send(BYE, struct.pack(">H", code) + reason.encode()[:256])
+            self.send(Tag.BYE, struct.pack(">H", code) + reason.encode()[:256])
             self.parted = True
             self.writer.write_eof()
             asyncio.get_running_loop().call_later(2, self.writer.transport.abort)
