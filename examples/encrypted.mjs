@@ -30,7 +30,7 @@ export class Identity { // our key and certificate, the same whether we dial or 
     return !this.keyOfPeer || this.keyOfPeer.equals(fingerprint)
   }
 
-  // TLS 1.3, in which nobody looks at names, dates or authorities. `allowHalfOpen`: a goodbye ends one direction [10].
+  // TLS 1.3; nobody looks at names, dates or authorities. `allowHalfOpen`: a goodbye ends one direction [10].
   dial(host, port) {
     return tls.connect({ host, port, rejectUnauthorized: false, minVersion: 'TLSv1.3', allowHalfOpen: true })
   }
@@ -49,13 +49,15 @@ export class Introduction { // who is who: each method takes what the other side
   look() { // a dialler looks at the listener's key before it says anything
     this.listener = sha256(this.call.socket.getPeerX509Certificate().raw)
     note(`the key of the listener is ${this.listener.toString('hex')}`)
-    if (!this.identity.knows(this.listener)) throw new End(Code.SILENT, 'that is not the key that you know: somebody else, or a new one')
+    if (this.identity.knows(this.listener)) return
+    throw new End(Code.SILENT, 'that is not the key that you know: somebody else, or a new one; ask, by another way')
   }
 
   claim() {
     this.method = this.identity.keyOfPeer ? KNOWN : OPEN
     this.nonce = crypto.randomBytes(32)
-    this.call.send(Tag.CLAIM, join(u8(this.method), digest('commitment', this.nonce), u8(0), this.identity.certificate))
+    const commitment = digest('commitment', this.nonce)
+    this.call.send(Tag.CLAIM, join(u8(this.method), commitment, u8(0), this.identity.certificate))
   }
 
   claimed(payload) {

@@ -154,7 +154,7 @@ def transcript(listener, caller, method, nonce, answer):
 
 def show_words(said):
     """If they are the same, nobody is in between. Here they are bytes; programs for people have the PGP word list."""
-    note(f"compare by voice: {digest(b'words', said)[:4].hex(' ')}")
+    note(f"compare by voice: {digest(b'words', said)[:4].hex()}")
 
 
 async def claim(call, identity, listener):

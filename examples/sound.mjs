@@ -6,7 +6,7 @@ import { Tag, join, u16, u32, u8 } from './wire.mjs'
 export const PCM = 1 // a codec
 const PACKET = 960 // samples in 20 ms
 
-export class Voice { // ours, from a file, or silence. Packets count even if they are not sent: that tells loss from silence
+export class Voice { // ours, from a file, or silence. Packets count even if they are not sent: so loss is not silence
   sequence = 0; timestamp = 0; due = 0
 
   constructor(file) {
@@ -17,7 +17,8 @@ export class Voice { // ours, from a file, or silence. Packets count even if the
     if (this.file === null || now < this.due) return
     const samples = Buffer.alloc(2 * PACKET)
     const length = fs.readSync(this.file, samples)
-    if (!late) call.send(Tag.AUDIO, join(u8(PCM, 0), u16(this.sequence), u32(this.timestamp), length ? samples : u8()))
+    const header = join(u8(PCM, 0), u16(this.sequence), u32(this.timestamp))
+    if (!late) call.send(Tag.AUDIO, join(header, length ? samples : u8()))
     this.sequence = (this.sequence + 1) % 2 ** 16
     this.timestamp = (this.timestamp + PACKET) % 2 ** 32
     this.due = Math.max(this.due, now - 100) + 20 // after a hold-up, no more than five at once

@@ -1,23 +1,25 @@
 // The numbers of the protocol, for client.mjs. Numbers in brackets are sections of ../protocol.md.
 
 export const PREFACE = Buffer.from('VMUX/1\r\n')
-export const Tag = { HELLO: 1, TEXT: 2, AUDIO: 3, PING: 4, PONG: 5, BYE: 6, TEXT_ACK: 7, REPORT: 8, RINGING: 9, CLAIM: 10,
-  CHALLENGE: 11, PROOF: 12, WELCOME: 13 }
-export const LEAST = [0, 0, 4, 8, 8, 8, 2, 4, 12, 0, 34, 32, 33, 1] // [5] bytes of payload, by tag
-export const MOST = [0, 4096, 4096, 4096, 8, 8, 258, 4, 12, 0, 2337, 32, 4096, 1] // where there is no code
-export const Code = { NORMAL: 0, BUSY: 1, PROTOCOL: 3, VERSION: 4, TIMEOUT: 5, FLOOD: 6, SECURITY: 9, UNKNOWN_CALLER: 10,
-  WRONG_CODE: 11, SILENT: null } // [14] of a BYE; SILENT: none
+export const Tag = { // [5]
+  HELLO: 1, TEXT: 2, AUDIO: 3, PING: 4, PONG: 5, BYE: 6, TEXT_ACK: 7, REPORT: 8, RINGING: 9,
+  CLAIM: 10, CHALLENGE: 11, PROOF: 12, WELCOME: 13,
+}
+const LEAST = [0, 0, 4, 8, 8, 8, 2, 4, 12, 0, 34, 32, 33, 1] // [5] bytes of payload, by tag
+const MOST = [0, 4096, 4096, 4096, 8, 8, 258, 4, 12, 0, 2337, 32, 4096, 1] // where there is no code
+export const Code = { // [14] of a BYE; SILENT: none is sent
+  NORMAL: 0, BUSY: 1, PROTOCOL: 3, VERSION: 4, TIMEOUT: 5, FLOOD: 6, SECURITY: 9, UNKNOWN_CALLER: 10, WRONG_CODE: 11,
+  SILENT: null,
+}
 export const GREASE = 0x5a // [13] a number that never means anything: sent so that peers learn to skip
-export const ORDER = { // [6] what a peer may send in which state, beside BYE, and the state that follows
+const ORDER = { // [6] what a peer may send in which state, beside BYE, and the state that follows
   STRANGER: { [Tag.CLAIM]: 'CLAIMING', [Tag.CHALLENGE]: 'CLAIMING' },
   CLAIMING: { [Tag.PROOF]: 'START', [Tag.WELCOME]: 'START' },
   START: { [Tag.RINGING]: 'START', [Tag.HELLO]: 'OPEN' },
-  OPEN: Object.fromEntries(['TEXT', 'TEXT_ACK', 'AUDIO', 'PING', 'PONG', 'REPORT'].map((name) => [Tag[name], 'OPEN'])),
+  OPEN: Object.fromEntries([2, 3, 4, 5, 7, 8].map((tag) => [tag, 'OPEN'])),
 }
-export const ONLY_FROM = { // [6]
-  dialler: [Tag.CLAIM, Tag.PROOF],
-  listener: [Tag.RINGING, Tag.CHALLENGE, Tag.WELCOME],
-}
+const ONLY_FROM_DIALLER = [Tag.CLAIM, Tag.PROOF]
+const ONLY_FROM_LISTENER = [Tag.RINGING, Tag.CHALLENGE, Tag.WELCOME]
 export const SECONDS = { PREFACE: 5, STRANGER: 10, CLAIMING: 10, START: 10, OPEN: Infinity } // [11] in a state
 
 export class End extends Error { // why we end the call
@@ -39,7 +41,7 @@ export function printable(bytes) { // [12] without control characters, line ends
   }
 }
 
-export function readHello(payload) { // [5.1] a name for people, and codecs; of a key that comes twice the first counts
+export function readHello(payload) { // [5.1] name and codecs; of a key that comes twice the first counts
   const items = new Map()
   while (payload.length) {
     must(payload.length >= 2 && payload.length >= 2 + payload[1], 'a HELLO of whole items')
@@ -50,4 +52,47 @@ export function readHello(payload) { // [5.1] a name for people, and codecs; of 
   must((name ?? '').length <= 64 && (agent ?? '').length <= 64, 'names of at most 64 bytes')
   must((session?.length ?? 16) === 16 && (lastText?.length ?? 4) === 4, 'a session of 16 bytes and an id of 4')
   return { name: `${printable(name ?? u8())} ${printable(agent ?? u8())}`, codecs: codecs ?? u8(1) }
+}
+
+export const writeHello = (items) => join(...items.map(([key, value]) => join(u8(key, join(value).length), value)))
+
+export class Incoming { // the bytes of the peer, however they are cut, made into preface and frames
+  received = u8()
+
+  constructor(byDialler) {
+    this.forbidden = byDialler ? ONLY_FROM_LISTENER : ONLY_FROM_DIALLER
+  }
+
+  add(bytes) {
+    this.received = join(this.received, bytes)
+  }
+
+  take(count) {
+    const bytes = this.received.subarray(0, count)
+    this.received = this.received.subarray(count)
+    return bytes
+  }
+
+  preface() { // [3] its version, when it is whole. The first byte that does not fit shows that somebody else is there
+    const fits = (byte, index) => byte === PREFACE[index] || (index === 5 && byte >= 48 && byte <= 57)
+    const begin = this.received.subarray(0, 8)
+    if (!begin.every(fits)) throw new End(Code.SILENT, 'whoever is there does not speak voicemux')
+    return this.received.length < 8 ? null : this.take(8)[5] - 48
+  }
+
+  frame(state) { // [4] the next one of a tag that we know, when it is whole; [6] what is out of order is an error
+    while (this.received.length >= 4 && state in ORDER) {
+      const [length, tag, flags] = [this.received.readUInt16BE(0), this.received[2], this.received[3]]
+      must(length <= 4096 && tag, `a tag and 4096 bytes at most, got tag ${tag} and ${length} bytes`)
+      if (this.received.length < 4 + length) return null
+      const payload = this.take(4 + length).subarray(4)
+      if (tag > Tag.WELCOME) continue
+      const next = tag === Tag.BYE ? 'DONE' : ORDER[state][tag]
+      must(next && !this.forbidden.includes(tag), `something else in ${state} than tag ${tag}`)
+      const [least, most] = [LEAST[tag], MOST[tag]]
+      must(length >= least && length <= most, `${least} to ${most} bytes of tag ${tag}, got ${length}`)
+      return { tag, flags, payload, next }
+    }
+    return null
+  }
 }
