@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A voicemux client for text and PCM sound, with nothing but the standard library. README.md says how it is run.
 
-It is meant to be read beside ../protocol.md: first wire.py, the bytes; then call.py, what happens in a call, encrypted.py,
-who is who, and sound.py. This file is the command line.
+It is meant to be read beside ../protocol.md: first wire.py, the bytes; then call.py, what happens in a call,
+encrypted.py, who is who, and sound.py. This file is the command line.
 """
 
 import argparse
@@ -43,9 +43,9 @@ async def run(options):
         if options.once and not first.done():
             first.set_result(code)
 
-    server = await asyncio.start_server(answer, *host or [None], port)
-    note(f"listening on port {server.sockets[0].getsockname()[1]}")
-    return await first
+    async with await asyncio.start_server(answer, *host or [None], port) as server:
+        note(f"listening on port {server.sockets[0].getsockname()[1]}")
+        return await first
 
 
 if __name__ == "__main__":
