@@ -8,6 +8,7 @@ import { Text } from './text.mjs'
 import { Code, End, GREASE, Incoming, PREFACE, SECONDS, Tag } from './wire.mjs'
 import { join, note, printable, readHello, u16, u8, writeHello } from './wire.mjs'
 
+const REASONS = { ERR_SSL_WRONG_VERSION_NUMBER: 'no TLS 1.3, perhaps a listener that takes plain calls only' }
 export let talking = null // the call that standard input belongs to
 
 export class Call { // `data` is what comes, `tick` what is due
@@ -31,7 +32,7 @@ export class Call { // `data` is what comes, `tick` what is due
     this.socket = socket.setNoDelay(true)
     socket.on('data', (bytes) => this.guard(() => this.data(bytes)))
     socket.on('end', () => this.guard(() => this.lost('the connection was lost')))
-    socket.on('error', (error) => this.guard(() => this.lost(error.message)))
+    socket.on('error', (error) => this.guard(() => this.lost(REASONS[error.code] ?? error.message)))
     socket.on('close', () => this.close())
   }
 
@@ -91,7 +92,8 @@ export class Call { // `data` is what comes, `tick` what is due
     this.voice?.close()
     if (this.text.message) this.text.show()
     const lost = this.text.underWay.length
-    if (this.failure || lost) note(`${this.failure || 'ended'}; ${lost} frames of text may not have arrived`)
+    if (lost) note(`the last ${lost} frames of text may not have arrived`)
+    if (this.failure) note(this.failure)
     this.done(this.failure ? 1 : 0)
   }
 

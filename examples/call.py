@@ -42,16 +42,23 @@ class Call:
         except ValueError as error:
             failure = str(error)
             self.wire.part(Code.PROTOCOL, failure)
-        except (OSError, EOFError, asyncio.CancelledError) as error:  # the line is cut, too slow; Ctrl-C
-            failure = "" if self.wire.parted else str(error) or type(error).__name__
-            self.wire.part(Code.TIMEOUT if isinstance(error, TimeoutError) else Code.NORMAL, failure)
+        except (TimeoutError, asyncio.CancelledError) as error:  # the latter is Ctrl-C
+            code, failure = (
+                (Code.TIMEOUT, "waited too long") if isinstance(error, TimeoutError) else (Code.NORMAL, "")
+            )
+            self.wire.part(code, failure)
+        except (OSError, EOFError) as error:
+            failure = str(error) if isinstance(error, OSError) else "the connection was lost"
+            failure = "" if self.wire.parted else failure
         for task in tasks:
             task.cancel()
         await self.wire.close()
         if self.message:
             print(self.message, flush=True)
-        if failure or self.under_way:
-            note(f"{failure or 'ended'}; {len(self.under_way)} frames of text may not have arrived")
+        if self.under_way:
+            note(f"the last {len(self.under_way)} frames of text may not have arrived")
+        if failure:
+            note(failure)
         return 1 if failure else 0
 
     async def meet(self):
@@ -82,7 +89,7 @@ class Call:
             name, codecs = read_hello(payload)
             if PCM not in codecs:
                 self.voice = None
-            note(f"in a call with {name or 'somebody'}")
+            note(f"in a call with {name}")
             if not self.dialler:
                 self.hello()
 

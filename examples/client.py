@@ -7,6 +7,7 @@ encrypted.py, who is who, and sound.py. This file is the command line.
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import os
 import sys
@@ -60,4 +61,9 @@ if __name__ == "__main__":
     parser.add_argument("--audio", action="store_true", help="speak and hear: 16-bit little endian, 48 kHz, mono")
     parser.add_argument("--play", metavar="FILE", help="what we say; default: silence")
     parser.add_argument("--record", metavar="FILE", help="what we hear is appended to it")
-    os._exit(asyncio.run(run(parser.parse_args())))
+
+    async def main():
+        os._exit(await run(parser.parse_args()))  # without waiting for more to be typed
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main())

@@ -110,7 +110,12 @@ class Tls:
 
     async def handshake(self):
         """A dialler looks at the listener's key before it says anything. Returns that key's fingerprint."""
-        await self.work(self.tls.do_handshake)
+        try:
+            await self.work(self.tls.do_handshake)
+        except ssl.SSLError as error:
+            raise ConnectionError(
+                f"no TLS 1.3, perhaps a listener that takes plain calls only: {error.reason}"
+            ) from None
         if self.tls.server_side:
             return self.identity.fingerprint
         listener = hashlib.sha256(self.tls.getpeercert(True)).digest()

@@ -5,6 +5,7 @@ export const Tag = { // [5]
   HELLO: 1, TEXT: 2, AUDIO: 3, PING: 4, PONG: 5, BYE: 6, TEXT_ACK: 7, REPORT: 8, RINGING: 9,
   CLAIM: 10, CHALLENGE: 11, PROOF: 12, WELCOME: 13,
 }
+const NAMES = ['', ...Object.keys(Tag)]
 const LEAST = [0, 0, 4, 8, 8, 8, 2, 4, 12, 0, 34, 32, 33, 1] // [5] bytes of payload, by tag
 const MOST = [0, 4096, 4096, 4096, 8, 8, 258, 4, 12, 0, 2337, 32, 4096, 1] // where there is no code
 export const Code = { // [14] of a BYE; SILENT: none is sent
@@ -51,7 +52,7 @@ export function readHello(payload) { // [5.1] name and codecs; of a key that com
   const [name, agent, codecs, session, lastText] = [1, 2, 3, 4, 5].map((key) => items.get(key))
   must((name ?? '').length <= 64 && (agent ?? '').length <= 64, 'names of at most 64 bytes')
   must((session?.length ?? 16) === 16 && (lastText?.length ?? 4) === 4, 'a session of 16 bytes and an id of 4')
-  return { name: `${printable(name ?? u8())} ${printable(agent ?? u8())}`, codecs: codecs ?? u8(1) }
+  return { name: `${printable(name ?? u8()) || 'somebody'} (${printable(agent ?? u8())})`, codecs: codecs ?? u8(1) }
 }
 
 export const writeHello = (items) => join(...items.map(([key, value]) => join(u8(key, join(value).length), value)))
@@ -88,7 +89,8 @@ export class Incoming { // the bytes of the peer, however they are cut, made int
       const payload = this.take(4 + length).subarray(4)
       if (tag > Tag.WELCOME) continue
       const next = tag === Tag.BYE ? 'DONE' : ORDER[state][tag]
-      must(next && !this.forbidden.includes(tag), `something else in ${state} than tag ${tag}`)
+      const names = Object.keys(ORDER[state]).map((tag) => NAMES[tag]).join(', ')
+      must(next && !this.forbidden.includes(tag), `${names} or BYE, got ${NAMES[tag]}`)
       const [least, most] = [LEAST[tag], MOST[tag]]
       must(length >= least && length <= most, `${least} to ${most} bytes of tag ${tag}, got ${length}`)
       return { tag, flags, payload, next }

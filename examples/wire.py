@@ -1,6 +1,7 @@
 """The bytes of client.py: preface, frames, the end of a call. Numbers in brackets are sections of ../protocol.md."""
 
 import asyncio
+import contextlib
 import struct
 import sys
 from enum import IntEnum
@@ -39,7 +40,7 @@ def note(text):
 
 
 def read_hello(payload):
-    """[5.1] The peer's name and agent for people, and its codecs. Of a key that comes twice the first counts."""
+    """[5.1] The peer's name and program, for people, and its codecs. Of a key that comes twice the first counts."""
     items = {}
     while payload:
         must(len(payload) >= 2 and len(payload) >= 2 + payload[1], "a HELLO of whole items")
@@ -48,7 +49,7 @@ def read_hello(payload):
     name, agent = items.get(1, b""), items.get(2, b"")
     must(len(name) <= 64 and len(agent) <= 64, "names of at most 64 bytes")
     must(len(items.get(4, bytes(16))) == 16 and len(items.get(5, bytes(4))) == 4, "a session of 16 bytes, an id of 4")
-    return f"{printable(name)} {printable(agent)}", items.get(3, b"\1")
+    return f"{printable(name) or 'somebody'} ({printable(agent)})", items.get(3, b"\1")
 
 
 class Wire:
@@ -86,7 +87,8 @@ class Wire:
             must(length <= 4096 and tag, f"a tag and 4096 bytes at most, got tag {tag} and {length} bytes")
             payload = await self.reader.readexactly(length)
             if tag in LEAST:
-                must(tag in (*wanted, Tag.BYE), f"one of the tags {wanted}, got {tag}")
+                names = ", ".join(each.name for each in wanted)
+                must(tag in (*wanted, Tag.BYE), f"{names} or BYE, got {Tag(tag).name}")
                 must(LEAST[tag] <= length <= MOST.get(tag, 4096), f"another length of tag {tag} than {length}")
                 if tag == Tag.BYE:
                     code, reason = struct.unpack_from(">H", payload)[0], printable(payload[2:])
@@ -98,11 +100,13 @@ class Wire:
         if self.greeted and not self.parted:
             self.send(Tag.BYE, struct.pack(">H", code) + reason.encode()[:256])
             self.parted = True
-            self.writer.write_eof()
+            with contextlib.suppress(OSError):  # nobody is there any more
+                self.writer.write_eof()
             asyncio.get_running_loop().call_later(2, self.writer.transport.abort)
 
     async def close(self):
         """[10] To the end of the peer's direction: closing with unread bytes could destroy our BYE on its way."""
-        while self.parted and await self.reader.read(4096):
-            pass
+        with contextlib.suppress(OSError):
+            while self.parted and await self.reader.read(4096):
+                pass
         self.writer.transport.close()
