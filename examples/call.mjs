@@ -113,10 +113,10 @@ export class Call { // `data` is what comes, `tick` what is due
 
   preface() {
     if (!this.dialler && this.incoming.received[0] === 0x16) return this.secure()
-    const version = this.incoming.preface()
-    if (version === null) return
+    const preface = this.incoming.preface()
+    if (!preface) return
     if (!this.greeted) this.greet()
-    if (version !== 1) throw new End(Code.VERSION, `expected version 1, got ${version}`)
+    if (!preface.equals(PREFACE)) throw new End(Code.VERSION, 'expected version 1')
     const encrypted = this.socket instanceof tls.TLSSocket
     if (this.introduction && !encrypted) throw new End(Code.SECURITY, 'only encrypted calls are taken here')
     this.enter(encrypted ? 'STRANGER' : 'START')

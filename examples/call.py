@@ -101,11 +101,11 @@ class Call:
     def take(self, tag, flags, payload):
         """What comes in a call."""
         if tag == Tag.TEXT:  # [7]
-            (number,) = struct.unpack_from(">I", payload)
+            (number,), text = struct.unpack_from(">I", payload), printable(payload[4:])
             must(number <= self.taken + 1, f"text {self.taken + 1}, got {number}")
             if number == self.taken + 1:
                 self.taken = number
-                self.message += printable(payload[4:])
+                self.message += text
                 if len(self.message) > MESSAGE:
                     raise End(Code.FLOOD, "expected shorter messages")
                 if not flags & MORE:

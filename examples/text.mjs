@@ -38,11 +38,11 @@ export class Text {
   }
 
   read(payload, flags) {
-    const id = payload.readUInt32BE(0)
+    const [id, text] = [payload.readUInt32BE(0), printable(payload.subarray(4))]
     must(id <= this.taken + 1, `text ${this.taken + 1}, got ${id}`)
     if (id <= this.taken) return // a repetition
     this.taken = id
-    this.message += printable(payload.subarray(4))
+    this.message += text
     if (this.message.length > MESSAGE) throw new End(Code.FLOOD, 'expected shorter messages')
     if (!(flags & MORE)) this.show()
     this.call.send(Tag.TEXT_ACK, u32(id))

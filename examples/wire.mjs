@@ -74,11 +74,11 @@ export class Incoming { // the bytes of the peer, however they are cut, made int
     return bytes
   }
 
-  preface() { // [3] its version, when it is whole. The first byte that does not fit shows that somebody else is there
-    const fits = (byte, index) => byte === PREFACE[index] || (index === 5 && byte >= 48 && byte <= 57)
+  preface() { // [3] when it is whole. The first byte that does not fit shows that somebody else is there
+    const fits = (byte, index) => index >= 5 || byte === PREFACE[index]
     const begin = this.received.subarray(0, 8)
     if (!begin.every(fits)) throw new End(Code.SILENT, 'whoever is there does not speak voicemux')
-    return this.received.length < 8 ? null : this.take(8)[5] - 48
+    return this.received.length < 8 ? null : this.take(8)
   }
 
   frame(state) { // [4] the next one of a tag that we know, when it is whole; [6] what is out of order is an error

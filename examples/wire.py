@@ -66,14 +66,14 @@ class Wire:
             self.writer.write(PREFACE)
 
     async def preface(self, begin):
-        """[3] The first byte that does not fit shows that somebody else is there. The sixth is the version."""
-        while PREFACE.startswith(begin[:5] + b"1" * begin[5:6].isdigit() + begin[6:]) and len(begin) < 8:
+        """[3] The first byte that does not fit shows that somebody else is there; behind the slash is a version."""
+        while PREFACE.startswith(begin[:5]) and len(begin) < 8:
             begin += await self.reader.readexactly(1)
-        if begin[:5] + begin[6:] != PREFACE[:5] + PREFACE[6:]:
+        if not PREFACE.startswith(begin[:5]):
             raise ConnectionError("whoever is there does not speak voicemux")
         self.greet()
         if begin != PREFACE:
-            raise End(Code.VERSION, f"expected version 1, got {begin[5:6].decode()}")
+            raise End(Code.VERSION, "expected version 1")
 
     def send(self, tag, payload=b"", flags=0):
         """[4] A frame; none after BYE."""

@@ -1,5 +1,6 @@
 """The example clients, each written from protocol.md alone: they talk to the program, and to each other."""
 
+import re
 import shutil
 import socket
 import struct
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -215,35 +216,45 @@ def test_a_long_text_keeps_to_the_window(tmp_path: Path, client: str, role: str)
 
 
 @pytest.mark.parametrize("client", LANGUAGES)
-@pytest.mark.parametrize(
-    ("faulty", "code"),
-    [
-        (b"\0\0\0\0", 3),  # tag 0
-        (b"\x10\x01\x02\0", 3),  # 4097 bytes
-        (b"\0\4\4\0ping", 3),  # a PING of half the length
-        (b"\0\5\2\0\0\0\0\1\xff", 3),  # text that is not UTF-8
-        (b"\0\4\7\0\0\0\0\1", 3),  # the acknowledgement of what was never said
-        (b"\0\0\1\0", 3),  # a second HELLO
-        (b"\0\2\6\0\0\0", 0),  # a goodbye
-    ],
-)
-def test_what_is_wrong_is_answered_with_a_goodbye_that_says_so(
-    tmp_path: Path, client: str, faulty: bytes, code: int
-) -> None:
-    with party(client, tmp_path / "bob", *listen(client, "--once", encrypted=False)) as bob:
-        with socket.create_connection(("127.0.0.1", int(bob.port())), PATIENCE) as line:
-            line.sendall(b"VMUX/1\r\n\0\0\1\0" + faulty)
-            line.shutdown(socket.SHUT_WR)
-            answer = b"".join(iter(lambda: line.recv(4096), b""))
-        assert bob.wait() == (1 if code else 0)
-    assert answer.startswith(b"VMUX/1\r\n")
-    tags, rest = [], answer[8:]
-    while rest:
-        length, tag = struct.unpack_from(">HB", rest)
-        tags.append((tag, rest[4 : 4 + length]))
-        rest = rest[4 + length :]
-    assert tags[-1][0] == 6
-    assert tags[-1][1][:2] == bytes([0, code])
+def test_what_is_wrong_is_answered_with_a_goodbye_that_says_so(tmp_path: Path, client: str) -> None:
+    hello = b"VMUX/1\r\n\0\0\1\0"
+    cases = {
+        "tag 0": (hello + b"\0\0\0\0", 3),
+        "4097 bytes": (hello + b"\x10\x01\x02\0", 3),
+        "half a PING": (hello + b"\0\4\4\0ping", 3),
+        "text that is not UTF-8": (hello + b"\0\5\2\0\0\0\0\1\xff", 3),
+        "an acknowledgement of nothing": (hello + b"\0\4\7\0\0\0\0\1", 3),
+        "a second HELLO": (hello + b"\0\0\1\0", 3),
+        "text before HELLO": (b"VMUX/1\r\n\0\5\2\0\0\0\0\1a", 3),
+        "another version": (b"VMUX/2\r\n", 4),
+        "TLS to a listener of plain calls": (b"\x16\3\1", 9),
+        "nothing but a goodbye": (hello + b"\0\2\6\0\0\0", 0),
+        "unknown tags and a goodbye": (hello[:8] + b"\0\1\x7a\0?" + hello[8:] + b"\0\0\xff\xff\0\2\6\0\0\0", 0),
+    }
+    with party(client, tmp_path / "bob", *listen(client, encrypted=False)) as bob:
+        for case, (sent, code) in cases.items():
+            with socket.create_connection(("127.0.0.1", int(bob.port())), PATIENCE) as line:
+                line.sendall(sent)
+                answer = b"".join(iter(lambda line=line: line.recv(4096), b""))
+            assert answer.startswith(b"VMUX/1\r\n"), case
+            frames, rest = [], answer[8:]
+            while rest:
+                length, tag = struct.unpack_from(">HB", rest)
+                frames.append((tag, rest[4 : 4 + length]))
+                rest = rest[4 + length :]
+            assert frames[-1][0] == 6, case
+            assert frames[-1][1][:2] == bytes([0, code]), case
+
+
+@pytest.mark.parametrize("client", LANGUAGES)
+def test_whoever_does_not_speak_it_gets_no_answer(tmp_path: Path, client: str) -> None:
+    with (
+        party(client, tmp_path / "bob", *listen(client, encrypted=False)) as bob,
+        socket.create_connection(("127.0.0.1", int(bob.port())), PATIENCE) as line,
+        suppress(ConnectionResetError),  # closed all the same, with bytes that nobody has read
+    ):
+        line.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert not line.recv(1)
 
 
 def test_no_file_is_longer_than_200_lines() -> None:
@@ -253,3 +264,11 @@ def test_no_file_is_longer_than_200_lines() -> None:
         lines = file.read_text().splitlines()
         assert len(lines) < 200, file
         assert max(map(len, lines)) <= 118, file
+
+
+def test_the_readme_knows_how_long_they_are() -> None:
+    table = re.findall(r"`(\w+\.m?[jp][sy])` \| (\d+)", (EXAMPLES / "README.md").read_text())
+    files = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.mjs")]
+    assert {name: int(lines) for name, lines in table} == {
+        file.name: len(file.read_text().splitlines()) for file in files
+    }
