@@ -1,0 +1,274 @@
+"""The example clients, each written from protocol.md alone: they talk to the program, and to each other."""
+
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.running import PATIENCE, environment
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+COMMANDS = {
+    "voicemux": [sys.executable, "-m", "voicemux"],
+    "python": [sys.executable, str(EXAMPLES / "client.py")],
+    "node": ["node", str(EXAMPLES / "client.mjs")],
+}
+NODE = pytest.mark.skipif(not shutil.which("node"), reason="Node is not installed")
+LANGUAGES = ["python", pytest.param("node", marks=NODE)]
+PAIRS = [  # who dials, who listens
+    ("python", "voicemux"),
+    ("voicemux", "python"),
+    pytest.param("node", "voicemux", marks=NODE),
+    pytest.param("voicemux", "node", marks=NODE),
+    pytest.param("python", "node", marks=NODE),
+    pytest.param("node", "python", marks=NODE),
+]
+LOUDNESS = 0.25 / 2**0.5  # of a sine of amplitude 0.25
+SECONDS = 1.2  # of voice that each side says
+
+pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="the clients make their keys with openssl")
+
+
+class Party:
+    """One side of a call, as a process: the program or a client. Its files are in a folder of its own."""
+
+    def __init__(self, who: str, folder: Path, *arguments: str, say: str | None = None) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.out, self.err = (folder / name for name in ("out", "err"))
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [*COMMANDS[who], *arguments],
+                cwd=folder,
+                env=environment(folder) | {"PYTHONPATH": str(EXAMPLES.parent), "VOICEMUX_CODE": ""},
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=err,
+            )
+        if say is not None:
+            self.say(say)
+            self.hang_up()
+
+    def say(self, text: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def hang_up(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+
+    def notice_with(self, part: str) -> str:
+        """The first line of standard error that has `part` in it."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            for line in self.err.read_text().splitlines():
+                if part in line:
+                    return line
+            time.sleep(0.02)
+        raise AssertionError(f"no notice with {part!r} in {self.err.read_text()!r}")
+
+    def port(self) -> str:
+        return self.notice_with("listening on port").split("port ")[1].split()[0]
+
+    def wait(self) -> int:
+        return self.process.wait(PATIENCE)
+
+    def heard(self) -> float:
+        """The root mean square of the loudest half second that it has recorded."""
+        raw = self.folder / "heard.raw"
+        if raw.exists():
+            samples = np.fromfile(raw, "<i2") / 2**15
+        else:
+            samples, _ = soundfile.read(self.folder / "heard.wav")
+        energy = np.cumsum(np.concatenate([[0], samples**2]))
+        return float(np.sqrt((energy[24_000:] - energy[:-24_000]).max(initial=0) / 24_000))
+
+
+@contextmanager
+def party(who: str, folder: Path, *arguments: str, say: str | None = None) -> Iterator[Party]:
+    one = Party(who, folder, *arguments, say=say)
+    with one.process:
+        try:
+            yield one
+        finally:
+            one.process.kill()
+
+
+def listen(who: str, *options: str, encrypted: bool) -> list[str]:
+    if who == "voicemux":
+        security = ["--open", "--auto-accept"] if encrypted else ["--plain"]
+        return ["listen", "--host", "127.0.0.1", "--port", "0", *security, *options]
+    return ["listen", "127.0.0.1", "0", *([] if encrypted else ["--plain"]), *options]
+
+
+def dial(who: str, port: str, *options: str, encrypted: bool) -> list[str]:
+    if who == "voicemux":
+        return ["dial", f"127.0.0.1:{port}", "--open" if encrypted else "--plain", *options]
+    return ["dial", "127.0.0.1", port, *([] if encrypted else ["--plain"]), *options]
+
+
+def voice(who: str, tones: Path) -> list[str]:
+    if who == "voicemux":
+        return ["--input", str(tones / "tone.wav"), "--output", "heard.wav"]
+    return ["--audio", "--play", str(tones / "tone.raw"), "--record", "heard.raw"]
+
+
+def no_voice(who: str) -> list[str]:
+    return ["--no-audio"] if who == "voicemux" else []
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tones")
+    tone = 0.25 * np.sin(np.arange(48_000 * SECONDS) * np.pi * 2 * 440 / 48_000)
+    (tone * 2**15).astype("<i2").tofile(folder / "tone.raw")
+    soundfile.write(folder / "tone.wav", tone, 48_000)
+    return folder
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+@pytest.mark.parametrize(("dialler", "listener"), PAIRS)
+@pytest.mark.flaky(reruns=1)  # a busy machine may tear the voice
+def test_they_write_and_speak_both_ways_and_part(
+    tmp_path: Path, tones: Path, dialler: str, listener: str, encrypted: bool
+) -> None:
+    arguments = listen(listener, "--once", *voice(listener, tones), encrypted=encrypted)
+    with party(listener, tmp_path / "bob", *arguments) as bob:
+        arguments = dial(dialler, bob.port(), *voice(dialler, tones), encrypted=encrypted)
+        with party(dialler, tmp_path / "alice", *arguments, say="hi\nGrüße\n") as alice:
+            bob.say("welcome\n")
+            assert (alice.wait(), bob.wait()) == (0, 0), (alice.err.read_text(), bob.err.read_text())
+            assert [line.removeprefix("stranger> ") for line in bob.out.read_text().splitlines()][-2:] == [
+                "hi",
+                "Grüße",
+            ]
+            assert "welcome" in alice.out.read_text()
+            assert alice.heard() == pytest.approx(LOUDNESS, rel=0.1)
+            assert bob.heard() == pytest.approx(LOUDNESS, rel=0.1)
+            if encrypted:
+                assert ("compare" in alice.err.read_text()) == (dialler != "voicemux")
+
+
+@pytest.mark.parametrize("client", LANGUAGES)
+def test_who_has_compared_is_known_the_next_time(tmp_path: Path, client: str) -> None:
+    arguments = listen("voicemux", "--no-audio", encrypted=True)
+    with party("voicemux", tmp_path / "bob", *arguments) as bob:
+        port = bob.port()
+        with party(client, tmp_path / "alice", *dial(client, port, encrypted=True)) as alice:
+            alice.say("hi\n")
+            bob.notice_with("/verify")
+            bob.say("/verify\n")
+            bob.notice_with("remember")
+            alice.hang_up()
+            assert alice.wait() == 0
+            fingerprint = alice.notice_with("the key of the listener is").split()[-1]
+        arguments = dial(client, port, "--key-of-peer", fingerprint, encrypted=True)
+        with party(client, tmp_path / "alice", *arguments, say="again\n") as alice:
+            assert alice.wait() == 0
+            assert "compare" not in alice.err.read_text()
+
+
+@pytest.mark.parametrize("client", LANGUAGES)
+def test_another_key_than_the_known_one_is_not_spoken_to(tmp_path: Path, client: str) -> None:
+    with party(client, tmp_path / "bob", *listen(client, "--once", encrypted=True)) as bob:
+        arguments = dial(client, bob.port(), "--key-of-peer", "00" * 32, encrypted=True)
+        with party(client, tmp_path / "alice", *arguments, say="hi\n") as alice:
+            assert alice.wait() == 1
+            assert "not the key" in alice.err.read_text()
+            assert bob.wait() == 1
+            assert not bob.out.read_text()
+
+
+@pytest.mark.parametrize("client", LANGUAGES)
+def test_an_unknown_caller_is_turned_away(tmp_path: Path, client: str) -> None:
+    arguments = listen(client, "--once", "--key-of-peer", "00" * 32, encrypted=True)
+    with (
+        party(client, tmp_path / "bob", *arguments) as bob,
+        party(client, tmp_path / "alice", *dial(client, bob.port(), encrypted=True), say="hi\n") as alice,
+    ):
+        assert alice.wait() == 1
+        assert "10 that caller is not known here" in alice.err.read_text()
+
+
+@pytest.mark.parametrize("client", LANGUAGES)
+@pytest.mark.parametrize("role", ["dials", "listens"])
+def test_a_long_text_keeps_to_the_window(tmp_path: Path, client: str, role: str) -> None:
+    text = "".join(chr(0x4E00 + number % 20_000) for number in range(100_000))  # 300,000 bytes
+    dialler, listener = (client, "voicemux") if role == "dials" else ("voicemux", client)
+    arguments = listen(listener, "--once", *no_voice(listener), encrypted=False)
+    with party(listener, tmp_path / "bob", *arguments) as bob:
+        arguments = dial(dialler, bob.port(), *no_voice(dialler), encrypted=False)
+        with party(dialler, tmp_path / "alice", *arguments, say=f"{text}\nend\n") as alice:
+            assert (alice.wait(), bob.wait()) == (0, 0)
+            shown = [line.split("> ")[-1] for line in bob.out.read_text().splitlines()]
+            assert shown == [text, "end"]
+
+
+@pytest.mark.parametrize("client", LANGUAGES)
+def test_what_is_wrong_is_answered_with_a_goodbye_that_says_so(tmp_path: Path, client: str) -> None:
+    hello = b"VMUX/1\r\n\0\0\1\0"
+    cases = {
+        "tag 0": (hello + b"\0\0\0\0", 3),
+        "4097 bytes": (hello + b"\x10\x01\x02\0", 3),
+        "half a PING": (hello + b"\0\4\4\0ping", 3),
+        "text that is not UTF-8": (hello + b"\0\5\2\0\0\0\0\1\xff", 3),
+        "an acknowledgement of nothing": (hello + b"\0\4\7\0\0\0\0\1", 3),
+        "a second HELLO": (hello + b"\0\0\1\0", 3),
+        "text before HELLO": (b"VMUX/1\r\n\0\5\2\0\0\0\0\1a", 3),
+        "another version": (b"VMUX/2\r\n", 4),
+        "TLS to a listener of plain calls": (b"\x16\3\1", 9),
+        "nothing but a goodbye": (hello + b"\0\2\6\0\0\0", 0),
+        "unknown tags and a goodbye": (hello[:8] + b"\0\1\x7a\0?" + hello[8:] + b"\0\0\xff\xff\0\2\6\0\0\0", 0),
+    }
+    with party(client, tmp_path / "bob", *listen(client, encrypted=False)) as bob:
+        for case, (sent, code) in cases.items():
+            with socket.create_connection(("127.0.0.1", int(bob.port())), PATIENCE) as line:
+                line.sendall(sent)
+                answer = b"".join(iter(lambda line=line: line.recv(4096), b""))
+            assert answer.startswith(b"VMUX/1\r\n"), case
+            frames, rest = [], answer[8:]
+            while rest:
+                length, tag = struct.unpack_from(">HB", rest)
+                frames.append((tag, rest[4 : 4 + length]))
+                rest = rest[4 + length :]
+            assert frames[-1][0] == 6, case
+            assert frames[-1][1][:2] == bytes([0, code]), case
+
+
+@pytest.mark.parametrize("client", LANGUAGES)
+def test_whoever_does_not_speak_it_gets_no_answer(tmp_path: Path, client: str) -> None:
+    with (
+        party(client, tmp_path / "bob", *listen(client, encrypted=False)) as bob,
+        socket.create_connection(("127.0.0.1", int(bob.port())), PATIENCE) as line,
+        suppress(ConnectionResetError),  # closed all the same, with bytes that nobody has read
+    ):
+        line.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert not line.recv(1)
+
+
+def test_no_file_is_longer_than_200_lines() -> None:
+    files = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.mjs")]
+    assert files
+    for file in files:
+        lines = file.read_text().splitlines()
+        assert len(lines) < 200, file
+        assert max(map(len, lines)) <= 118, file
+
+
+def test_the_readme_knows_how_long_they_are() -> None:
+    table = re.findall(r"`(\w+\.m?[jp][sy])` \| (\d+)", (EXAMPLES / "README.md").read_text())
+    files = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.mjs")]
+    assert {name: int(lines) for name, lines in table} == {
+        file.name: len(file.read_text().splitlines()) for file in files
+    }
