@@ -19,8 +19,9 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # What runs in real time: threads, processes and sound cards. A machine that stalls for a second fails such a test
 # though nothing is wrong, so it gets another chance, which the report shows (R). The rest must be right at once.
+# Most of it has the machine for itself (-m alone); what mostly waits for the other side need not.
 TESTS = Path(__file__).parent
-REAL_TIME = [
+ALONE = [
     TESTS / each
     for each in (
         *(
@@ -38,12 +39,16 @@ REAL_TIME = [
         *(f"audio/test_{each}.py" for each in ("devices", "files", "metronome", "pipes", "studio")),
     )
 ]
+PATIENT = [TESTS / each for each in ("conform", "test_dissector.py", "test_examples.py", "test_fuzz.py")]
 CHANCES = 2  # more
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if any(item.path.is_relative_to(each) for each in REAL_TIME):
+        is_alone = any(item.path.is_relative_to(each) for each in ALONE)
+        if is_alone:
+            item.add_marker(pytest.mark.alone)
+        if is_alone or any(item.path.is_relative_to(each) for each in PATIENT):
             item.add_marker(pytest.mark.flaky(reruns=CHANCES))
 
 
