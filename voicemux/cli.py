@@ -192,6 +192,8 @@ def dial(target: str, code: str | None, code_file: str | None, is_open: bool, **
     """
     if options["plain"] and (is_open or code_file or _was_typed("code")):
         raise click.UsageError("--plain goes with none of CODE, --code-file and --open: nothing is checked then")
+    if is_open and not _was_typed("code"):
+        code = None  # what the environment has is for other calls
     if code_file:
         code = _read_line(code_file)
     if not (code or is_open or options["plain"] or options["as_json"]) and _is_terminal():

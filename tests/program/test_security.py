@@ -138,6 +138,14 @@ def test_nobody_is_asked_where_all_are_accepted(homes):
             assert "are these words the same on both sides?" in side.notice()
 
 
+def test_a_call_that_is_to_be_open_is_so_whatever_code_the_environment_has(homes):
+    with (
+        listening(TEXT_ONLY, "--open", "--auto-accept", "--json", env=homes["bob"]) as (bob, address),
+        Program("dial", address, "--open", TEXT_ONLY, env=homes["alice"] | {"VOICEMUX_CODE": "7-another-call"}),
+    ):
+        assert bob.event("connected")["security"] == "open"
+
+
 def spoil(home: Path, how: str) -> None:
     if how == "damaged":
         (home / "contacts.json").write_text("[")

@@ -64,12 +64,20 @@ def test_where_no_code_is_in_use_none_is_right_not_even_by_chance(alice, bob, mo
             meet(alice, bob, Method.CODE, CODE, used)
 
 
-@pytest.mark.parametrize("admitted", [Method.KNOWN, Method.CODE, 77])
+@pytest.mark.parametrize("admitted", [Method.KNOWN, Method.CODE])
 def test_a_listener_cannot_make_an_open_call_more_than_that(alice, bob, admitted):
     dialler = Dialler(alice, bob.certificate, Method.OPEN)
     listener = Listener(bob.certificate, dialler.claim(), None)
     listener.judge(dialler.prove(listener.challenge))
     assert dialler.accept(listener.welcome(admitted)).method is Method.OPEN
+
+
+def test_a_listener_admits_by_no_method_that_there_is_not(alice, bob):
+    dialler = Dialler(alice, bob.certificate, Method.OPEN)
+    listener = Listener(bob.certificate, dialler.claim(), None)
+    listener.judge(dialler.prove(listener.challenge))
+    with pytest.raises(RemoteProtocolError, match="WELCOME by method 3, expected 0 to 2"):
+        dialler.accept(Welcome(3))
 
 
 def test_a_listener_that_admits_somebody_unknown_makes_the_call_an_open_one(alice, bob):

@@ -62,7 +62,9 @@ class Dialler:
         return Proof(self._nonce, confirmation, self._identity.sign(DIALLER + self._transcript))
 
     def accept(self, welcome: Welcome) -> Peer:
-        """Raises SecurityError if the listener does not know the code after all, RemoteProtocolError without one."""
+        """Raises SecurityError if the listener does not know the code after all, RemoteProtocolError for nonsense."""
+        if welcome.admitted not in list(Method):
+            raise RemoteProtocolError(f"WELCOME by method {welcome.admitted}, expected 0 to {max(Method)}")
         _expect_none(self._exchange, "WELCOME with a confirmation", welcome.confirmation)
         if not hmac.compare_digest(welcome.confirmation, _confirm(self._key, LISTENER, self._transcript)):
             raise SecurityError("whoever answers does not know the code: it is wrong, or somebody is in the middle")
