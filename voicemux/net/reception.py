@@ -231,12 +231,11 @@ class Reception:
                 self._authenticate(visitor, message)
 
     def _authenticate(self, visitor: _Visitor, message: Message) -> None:
-        assert self._admission
         match message:
-            case Claim():
+            case Claim() if self._admission:
                 visitor.proving = self._admission.begin(message)
                 visitor.line.write(visitor.sending.encode(visitor.proving.challenge))
-            case Proof() if visitor.proving:
+            case Proof() if self._admission and visitor.proving:
                 welcome, visitor.peer = self._admission.finish(visitor.proving, message)
                 visitor.line.write(visitor.sending.encode(welcome))
                 self._guard.succeeded(visitor.host)
@@ -245,6 +244,7 @@ class Reception:
 
     def _hand_over(self, visitor: _Visitor, hello: Hello) -> None:
         self._busy = True
+        self._guard.succeeded(visitor.host)
         self._forget(visitor)
         visitor.line.set_timeout(SILENCE_TIMEOUT)
         self._callers.put(Caller(visitor.line, visitor.sending, visitor.receiving, hello, visitor.peer))
