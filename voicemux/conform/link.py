@@ -17,6 +17,7 @@ from voicemux.protocol.messages import Bye, ByeCode, Hello, Message, Ping, Pong,
 from voicemux.protocol.wire import PREFACE
 
 PATIENCE = 2.0  # seconds for an answer that may come at once
+APART = 0.002  # seconds between bytes that are to come one at a time
 PREFACE_PATIENCE = 12.0  # seconds: a listener may make whoever has failed before wait (protocol.md §12)
 GOODBYE = 2.5  # seconds for the end of a stream: protocol.md §10 gives it 2
 
@@ -56,6 +57,8 @@ class Link:
         try:
             for piece in (data[i : i + 1] for i in range(len(data))) if self.trickles else (data,):
                 self.line.write(piece)
+                if self.trickles:
+                    time.sleep(APART)
         except ConnectionLost as error:
             raise Failed(f"expected it to listen, got {self._last_words() or error}") from error
 

@@ -183,7 +183,10 @@ def bad_hello(subject: Subject) -> None:
 def pong(subject: Subject) -> None:
     """A PING is answered with its own bytes; of many that wait the newest counts."""
     link = subject.call()
-    link.expect_pong()
+    for data in (bytes(8), b"ab\0\xff\n\0cd"):
+        link.say(Ping(data))
+        if (came := link.expect(Pong).data) != data:
+            raise Failed(f"expected a PONG of {data.hex()}, got one of {came.hex()}")
     link.say(*(Ping(bytes([number]) * 8) for number in range(20)))
     while link.expect(Pong).data != bytes([19]) * 8:
         pass

@@ -5,15 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicemux.conform import endings, opening, sounds, strangers, texts
-from voicemux.conform.subject import DiallerSubject, Keys, ListenerSubject, Subject
+from voicemux.conform.subject import AGAIN, BUSY_PATIENCE, DiallerSubject, Keys, ListenerSubject, Subject
 from voicemux.conform.verdict import CASES, FAIL, PASS, SKIP, Case, Failed, Result, Skipped
 from voicemux.errors import RemoteProtocolError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.line import Listener
 
 THEMES = (opening, texts, sounds, endings, strangers)  # importing them has entered their cases
-BUSY_PATIENCE = 5.0  # seconds in which a listener may still be busy with the case before
-AGAIN = 0.2  # seconds
 Tell = Callable[[Result], None]
 
 

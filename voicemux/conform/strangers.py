@@ -9,7 +9,8 @@ from voicemux.conform.subject import DiallerSubject, ListenerSubject, Subject
 from voicemux.conform.verdict import DIALLER, LISTENER, Failed, Skipped, case
 from voicemux.net.tls import dialler_context, listener_context, until_tls_1_2
 from voicemux.protocol.messages import Bye, ByeCode, Challenge, Hello, Proof
-from voicemux.protocol.wire import GREASE_TAG, PREFACE, PREFACE_STEM, TAG_PING, TAG_REPORT
+from voicemux.protocol.wire import GREASE_TAG, NONCE_SIZE, PREFACE, PREFACE_STEM, TAG_PING, TAG_REPORT
+from voicemux.security.handshake import Dialler
 
 FLOOD = 20_000_000  # bytes
 MEMORY = 32_000_000  # bytes that it may grow by
@@ -33,8 +34,9 @@ def old_tls(subject: Subject) -> None:
 @case(12, LISTENER, encrypted=True)
 def wrong_nonce(subject: ListenerSubject) -> None:
     """A PROOF with another nonce than the one committed to is refused."""
-    link, proof = _proof(subject)
-    link.say(replace(proof, nonce=bytes(len(proof.nonce))))
+    link, dialler, challenge = _challenged(subject)
+    dialler._nonce = bytes(NONCE_SIZE)  # the rest of the proof is right: only the commitment tells
+    link.say(dialler.prove(challenge))
     link.expect_refusal("PROOF with another nonce")
 
 
@@ -149,14 +151,19 @@ def _greeted(subject: Subject) -> Link:
     return link
 
 
-def _proof(subject: ListenerSubject) -> tuple[Link, Proof]:
-    """All but the PROOF has been said."""
+def _challenged(subject: ListenerSubject) -> tuple[Link, Dialler, Challenge]:
     link = subject.connect()
     link.write(PREFACE)
     link.expect_preface()
     dialler = subject.dialler(link)
     link.say(dialler.claim())
-    return link, dialler.prove(link.expect(Challenge))
+    return link, dialler, link.expect(Challenge)
+
+
+def _proof(subject: ListenerSubject) -> tuple[Link, Proof]:
+    """All but the PROOF has been said."""
+    link, dialler, challenge = _challenged(subject)
+    return link, dialler.prove(challenge)
 
 
 def _judge_first(link: Link) -> None:

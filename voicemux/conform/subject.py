@@ -6,6 +6,7 @@ import select
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -36,6 +37,8 @@ OWN_HELLO = Hello(name="conform", agent="voicemux conform", codecs=())
 CALL_PATIENCE = 30.0  # seconds for somebody to dial
 PATIENCE = 12.0  # seconds for TLS: a listener may make whoever has failed before wait
 ANSWER_PATIENCE = 10.0  # seconds for a listener's HELLO
+BUSY_PATIENCE = 5.0  # seconds in which a listener may still be busy with the call before
+AGAIN = 0.2  # seconds
 MOST_FIRST = 65_536  # bytes, more than the beginning of TLS has
 END_PATIENCE = 3.0  # seconds for a program to end that was told to
 
@@ -139,9 +142,18 @@ class ListenerSubject(Subject):
         return handshake.Dialler(self.keys.identity, link.line.peer_certificate, method, self.keys.code)
 
     def call(self, hello: Hello = OWN_HELLO, *, trickles: bool = False) -> Link:
-        link = self.open(hello, trickles=trickles)
-        link.hello = link.expect(Hello, ANSWER_PATIENCE)
-        return link
+        deadline = time.monotonic() + BUSY_PATIENCE
+        while True:
+            link = self.open(hello, trickles=trickles)
+            try:
+                link.hello = link.expect(Hello, ANSWER_PATIENCE)
+            except Failed:
+                if not self.was_busy or time.monotonic() > deadline:
+                    raise
+                self._links.pop().close()
+                time.sleep(AGAIN)
+            else:
+                return link
 
     def _line(self) -> Line:
         return dial(self.address)
