@@ -3,6 +3,7 @@
 import array
 import itertools
 import math
+import statistics
 
 from voicemux.conform.link import Link
 from voicemux.conform.subject import OWN_HELLO, Subject
@@ -74,10 +75,14 @@ def audio_paced(subject: Subject) -> None:
     _sound(link)
     heard = [(each.time, each.message) for each in link.heard if isinstance(each.message, Audio)]
     start, first = heard[0]
+    late = []
     for time, audio in heard:
         captured = ((audio.timestamp - first.timestamp) % 2**32 + len(audio.data) // 2) / TICKS_PER_SECOND
-        if captured - (time - start) > AHEAD:
+        late.append(time - start - captured)
+        if -late[-1] > AHEAD:
             raise Failed(f"expected {time - start:.2f} s of sound in {time - start:.2f} s, got {captured:.2f} s")
+    if statistics.median(late) - min(late) > AHEAD:
+        raise Failed(f"expected sound as it is captured, got bursts: half of it waits for over {AHEAD:g} s")
 
 
 @case(8)
