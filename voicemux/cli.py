@@ -303,6 +303,114 @@ def demo(live: bool, keep: str | None, as_json: bool) -> None:
             sys.exit(CALL_FAILED)
 
 
+@cli.group()
+def conform() -> None:
+    """Find out whether another program speaks protocol.md, by calling it or being called by it."""
+
+
+def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that both roles share."""
+    options = (
+        click.option("--plain", is_flag=True, help="Calls without encryption."),
+        click.option("--code", envvar="VOICEMUX_CODE", metavar="CODE", default="", help="Of encrypted calls."),
+        click.option("--case", "names", multiple=True, metavar="NAME", help="Only this case; repeatable."),
+        click.option("--section", "sections", multiple=True, type=int, metavar="N", help="Only cases of this section"
+            " of protocol.md; repeatable."),
+        click.option("--quick", is_flag=True, help="No case that takes over 5 seconds."),
+        click.option("--list", "lists", is_flag=True, help="Show the cases and run none."),
+        click.option("--json", "as_json", is_flag=True, help="The results as one JSON object."),
+        click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write the"
+            " results in JUnit's XML, too."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@conform.command("listener")
+@click.argument("target", metavar="HOST[:PORT]", required=False)
+@click.option("--pid", type=int, metavar="PID", help="Of the listener: its memory is watched, too.")
+@conform_options
+def conform_listener(target: str | None, pid: int | None, **options: Any) -> None:
+    """Call somebody's listener, as often as there are cases."""
+    if not options["lists"] and not target:
+        raise click.UsageError("missing argument HOST[:PORT]")
+    if not (options["lists"] or options["plain"] or options["code"]):
+        raise click.UsageError("an encrypted call needs --code: what the listener takes as long as it runs")
+
+    def examine(keys: Any, selection: Any, tell: Any) -> Any:
+        from voicemux.conform.runner import examine_listener
+        from voicemux.net.address import parse_address
+
+        return examine_listener(parse_address(target or ""), keys, selection, pid, tell)
+
+    _conform("listener", options, examine)
+
+
+@conform.command("dialer")
+@click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True, help="Wait at this address.")
+@click.option("--port", metavar="PORT", default="8689", show_default=True, help="0 lets the system choose one.")
+@click.option("--run", "command", metavar="COMMAND", default="", help="What dials, for a shell; started for each"
+    " case with {port} and {code} filled in.  [default: wait for a program that dials again and again]")  # fmt: skip
+@conform_options
+def conform_dialer(host: str, port: str, command: str, **options: Any) -> None:
+    """Wait for somebody's dialler, as often as there are cases."""
+
+    def examine(keys: Any, selection: Any, tell: Any) -> Any:
+        from voicemux.conform.runner import examine_dialler
+        from voicemux.net.address import parse_host, parse_port
+        from voicemux.net.line import Listener
+
+        with contextlib.closing(Listener(parse_host(host), parse_port(port, lowest=0))) as listener:
+            click.echo(f"voicemux: waiting at {host} port {listener.port}", err=True)
+            return examine_dialler(listener, keys, selection, command, tell)
+
+    _conform("dialler", options, examine)
+
+
+conform.add_command(conform_dialer, "dialler")
+
+
+def _conform(role: str, options: dict[str, Any], examine: Callable[..., Any]) -> None:
+    """Choose the cases, run them with a key of their own, and report."""
+    with _exit_codes(None):
+        import tempfile
+        from pathlib import Path
+
+        from voicemux.conform import report
+        from voicemux.conform.runner import Selection
+        from voicemux.conform.subject import Keys
+        from voicemux.console.printable import printable
+        from voicemux.security.code import new_code
+        from voicemux.security.identity import load_identity
+
+        selection = Selection(options["names"], options["sections"], options["quick"])
+        cases = selection.cases(role, encrypted=not options["plain"])
+        if unknown := set(options["names"]) - {case.name for case in cases}:
+            raise click.UsageError(f"no such case for this: {', '.join(sorted(unknown))}; --list shows what there is")
+        if options["lists"]:
+            click.echo(report.table(cases))
+            return
+        with tempfile.TemporaryDirectory(prefix="voicemux-conform-") as folder:
+            keys = None
+            if not options["plain"]:
+                code = options["code"] or new_code()
+                keys = Keys(load_identity(Path(folder) / "key"), code)
+                if role == "dialler" and not options["code"]:
+                    click.echo(f"voicemux: the code is {code}", err=True)
+            tell = (
+                (lambda _: None)
+                if options["as_json"]
+                else (lambda result: click.echo(printable(report.line(result))))
+            )
+            results = examine(keys, selection, tell)
+        if options["junit"]:
+            Path(options["junit"]).write_bytes(report.as_junit(results))
+        click.echo(report.as_json(results) if options["as_json"] else report.summary(results))
+        if any(result.verdict == "fail" for result in results):
+            sys.exit(CALL_FAILED)
+
+
 def main() -> None:
     """The entry point of the command `voicemux`."""
     try:

@@ -204,6 +204,21 @@ def test_whoever_fails_again_and_again_waits_ever_longer_and_others_do_not(desk)
     assert time.monotonic() - began >= FIRST_DELAY
 
 
+def test_whoever_has_failed_and_is_let_in_waits_no_more(desk):
+    for number in range(DELAYED_FROM - 1):
+        desk.visit().send(b"GET / ")
+        wait_until(lambda done=number: len(desk.turned_away) > done)
+    desk.call("alice")
+    desk.take()
+    desk.visit().send(b"GET / ")
+    wait_until(lambda: len(desk.turned_away) == DELAYED_FROM)
+    began = time.monotonic()
+    peer = desk.visit()
+    peer.send(PREFACE)
+    assert peer.hear() == Preface()
+    assert time.monotonic() - began < FIRST_DELAY / 2
+
+
 def test_whoever_has_to_wait_is_still_there_when_its_turn_comes():
     assert min(PREFACE_TIMEOUT, TLS_TIMEOUT) > MOST_DELAY
 
@@ -241,6 +256,7 @@ def test_another_version_is_told_which_one_is_spoken_here(desk, version):
     [
         (Text(1, "hi"), "Text out of order"),
         (Ping(bytes(8)), "Ping out of order"),
+        (Ringing(), "Ringing out of order"),
         (b"\xff\xff\1\0", "a frame of 65535 bytes"),
         (bytes(4), "tag 0"),
         (b"\0\4\1\0\1\2\xff\xff", "HELLO"),

@@ -244,6 +244,7 @@ class Reception:
 
     def _hand_over(self, visitor: _Visitor, hello: Hello) -> None:
         self._busy = True
+        self._guard.succeeded(visitor.host)
         self._forget(visitor)
         visitor.line.set_timeout(SILENCE_TIMEOUT)
         self._callers.put(Caller(visitor.line, visitor.sending, visitor.receiving, hello, visitor.peer))

@@ -9,6 +9,7 @@ What OpenSSL itself has to say while reading (an answer to a KeyUpdate) goes out
 import contextlib
 import ssl
 import threading
+import warnings
 from pathlib import Path
 
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError
@@ -39,6 +40,14 @@ def dialler_context() -> Context:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def until_tls_1_2(context: Context) -> Context:
+    """The same of another time: no peer should take it. For those who test that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 

@@ -1,0 +1,240 @@
+"""Our end of one connection with the program under test: raw bytes out, frames in, each with its time.
+
+It is lenient: what the other side does is for the cases to judge. Text is acknowledged, unless a case says no.
+"""
+
+import contextlib
+import os
+import select
+import time
+from typing import NamedTuple, TypeVar
+
+from voicemux.conform.verdict import Failed
+from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError
+from voicemux.net.line import Line
+from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
+from voicemux.protocol.messages import Bye, ByeCode, Hello, Message, Ping, Pong, Text, TextAck, from_frame, to_frame
+from voicemux.protocol.wire import PREFACE
+
+PATIENCE = 2.0  # seconds for an answer that may come at once
+APART = 0.002  # seconds between bytes that are to come one at a time
+PREFACE_PATIENCE = 12.0  # seconds: a listener may make whoever has failed before wait (protocol.md §12)
+GOODBYE = 2.5  # seconds for the end of a stream: protocol.md §10 gives it 2
+
+Wanted = TypeVar("Wanted")
+
+
+class Heard(NamedTuple):
+    """A frame that has come, when (monotonic, in seconds), and what it means; None if its tag is unknown."""
+
+    time: float
+    frame: Frame
+    message: Message | None
+
+
+def encode(*messages: Message) -> bytes:
+    return b"".join(encode_frame(to_frame(message)) for message in messages)
+
+
+class Link:
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.heard: list[Heard] = []
+        self.hello: Hello | None = None  # the peer's
+        self.trickles = False  # everything is written a byte at a time
+        self.acknowledges = True
+        self.ended = False  # the peer's stream
+        self.was_reset = False
+        self.said_goodbye = False
+        self._raw = bytearray()  # what came and was not taken for frames yet
+        self._frames = FrameDecoder()
+        self._next = 0  # of `heard`, for `expect`
+
+    # --- out --------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Raises Failed if the peer has closed the connection."""
+        try:
+            for piece in (data[i : i + 1] for i in range(len(data))) if self.trickles else (data,):
+                self.line.write(piece)
+                if self.trickles:
+                    time.sleep(APART)
+        except ConnectionLost as error:
+            raise Failed(f"expected it to listen, got {self._last_words() or error}") from error
+
+    def say(self, *messages: Message) -> None:
+        self.write(encode(*messages))
+
+    def frame(self, tag: int, payload: bytes, flags: int = 0) -> None:
+        self.write(encode_frame(Frame(tag, flags, payload)))
+
+    def finish(self) -> None:
+        self.said_goodbye = True
+        self.line.finish()
+
+    # --- in ---------------------------------------------------------------------------------------------
+
+    def expect_preface(self, within: float = PREFACE_PATIENCE) -> None:
+        came = self.take_bytes(len(PREFACE), within)
+        if came != PREFACE:
+            raise Failed(f"expected the preface VMUX/1, got {_shown(came) or self._silence(within)}")
+
+    def take_bytes(self, count: int, within: float) -> bytes:
+        """The next bytes that are no frames, fewer if no more come."""
+        deadline = time.monotonic() + within
+        while len(self._raw) < count and self._receive(deadline):
+            pass
+        came = bytes(self._raw[:count])
+        del self._raw[:count]
+        return came
+
+    def watch(self, seconds: float) -> list[Heard]:
+        """What comes in that time, or until the end."""
+        before = len(self.heard)
+        deadline = time.monotonic() + seconds
+        self._cut()
+        while self._receive(deadline):
+            self._cut()
+        return self.heard[before:]
+
+    def expect(self, kind: type[Wanted], within: float = PATIENCE) -> Wanted:
+        """The next message of that kind; others are passed over. Raises Failed if a BYE, the end or nothing comes."""
+        deadline = time.monotonic() + within
+        while True:
+            self._cut()
+            while self._next < len(self.heard):
+                message = self.heard[self._next].message
+                self._next += 1
+                if isinstance(message, kind):
+                    return message
+                if isinstance(message, Bye):
+                    raise Failed(f"expected {_article(kind)}, got {_described(message)}")
+            if not self._receive(deadline):
+                raise Failed(f"expected {_article(kind)}, got {self._silence(within)}")
+
+    def expect_end(self, within: float = GOODBYE, *, reset_is_fine: bool = False) -> None:
+        """The peer closes, in the time that protocol.md §10 gives it, and without a reset."""
+        self.watch(within)
+        if not self.ended:
+            raise Failed(f"expected the end of its stream, got nothing of the kind for {within:g} s")
+        if self.was_reset and not reset_is_fine:
+            raise Failed("expected the end of its stream, got a reset")
+
+    def expect_goodbye(self, code: int) -> Bye:
+        """A BYE of that code, and the end."""
+        try:
+            bye = self.expect(Bye)
+        except Failed as error:
+            raise Failed(str(error).replace("a BYE", f"a BYE of code {code}", 1)) from error
+        if bye.code != code:
+            raise Failed(f"expected a BYE of code {code}, got {_described(bye)}")
+        self.expect_end()
+        return bye
+
+    def expect_refusal(self, what: str) -> None:
+        """A goodbye that says that `what` breaks the protocol, and the end."""
+        try:
+            bye = self.expect_goodbye(ByeCode.PROTOCOL)
+        except Failed as error:
+            raise Failed(f"{what}: {error}") from error
+        if not bye.reason:
+            raise Failed(f"{what}: expected a BYE with a reason, got one without")
+
+    def expect_acknowledgement(self, number: int) -> None:
+        """TEXT_ACK of that id; lower ones may come before."""
+        deadline = time.monotonic() + PATIENCE
+        highest = 0
+        while highest < number:
+            try:
+                highest = self.expect(TextAck, max(0.0, deadline - time.monotonic())).id
+            except Failed as error:
+                raise Failed(str(error).replace("a TEXT_ACK", f"a TEXT_ACK of {number}", 1)) from error
+        if highest > number:
+            raise Failed(f"expected a TEXT_ACK of {number}, got one of {highest}")
+
+    def expect_pong(self, within: float = PATIENCE) -> None:
+        """The call goes on: a PING is answered."""
+        ping = Ping(os.urandom(8))
+        self.say(ping)
+        while self.expect(Pong, within).data != ping.data:
+            pass
+
+    def all(self, kind: type[Wanted]) -> list[Wanted]:
+        """The messages of that kind that have come so far."""
+        return [heard.message for heard in self.heard if isinstance(heard.message, kind)]
+
+    def close(self) -> None:
+        """Leave politely, so that the program under test is free for the next case."""
+        with contextlib.suppress(ConnectionLost, Failed):
+            if not self.ended and not self.said_goodbye and self.hello:
+                self.trickles = False
+                self.say(Bye())
+                self.finish()
+                self.watch(GOODBYE)
+        self.line.close()
+
+    def finish_tls(self, within: float) -> None:
+        """Raises Failed if the peer does not speak TLS 1.3."""
+        deadline = time.monotonic() + within
+        try:
+            while not self.line.is_secure:
+                if not self._receive(deadline):
+                    raise Failed(f"expected TLS, got {self._silence(within)}")
+        except (RemoteProtocolError, SecurityError) as error:
+            raise Failed(f"expected TLS 1.3, got: {error}") from error
+
+    # --- inside -----------------------------------------------------------------------------------------
+
+    def _receive(self, deadline: float) -> bool:
+        """Wait for more bytes. False if none will come, or not in time."""
+        while not self.ended:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.line], [], [], left)[0]:
+                return False
+            try:
+                data = self.line.receive()
+            except ConnectionLost:
+                self.ended = self.was_reset = True
+                return False
+            if data is None:  # TLS talks to itself
+                return True
+            self._raw += data
+            self.ended = not data
+            return bool(data)
+        return False
+
+    def _cut(self) -> None:
+        data, now = bytes(self._raw), time.monotonic()
+        self._raw.clear()
+        try:
+            for frame in self._frames.feed(data):
+                message = from_frame(frame)
+                self.heard.append(Heard(now, frame, message))
+                if isinstance(message, Text) and self.acknowledges and not self.said_goodbye:
+                    self.say(TextAck(message.id))
+        except RemoteProtocolError as error:
+            raise Failed(f"expected a frame as protocol.md has it, got {error}") from error
+
+    def _silence(self, seconds: float) -> str:
+        if self.was_reset:
+            return "a reset"
+        return "the end of its stream" if self.ended else f"nothing for {seconds:.2g} s"
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(Failed):
+            self.watch(0.1)
+        goodbyes = [heard.message for heard in self.heard if isinstance(heard.message, Bye)]
+        return _described(goodbyes[-1]) if goodbyes else ""
+
+
+def _article(kind: type) -> str:
+    name = {Bye: "a BYE", TextAck: "a TEXT_ACK"}.get(kind)
+    return name or f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__.upper()}"
+
+
+def _described(bye: Bye) -> str:
+    return f"a BYE of code {bye.code}" + (f" ({bye.reason})" if bye.reason else "")
+
+
+def _shown(data: bytes) -> str:
+    return repr(data)[1:] if data else ""

@@ -1,0 +1,48 @@
+"""Results for people, for programs, and for what shows the results of tests."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from xml.etree import ElementTree
+
+from voicemux.conform.verdict import FAIL, PASS, SKIP, Case, Result
+
+SHOWN = {PASS: "pass", FAIL: "FAIL", SKIP: "skip"}
+
+
+def line(result: Result) -> str:
+    return f"{SHOWN[result.verdict]}  {result.section:2}  {result.name}  {result.detail}".rstrip()
+
+
+def summary(results: Sequence[Result]) -> str:
+    counts = Counter(result.verdict for result in results)
+    seconds = sum(result.seconds for result in results)
+    return f"{counts[PASS]} passed, {counts[FAIL]} failed, {counts[SKIP]} skipped, in {seconds:.0f} s"
+
+
+def table(cases: Sequence[Case]) -> str:
+    return "\n".join(f"{case.section:2}  {case.name:26}  {case.about}" for case in cases)
+
+
+def as_json(results: Sequence[Result]) -> str:
+    counts = Counter(result.verdict for result in results)
+    counted = {"passed": counts[PASS], "failed": counts[FAIL], "skipped": counts[SKIP]}
+    return json.dumps({"ok": not counts[FAIL], **counted, "cases": [asdict(result) for result in results]})
+
+
+def as_junit(results: Sequence[Result]) -> bytes:
+    counts = Counter(result.verdict for result in results)
+    suite = ElementTree.Element(
+        "testsuite", name="voicemux conform", tests=str(len(results)), failures=str(counts[FAIL]),
+        skipped=str(counts[SKIP]), time=f"{sum(result.seconds for result in results):.3f}",
+    )  # fmt: skip
+    for result in results:
+        section = f"protocol.md section {result.section}"
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=section, name=result.name, time=f"{result.seconds:.3f}"
+        )
+        if result.verdict != PASS:
+            kind = "failure" if result.verdict == FAIL else "skipped"
+            ElementTree.SubElement(case, kind, message=result.detail)
+    return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))

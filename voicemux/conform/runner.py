@@ -1,0 +1,112 @@
+"""Runs the cases, one after the other, and gathers what comes of them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voicemux.conform import endings, opening, sounds, strangers, texts
+from voicemux.conform.subject import AGAIN, BUSY_PATIENCE, DiallerSubject, Keys, ListenerSubject, Subject
+from voicemux.conform.verdict import CASES, FAIL, PASS, SKIP, Case, Failed, Result, Skipped
+from voicemux.errors import RemoteProtocolError, Unreachable, VoicemuxError
+from voicemux.net.address import Address
+from voicemux.net.line import Listener
+
+THEMES = (opening, texts, sounds, endings, strangers)  # importing them has entered their cases
+Tell = Callable[[Result], None]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which cases: those of any of the names and any of the sections; empty is all."""
+
+    names: tuple[str, ...] = ()
+    sections: tuple[int, ...] = ()
+    quick: bool = False  # none that takes over five seconds
+
+    def cases(self, role: str, *, encrypted: bool) -> list[Case]:
+        """In the order of protocol.md."""
+        return sorted((case for case in CASES if self._has(case, role, encrypted)), key=lambda case: case.section)
+
+    def _has(self, case: Case, role: str, encrypted: bool) -> bool:
+        return (
+            role in case.roles
+            and (encrypted or not case.encrypted)
+            and (not self.names or case.name in self.names)
+            and (not self.sections or case.section in self.sections)
+            and not (self.quick and case.slow)
+        )
+
+
+ALL = Selection()
+
+
+def examine_listener(
+    address: Address,
+    keys: Keys | None = None,
+    selection: Selection = ALL,
+    process_id: int | None = None,
+    tell: Tell = lambda result: None,
+) -> list[Result]:
+    """Call a listener, as often as there are cases. Without `keys` the calls are plain.
+
+    Raises Unreachable if nobody is there, RemoteProtocolError if it is something else.
+    """
+    subject = ListenerSubject(address, keys, process_id)
+    try:
+        subject.reach()
+    except Failed as error:
+        raise RemoteProtocolError(f"{address} does not speak voicemux: {error}") from error
+    finally:
+        subject.close_all()
+    return _examine(subject, selection, tell)
+
+
+def examine_dialler(
+    listener: Listener,
+    keys: Keys | None = None,
+    selection: Selection = ALL,
+    command: str = "",
+    tell: Tell = lambda result: None,
+) -> list[Result]:
+    """Wait for a dialler, as often as there are cases; `command` starts it. Without `keys` the calls are plain.
+
+    Raises Unreachable if nobody calls.
+    """
+    return _examine(DiallerSubject(listener, keys, command), selection, tell)
+
+
+def _examine(subject: Subject, selection: Selection, tell: Tell) -> list[Result]:
+    results: list[Result] = []
+    gone = ""
+    for case in selection.cases(subject.role, encrypted=subject.keys is not None):
+        start = time.monotonic()
+        try:
+            verdict, detail = (FAIL, gone) if gone else _try(case, subject)
+            while verdict == FAIL and subject.was_busy and time.monotonic() < start + BUSY_PATIENCE:
+                subject.close_all()
+                time.sleep(AGAIN)
+                verdict, detail = _try(case, subject)
+        except Unreachable as error:
+            if not results:
+                raise
+            verdict, detail = FAIL, str(error)
+            gone = detail
+        finally:
+            subject.close_all()
+        results.append(Result(case.name, case.section, verdict, detail, time.monotonic() - start))
+        tell(results[-1])
+    return results
+
+
+def _try(case: Case, subject: Subject) -> tuple[str, str]:
+    try:
+        case.body(subject)
+    except Failed as failure:
+        return FAIL, str(failure)
+    except Skipped as skip:
+        return SKIP, str(skip)
+    except Unreachable:
+        raise
+    except VoicemuxError as error:
+        return FAIL, str(error)
+    return PASS, ""

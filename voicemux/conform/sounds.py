@@ -1,0 +1,149 @@
+"""Cases of audio: protocol.md §5.3, §5.7 and §8."""
+
+import array
+import itertools
+import math
+import statistics
+
+from voicemux.conform.link import Link
+from voicemux.conform.subject import OWN_HELLO, Subject
+from voicemux.conform.verdict import Failed, Skipped, case
+from voicemux.protocol.messages import Audio, Codec, Hello, Report
+from voicemux.protocol.wire import TICKS_PER_SECOND
+
+PACKET = 960  # samples: 20 ms
+TONE = array.array("h", (round(3000 * math.sin(math.tau * i / 96)) for i in range(PACKET))).tobytes()  # 500 Hz
+PCM_ONLY = Hello(OWN_HELLO.name, OWN_HELLO.agent, (Codec.PCM,))  # the length of PCM shows in its bytes
+LISTENING = 2.0  # seconds of its sound
+AHEAD = 0.15  # seconds that sound may come before it can have been captured: networks and kernels bunch it
+MOST_GAPS = 0.5  # of its frames: where there is more silence than that, its timestamps are no ticks of 1/48000 s
+
+
+@case(8)
+def no_audio_wanted(subject: Subject) -> None:
+    """No audio comes to who wants none."""
+    link = subject.call()
+    link.watch(LISTENING)
+    if link.all(Audio):
+        raise Failed("expected no AUDIO, since we offer no codec, got some")
+
+
+@case(8)
+def only_offered_codecs(subject: Subject) -> None:
+    """Audio comes in a codec that was offered."""
+    for audio in _sound(subject.call(PCM_ONLY)):
+        if audio.codec != Codec.PCM:
+            raise Failed(f"expected AUDIO of codec 1, the only one that we offer, got codec {audio.codec}")
+
+
+@case(8)
+def plays_pcm(subject: Subject) -> None:
+    """Who plays audio plays PCM."""
+    link = subject.call(PCM_ONLY)
+    assert link.hello
+    if not link.hello.playable:
+        raise Skipped("it plays no audio")
+    if Codec.PCM not in link.hello.playable:
+        raise Failed(f"expected codec 1 among those that it plays, got {list(link.hello.playable)}")
+    _play(link, [TONE] * 10)
+    link.expect_pong()
+
+
+@case(8)
+def audio_timestamps(subject: Subject) -> None:
+    """Sequence and timestamp count on, frame by frame; gaps only as the table of §8 has them."""
+    sound = _sound(subject.call(PCM_ONLY))
+    gaps = 0
+    for before, audio in itertools.pairwise(sound):
+        ahead = (audio.timestamp - before.timestamp - len(before.data) // 2) % 2**32
+        steps = (audio.sequence - before.sequence) % 2**16
+        if ahead >= 2**31:
+            raise Failed(f"expected a timestamp of {ahead - 2**32:+} or later, got an earlier one".replace("-", ""))
+        if not 1 <= steps < 2**15:
+            raise Failed(f"expected sequence {(before.sequence + 1) % 2**16}, got {audio.sequence}")
+        if steps > 1 and not ahead:
+            raise Failed(f"expected a gap of the timestamp where the sequence has one of {steps - 1}, got none")
+        gaps += bool(ahead and before.data)
+    if gaps > MOST_GAPS * len(sound):
+        raise Failed(f"expected timestamps that follow on, got {gaps} gaps in {len(sound)} frames")
+
+
+@case(8)
+def audio_paced(subject: Subject) -> None:
+    """Audio leaves at the speed at which it was captured."""
+    link = subject.call(PCM_ONLY)
+    _sound(link)
+    heard = [(each.time, each.message) for each in link.heard if isinstance(each.message, Audio)]
+    start, first = heard[0]
+    late = []
+    for time, audio in heard:
+        captured = ((audio.timestamp - first.timestamp) % 2**32 + len(audio.data) // 2) / TICKS_PER_SECOND
+        late.append(time - start - captured)
+        if -late[-1] > AHEAD:
+            raise Failed(f"expected {time - start:.2f} s of sound in {time - start:.2f} s, got {captured:.2f} s")
+    if statistics.median(late) - min(late) > AHEAD:
+        raise Failed(f"expected sound as it is captured, got bursts: half of it waits for over {AHEAD:g} s")
+
+
+@case(8)
+def audio_wraps(subject: Subject) -> None:
+    """Sequence and timestamp wrap around."""
+    link = _ear(subject)
+    _play(link, [TONE] * 40, sequence=2**16 - 20, timestamp=2**32 - 20 * PACKET)
+    link.expect_pong()
+
+
+@case(8)
+def audio_lengths(subject: Subject) -> None:
+    """Frames of every length are taken."""
+    link = _ear(subject)
+    _play(link, [bytes(2 * samples) for samples in (120, 240, 480, 960, 1920, 2044, 1, 0, 441, 960)])
+    link.expect_pong()
+
+
+@case(8)
+def audio_unusable(subject: Subject) -> None:
+    """What cannot be decoded is lost, and no protocol error."""
+    link = _ear(subject)
+    for number, (codec, source, data) in enumerate(
+        ((99, 0, b"what?"), (Codec.PCM, 0, b"odd"), (Codec.OPUS, 0, b"\xff" * 40), (Codec.PCM, 7, TONE))
+    ):
+        link.say(Audio(codec, source, number, number * PACKET, data))
+    link.expect_pong()
+
+
+@case(5)
+def reports(subject: Subject) -> None:
+    """What it reports of our audio is about what we have sent."""
+    link = _ear(subject)
+    _play(link, [TONE] * 75)
+    link.watch(0.5)
+    if not link.all(Report):
+        raise Skipped("it sends no REPORT")
+    for report in link.all(Report):
+        if report.source != 0 or report.sequence >= 75:
+            raise Failed(f"expected a REPORT of source 0 and a sequence below 75, got {report}")
+
+
+def _sound(link: Link) -> list[Audio]:
+    """What it says in a while. Raises Skipped if it is silent."""
+    link.watch(LISTENING)
+    if not any(audio.data for audio in link.all(Audio)):
+        raise Skipped("it sends no audio")
+    return link.all(Audio)
+
+
+def _ear(subject: Subject) -> Link:
+    link = subject.call(PCM_ONLY)
+    assert link.hello
+    if Codec.PCM not in link.hello.playable:
+        raise Skipped("it plays no PCM")
+    return link
+
+
+def _play(link: Link, packets: list[bytes], sequence: int = 0, timestamp: int = 0) -> None:
+    """As fast as it would be spoken."""
+    for number, data in enumerate(packets):
+        link.say(Audio(Codec.PCM, 0, (sequence + number) % 2**16, timestamp % 2**32, data))
+        timestamp += len(data) // 2
+        link.watch(len(data) / 2 / TICKS_PER_SECOND)

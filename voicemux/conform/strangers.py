@@ -1,0 +1,180 @@
+"""Cases of security: protocol.md §12."""
+
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+
+from voicemux.conform.link import Link
+from voicemux.conform.subject import DiallerSubject, ListenerSubject, Subject
+from voicemux.conform.verdict import DIALLER, LISTENER, Failed, Skipped, case
+from voicemux.net.tls import dialler_context, listener_context, until_tls_1_2
+from voicemux.protocol.messages import Bye, ByeCode, Challenge, Hello, Proof
+from voicemux.protocol.wire import GREASE_TAG, NONCE_SIZE, PREFACE, PREFACE_STEM, TAG_PING, TAG_REPORT
+from voicemux.security.handshake import Dialler
+
+FLOOD = 20_000_000  # bytes
+MEMORY = 32_000_000  # bytes that it may grow by
+SECOND_TRY = 2.0  # seconds in which a dialler would fall back
+
+
+@case(12, encrypted=True)
+def old_tls(subject: Subject) -> None:
+    """TLS 1.2 is not taken."""
+    assert subject.keys
+    context = dialler_context() if subject.role == LISTENER else listener_context(subject.keys.identity.path)
+    try:
+        subject.connect(until_tls_1_2(context))
+    except Failed as error:
+        if "nothing" in str(error):  # it hangs
+            raise
+    else:
+        raise Failed("expected that TLS 1.2 is refused, got a connection")
+
+
+@case(12, LISTENER, encrypted=True)
+def wrong_nonce(subject: ListenerSubject) -> None:
+    """A PROOF with another nonce than the one committed to is refused."""
+    link, dialler, challenge = _challenged(subject)
+    dialler._nonce = bytes(NONCE_SIZE)  # the rest of the proof is right: only the commitment tells
+    link.say(dialler.prove(challenge))
+    link.expect_refusal("PROOF with another nonce")
+
+
+@case(12, LISTENER, encrypted=True)
+def wrong_signature(subject: ListenerSubject) -> None:
+    """A PROOF with a signature of something else is refused."""
+    assert subject.keys
+    link, proof = _proof(subject)
+    link.say(replace(proof, signature=subject.keys.identity.sign(b"something else")))
+    link.expect_refusal("PROOF with a signature of something else")
+
+
+@case(12, encrypted=True)
+def wrong_confirmation(subject: Subject) -> None:
+    """Whoever does not know the code is refused."""
+    if isinstance(subject, ListenerSubject):
+        link, proof = _proof(subject)
+        if not proof.confirmation:
+            raise Skipped("the call is made without a code")
+        link.say(replace(proof, confirmation=bytes(len(proof.confirmation))))
+        link.expect_goodbye(ByeCode.WRONG_CODE)
+    elif isinstance(subject, DiallerSubject):
+        link = _greeted(subject)
+        listener = subject.challenge(link)
+        welcome = listener.welcome(listener.method)
+        if not welcome.confirmation:
+            raise Skipped("it calls without a code")
+        link.say(replace(welcome, confirmation=bytes(len(welcome.confirmation))))
+        link.expect_end(3.0, reset_is_fine=True)
+        if link.all(Hello):
+            raise Failed("expected no HELLO to somebody who does not know the code, got one")
+
+
+@case(6, DIALLER, encrypted=True)
+def hello_after_welcome(subject: DiallerSubject) -> None:
+    """A dialler says HELLO when it has believed the WELCOME."""
+    link = _greeted(subject)
+    listener = subject.challenge(link)
+    if any(heard.message for heard in link.watch(1.0)) or link.all(Hello):
+        raise Failed("expected nothing before WELCOME, got something")
+    link.say(listener.welcome(listener.method))
+    link.hello = link.expect(Hello)
+
+
+@case(12, DIALLER, encrypted=True)
+def no_fallback(subject: DiallerSubject) -> None:
+    """A dialler does not fall back to a plain call."""
+    link = subject.connect_plain()
+    _judge_first(link)
+    link.write(PREFACE)
+    link.say(Bye(ByeCode.SECURITY, "plain calls only"))
+    link.finish()
+    deadline = monotonic() + SECOND_TRY
+    while (left := deadline - monotonic()) > 0:
+        if line := subject.wait(left):
+            again = Link(line)
+            try:
+                _judge_first(again)
+            finally:
+                line.close()
+
+
+@case(12, LISTENER, encrypted=True)
+def plain_refused(subject: ListenerSubject) -> None:
+    """A plain preface is answered with a preface and a BYE of code 9."""
+    link = subject.connect_plain()
+    link.write(PREFACE)
+    link.expect_preface()
+    link.expect_goodbye(ByeCode.SECURITY)
+
+
+@case(5, LISTENER)
+def busy(subject: Subject) -> None:
+    """Who is in a call says so to the next caller."""
+    subject.call()
+    second = subject.open(Hello("conform", "voicemux conform", ()))
+    try:
+        second.hello = second.expect(Hello, 5.0)
+    except Failed:
+        if not [bye for bye in second.all(Bye) if bye.code == ByeCode.BUSY]:
+            raise
+    else:
+        raise Skipped("it takes more calls than one")
+
+
+@case(12, slow=True)
+def flood(subject: Subject) -> None:
+    """Whatever comes, its memory stays bounded."""
+    link = subject.call()
+    before = _memory(subject.process_id)
+    chunk = b"".join(
+        (len(payload).to_bytes(2) + bytes([tag, 0]) + payload) * 400
+        for tag, payload in ((TAG_PING, bytes(8)), (TAG_REPORT, bytes(12)), (GREASE_TAG, bytes(100)))
+    )
+    try:
+        for _ in range(FLOOD // len(chunk)):
+            link.write(chunk)
+            link.watch(0.001)
+        link.expect_pong(10.0)
+    except Failed:
+        if not [bye for bye in link.all(Bye) if bye.code == ByeCode.FLOOD]:
+            raise
+    grown = _memory(subject.process_id) - before
+    if grown > MEMORY:
+        raise Failed(f"expected a memory that grows by less than 32 MB, got {grown / 1e6:.0f} MB")
+
+
+def _greeted(subject: Subject) -> Link:
+    link = subject.connect()
+    link.expect_preface()
+    link.write(PREFACE)
+    return link
+
+
+def _challenged(subject: ListenerSubject) -> tuple[Link, Dialler, Challenge]:
+    link = subject.connect()
+    link.write(PREFACE)
+    link.expect_preface()
+    dialler = subject.dialler(link)
+    link.say(dialler.claim())
+    return link, dialler, link.expect(Challenge)
+
+
+def _proof(subject: ListenerSubject) -> tuple[Link, Proof]:
+    """All but the PROOF has been said."""
+    link, dialler, challenge = _challenged(subject)
+    return link, dialler.prove(challenge)
+
+
+def _judge_first(link: Link) -> None:
+    if link.take_bytes(1, 5.0) == PREFACE_STEM[:1]:
+        raise Failed("expected TLS or nothing, got a plain call")
+
+
+def _memory(process: int | None) -> int:
+    """Bytes that it occupies, 0 where nobody tells."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:")), 0)

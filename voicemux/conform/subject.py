@@ -1,0 +1,266 @@
+"""The program under test, and how to get a connection with it: dialled, or waited for."""
+
+import contextlib
+import os
+import select
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from voicemux.conform.link import Link, encode
+from voicemux.conform.verdict import DIALLER, LISTENER, Failed
+from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError, Unreachable, VoicemuxError
+from voicemux.net.address import Address
+from voicemux.net.line import Line, Listener, accept, dial
+from voicemux.net.tls import Context, dialler_context, listener_context
+from voicemux.protocol.messages import (
+    Bye,
+    ByeCode,
+    Challenge,
+    Claim,
+    Hello,
+    Message,
+    Method,
+    Proof,
+    Ringing,
+    Welcome,
+)
+from voicemux.protocol.wire import PREFACE
+from voicemux.security import handshake
+from voicemux.security.identity import Identity
+
+OWN_HELLO = Hello(name="conform", agent="voicemux conform", codecs=())
+CALL_PATIENCE = 30.0  # seconds for somebody to dial
+PATIENCE = 12.0  # seconds for TLS: a listener may make whoever has failed before wait
+ANSWER_PATIENCE = 10.0  # seconds for a listener's HELLO
+BUSY_PATIENCE = 5.0  # seconds in which a listener may still be busy with the call before
+AGAIN = 0.2  # seconds
+MOST_FIRST = 65_536  # bytes, more than the beginning of TLS has
+END_PATIENCE = 3.0  # seconds for a program to end that was told to
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """For encrypted calls: our own key, and the code; empty: the calls are open ones."""
+
+    identity: Identity
+    code: str = ""
+
+
+class Subject:
+    """What the cases know: `open` up to the prefaces and who is who, `call` up to both HELLOs."""
+
+    role: str
+
+    def __init__(self, keys: Keys | None) -> None:
+        self.keys = keys
+        self.process_id: int | None = None  # whose memory can be watched
+        self.acknowledges = True  # as long as a case says nothing else
+        self._links: list[Link] = []
+
+    def connect(self, context: Context | None = None) -> Link:
+        """A connection on which nothing of voicemux has been said; encrypted calls are inside TLS already."""
+        link = self.connect_plain()
+        if self.keys:
+            self._secure(self.keys, link, context)
+        return link
+
+    def connect_plain(self) -> Link:
+        """The same, but never inside TLS."""
+        link = Link(self._line())
+        link.acknowledges = self.acknowledges
+        self._links.append(link)
+        return link
+
+    def open(self, *behind: Message, trickles: bool = False) -> Link:
+        """Both prefaces have been said, and in an encrypted call who is who; `behind` goes out with our last word."""
+        raise NotImplementedError
+
+    def call(self, hello: Hello = OWN_HELLO, *, trickles: bool = False) -> Link:
+        """Both HELLOs have been said."""
+        raise NotImplementedError
+
+    @property
+    def was_busy(self) -> bool:
+        """Whether it has said so: the case before is not over there."""
+        return any(bye.code == ByeCode.BUSY for link in self._links for bye in link.all(Bye))
+
+    def close_all(self) -> None:
+        self.acknowledges = True
+        while self._links:
+            self._links.pop().close()
+
+    def _line(self) -> Line:
+        raise NotImplementedError
+
+    def _secure(self, keys: Keys, link: Link, context: Context | None) -> None:
+        raise NotImplementedError
+
+
+class ListenerSubject(Subject):
+    """It listens, we dial."""
+
+    role = LISTENER
+
+    def __init__(self, address: Address, keys: Keys | None, process_id: int | None = None) -> None:
+        super().__init__(keys)
+        self.address = address
+        self.process_id = process_id
+
+    def open(self, *behind: Message, trickles: bool = False) -> Link:
+        link = self.connect()
+        link.trickles = trickles
+        if not self.keys:
+            link.write(PREFACE + encode(*behind))
+            link.expect_preface()
+            return link
+        dialler = self.dialler(link)
+        link.write(PREFACE + encode(dialler.claim()))
+        link.expect_preface()
+        link.say(dialler.prove(link.expect(Challenge)))
+        welcome = link.expect(Welcome)
+        _judged(lambda: dialler.accept(welcome))
+        link.say(*behind)
+        return link
+
+    def reach(self) -> None:
+        """Raises Unreachable if nobody is there, Failed if it is something else."""
+        link = self.connect()
+        link.write(PREFACE)
+        link.expect_preface(ANSWER_PATIENCE)
+
+    def dialler(self, link: Link) -> handshake.Dialler:
+        """Our part in who is who."""
+        assert self.keys
+        method = Method.CODE if self.keys.code else Method.OPEN
+        return handshake.Dialler(self.keys.identity, link.line.peer_certificate, method, self.keys.code)
+
+    def call(self, hello: Hello = OWN_HELLO, *, trickles: bool = False) -> Link:
+        deadline = time.monotonic() + BUSY_PATIENCE
+        while True:
+            link = self.open(hello, trickles=trickles)
+            try:
+                link.hello = link.expect(Hello, ANSWER_PATIENCE)
+            except Failed:
+                if not self.was_busy or time.monotonic() > deadline:
+                    raise
+                self._links.pop().close()
+                time.sleep(AGAIN)
+            else:
+                return link
+
+    def _line(self) -> Line:
+        return dial(self.address)
+
+    def _secure(self, keys: Keys, link: Link, context: Context | None) -> None:
+        link.line.start_tls(context or dialler_context(), is_server=False)
+        link.finish_tls(PATIENCE)
+
+
+class DiallerSubject(Subject):
+    """It dials, we listen. A command makes it dial, if there is one; else it does so again and again by itself."""
+
+    role = DIALLER
+
+    def __init__(self, listener: Listener, keys: Keys | None, command: str = "") -> None:
+        """`command` is a shell's, with {port} and {code} in it."""
+        super().__init__(keys)
+        self._listener = listener
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def open(self, *behind: Message, trickles: bool = False) -> Link:
+        link = self.connect()
+        link.trickles = trickles
+        link.expect_preface()
+        if not self.keys:
+            link.write(PREFACE + encode(*behind))
+            return link
+        link.write(PREFACE)
+        listener = self.challenge(link)
+        link.say(listener.welcome(listener.method), *behind)
+        return link
+
+    def challenge(self, link: Link) -> handshake.Listener:
+        """Our part in who is who, up to its PROOF, which is judged."""
+        assert self.keys
+        claim, keys = link.expect(Claim), self.keys
+        listener = _judged(lambda: handshake.Listener(keys.identity.certificate, claim, keys.code or None))
+        link.say(listener.challenge)
+        proof = link.expect(Proof)
+        _judged(lambda: listener.judge(proof))
+        return listener
+
+    def call(self, hello: Hello = OWN_HELLO, *, trickles: bool = False) -> Link:
+        link = self.open(trickles=trickles)
+        link.hello = link.expect(Hello)
+        link.say(Ringing(), hello)
+        return link
+
+    def wait(self, seconds: float) -> Line | None:
+        """The next connection, None if none comes."""
+        if select.select(self._listener.sockets, [], [], seconds)[0]:
+            for each in self._listener.sockets:
+                if line := accept(each):
+                    return line
+        return None
+
+    def close_all(self) -> None:
+        super().close_all()
+        if self._process:
+            self._signal(signal.SIGTERM)
+            try:
+                self._process.wait(END_PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._signal(signal.SIGKILL)
+                self._process.wait()
+            assert self._process.stdin
+            self._process.stdin.close()
+            self._process = None
+            while line := self.wait(0):  # a call that nobody answers any more
+                line.close()
+
+    def _line(self) -> Line:
+        if self._command and not self._process:
+            code = self.keys.code if self.keys else ""
+            command = self._command.replace("{port}", str(self._listener.port)).replace("{code}", shlex.quote(code))
+            self._process = subprocess.Popen(
+                ["sh", "-c", f"exec {command}"],
+                stdin=subprocess.PIPE,  # open as long as it runs: the end of its input may mean that it shall end
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # a pipeline ends as a whole
+            )
+            self.process_id = self._process.pid
+        line = self.wait(CALL_PATIENCE)
+        if line is None:
+            raise Unreachable(f"nobody dials port {self._listener.port}, waited {CALL_PATIENCE:g} s")
+        return line
+
+    def _secure(self, keys: Keys, link: Link, context: Context | None) -> None:
+        first = link.take_bytes(1, PATIENCE) + link.take_bytes(MOST_FIRST, 0)
+        if not first:
+            raise Failed("expected TLS, got nothing")
+        try:
+            link.line.start_tls(context or listener_context(keys.identity.path), is_server=True, first=first)
+        except (RemoteProtocolError, SecurityError, ConnectionLost) as error:
+            raise Failed(f"expected TLS 1.3, got: {error}") from error
+        link.finish_tls(PATIENCE)
+
+    def _signal(self, number: int) -> None:
+        assert self._process
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+
+def _judged(act: Callable[[], Answer]) -> Answer:
+    try:
+        return act()
+    except VoicemuxError as error:
+        raise Failed(f"expected to find out who is there, got: {error}") from error
