@@ -384,12 +384,10 @@ def dialling(kind: type[Peer], port: int, identity: Identity, code: str = "") ->
 
     def dial_again_and_again() -> None:
         while not ends.is_set():
-            try:
+            with contextlib.suppress(Unreachable):  # nobody listens yet, or any more
                 lines.append(dial(Address("127.0.0.1", port)))
-            except Unreachable:
-                ends.wait(LOOK_AGAIN)
-            else:
                 kind(lines[-1], identity, code, is_dialler=True).run()
+            ends.wait(LOOK_AGAIN)
 
     thread = threading.Thread(target=dial_again_and_again)
     thread.start()
