@@ -395,6 +395,7 @@ def dialling(kind: type[Peer], port: int, identity: Identity, code: str = "") ->
         yield
     finally:
         ends.set()
-        for line in lines:
-            line.cut()
-        thread.join()
+        while thread.is_alive():
+            for line in lines:
+                line.cut()
+            thread.join(LOOK_AGAIN)
