@@ -1,0 +1,66 @@
+"""The tester tested: every wrong peer is caught by the case that is meant for it, and by no other."""
+
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.conform.faults import DIALLER, LISTENER, WRONG, Wrong
+from tests.conform.peers import Peer, dialling, listening
+from tests.running import CODE
+from voicemux.net.address import Address
+from voicemux.net.line import Listener
+from voicemux.security.identity import load_identity
+
+AT_ONCE = 14  # suites, which mostly wait
+SLOW = {"silence", "pings"}  # 16 and 6 seconds: tried where they are meant, and with whoever is right in everything
+RIGHT = [Wrong(Peer, role, is_secure, "") for role in (LISTENER, DIALLER) for is_secure in (True, False)]
+
+pytestmark = pytest.mark.timeout(300)  # seconds: the first test waits for all suites
+
+Examine = Callable[[Wrong], list[Any]]  # of Result
+
+
+@pytest.fixture(scope="module")
+def examine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Examine:
+    """Run a suite with a peer. The first time all are run that are asked for, at once; then anew."""
+    runner = pytest.importorskip("voicemux.conform.runner")
+    folder = tmp_path_factory.mktemp("keys")
+    keys, identity = runner.Keys(load_identity(folder / "conform"), CODE), load_identity(folder / "peer")
+
+    def run(peer: Wrong) -> list[Any]:
+        code, their_keys = (CODE, keys) if peer.is_secure else ("", None)
+        names = (case.name for case in runner.ALL.cases(peer.role, encrypted=peer.is_secure))
+        selection = runner.Selection(tuple(name for name in names if name not in SLOW or peer.case in ("", name)))
+        if peer.role == LISTENER:
+            with listening(peer.kind, identity, code) as port:
+                return runner.examine_listener(Address("127.0.0.1", port), their_keys, selection)
+        with (
+            contextlib.closing(Listener("127.0.0.1", 0)) as listener,
+            dialling(peer.kind, listener.port, identity, code),
+        ):
+            return runner.examine_dialler(listener, their_keys, selection)
+
+    wanted = [item.callspec.params["peer"] for item in request.session.items if item.path == request.path]
+    wanted.sort(key=lambda peer: peer.case not in SLOW)  # what takes long begins first
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        results = dict(zip(wanted, pool.map(run, wanted), strict=True))
+    return lambda peer: results.pop(peer, None) or run(peer)
+
+
+def failed(results: list[Any]) -> dict[str, str]:
+    """What it failed, and why."""
+    return {result.name: result.detail for result in results if result.verdict == "fail"}
+
+
+@pytest.mark.parametrize("peer", WRONG, ids=str)
+def test_the_case_that_is_meant_for_a_fault_fails_and_no_other(peer, examine):
+    failures = failed(examine(peer))
+    assert failures == {peer.case: failures.get(peer.case, "nothing")}
+
+
+@pytest.mark.parametrize("peer", RIGHT, ids=str)
+def test_who_is_right_passes_everything(peer, examine):
+    assert not failed(examine(peer))
