@@ -3,13 +3,14 @@
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
 from tests.conform.faults import DIALLER, LISTENER, WRONG, Wrong
 from tests.conform.peers import Peer, dialling, listening
 from tests.running import CODE
+from voicemux.conform.runner import ALL, Result, Selection, examine_dialler, examine_listener
+from voicemux.conform.subject import Keys
 from voicemux.net.address import Address
 from voicemux.net.line import Listener
 from voicemux.security.identity import load_identity
@@ -20,28 +21,27 @@ RIGHT = [Wrong(Peer, role, is_secure, "") for role in (LISTENER, DIALLER) for is
 
 pytestmark = pytest.mark.timeout(300)  # seconds: the first test waits for all suites
 
-Examine = Callable[[Wrong], list[Any]]  # of Result
+Examine = Callable[[Wrong], list[Result]]
 
 
 @pytest.fixture(scope="module")
 def examine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Examine:
     """Run a suite with a peer. The first time all are run that are asked for, at once; then anew."""
-    runner = pytest.importorskip("voicemux.conform.runner")
     folder = tmp_path_factory.mktemp("keys")
-    keys, identity = runner.Keys(load_identity(folder / "conform"), CODE), load_identity(folder / "peer")
+    keys, identity = Keys(load_identity(folder / "conform"), CODE), load_identity(folder / "peer")
 
-    def run(peer: Wrong) -> list[Any]:
+    def run(peer: Wrong) -> list[Result]:
         code, their_keys = (CODE, keys) if peer.is_secure else ("", None)
-        names = (case.name for case in runner.ALL.cases(peer.role, encrypted=peer.is_secure))
-        selection = runner.Selection(tuple(name for name in names if name not in SLOW or peer.case in ("", name)))
+        names = (case.name for case in ALL.cases(peer.role, encrypted=peer.is_secure))
+        selection = Selection(tuple(name for name in names if name not in SLOW or peer.case in ("", name)))
         if peer.role == LISTENER:
             with listening(peer.kind, identity, code) as port:
-                return runner.examine_listener(Address("127.0.0.1", port), their_keys, selection)
+                return examine_listener(Address("127.0.0.1", port), their_keys, selection)
         with (
             contextlib.closing(Listener("127.0.0.1", 0)) as listener,
             dialling(peer.kind, listener.port, identity, code),
         ):
-            return runner.examine_dialler(listener, their_keys, selection)
+            return examine_dialler(listener, their_keys, selection)
 
     wanted = [item.callspec.params["peer"] for item in request.session.items if item.path == request.path]
     wanted.sort(key=lambda peer: peer.case not in SLOW)  # what takes long begins first
@@ -50,7 +50,7 @@ def examine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return lambda peer: results.pop(peer, None) or run(peer)
 
 
-def failed(results: list[Any]) -> dict[str, str]:
+def failed(results: list[Result]) -> dict[str, str]:
     """What it failed, and why."""
     return {result.name: result.detail for result in results if result.verdict == "fail"}
 
