@@ -53,7 +53,7 @@ for _, each in pairs(field) do fields[#fields + 1] = each end
 voicemux.fields = fields
 
 local expert = {
-  fault = ProtoExpert.new("voicemux.fault", "Protocol error", expert.group.MALFORMED, expert.severity.ERROR),
+  fault = ProtoExpert.new("voicemux.fault", "Protocol error", expert.group.PROTOCOL, expert.severity.ERROR),
   delivery = ProtoExpert.new("voicemux.delivery", "Text delivery", expert.group.SEQUENCE, expert.severity.ERROR),
   ignored = ProtoExpert.new("voicemux.ignored", "Ignored", expert.group.PROTOCOL, expert.severity.NOTE),
 }
@@ -102,11 +102,13 @@ function decode.HELLO(payload, tree, message)
     local item = tree:add(field.item, payload(at, 1))
     item:add(field.item_length, payload(at + 1, 1))
     local value = length > 0 and payload(at + 2, length)
-    if key == 1 or key == 2 then
+    if seen[key] or not KEYS[key] then -- of a key that comes twice the first counts
+      if value then item:add(field.item_value, value) end
+    elseif key == 1 or key == 2 then
       local words, fault = "", nil
       if value then words, fault = text(item, field[KEYS[key]], value, 64) end
       if fault then return nil, "HELLO " .. KEYS[key] .. ": " .. fault end
-      if key == 1 and not seen[1] then summary = " " .. words end
+      if key == 1 then summary = " " .. words end
     elseif key == 3 then
       for index = 0, length - 1 do item:add(field.codec, value(index, 1)) end
     elseif key == 4 then
@@ -116,9 +118,7 @@ function decode.HELLO(payload, tree, message)
     elseif key == 5 then
       if length ~= 4 then return nil, "HELLO last_text: 4 bytes expected, got " .. length end
       item:add(field.last_text, value)
-      message.last_text = message.last_text or value:uint()
-    elseif value then
-      item:add(field.item_value, value)
+      message.last_text = value:uint()
     end
     seen[key] = true
     at = at + 2 + length
@@ -287,7 +287,7 @@ local function frame(tvb, at, pinfo, root, key)
   elseif name then
     summary, fault = decoded(payload, length, name, tree, message, flags)
   end
-  local verdict = judged(key .. at, pinfo, name, message, fault)
+  local verdict = judged(key .. at, pinfo, not too_long and name or nil, message, fault)
   local info = name or (tag % 32 == 0x1a and "grease " or "unknown tag ") .. tag
   info = info .. (summary or "")
   if verdict.ignored then
