@@ -232,10 +232,14 @@ end
 local calls, verdicts, stream_of = {}, {}, Field.new("tcp.stream")
 function voicemux.init() calls, verdicts = {}, {} end
 
-local function sides(pinfo)
+local function call_of()
   local number = stream_of().value
-  local call = calls[number] or {}
-  calls[number] = call
+  calls[number] = calls[number] or {}
+  return calls[number]
+end
+
+local function sides(pinfo)
+  local call = call_of()
   local from, to = tostring(pinfo.src) .. pinfo.src_port, tostring(pinfo.dst) .. pinfo.dst_port
   call.dialler = call.dialler or from -- the listener waits for the dialler's preface
   call[from] = call[from] or {state = "PREFACE"}
@@ -304,6 +308,9 @@ local function frame(tvb, at, pinfo, root, key)
 end
 
 function voicemux.dissector(tvb, pinfo, root)
+  local call = call_of()
+  call.is_tls = call.is_tls or not call.dialler and tvb(0, 1):uint() == 0x16
+  if call.is_tls then return Dissector.get("tls"):call(tvb, pinfo, root) end
   local at, infos = 0, {}
   local key = table.concat({pinfo.number, tvb:offset(), tvb:len(), ""}, ":")
   pinfo.cols.protocol = "voicemux"

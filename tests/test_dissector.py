@@ -145,6 +145,10 @@ def test_what_breaks_the_protocol_is_flagged(tmp_path: Path, frames: list[bytes]
     assert fault in dissected(tmp_path, call(*frames))[0]["faults"]
 
 
+def test_an_encrypted_call_is_left_to_tls(tmp_path: Path) -> None:
+    assert not dissected(tmp_path, in_segments(0, DIALLER, bytes.fromhex("1603010005 0100000100")))
+
+
 def test_grease_is_shown_and_skipped(tmp_path: Path) -> None:
     found = dissected(tmp_path, call(HELLO, bytes.fromhex("00035a00616263"), BYE))[0]
     assert found == {"info": ["preface, HELLO bob, grease 90, BYE NORMAL"], "faults": ""}
