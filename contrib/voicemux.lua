@@ -1,0 +1,363 @@
+-- voicemux in Wireshark: names what is in a plain call, and flags what protocol.md calls a protocol error.
+--
+-- Install: copy this file to ~/.local/lib/wireshark/plugins/, or run `tshark -X lua_script:contrib/voicemux.lua`.
+-- Filter:  voicemux.tag == 2 (TEXT), voicemux.fault (what breaks the protocol), voicemux.delivery (wrong text ids).
+-- Plain calls are found on any port, by their first 8 bytes. For captures with segments out of order, turn on
+-- "Reassemble out-of-order segments" of TCP (-o tcp.reassemble_out_of_order:TRUE).
+-- Encrypted calls show as TLS 1.3, and nothing more can be seen: "Decode As" would need the keys of an
+-- SSLKEYLOGFILE, and voicemux does not write one.
+
+local PREFACE, LONGEST = "VMUX/1\r\n", 4096
+
+local TAGS = {"HELLO", "TEXT", "AUDIO", "PING", "PONG", "BYE", "TEXT_ACK", "REPORT", "RINGING", "CLAIM", "CHALLENGE",
+  "PROOF", "WELCOME"}
+local KEYS = {"name", "agent", "codecs", "session", "last_text"}
+local CODECS = {"PCM", "Opus"}
+local CODES = {[0] = "NORMAL", "BUSY", "DECLINED", "PROTOCOL", "VERSION", "TIMEOUT", "FLOOD", "INTERNAL", "REPLACED",
+  "SECURITY", "UNKNOWN_CALLER", "WRONG_CODE"}
+local METHODS = {[0] = "OPEN", "KNOWN", "CODE"}
+
+local voicemux = Proto("voicemux", "voicemux call")
+voicemux.prefs.port = Pref.uint("TCP port", 8689, "Plain calls on other ports are found by their preface")
+
+local field = {
+  preface = ProtoField.string("voicemux.preface", "Preface"),
+  length = ProtoField.uint16("voicemux.length", "Length", base.DEC),
+  tag = ProtoField.uint8("voicemux.tag", "Tag", base.DEC, TAGS),
+  flags = ProtoField.uint8("voicemux.flags", "Flags", base.HEX),
+  more = ProtoField.bool("voicemux.flags.more", "More of this message follows", 8, nil, 1),
+  payload = ProtoField.bytes("voicemux.payload", "Payload"),
+  item = ProtoField.uint8("voicemux.hello.key", "Item", base.DEC, KEYS),
+  item_length = ProtoField.uint8("voicemux.hello.length", "Length", base.DEC),
+  item_value = ProtoField.bytes("voicemux.hello.value", "Value"),
+  name = ProtoField.string("voicemux.hello.name", "Name", base.UNICODE),
+  agent = ProtoField.string("voicemux.hello.agent", "Agent", base.UNICODE),
+  session = ProtoField.bytes("voicemux.hello.session", "Session"),
+  last_text = ProtoField.uint32("voicemux.hello.last_text", "Last text", base.DEC),
+  id = ProtoField.uint32("voicemux.id", "Id", base.DEC),
+  text = ProtoField.string("voicemux.text", "Text", base.UNICODE),
+  codec = ProtoField.uint8("voicemux.codec", "Codec", base.DEC, CODECS),
+  source = ProtoField.uint8("voicemux.source", "Source", base.DEC),
+  sequence = ProtoField.uint16("voicemux.sequence", "Sequence", base.DEC),
+  timestamp = ProtoField.uint32("voicemux.timestamp", "Timestamp (1/48000 s)", base.DEC),
+  data = ProtoField.bytes("voicemux.data", "Data"),
+  code = ProtoField.uint16("voicemux.code", "Code", base.DEC, CODES),
+  reason = ProtoField.string("voicemux.reason", "Reason", base.UNICODE),
+  reserved = ProtoField.uint8("voicemux.reserved", "Reserved", base.HEX),
+  delay = ProtoField.uint16("voicemux.delay", "Delay (ms)", base.DEC),
+  target = ProtoField.uint16("voicemux.target", "Target (ms)", base.DEC),
+  method = ProtoField.uint8("voicemux.method", "Method", base.DEC, METHODS),
+}
+local fields = {}
+for _, each in pairs(field) do fields[#fields + 1] = each end
+voicemux.fields = fields
+
+local expert = {
+  fault = ProtoExpert.new("voicemux.fault", "Protocol error", expert.group.PROTOCOL, expert.severity.ERROR),
+  delivery = ProtoExpert.new("voicemux.delivery", "Text delivery", expert.group.SEQUENCE, expert.severity.ERROR),
+  ignored = ProtoExpert.new("voicemux.ignored", "Ignored", expert.group.PROTOCOL, expert.severity.NOTE),
+}
+voicemux.experts = {expert.fault, expert.delivery, expert.ignored}
+
+local function is_utf8(bytes)
+  local at = 1
+  while at <= #bytes do
+    local lead, second = bytes:byte(at, at + 1)
+    local more = lead < 0x80 and 0 or lead >= 0xc2 and lead < 0xe0 and 1 or lead >= 0xe0 and lead < 0xf0 and 2
+      or lead >= 0xf0 and lead < 0xf5 and 3
+    if not more or #bytes < at + more then return false end
+    for index = at + 1, at + more do
+      local byte = bytes:byte(index)
+      if byte < 0x80 or byte > 0xbf then return false end
+    end
+    -- RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF
+    if lead == 0xe0 and second < 0xa0 or lead == 0xed and second > 0x9f or lead == 0xf0 and second < 0x90
+      or lead == 0xf4 and second > 0x8f then return false end
+    at = at + more + 1
+  end
+  return true
+end
+
+local function text(tree, what, range, limit)
+  if range:len() == 0 then return "" end
+  tree:add(what, range, range:raw())
+  if limit and range:len() > limit then return nil, "at most " .. limit .. " bytes expected, got " .. range:len() end
+  if not is_utf8(range:raw()) then return nil, "UTF-8 expected" end
+  return range:raw()
+end
+
+local function rest(range, from) return range:len() > from and range(from) or nil end
+
+-- Each takes (payload or nil, tree, message, flags), fills the message, and returns its summary, or nil and the fault.
+local decode = {}
+
+function decode.HELLO(payload, tree, message)
+  local at, size, summary = 0, payload and payload:len() or 0, ""
+  local seen = {}
+  while at < size do
+    if size - at < 2 or size - at - 2 < payload(at + 1, 1):uint() then
+      return nil, "HELLO item runs over the end of the payload"
+    end
+    local key, length = payload(at, 1):uint(), payload(at + 1, 1):uint()
+    local item = tree:add(field.item, payload(at, 1))
+    item:add(field.item_length, payload(at + 1, 1))
+    local value = length > 0 and payload(at + 2, length)
+    if seen[key] or not KEYS[key] then -- of a key that comes twice the first counts
+      if value then item:add(field.item_value, value) end
+    elseif key == 1 or key == 2 then
+      local words, fault = "", nil
+      if value then words, fault = text(item, field[KEYS[key]], value, 64) end
+      if fault then return nil, "HELLO " .. KEYS[key] .. ": " .. fault end
+      if key == 1 then summary = " " .. words end
+    elseif key == 3 then
+      for index = 0, length - 1 do item:add(field.codec, value(index, 1)) end
+    elseif key == 4 then
+      if length ~= 16 then return nil, "HELLO session: 16 bytes expected, got " .. length end
+      item:add(field.session, value)
+      message.session = true
+    elseif key == 5 then
+      if length ~= 4 then return nil, "HELLO last_text: 4 bytes expected, got " .. length end
+      item:add(field.last_text, value)
+      message.last_text = value:uint()
+    end
+    seen[key] = true
+    at = at + 2 + length
+  end
+  return summary
+end
+
+function decode.TEXT(payload, tree, message, flags)
+  tree:add(field.id, payload(0, 4))
+  message.id = payload(0, 4):uint()
+  local words, fault = "", nil
+  if rest(payload, 4) then words, fault = text(tree, field.text, payload(4)) end
+  if fault then return nil, "TEXT: " .. fault end
+  return string.format(' %d "%s"%s', message.id, words, flags % 2 == 1 and " ..." or "")
+end
+
+function decode.AUDIO(payload, tree)
+  tree:add(field.codec, payload(0, 1))
+  tree:add(field.source, payload(1, 1))
+  tree:add(field.sequence, payload(2, 2))
+  tree:add(field.timestamp, payload(4, 4))
+  if rest(payload, 8) then tree:add(field.data, payload(8)) end
+  local codec = payload(0, 1):uint()
+  return string.format(" #%d %s %s", payload(2, 2):uint(), CODECS[codec] or "codec " .. codec,
+    payload:len() > 8 and payload:len() - 8 .. " bytes" or "silence begins")
+end
+
+function decode.PING(payload, tree) tree:add(field.data, payload) return "" end
+decode.PONG = decode.PING
+
+function decode.BYE(payload, tree)
+  tree:add(field.code, payload(0, 2))
+  local words, fault = "", nil
+  if rest(payload, 2) then words, fault = text(tree, field.reason, payload(2), 256) end
+  if fault then return nil, "BYE reason: " .. fault end
+  local code = payload(0, 2):uint()
+  return " " .. (CODES[code] or code .. " (as INTERNAL)") .. (words ~= "" and ' "' .. words .. '"' or "")
+end
+
+function decode.TEXT_ACK(payload, tree, message)
+  tree:add(field.id, payload)
+  message.id = payload:uint()
+  return " " .. message.id
+end
+
+function decode.REPORT(payload, tree)
+  tree:add(field.source, payload(0, 1))
+  tree:add(field.reserved, payload(1, 1))
+  tree:add(field.sequence, payload(2, 2))
+  tree:add(field.timestamp, payload(4, 4))
+  tree:add(field.delay, payload(8, 2))
+  tree:add(field.target, payload(10, 2))
+  return string.format(" #%d %d ms", payload(2, 2):uint(), payload(8, 2):uint())
+end
+
+function decode.RINGING() return "" end
+
+function decode.CLAIM(payload, tree)
+  tree:add(field.method, payload(0, 1))
+  local method, share = payload(0, 1):uint(), payload(33, 1):uint()
+  if method > 2 then return nil, "CLAIM: method 0, 1 or 2 expected, got " .. method end
+  if payload:len() < 34 + share then return nil, "CLAIM share runs over the end of the payload" end
+  if payload:len() > 34 + share + 2048 then return nil, "CLAIM certificate is longer than 2048 bytes" end
+  return " " .. METHODS[method]
+end
+
+function decode.CHALLENGE() return "" end
+
+function decode.PROOF(payload)
+  if payload:len() < 33 + payload(32, 1):uint() then return nil, "PROOF confirmation runs over the end of the payload" end
+  return ""
+end
+
+function decode.WELCOME(payload, tree) tree:add(field.method, payload(0, 1)) return "" end
+
+-- The least and the most bytes of payload.
+local SIZES = {HELLO = {0, LONGEST}, TEXT = {4, LONGEST}, AUDIO = {8, LONGEST}, PING = {8, 8}, PONG = {8, 8},
+  BYE = {2, LONGEST}, TEXT_ACK = {4, 4}, REPORT = {12, 12}, RINGING = {0, 0}, CLAIM = {34, LONGEST},
+  CHALLENGE = {32, 287}, PROOF = {33, LONGEST}, WELCOME = {1, LONGEST}}
+
+local function decoded(payload, size, name, tree, message, flags)
+  local least, most = SIZES[name][1], SIZES[name][2]
+  if size < least or size > most then
+    return nil, name .. ": " .. (least == most and least or least .. " to " .. most) .. " bytes expected, got " .. size
+  end
+  return decode[name](payload, tree, message, flags)
+end
+
+local function order(own, name, is_dialler)
+  if own.state == "START" and (name == "HELLO" or name == "BYE" or name == "RINGING" and not is_dialler) then return end
+  if own.state == "OPEN" and (name == "BYE" or name:match("^TEXT") or name == "AUDIO" or name == "PING"
+    or name == "PONG" or name == "REPORT") then return end
+  return "out of order: " .. name .. (own.state == "START" and " before HELLO" or " after HELLO")
+    .. (is_dialler and " from the dialler" or " from the listener")
+end
+
+local function delivery(own, peer, name, message)
+  if name == "TEXT" then
+    -- whoever resumes goes on behind the last id that the other has; before its HELLO that may be any
+    local last = own.last or peer.state ~= "START" and (peer.last_text or 0) or own.session and message.id - 1 or 0
+    own.last = math.max(last, message.id)
+    if message.id > last + 1 then return string.format("TEXT %d expected, got %d", last + 1, message.id) end
+  elseif name == "TEXT_ACK" then
+    local sent = math.max(peer.last or 0, own.last_text or 0)
+    if message.id > sent then
+      return string.format("TEXT_ACK of %d, which was never sent (the last was %d)", message.id, sent)
+    end
+  end
+end
+
+local calls, verdicts, stream_of = {}, {}, Field.new("tcp.stream")
+function voicemux.init() calls, verdicts = {}, {} end
+
+local function call_of()
+  local number = stream_of().value
+  calls[number] = calls[number] or {}
+  return calls[number]
+end
+
+local function sides(pinfo)
+  local call = call_of()
+  local from, to = tostring(pinfo.src) .. pinfo.src_port, tostring(pinfo.dst) .. pinfo.dst_port
+  call.dialler = call.dialler or from -- the listener waits for the dialler's preface
+  call[from] = call[from] or {state = "PREFACE"}
+  call[to] = call[to] or {state = "PREFACE"}
+  return call[from], call[to], call.dialler == from
+end
+
+-- What the order of a direction says about a frame, found once: programs dissect packets again, in any order.
+local function judged(key, pinfo, name, message, fault)
+  if verdicts[key] then return verdicts[key] end
+  local own, peer, is_dialler = sides(pinfo)
+  local verdict = {}
+  verdicts[key] = verdict
+  if own.state == "DONE" then
+    verdict.ignored = true
+  elseif fault or name then
+    verdict.fault = name and own.state ~= "PREFACE" and order(own, name, is_dialler) or fault
+    verdict.delivery = not verdict.fault and delivery(own, peer, name, message)
+    if verdict.fault or name == "BYE" then
+      own.state = "DONE"
+    elseif name == "HELLO" then
+      own.state, own.session, own.last_text = "OPEN", message.session, message.session and message.last_text
+    end
+  end
+  return verdict
+end
+
+-- One frame at `at`: its bytes, or nil if more have to come.
+local function frame(tvb, at, pinfo, root, key)
+  local left = tvb:len() - at
+  if left < 4 then return nil, DESEGMENT_ONE_MORE_SEGMENT end
+  local length, tag, flags = tvb(at, 2):uint(), tvb(at + 2, 1):uint(), tvb(at + 3, 1):uint()
+  local too_long = length > LONGEST
+  if not too_long and tag ~= 0 and left < 4 + length then return nil, 4 + length - left end
+  local size = (too_long or tag == 0) and left or 4 + length -- nothing behind such a header can be found
+  local name = TAGS[tag]
+  local tree = root:add(voicemux, tvb(at, size), "voicemux " .. (name or "unknown tag " .. tag))
+  tree:add(field.length, tvb(at, 2))
+  tree:add(field.tag, tvb(at + 2, 1))
+  local bits = tree:add(field.flags, tvb(at + 3, 1))
+  if name == "TEXT" then bits:add(field.more, tvb(at + 3, 1)) end
+  local payload = size > 4 and tvb(at + 4, size - 4) or nil
+  if payload then tree:add(field.payload, payload) end
+  local message, summary, fault = {}, "", nil
+  if too_long then
+    fault = "frame of at most 4096 bytes expected, got " .. length
+  elseif tag == 0 then
+    fault = "tag 0"
+  elseif name then
+    summary, fault = decoded(payload, length, name, tree, message, flags)
+  end
+  local verdict = judged(key .. at, pinfo, not too_long and name or nil, message, fault)
+  local info = name or (tag % 32 == 0x1a and "grease " or "unknown tag ") .. tag
+  info = info .. (summary or "")
+  if verdict.ignored then
+    tree:add_proto_expert_info(expert.ignored, "Ignored: comes after the end of this direction")
+    info = "(ignored) " .. info
+  elseif verdict.fault then
+    tree:add_proto_expert_info(expert.fault, verdict.fault)
+    info = info .. " [" .. verdict.fault .. "]"
+  elseif verdict.delivery then
+    tree:add_proto_expert_info(expert.delivery, verdict.delivery)
+  end
+  tree:append_text(": " .. info)
+  return size, info
+end
+
+function voicemux.dissector(tvb, pinfo, root)
+  local call = call_of()
+  call.is_tls = call.is_tls or not call.dialler and tvb(0, 1):uint() == 0x16
+  if call.is_tls then return Dissector.get("tls"):call(tvb, pinfo, root) end
+  local at, infos = 0, {}
+  local key = table.concat({pinfo.number, tvb:offset(), tvb:len(), ""}, ":")
+  pinfo.cols.protocol = "voicemux"
+  local own = sides(pinfo)
+  local has_preface = verdicts[key]
+  if has_preface == nil then
+    if own.state == "PREFACE" and tvb:len() < #PREFACE and PREFACE:sub(1, tvb:len()) == tvb():raw() then
+      pinfo.desegment_offset, pinfo.desegment_len = 0, #PREFACE - tvb:len()
+      return
+    end
+    has_preface = own.state == "PREFACE"
+    verdicts[key] = has_preface
+    if has_preface then own.state = "START" end
+  end
+  if has_preface then
+    at = math.min(#PREFACE, tvb:len())
+    local tree = root:add(voicemux, tvb(0, at), "voicemux preface")
+    tree:add(field.preface, tvb(0, at))
+    infos[1] = "preface"
+    if tvb(0, at):raw() ~= PREFACE then
+      tree:add_proto_expert_info(expert.fault, "preface of version 1 expected")
+      own.state = "DONE"
+    end
+  end
+  while at < tvb:len() do
+    local size, info = frame(tvb, at, pinfo, root, key)
+    if not size then
+      pinfo.desegment_offset, pinfo.desegment_len = at, info
+      break
+    end
+    infos[#infos + 1] = info
+    at = at + size
+  end
+  pinfo.cols.info = table.concat(infos, ", ")
+end
+
+voicemux:register_heuristic("tcp", function(tvb, pinfo, root)
+  if tvb:len() < #PREFACE or tvb(0, #PREFACE):raw() ~= PREFACE then return false end
+  pinfo.conversation = voicemux
+  voicemux.dissector(tvb, pinfo, root)
+  return true
+end)
+
+local ports, port = DissectorTable.get("tcp.port"), voicemux.prefs.port
+ports:add(port, voicemux)
+function voicemux.prefs_changed()
+  ports:remove(port, voicemux)
+  port = voicemux.prefs.port
+  ports:add(port, voicemux)
+end
