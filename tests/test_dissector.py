@@ -6,12 +6,14 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import voicemux
 from tests.running import PATIENCE, Program, listening
 
 ROOT = Path(__file__).parent.parent
@@ -19,7 +21,8 @@ PREFACE = b"VMUX/1\r\n"
 HELLO = bytes.fromhex("00050100 0103626f62")
 BYE = bytes.fromhex("00020600 0000")
 PORT = 8689
-OPTIONS = ("--plain", "--no-audio")
+SPEECH = Path(voicemux.__file__).parent / "speech" / "listener.wav"
+SOUND = 0.5  # seconds of it
 DIALLER, LISTENER = "dialler", "listener"
 
 pytestmark = pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
@@ -191,20 +194,30 @@ class Tap:
 
 
 def test_a_real_call_is_all_named_and_nothing_in_it_is_flagged(tmp_path: Path) -> None:
+    sound = str(tmp_path / "heard.wav")
     with (
-        listening("--name", "bob", *OPTIONS) as (bob, address),
+        listening("--plain", "--name", "bob", "--input", str(SPEECH), "--output", "none") as (bob, address),
         Tap(address) as tap,
-        Program("dial", tap.address, "--name", "alice", *OPTIONS) as alice,
+        Program("dial", tap.address, "--plain", "--name", "alice", "--input", "none", "--output", sound) as alice,
     ):
         alice.notice_with("connected to")
         bob.notice_with("connected to")
         alice.write("hi bob\n")
         assert "hi bob" in bob.read()
+        time.sleep(SOUND)
         alice.close_input()
         assert alice.wait() == 0
     found = dissected(tmp_path, tap.segments)[0]
     info = ", ".join(found["info"])
-    for part in ("preface", "HELLO alice", "HELLO bob", 'TEXT 1 "hi bob"', "TEXT_ACK 1", "BYE NORMAL"):
+    for part in (
+        "preface",
+        "HELLO alice",
+        "HELLO bob",
+        'TEXT 1 "hi bob"',
+        "TEXT_ACK 1",
+        "Opus 60 bytes",
+        "BYE NORMAL",
+    ):
         assert part in info
     assert "unknown" not in info
     assert not found["faults"]

@@ -12,7 +12,7 @@ from voicemux.protocol.messages import Bye, ByeCode, Challenge, Hello, Proof
 from voicemux.protocol.wire import GREASE_TAG, NONCE_SIZE, PREFACE, PREFACE_STEM, TAG_PING, TAG_REPORT
 from voicemux.security.handshake import Dialler
 
-FLOOD = 20_000_000  # bytes
+FLOOD = 8_000_000  # bytes
 MEMORY = 32_000_000  # bytes that it may grow by
 SECOND_TRY = 2.0  # seconds in which a dialler would fall back
 
