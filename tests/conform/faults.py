@@ -359,18 +359,6 @@ class DoesNotCountPackets(Peer):
         return super().encode(replace(message, sequence=7) if isinstance(message, Audio) else message)
 
 
-@caught_by("audio-paced", LISTENER)
-class SendsSoundInBursts(Peer):
-    """Half a second of it at once, twice a second."""
-
-    burst_at = 0.0
-
-    def sound(self, now: float, other: Hello) -> None:
-        if now - self.burst_at > 0.5:
-            self.burst_at = now
-            super().sound(now, other)
-
-
 @caught_by("audio-paced", DIALLER)
 class SpeaksTooFast(Peer):
     """Five seconds of sound in four."""

@@ -3,7 +3,7 @@
 import itertools
 import time
 
-from voicemux.conform.link import GOODBYE
+from voicemux.conform.link import GOODBYE, encode
 from voicemux.conform.subject import Subject
 from voicemux.conform.verdict import Failed, case
 from voicemux.protocol.messages import Bye, ByeCode, Ping, Text, TextAck
@@ -47,8 +47,7 @@ def silence(subject: Subject) -> None:
 def after_goodbye(subject: Subject) -> None:
     """What follows a BYE is ignored."""
     link = subject.call()
-    link.say(Bye())
-    link.write(bytes(4) + b"\xff" * 100 + PREFACE)
+    link.write(encode(Bye()) + bytes(4) + b"\xff" * 100 + PREFACE)
     link.finish()
     _judge_answer(link.expect(Bye))
     link.expect_end()

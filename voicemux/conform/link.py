@@ -140,9 +140,9 @@ class Link:
         if not bye.reason:
             raise Failed(f"{what}: expected a BYE with a reason, got one without")
 
-    def expect_acknowledgement(self, number: int) -> None:
+    def expect_acknowledgement(self, number: int, within: float = PATIENCE) -> None:
         """TEXT_ACK of that id; lower ones may come before."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + within
         highest = 0
         while highest < number:
             try:
@@ -154,7 +154,7 @@ class Link:
 
     def expect_pong(self, within: float = PATIENCE) -> None:
         """The call goes on: a PING is answered."""
-        ping = Ping(os.urandom(8))
+        ping = Ping(os.urandom(4).hex().encode())
         self.say(ping)
         while self.expect(Pong, within).data != ping.data:
             pass

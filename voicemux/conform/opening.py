@@ -85,8 +85,8 @@ def byte_by_byte(subject: Subject) -> None:
     """Bytes that come one at a time are as good as any."""
     link = subject.call(trickles=True)
     link.say(Text(1, "grüße"))
-    link.expect_acknowledgement(1)
-    link.expect_pong()
+    link.expect_acknowledgement(1, within=10.0)
+    link.expect_pong(10.0)
 
 
 @case(3)

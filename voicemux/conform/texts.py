@@ -9,7 +9,7 @@ from voicemux.protocol.wire import SESSION_SIZE, TAG_TEXT, TEXT_WINDOW, text_hea
 
 NOT_UTF_8 = {"a byte that never is": b"hi\xff", "a torn code point": b"gr\xc3", "a surrogate": b"\xed\xa0\x80"}
 FULL = TEXT_WINDOW - 4096  # bytes after which another frame may not fit in the window
-WRITING = 3.0  # seconds that are given to it to write something of its own
+WRITING = 1.5  # seconds that are given to it to write something of its own
 
 
 @case(5)
