@@ -313,6 +313,7 @@ def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.option("--plain", is_flag=True, help="Calls without encryption."),
         click.option("--code", envvar="VOICEMUX_CODE", metavar="CODE", default="", help="Of encrypted calls."),
+        click.option("--open", "is_open", is_flag=True, help="Encrypted calls without a code, for who takes them."),
         click.option("--case", "names", multiple=True, metavar="NAME", help="Only this case; repeatable."),
         click.option("--section", "sections", multiple=True, type=int, metavar="N", help="Only cases of this section"
             " of protocol.md; repeatable."),
@@ -335,8 +336,10 @@ def conform_listener(target: str | None, pid: int | None, **options: Any) -> Non
     """Call somebody's listener, as often as there are cases."""
     if not options["lists"] and not target:
         raise click.UsageError("missing argument HOST[:PORT]")
-    if not (options["lists"] or options["plain"] or options["code"]):
-        raise click.UsageError("an encrypted call needs --code: what the listener takes as long as it runs")
+    if not (options["lists"] or options["plain"] or options["code"] or options["is_open"]):
+        raise click.UsageError(
+            "an encrypted call needs --open, or --code: one that the listener always takes"
+        )
 
     def examine(keys: Any, selection: Any, tell: Any) -> Any:
         from voicemux.conform.runner import examine_listener
@@ -394,9 +397,9 @@ def _conform(role: str, options: dict[str, Any], examine: Callable[..., Any]) ->
         with tempfile.TemporaryDirectory(prefix="voicemux-conform-") as folder:
             keys = None
             if not options["plain"]:
-                code = options["code"] or new_code()
+                code = "" if options["is_open"] else options["code"] or new_code()
                 keys = Keys(load_identity(Path(folder) / "key"), code)
-                if role == "dialler" and not options["code"]:
+                if role == "dialler" and code and not options["code"]:
                     click.echo(f"voicemux: the code is {code}", err=True)
             tell = (
                 (lambda _: None)

@@ -72,6 +72,12 @@ def test_one_case_of_a_listener(tmp_path):
     assert ElementTree.parse(junit).getroot().get("failures") == "0"
 
 
+def test_open_calls_need_no_code():
+    with listening("--no-audio", "--open", "--auto-accept", env={"VOICEMUX_CODE": ""}) as (_, address):
+        code, out, _ = run("conform", "listener", address, "--open", "--case", "pong", env={"VOICEMUX_CODE": ""})
+    assert (code, out[0]) == (0, "pass   5  pong")
+
+
 def test_a_failure_shows_in_the_exit_code():
     with listening("--no-audio") as (_, address):  # it has another code
         code, out, _ = run("conform", "listener", address, "--code", "9-wrong-code", "--case", "pong")
