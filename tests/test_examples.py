@@ -270,5 +270,5 @@ def test_the_readme_knows_how_long_they_are() -> None:
     table = re.findall(r"`(\w+\.m?[jp][sy])` \| (\d+)", (EXAMPLES / "README.md").read_text())
     files = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.mjs")]
     assert {name: int(lines) for name, lines in table} == {
-        file.name: len(file.read_text().splitlines()) for file in files
+        file.name: len(file.read_text().splitlines()) for file in files if not file.name.endswith("_bot.py")
     }

@@ -337,9 +337,7 @@ def conform_listener(target: str | None, pid: int | None, **options: Any) -> Non
     if not options["lists"] and not target:
         raise click.UsageError("missing argument HOST[:PORT]")
     if not (options["lists"] or options["plain"] or options["code"] or options["is_open"]):
-        raise click.UsageError(
-            "an encrypted call needs --open, or --code: one that the listener always takes"
-        )
+        raise click.UsageError("an encrypted call needs --open, or --code: one that the listener always takes")
 
     def examine(keys: Any, selection: Any, tell: Any) -> Any:
         from voicemux.conform.runner import examine_listener
