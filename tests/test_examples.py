@@ -257,12 +257,12 @@ def test_whoever_does_not_speak_it_gets_no_answer(tmp_path: Path, client: str) -
         assert not line.recv(1)
 
 
-def test_no_file_is_longer_than_200_lines() -> None:
+def test_no_file_is_long() -> None:
     files = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.mjs")]
     assert [file.name for file in EXAMPLES.glob("*.mjs")] == ["client.mjs"]
     for file in files:
         lines = file.read_text().splitlines()
-        assert len(lines) < 200, file
+        assert len(lines) < (200 if file.suffix == ".py" else 280), file
         assert max(map(len, lines)) <= 118, file
 
 
