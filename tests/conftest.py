@@ -24,22 +24,21 @@ TESTS = Path(__file__).parent
 ALONE = [
     TESTS / each
     for each in (
+        *("console", "net", "test_api.py", "test_bench.py", "test_bots.py", "test_call.py", "test_endings.py"),
         *(
-            "console",
-            "net",
-            "program",
-            "security/test_attacks.py",
-            "test_api.py",
-            "test_bench.py",
-            "test_bots.py",
-            "test_call.py",
-            "test_endings.py",
             "test_threads.py",
+            *(f"program/test_{each}.py" for each in ("bad_line", "call", "demo", "devices", "voice")),
         ),
         *(f"audio/test_{each}.py" for each in ("devices", "files", "metronome", "pipes", "studio")),
     )
 ]
-PATIENT = [TESTS / each for each in ("conform", "test_dissector.py", "test_examples.py", "test_fuzz.py")]
+PATIENT = [
+    TESTS / each
+    for each in (
+        *("conform", "program", "security/test_attacks.py"),
+        *(f"test_{each}.py" for each in ("dissector", "examples", "fuzz")),
+    )
+]
 CHANCES = 2  # more
 
 
