@@ -231,7 +231,7 @@ class DiallerSubject(Subject):
             code = self.keys.code if self.keys else ""
             command = self._command.replace("{port}", str(self._listener.port)).replace("{code}", shlex.quote(code))
             self._process = subprocess.Popen(
-                ["sh", "-c", f"exec {command}"],
+                ["sh", "-c", f"exec {command.removeprefix('exec ')}"],
                 stdin=subprocess.PIPE,  # open as long as it runs: the end of its input may mean that it shall end
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
