@@ -8,7 +8,7 @@ import getpass
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -64,6 +64,13 @@ def cli() -> None:
     """
 
 
+def _stacked(options: Sequence[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
+    """`command` with these decorators, the first on top."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that `listen` and `dial` share."""
     options = (
@@ -112,9 +119,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--json", "as_json", is_flag=True, help="Events as JSON lines on standard output, commands on input."
         ),
     )  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _stacked(options, command)
 
 
 @cli.command()
@@ -323,9 +328,7 @@ def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write the"
             " results in JUnit's XML, too."),
     )  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _stacked(options, command)
 
 
 @conform.command("listener")

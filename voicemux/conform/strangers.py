@@ -8,6 +8,7 @@ from voicemux.conform.link import Link
 from voicemux.conform.subject import DiallerSubject, ListenerSubject, Subject
 from voicemux.conform.verdict import DIALLER, LISTENER, Failed, Skipped, case
 from voicemux.net.tls import dialler_context, listener_context, until_tls_1_2
+from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Bye, ByeCode, Challenge, Hello, Proof
 from voicemux.protocol.wire import GREASE_TAG, NONCE_SIZE, PREFACE, PREFACE_STEM, TAG_PING, TAG_REPORT
 from voicemux.security.handshake import Dialler
@@ -128,7 +129,7 @@ def flood(subject: Subject) -> None:
     link = subject.call()
     before = _memory(subject.process_id)
     chunk = b"".join(
-        (len(payload).to_bytes(2) + bytes([tag, 0]) + payload) * 400
+        encode_frame(Frame(tag, 0, payload)) * 400
         for tag, payload in ((TAG_PING, bytes(8)), (TAG_REPORT, bytes(12)), (GREASE_TAG, bytes(100)))
     )
     try:
