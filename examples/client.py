@@ -17,8 +17,8 @@ HELLO, TEXT, AUDIO, PING, PONG, BYE, TEXT_ACK, REPORT, RINGING, CLAIM, CHALLENGE
 LEAST = (1, 0, 4, 8, 8, 8, 2, 4, 12, 0, 34, 32, 33, 1)  # bytes of payload for each tag, without the values of a code
 MOST = (0, 4096, 4096, 4096, 8, 8, 258, 4, 12, 0, 2337, 32, 4096, 1)
 NORMAL, BUSY, PROTOCOL, VERSION, SECURITY, SILENT = 0, 1, 3, 4, 9, None  # [14] of a BYE; SILENT: there is none
-PREFACE, GREASE, PCM, PACKET = b"VMUX/1\r\n", 0x5A, 1, 960  # [3]; [13] a tag; [8] a codec, and samples in 20 ms
-MORE, ROOM = 1, 60  # [7] a flag; frames that may be under way: of 1 KiB at most, and the window has 64
+PREFACE, ITEMS = b"VMUX/1\r\n", {1: range(65), 2: range(65), 4: (16,), 5: (4,)}  # [3]; [5.1] bytes of their values
+PCM, PACKET, MORE, ROOM = 1, 960, 1, 60  # [8] a codec, samples in 20 ms; [7] a flag, and frames that may be under way
 
 
 class End(Exception): ...  # of a call: the code of our BYE, and words for people
@@ -34,11 +34,10 @@ def printable(data):  # [12] without control characters, line ends, and marks th
 
 
 class Call:
-    current = heard = None  # the one that has the keyboard; [8] the newest sequence, and the timestamp behind it
+    current = leaving = heard = None  # who has the keyboard; Ctrl-C; [8] the newest sequence, the timestamp behind it
     talking = parted = speaks = False  # between HELLO and BYE; after our BYE; there is more to be played
-    said = acknowledged = taken = spoken = ping_due = voice_due = (
-        0  # [7] ids of TEXT: ours, and the peer's; [8] packets; seconds
-    )
+    said = acknowledged = taken = 0  # [7] ids of TEXT: ours, those of them that have arrived, and the peer's
+    spoken = ping_due = voice_due = 0  # [8] packets of 20 ms; when the next PING and the next packet are to be sent
 
     def __init__(self, line):
         self.line, self.deadline, self.typed = line, time.monotonic() + 5, b"something"
@@ -52,25 +51,25 @@ class Call:
             code, failure = end.args or (NORMAL, "")
         except (OSError, ValueError) as error:  # the latter if something is not UTF-8
             code, failure = SILENT if isinstance(error, OSError) else PROTOCOL, str(error)
-        if failure and not self.parted:
+        failed = bool(failure) and not self.parted
+        if failed:
             print("client:", failure, file=sys.stderr)
         with contextlib.suppress(End, OSError):
             if code is not SILENT and not self.parted:
                 self.part(code, failure if code else "")
             while self.parted:  # closing with unread bytes could destroy our BYE on its way
                 self.read(4096)
-        self.line.close()
+        if self.line:
+            self.line.close()
         Call.current = None if Call.current is self else Call.current
-        return 1 if failure else 0
+        return int(failed)
 
     def part(self, code=NORMAL, reason=""):  # [10] and for 2 seconds what still comes is read
         self.send(BYE, struct.pack(">H", code) + reason.encode()[:256])
         self.talking, self.parted, self.deadline = False, True, time.monotonic() + 2
         self.line.shutdown(socket.SHUT_WR)
 
-    def send(
-        self, tag, payload=b"", flags=0
-    ):  # [4]; whoever takes nothing is not heard meanwhile: nothing piles up [12]
+    def send(self, tag, payload=b"", flags=0):  # [4]; who takes nothing is not heard meanwhile: nothing piles up [12]
         if not self.parted:
             self.line.settimeout(15)  # [9]
             self.line.sendall(struct.pack(">HBB", len(payload), tag, flags) + payload)
@@ -102,7 +101,9 @@ class Call:
         return tag, flags, payload
 
     def meet(self):  # [3] TLS and the preface, [12] who is who, [5.1] HELLO
+        self.line = self.line or socket.create_connection((*host, port))
         self.line.settimeout(5)
+        self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         tls = bool(key) if dials else self.line.recv(1, socket.MSG_PEEK) == b"\x16"
         if tls and key:
             self.line, listener = key.secure(self.line, dials)
@@ -121,13 +122,12 @@ class Call:
             (key.claim if dials else key.admit)(self, listener, must)
         if dials:
             self.send(HELLO, hello)
-        _, _, payload = self.frame(HELLO, *[RINGING] * dials)
-        items, lengths = {}, {1: range(65), 2: range(65), 4: (16,), 5: (4,)}
+        payload, items = self.frame(HELLO, *[RINGING] * dials)[2], {}
         while payload:
             must(payload[1:] and payload[1] + 2 <= len(payload), "expected a HELLO of whole items")
             items.setdefault(payload[0], payload[2 : 2 + payload[1]])  # the first of two counts
             payload = payload[2 + payload[1] :]
-        must(all(len(items[key]) in lengths[key] for key in items.keys() & lengths), "expected items that fit")
+        must(all(len(items[key]) in ITEMS[key] for key in items.keys() & ITEMS), "expected items that fit")
         name, agent = printable(items.get(1, b"somebody")), printable(items.get(2, b""))
         must(not Call.current, "in another call", BUSY)
         Call.current, self.talking, self.deadline = self, True, time.monotonic() + 15
@@ -161,25 +161,22 @@ class Call:
         if now >= self.ping_due:  # [9]
             self.ping_due = now + 0.5
             self.send(PING, bytes(8))
-            self.send(GREASE)
             if self.heard:  # [5.7] it is written down at once: no delay
                 self.send(REPORT, struct.pack(">BBHIHH", 0, 0, *self.heard, 0, 0))
         if self.speaks and now >= self.voice_due:  # [8]
             samples = os.pread(sound, 2 * PACKET, 2 * PACKET * self.spoken)
             header = struct.pack(">BBHI", PCM, 0, self.spoken % 2**16, PACKET * self.spoken % 2**32)
             self.send(AUDIO, header + samples + bytes(-len(samples) % (2 * PACKET)))
-            self.spoken, self.speaks, self.voice_due = (
-                self.spoken + 1,
-                bool(samples),
-                max(self.voice_due, now - 0.02) + 0.02,
-            )
+            self.spoken, self.speaks = self.spoken + 1, bool(samples)  # the last packet is empty: silence begins
+            self.voice_due = max(self.voice_due, now - 0.02) + 0.02
         if self.said - self.acknowledged < ROOM and select.select([0], [], [], 0)[0]:  # [7]
             self.typed = os.read(0, 256)
             for line in keyboard.decode(self.typed).splitlines(keepends=True):
                 self.said += 1
                 more = MORE * (line[-1] != "\n" and self.said % 1024 > 0)  # so no message is longer than 1 MiB
                 self.send(TEXT, struct.pack(">I", self.said) + line.strip("\r\n").encode(), more)
-        if not self.typed and not self.speaks and self.said == self.acknowledged and (self.said or self.spoken):
+        over = not self.typed and not self.speaks and self.said == self.acknowledged
+        if Call.leaving or (over and (self.said or self.spoken)):  # an input that is empty from the start is none
             self.part()
 
 
@@ -190,12 +187,13 @@ options, dials = dict(pairs), role == "dial"
 key = None if "--plain" in options else importlib.import_module("encrypted").Key(options)
 sound = os.open(options["--play"], os.O_RDONLY) if "--play" in options else None
 hello = b"\1\x08stranger\2\x09client.py\x5a\0\3" + (b"\1\1" if "--audio" in options else b"\0")  # [5.1]
-if dials:
-    sys.exit(Call(socket.create_connection((*host, port))).hold())
-server = socket.create_server((*(host or [""]), int(port)))
-print(f"client: listening on port {server.getsockname()[1]}", file=sys.stderr)
-while True:
-    call = Call(server.accept()[0])
-    if "--once" in options:
-        sys.exit(call.hold())
-    threading.Thread(target=call.hold, daemon=True).start()
+if not dials:
+    server = socket.create_server((*(host or [""]), int(port)))
+    print(f"client: listening on port {server.getsockname()[1]}", file=sys.stderr)
+with contextlib.suppress(KeyboardInterrupt):
+    while True:
+        call = Call(None if dials else server.accept()[0])
+        if dials or "--once" in options:
+            sys.exit(call.hold())
+        threading.Thread(target=call.hold).start()
+Call.leaving = True
