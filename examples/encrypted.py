@@ -81,10 +81,8 @@ def der(tag, *parts):
 
 
 SEQUENCE, SET, INTEGER, BITS, OCTETS, NAME, STRING, TIME = 0x30, 0x31, 2, 3, 4, 6, 12, 24
-CURVE, ECDSA = (
-    der(NAME, bytes.fromhex("2a8648ce3d030107")),
-    der(SEQUENCE, der(NAME, bytes.fromhex("2a8648ce3d040302"))),
-)
+CURVE = der(NAME, bytes.fromhex("2a8648ce3d030107"))
+ECDSA = der(SEQUENCE, der(NAME, bytes.fromhex("2a8648ce3d040302")))
 COMMON_NAME, OF_CURVES = der(NAME, bytes.fromhex("550403")), der(NAME, bytes.fromhex("2a8648ce3d0201"))
 PUBLIC_KEY = der(SEQUENCE, der(SEQUENCE, OF_CURVES, CURVE), der(BITS, b"\0\4", bytes(64)))[:-64]  # then come x and y
 
@@ -100,7 +98,7 @@ def make(file):
     name = der(SEQUENCE, der(SET, der(SEQUENCE, COMMON_NAME, der(STRING, b"voicemux"))))
     dates = der(SEQUENCE, der(TIME, b"20000101000000Z"), der(TIME, b"99991231235959Z"))
     version = der(0xA0, der(INTEGER, b"\2"))
-    said = der(SEQUENCE, version, der(INTEGER, secrets.token_bytes(8)), ECDSA, name, dates, name, public)
+    said = der(SEQUENCE, version, der(INTEGER, b"\1" + secrets.token_bytes(7)), ECDSA, name, dates, name, public)
     certificate = der(SEQUENCE, said, ECDSA, der(BITS, b"\0", sign(secret, said)))
     key = der(SEQUENCE, der(INTEGER, b"\1"), der(OCTETS, secret.to_bytes(32)), der(0xA0, CURVE))
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as pem:
@@ -137,7 +135,10 @@ class Key:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         if not dials:
             context.load_cert_chain(self.file)
-        line = context.wrap_socket(line, server_side=not dials)
+        try:
+            line = context.wrap_socket(line, server_side=not dials)
+        except ssl.SSLError as error:
+            raise ConnectionError(f"no TLS 1.3, perhaps it takes plain calls only: {error.reason}") from None
         if not dials:
             return line, self.fingerprint
         listener = sha256(line.getpeercert(True))
@@ -145,7 +146,7 @@ class Key:
         if self.known not in (b"", listener):
             line.close()
             raise ConnectionError(
-                "that is not the key that you know: somebody else, or a new one; ask, by another way"
+                "that is not the key that you know: somebody else, or a new one; ask, by other ways"
             )
         return line, listener
 
