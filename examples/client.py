@@ -18,7 +18,7 @@ LEAST = (1, 0, 4, 8, 8, 8, 2, 4, 12, 0, 34, 32, 33, 1)  # bytes of payload for e
 MOST = (0, 4096, 4096, 4096, 8, 8, 258, 4, 12, 0, 2337, 32, 4096, 1)
 NORMAL, BUSY, PROTOCOL, VERSION, SECURITY, SILENT = 0, 1, 3, 4, 9, None  # [14] of a BYE; SILENT: there is none
 PREFACE, ITEMS = b"VMUX/1\r\n", {1: range(65), 2: range(65), 4: (16,), 5: (4,)}  # [3]; [5.1] bytes of their values
-PCM, PACKET, MORE, ROOM = 1, 960, 1, 60  # [8] a codec, samples in 20 ms; [7] a flag, and frames that may be under way
+PCM, PACKET, MORE, ROOM = 1, 960, 1, 50  # [8] a codec, samples in 20 ms; [7] a flag, and frames that may be under way
 
 
 class End(Exception): ...  # of a call: the code of our BYE, and words for people
@@ -34,9 +34,9 @@ def printable(data):  # [12] without control characters, line ends, and marks th
 
 
 class Call:
-    current = leaving = heard = None  # who has the keyboard; Ctrl-C; [8] the newest sequence, the timestamp behind it
-    talking = parted = speaks = False  # between HELLO and BYE; after our BYE; there is more to be played
-    said = acknowledged = taken = 0  # [7] ids of TEXT: ours, those of them that have arrived, and the peer's
+    current = leaving = heard = None  # who has the keyboard; Ctrl-C; [8] the newest sequence, and when it ends
+    talking = parted = speaks = False  # between HELLO and BYE; after our BYE; as long as there is something to play
+    said = acknowledged = taken = piece = 0  # [7] ids of TEXT: ours, that have arrived, the peer's; part of a message
     spoken = ping_due = voice_due = 0  # [8] packets of 20 ms; when the next PING and the next packet are to be sent
 
     def __init__(self, line):
@@ -170,11 +170,11 @@ class Call:
             self.spoken, self.speaks = self.spoken + 1, bool(samples)  # the last packet is empty: silence begins
             self.voice_due = max(self.voice_due, now - 0.02) + 0.02
         if self.said - self.acknowledged < ROOM and select.select([0], [], [], 0)[0]:  # [7]
-            self.typed = os.read(0, 256)
+            self.typed = os.read(0, 1000)
             for line in keyboard.decode(self.typed).splitlines(keepends=True):
                 self.said += 1
-                more = MORE * (line[-1] != "\n" and self.said % 1024 > 0)  # so no message is longer than 1 MiB
-                self.send(TEXT, struct.pack(">I", self.said) + line.strip("\r\n").encode(), more)
+                self.piece = 0 if line[-1] == "\n" else (self.piece + 1) % 1024  # a message has 1 MiB at most
+                self.send(TEXT, struct.pack(">I", self.said) + line.strip("\r\n").encode(), MORE * bool(self.piece))
         over = not self.typed and not self.speaks and self.said == self.acknowledged
         if Call.leaving or (over and (self.said or self.spoken)):  # an input that is empty from the start is none
             self.part()
