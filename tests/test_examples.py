@@ -26,7 +26,8 @@ COMMANDS = {
     "python": [sys.executable, str(EXAMPLES / "client.py")],
     "node": ["node", str(EXAMPLES / "client.mjs")],
 }
-NODE = pytest.mark.skipif(not shutil.which("node"), reason="Node is not installed")
+HAS_NODE = shutil.which("node") and shutil.which("openssl")
+NODE = pytest.mark.skipif(not HAS_NODE, reason="Node, or openssl, which makes its client's key, is not installed")
 LANGUAGES = ["python", pytest.param("node", marks=NODE)]
 PAIRS = [  # who dials, who listens
     ("python", "voicemux"),
@@ -38,8 +39,6 @@ PAIRS = [  # who dials, who listens
 ]
 LOUDNESS = 0.25 / 2**0.5  # of a sine of amplitude 0.25
 SECONDS = 1.2  # of voice that each side says
-
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="the clients make their keys with openssl")
 
 
 class Party:
@@ -307,7 +306,7 @@ def writing(client: str, folder: Path) -> dict[str, str]:
 def failures(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str], dict[str, str]]:
     """Of each client, role and mode. They mostly wait, so they run at the same time."""
     folder = tmp_path_factory.mktemp("conform")
-    clients = ["python", "node"] if shutil.which("node") else ["python"]
+    clients = ["python", "node"] if HAS_NODE else ["python"]
     with ThreadPoolExecutor(32) as pool:
         running = {
             (client, role, mode, sections): pool.submit(
