@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A voicemux client, to be read beside ../protocol.md: [numbers] are its sections. Begin with `hold`: it is a call."""
+"""A voicemux client, to be read beside ../protocol.md: [numbers] are its sections. Begin with `hold`, a call."""
 
 import codecs
 import contextlib
