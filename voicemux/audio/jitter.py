@@ -6,6 +6,7 @@ can no longer be played in time is thrown away. Positions are time stamps withou
 ticks of 1/48000 s; times are in seconds.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -18,9 +19,11 @@ SKIP = 0.120  # seconds above the target from which on catching up by playing fa
 HURRY = 0.060  # seconds above the target from which on every packet is shortened
 SLACK = 0.010  # seconds above the target that are left alone while somebody speaks
 SHORTFALL = 0.015  # seconds below the target that are left alone while somebody speaks
-QUIET_SLACK = 0.0025  # seconds either way that are left alone in a pause
+QUIET_SHORTFALL = 0.0025  # seconds below the target that are left alone in a pause
 REST = 0.060  # seconds between two changes of length while somebody speaks: about a tenth faster or slower
-STEP = TICKS_PER_SECOND // 200  # ticks of concealment or silence at a time: what comes meanwhile waits 5 ms at most
+# Ticks of concealment or silence at a time, and of which all is a multiple that is cut out or put in where nobody
+# speaks: a sound card asks for more every 5 ms, so less would be seen only now and then, and then as 5 ms.
+STEP = TICKS_PER_SECOND // 200
 MAX_CONCEALED = TICKS_PER_SECOND * 60 // 1000  # ticks in a row; beyond that a guess is worse than noise
 NEGLIGIBLE = TICKS_PER_SECOND // 400  # ticks between two packets that are no gap: a careless sender's rounding
 LONGEST_PACKET = TICKS_PER_SECOND * 120 // 1000  # ticks, of Opus
@@ -193,7 +196,7 @@ class JitterBuffer:
             packet.audio,
             missed,
             self._surplus_in_speech(excess, now),
-            _ticks(excess, QUIET_SLACK),
+            _surplus_in_pause(excess),
             self._joins and not missed,
         )
         self._joins = True
@@ -202,7 +205,7 @@ class JitterBuffer:
     def _surplus_in_speech(self, excess: float, now: float) -> int:
         if excess < HURRY and now - self._rested_at < REST:
             return 0
-        return _ticks(excess, SLACK if excess > 0 else SHORTFALL)
+        return round(excess * TICKS_PER_SECOND) if not -SHORTFALL <= excess <= SLACK else 0
 
     def _drop_hopeless(self, now: float) -> None:
         """After a stall of our own, throw away what would take too long to catch up with."""
@@ -238,5 +241,5 @@ class JitterBuffer:
         self._arrivals.restart()
 
 
-def _ticks(excess: float, slack: float) -> int:
-    return round(excess * TICKS_PER_SECOND) if abs(excess) > slack else 0
+def _surplus_in_pause(excess: float) -> int:
+    return 0 if -QUIET_SHORTFALL <= excess < 0 else math.floor(excess * TICKS_PER_SECOND / STEP) * STEP
