@@ -105,6 +105,21 @@ def test_one_long_stall_does_not_slow_down_what_comes_after_it() -> None:
     assert after.target == pytest.approx(before, abs=0.001)
 
 
+@pytest.mark.parametrize("every", [1.0, 2.0, 4.0])
+def test_from_the_first_stall_on_those_that_come_every_few_seconds_are_hidden(every: float) -> None:
+    arrivals = Arrivals(CEILING)
+    targets = []
+    for i in range(50 * 60):
+        listen(0.02, stalls(0.08, every), arrivals=arrivals, start=every / 2 + i * 0.02)
+        targets.append(arrivals.target)
+    first = int(50 * every / 2) + 4
+    assert min(targets[first + 1 :]) > 0.075
+
+
+def test_stalls_that_come_seldom_are_not_waited_for() -> None:
+    assert listen(120, stalls(0.08, every=15)).target < 0.01
+
+
 def test_as_long_as_every_packet_is_late_that_is_the_target_at_once() -> None:
     arrivals = listen(20)
     assert listen(SPELL * 1.2, lambda sent: 0.08, arrivals=arrivals, start=20).target > 0.08

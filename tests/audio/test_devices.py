@@ -174,6 +174,19 @@ def test_what_is_said_to_a_loudspeaker_of_any_form_is_played(
     assert place(said, recording.stop())[1] > 0.98
 
 
+@pytest.mark.flaky(reruns=2)  # a busy machine may leave gaps of its own
+@pytest.mark.parametrize("samples", [840, 961, 1200])
+def test_a_loudspeaker_asks_in_time_whatever_the_length_of_what_it_gets(portaudio: PortAudio, samples: int) -> None:
+    loudspeaker = portaudio.open_sink("")
+    loudspeaker.start()
+    for _ in range(10):
+        assert loudspeaker.ready()
+        loudspeaker.write(bytes(2 * samples))
+    xruns = loudspeaker.xruns
+    loudspeaker.close()
+    assert xruns == 0
+
+
 def test_a_card_that_takes_no_form_of_sound_is_refused_in_words(
     portaudio: PortAudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

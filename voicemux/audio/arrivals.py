@@ -18,7 +18,12 @@ DRIFT_SLOTS_LEAST = 60  # half a minute
 MOST_DRIFT = 1000  # ppm: no sound card is so far off; it is a jump of one of the clocks
 FIRST_TARGET = 0.020  # seconds, until there is something to go by: a usual packet
 MARGIN = 0.002  # seconds above the peaks: what the next half minute is likely to be worse
-RANKS = (0.80, 0.95)  # the peaks that count, from the smallest: the rest come too seldom to be worth the delay
+# A stall in every five seconds is worth the delay that hides it, a rarer one is not: a tenth of the peaks are larger
+# than the target. It is a mean of some, because a single one would jump between nothing and everything when stalls
+# are about that frequent.
+TOO_RARE = 0.08  # of the peaks are left out, the largest
+COUNTED = 0.04  # of the peaks are counted, the largest of the others
+FEW = 20  # peaks of which none is left out: two stalls within ten seconds would cost more than waiting for the second
 SPELL = 0.1  # seconds of nothing but late packets: a burst behind a stall is over sooner, so the line has slowed down
 SPELL_MARGIN = 0.010  # seconds above the least late of them: it may be getting slower still
 RELIEF = 0.05  # seconds by which even the earliest come earlier than before: what waited on the line has drained
@@ -53,6 +58,8 @@ class Arrivals:
         slot.largest = max(slot.largest, transit)
         self._base = transit if self._base is None else min(self._base, transit)
         lateness = transit - self._base
+        if lateness > self._usual:
+            self._usual = max(self._usual, self._worth_it(max(0.0, slot.largest - self._base)))
         self._spell.append((arrival, lateness))
         while arrival - self._spell[0][0] > SPELL:
             self._spell.popleft()
@@ -108,17 +115,12 @@ class Arrivals:
                 self.forget_peaks()
             else:
                 self._peaks.append(max(0.0, self._slots[-1].largest - self._base))
-                self._usual = min(self._ceiling, MARGIN + _middle_of_the_upper(sorted(self._peaks)))
+                self._usual = self._worth_it()
         self._slots.append(_Slot(now, transit, transit))
 
-
-def _middle_of_the_upper(peaks: list[float]) -> float:
-    """The mean of the peaks between the two ranks.
-
-    A single high rank would jump between nothing and everything when late packets are about as frequent as it
-    says; the mean of many follows. The rarest are left out: one long stall must not slow down half a minute.
-    """
-    low, high = (int(rank * len(peaks)) for rank in RANKS)
-    high = max(1, min(high, len(peaks) - 1))
-    chosen = peaks[min(low, high - 1) : high]
-    return sum(chosen) / len(chosen)
+    def _worth_it(self, *unfinished: float) -> float:
+        """The target by the peaks up to now, and that of an unfinished slot."""
+        peaks = sorted((*self._peaks, *unfinished))
+        too_rare = 0 if len(peaks) < FEW else int(TOO_RARE * len(peaks))
+        counted = peaks[: len(peaks) - too_rare][-max(1, int(COUNTED * len(peaks))) :]
+        return min(self._ceiling, MARGIN + sum(counted) / len(counted))

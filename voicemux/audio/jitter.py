@@ -143,12 +143,15 @@ class JitterBuffer:
         """What is to be played now. After `Play` the caller says with `advance` how long it was."""
         self._drop_hopeless(now)
         if not self._packets:
-            return Pause(STEP) if self.position is None else self._conceal(now)
+            return Pause(STEP) if self.position is None else self._conceal()
         first = self._packets[0]
         if self.position is None or first.position - self.position > NEGLIGIBLE:
-            if self._arrivals.delay(first.position, now) < self.target:
-                nobody_spoke = self.position is None or first.audio.sequence == (self._sequence + 1) % 2**16
-                return Pause(STEP) if nobody_spoke else self._conceal(now)
+            delay = self._arrivals.delay(first.position, now)
+            if self.position is None or first.audio.sequence == (self._sequence + 1) % 2**16:  # nobody spoke
+                if delay < self.target:
+                    return Pause(STEP)
+            elif delay < self.target + SLACK and first.position - self.position - self._concealed_ticks > NEGLIGIBLE:
+                return self._conceal()
             self._joins = False
             self.position = first.position
         return self._play(now)
@@ -220,12 +223,8 @@ class JitterBuffer:
         if not audio.data:  # silence has begun, however late we hear of it
             self.position = None
 
-    def _conceal(self, now: float) -> Conceal:
-        """A guess for what is not there. It takes the place of that, if the delay is already what it should be;
-        otherwise it is time gained, and what comes late is still played whole."""
-        assert self.position is not None
-        if self._arrivals.delay(self.position, now) >= self.target:
-            self.position += STEP
+    def _conceal(self) -> Conceal:
+        """A guess for what is not there yet. It is time gained: what comes late is still played whole."""
         self.concealed += STEP
         self._concealed_ticks += STEP
         fading = self._concealed_ticks > MAX_CONCEALED
