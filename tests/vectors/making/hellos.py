@@ -54,6 +54,7 @@ def hellos() -> list[Entry]:
         hello(
             "session-without-last-text", "Nothing was received yet.", item(4, session), False, session=session.hex()
         ),
+        hello("last-text-without-session", "Of no session, it means nothing.", last_text, False),
         hello(
             "last-text-highest",
             "All of 32 bits.",
