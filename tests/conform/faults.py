@@ -7,11 +7,12 @@ import os
 import select
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from tests.conform.peers import TONE, Over, Peer
 from tests.peers import RESET
@@ -33,6 +34,7 @@ from voicemux.protocol.messages import (
     Ping,
     Preface,
     Proof,
+    Report,
     Ringing,
     Text,
     TextAck,
@@ -273,6 +275,32 @@ class NumbersTextFromZero(Peer):
         return super().encode(replace(message, id=message.id - 1) if isinstance(message, Text) else message)
 
 
+@caught_by("text-acknowledged", LISTENER)
+class AcknowledgesInTens(Peer):
+    """But the first two messages at once: most cases say no more."""
+
+    said = untaken = 0
+
+    def take_text(self, text: Text) -> None:
+        if self.inbox.receive(text) is not None:
+            self.said += 1
+            self.untaken += 1
+            while self.untaken and (self.said <= 2 or not self.said % 10):
+                self.inbox.taken()
+                self.untaken -= 1
+
+
+@caught_by("text-in-parts", DIALLER)
+class TakesTwoPartsAtMost(Peer):
+    parts = 0
+
+    def take_text(self, text: Text) -> None:
+        self.parts = self.parts + 1 if text.more else 0
+        if self.parts > 1:
+            raise RemoteProtocolError("expected the end of a message, got more of it")
+        super().take_text(text)
+
+
 @caught_by("text-repeated", LISTENER)
 class EndsOnRepeatedText(Peer):
     last = 0
@@ -391,6 +419,14 @@ class EndsOnUnusableSound(Peer):
         super().take_audio(audio)
 
 
+@caught_by("reports", DIALLER)
+class ReportsInLittleEndian(Peer):
+    def encode(self, message: Message) -> bytes:
+        if isinstance(message, Report):
+            message = replace(message, sequence=int.from_bytes(message.sequence.to_bytes(2, "little"), "big"))
+        return super().encode(message)
+
+
 # Liveness, the end (§5.4, §5.5, §9, §10)
 
 
@@ -443,6 +479,23 @@ class LooksAtWhatFollowsAGoodbye(Peer):
 def is_simple(peer: Peer, bye: Bye) -> bool:
     """Whether nothing else is about this goodbye that another case could be about."""
     return bye == Bye() and not peer.buffer and not peer.acknowledged and not peer.inbox.acknowledgement
+
+
+@caught_by("busy", LISTENER)
+class LeavesSecondCallersWithoutAWord(Peer):
+    free = threading.Semaphore()
+    is_in_call = False
+
+    def greet(self, hello: Hello) -> None:
+        if not self.free.acquire(timeout=1.0):  # a call that is just about to end is not what this is about
+            raise Over
+        self.is_in_call = True
+        super().greet(hello)
+
+    def run(self) -> None:
+        super().run()
+        if self.is_in_call:
+            self.free.release()
 
 
 @caught_by("goodbye", LISTENER)
@@ -542,6 +595,13 @@ class SaysHelloBeforeTheWelcome(Peer):
         super().believe(welcome)
 
 
+@caught_by("plain-refused", LISTENER, is_secure=True)
+class TakesPlainCalls(Peer):
+    def pick_up(self, first: bytes) -> None:
+        super().pick_up(first)
+        self.is_wanted = True
+
+
 @caught_by("no-fallback", DIALLER, is_secure=True)
 class FallsBackToPlain(Peer):
     def secure(self, first: bytes) -> None:
@@ -550,3 +610,22 @@ class FallsBackToPlain(Peer):
         except VoicemuxError:
             Peer(dial(self.line.peer), self.identity, "", is_dialler=True).run()
             raise
+
+
+@caught_by("flood", LISTENER)
+class RemembersEverything(Peer):
+    rate = burst = math.inf
+    remembered: ClassVar[list[str]] = []
+
+    def read(self, frame: Frame) -> Message | None:
+        self.remembered.append(repr(frame))
+        return super().read(frame)
+
+
+@caught_by("flood", DIALLER)
+class LeavesAFloodWithoutAWord(Peer):
+    def listen(self) -> None:
+        try:
+            super().listen()
+        except RemoteProtocolError as error:
+            raise Over from error
