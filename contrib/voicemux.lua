@@ -5,9 +5,10 @@
 -- Plain calls are found on any port, by their first 8 bytes. For captures with segments out of order, turn on
 -- "Reassemble out-of-order segments" of TCP (-o tcp.reassemble_out_of_order:TRUE).
 -- Encrypted calls show as TLS 1.3, and nothing more can be seen: "Decode As" would need the keys of an
--- SSLKEYLOGFILE, and voicemux does not write one.
+-- SSLKEYLOGFILE, and voicemux does not write one. What has been decrypted already (by a proxy that ends TLS, say) has
+-- CLAIM and CHALLENGE, which are wrong in a plain call: turn the preference on (-o voicemux.decrypted:TRUE).
 
-local PREFACE, LONGEST = "VMUX/1\r\n", 4096
+local PREFACE, LONGEST, CODE = "VMUX/1\r\n", 4096, 2
 
 local TAGS = {"HELLO", "TEXT", "AUDIO", "PING", "PONG", "BYE", "TEXT_ACK", "REPORT", "RINGING", "CLAIM", "CHALLENGE",
   "PROOF", "WELCOME"}
@@ -19,6 +20,7 @@ local METHODS = {[0] = "OPEN", "KNOWN", "CODE"}
 
 local voicemux = Proto("voicemux", "voicemux call")
 voicemux.prefs.port = Pref.uint("TCP port", 8689, "Plain calls on other ports are found by their preface")
+voicemux.prefs.decrypted = Pref.bool("Decrypted calls", false, "Calls are the inside of encrypted ones")
 
 local field = {
   preface = ProtoField.string("voicemux.preface", "Preface"),
@@ -47,6 +49,15 @@ local field = {
   delay = ProtoField.uint16("voicemux.delay", "Delay (ms)", base.DEC),
   target = ProtoField.uint16("voicemux.target", "Target (ms)", base.DEC),
   method = ProtoField.uint8("voicemux.method", "Method", base.DEC, METHODS),
+  commitment = ProtoField.bytes("voicemux.commitment", "Commitment"),
+  share_length = ProtoField.uint8("voicemux.share_length", "Length", base.DEC),
+  share = ProtoField.bytes("voicemux.share", "Share"),
+  certificate = ProtoField.bytes("voicemux.certificate", "Certificate"),
+  nonce = ProtoField.bytes("voicemux.nonce", "Nonce"),
+  confirmation_length = ProtoField.uint8("voicemux.confirmation_length", "Length", base.DEC),
+  confirmation = ProtoField.bytes("voicemux.confirmation", "Confirmation"),
+  signature = ProtoField.bytes("voicemux.signature", "Signature"),
+  admitted = ProtoField.uint8("voicemux.admitted", "Admitted", base.DEC, METHODS),
 }
 local fields = {}
 for _, each in pairs(field) do fields[#fields + 1] = each end
@@ -176,23 +187,58 @@ end
 
 function decode.RINGING() return "" end
 
-function decode.CLAIM(payload, tree)
-  tree:add(field.method, payload(0, 1))
-  local method, share = payload(0, 1):uint(), payload(33, 1):uint()
-  if method > 2 then return nil, "CLAIM: method 0, 1 or 2 expected, got " .. method end
-  if payload:len() < 34 + share then return nil, "CLAIM share runs over the end of the payload" end
-  if payload:len() > 34 + share + 2048 then return nil, "CLAIM certificate is longer than 2048 bytes" end
-  return " " .. METHODS[method]
+-- The bytes from `at` on, at most `length` of them; how many are there.
+local function bytes(tree, what, payload, at, length)
+  local size = math.min(length or LONGEST, payload:len() - at)
+  if size > 0 then tree:add(what, payload(at, size)) end
+  return size
 end
 
-function decode.CHALLENGE() return "" end
+-- Both return their summary, or nil and the fault.
+local function method(what, number)
+  if not METHODS[number] then return nil, what .. ": 0, 1 or 2 expected, got " .. number end
+  return " " .. METHODS[number]
+end
 
-function decode.PROOF(payload)
-  if payload:len() < 33 + payload(32, 1):uint() then return nil, "PROOF confirmation runs over the end of the payload" end
+local function counted(tree, what, length, payload, at)
+  local said = payload(at, 1):uint()
+  tree:add(length, payload(at, 1))
+  if bytes(tree, what, payload, at + 1, said) < said then return nil, "runs over the end of the payload" end
+  return said
+end
+
+function decode.CLAIM(payload, tree, message)
+  tree:add(field.method, payload(0, 1))
+  tree:add(field.commitment, payload(1, 32))
+  message.method = payload(0, 1):uint()
+  local share, fault = counted(tree, field.share, field.share_length, payload, 33)
+  if fault then return nil, "CLAIM share " .. fault end
+  message.of_code = share > 0
+  local certificate = bytes(tree, field.certificate, payload, 34 + share)
+  if certificate > 2048 then return nil, "CLAIM certificate: at most 2048 bytes expected, got " .. certificate end
+  return method("CLAIM method", message.method)
+end
+
+function decode.CHALLENGE(payload, tree, message)
+  tree:add(field.nonce, payload(0, 32))
+  message.of_code = bytes(tree, field.share, payload, 32) > 0
   return ""
 end
 
-function decode.WELCOME(payload, tree) tree:add(field.method, payload(0, 1)) return "" end
+function decode.PROOF(payload, tree, message)
+  tree:add(field.nonce, payload(0, 32))
+  local confirmation, fault = counted(tree, field.confirmation, field.confirmation_length, payload, 32)
+  if fault then return nil, "PROOF confirmation " .. fault end
+  message.of_code = confirmation > 0
+  bytes(tree, field.signature, payload, 33 + confirmation)
+  return ""
+end
+
+function decode.WELCOME(payload, tree, message)
+  tree:add(field.admitted, payload(0, 1))
+  message.of_code = bytes(tree, field.confirmation, payload, 1) > 0
+  return method("WELCOME admitted", payload(0, 1):uint())
+end
 
 -- The least and the most bytes of payload.
 local SIZES = {HELLO = {0, LONGEST}, TEXT = {4, LONGEST}, AUDIO = {8, LONGEST}, PING = {8, 8}, PONG = {8, 8},
@@ -207,12 +253,30 @@ local function decoded(payload, size, name, tree, message, flags)
   return decode[name](payload, tree, message, flags)
 end
 
+-- Of each state, what may be said in it, and the state that follows.
+local ORDER = {
+  STRANGER = {CLAIM = "CLAIMING", CHALLENGE = "CLAIMING", BYE = "DONE"},
+  CLAIMING = {PROOF = "START", WELCOME = "START", BYE = "DONE"},
+  START = {RINGING = "START", HELLO = "OPEN", BYE = "DONE"},
+  OPEN = {TEXT = "OPEN", TEXT_ACK = "OPEN", AUDIO = "OPEN", PING = "OPEN", PONG = "OPEN", REPORT = "OPEN",
+    BYE = "DONE"},
+}
+local WHEN = {STRANGER = " before CLAIM and CHALLENGE", CLAIMING = " before PROOF and WELCOME", START = " before HELLO",
+  OPEN = " after HELLO"}
+local DIALLERS, LISTENERS = {CLAIM = true, PROOF = true}, {CHALLENGE = true, WELCOME = true, RINGING = true}
+
 local function order(own, name, is_dialler)
-  if own.state == "START" and (name == "HELLO" or name == "BYE" or name == "RINGING" and not is_dialler) then return end
-  if own.state == "OPEN" and (name == "BYE" or name:match("^TEXT") or name == "AUDIO" or name == "PING"
-    or name == "PONG" or name == "REPORT") then return end
-  return "out of order: " .. name .. (own.state == "START" and " before HELLO" or " after HELLO")
-    .. (is_dialler and " from the dialler" or " from the listener")
+  local is_others = is_dialler and LISTENERS[name] or not is_dialler and DIALLERS[name]
+  if ORDER[own.state][name] and not is_others then return end
+  return "out of order: " .. name .. WHEN[own.state] .. (is_dialler and " from the dialler" or " from the listener")
+end
+
+-- What is for a code only, in a call without one.
+local function authentication(call, name, message)
+  call.method = call.method or message.method
+  if message.of_code and call.method and call.method ~= CODE then
+    return name .. ": nothing for a code expected, since the method is " .. METHODS[call.method]
+  end
 end
 
 local function delivery(own, peer, name, message)
@@ -256,13 +320,10 @@ local function judged(key, pinfo, name, message, fault)
   if own.state == "DONE" then
     verdict.ignored = true
   elseif fault or name then
-    verdict.fault = name and own.state ~= "PREFACE" and order(own, name, is_dialler) or fault
+    verdict.fault = name and order(own, name, is_dialler) or fault or authentication(call_of(), name, message)
     verdict.delivery = not verdict.fault and delivery(own, peer, name, message)
-    if verdict.fault or name == "BYE" then
-      own.state = "DONE"
-    elseif name == "HELLO" then
-      own.state, own.session, own.last_text = "OPEN", message.session, message.session and message.last_text
-    end
+    own.state = verdict.fault and "DONE" or ORDER[own.state][name]
+    if name == "HELLO" then own.session, own.last_text = message.session, message.session and message.last_text end
   end
   return verdict
 end
@@ -323,7 +384,7 @@ function voicemux.dissector(tvb, pinfo, root)
     end
     has_preface = own.state == "PREFACE"
     verdicts[key] = has_preface
-    if has_preface then own.state = "START" end
+    if has_preface then own.state = voicemux.prefs.decrypted and "STRANGER" or "START" end
   end
   if has_preface then
     at = math.min(#PREFACE, tvb:len())
@@ -344,7 +405,9 @@ function voicemux.dissector(tvb, pinfo, root)
     infos[#infos + 1] = info
     at = at + size
   end
-  pinfo.cols.info = table.concat(infos, ", ")
+  -- TCP calls again in the same packet for what follows a frame that spans segments.
+  pinfo.cols.info = (pinfo.private.voicemux and ", " or "") .. table.concat(infos, ", ")
+  if infos[1] then pinfo.private.voicemux = "shown" end
 end
 
 voicemux:register_heuristic("tcp", function(tvb, pinfo, root)

@@ -1,20 +1,23 @@
 """The dissector for Wireshark, run by tshark: over a real call, hand-made segments, and the vectors."""
 
-import json
+import contextlib
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 import voicemux
+from tests.notation import octets, vectors
 from tests.running import PATIENCE, Program, listening
+from voicemux.protocol.wire import TAG_CHALLENGE, TAG_CLAIM, TAG_HELLO, TAG_PROOF, TAG_RINGING, TAG_WELCOME
 
 ROOT = Path(__file__).parent.parent
 PREFACE = b"VMUX/1\r\n"
@@ -24,6 +27,8 @@ PORT = 8689
 SPEECH = Path(voicemux.__file__).parent / "speech" / "listener.wav"
 SOUND = 0.5  # seconds of it
 DIALLER, LISTENER = "dialler", "listener"
+FIELDS = ("tcp.dstport", "tcp.srcport", "_ws.col.Info", "_ws.expert.message")
+DECRYPTED = ("-o", "voicemux.decrypted:TRUE")
 
 pytestmark = pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
 
@@ -61,30 +66,39 @@ def in_segments(stream: int, sender: str, data: bytes, at: int = 0, size: int = 
     return [(stream, sender, at + begin, data[begin : begin + size]) for begin in range(0, len(data), size)]
 
 
-def dissected(tmp_path: Path, segments: Iterable[Segment], *options: str) -> dict[int, dict[str, Any]]:
-    """Of each stream: `info`, what the columns say, and `faults`, what is flagged."""
-    capture = tmp_path / "call.pcap"
-    write_capture(capture, segments)
-    fields = ["tcp.stream", "tcp.dstport", "tcp.srcport", "_ws.col.Info", "_ws.expert.message", "_ws.malformed"]
+def shown(capture: Path, fields: Iterable[str], *options: str) -> list[list[str]]:
+    """These fields of every packet of calls."""
     run = subprocess.run(
-        ["tshark", "-n", "-2", "-r", capture, "-X", f"lua_script:{ROOT / 'contrib/voicemux.lua'}", *options]
+        ["tshark", "-n", "-2", "-r", str(capture), "-X", f"lua_script:{ROOT / 'contrib/voicemux.lua'}", *options]
         + ["-Y", "voicemux", "-T", "fields", "-E", "aggregator=|"]
-        + [argument for field in fields for argument in ("-e", field)],
+        + [argument for field in ("_ws.malformed", *fields) for argument in ("-e", field)],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
     assert "Lua" not in run.stderr, run.stderr
+    assert "Lua Error" not in run.stdout
+    packets = [line.split("\t") for line in run.stdout.splitlines()]
+    assert not any(malformed for malformed, *_ in packets)
+    return [packet for _, *packet in packets]
+
+
+def without_tcp(messages: str) -> str:
+    """What voicemux alone is flagged for."""
+    return "".join(part for part in messages.split("|") if not part.startswith("Connection "))
+
+
+def dissected(tmp_path: Path, segments: Iterable[Segment], *options: str) -> dict[int, dict[str, Any]]:
+    """Of each stream: `info`, what the columns say, and `faults`, what is flagged."""
+    capture = tmp_path / "call.pcap"
+    write_capture(capture, segments)
     streams: dict[int, dict[str, Any]] = {}
-    for line in run.stdout.splitlines():
-        _, to, source, info, faults, malformed = line.split("\t")
-        assert "Lua Error" not in line, line
-        assert not malformed, line
+    for to, source, info, faults in shown(capture, FIELDS, *options):
         number = (int(to) if int(source) == PORT else int(source)) - 20000
         stream = streams.setdefault(number, {"info": [], "faults": ""})
         stream["info"].append(info)
-        stream["faults"] += "".join(part for part in faults.split("|") if not part.startswith("Connection "))
+        stream["faults"] += without_tcp(faults)
     return streams
 
 
@@ -160,12 +174,14 @@ def test_grease_is_shown_and_skipped(tmp_path: Path) -> None:
 class Tap:
     """A TCP proxy for one connection that keeps what passes, as segments of stream 0. A context manager."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, size: int = 1400) -> None:
+        """`size` is the most bytes of a segment."""
         host, port = address.rsplit(":", 1)
         self._target = (host, int(port))
         self._server = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
         self.segments: list[Segment] = []
+        self._size = size
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> "Tap":
@@ -174,6 +190,10 @@ class Tap:
 
     def __exit__(self, *_: object) -> None:
         self._thread.join(PATIENCE)
+        self.close()
+
+    def close(self) -> None:
+        """Enough if nobody has entered it."""
         self._server.close()
 
     def _run(self) -> None:
@@ -186,20 +206,18 @@ class Tap:
 
     def _pass(self, source: socket.socket, to: socket.socket, sender: str) -> None:
         at = 0
-        while data := source.recv(1400):
+        to.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while data := source.recv(self._size):
             self.segments.append((0, sender, at, data))
             at += len(data)
             to.sendall(data)
         to.shutdown(socket.SHUT_WR)
 
 
-def test_a_real_call_is_all_named_and_nothing_in_it_is_flagged(tmp_path: Path) -> None:
+def talk(bob: Program, address: str, tmp_path: Path) -> None:
+    """Alice dials, writes a line, hears bob for a while, and hangs up."""
     sound = str(tmp_path / "heard.wav")
-    with (
-        listening("--plain", "--name", "bob", "--input", str(SPEECH), "--output", "none") as (bob, address),
-        Tap(address) as tap,
-        Program("dial", tap.address, "--plain", "--name", "alice", "--input", "none", "--output", sound) as alice,
-    ):
+    with Program("dial", address, "--plain", "--name", "alice", "--input", "none", "--output", sound) as alice:
         alice.notice_with("connected to")
         bob.notice_with("connected to")
         alice.write("hi bob\n")
@@ -207,32 +225,84 @@ def test_a_real_call_is_all_named_and_nothing_in_it_is_flagged(tmp_path: Path) -
         time.sleep(SOUND)
         alice.close_input()
         assert alice.wait() == 0
+
+
+BOB = ("--plain", "--name", "bob", "--input", str(SPEECH), "--output", "none")
+BY_ALICE = ("preface", "HELLO alice", 'TEXT 1 "hi bob"', "BYE NORMAL")
+BY_BOB = ("preface", "HELLO bob", "TEXT_ACK 1", "Opus 60 bytes", "BYE NORMAL")
+
+
+def test_a_real_call_is_all_named_and_nothing_in_it_is_flagged(tmp_path: Path) -> None:
+    with listening(*BOB) as (bob, address), Tap(address) as tap:
+        talk(bob, tap.address, tmp_path)
     found = dissected(tmp_path, tap.segments)[0]
     info = ", ".join(found["info"])
-    for part in (
-        "preface",
-        "HELLO alice",
-        "HELLO bob",
-        'TEXT 1 "hi bob"',
-        "TEXT_ACK 1",
-        "Opus 60 bytes",
-        "BYE NORMAL",
-    ):
+    for part in (*BY_ALICE, *BY_BOB):
         assert part in info
     assert "unknown" not in info
     assert not found["faults"]
 
 
-def joined(parts: Any) -> bytes:
-    if isinstance(parts, str):
-        return bytes.fromhex(parts)
-    return b"".join(
-        joined(each) if isinstance(each, str) else joined(each["bytes"]) * each["repeat"] for each in parts
-    )
+@contextlib.contextmanager
+def capturing(capture: Path, ports: Iterable[str]) -> Iterator[None]:
+    """Write down what passes these ports of this machine. Skips the test if nobody may."""
+    port, *_ = ports
+    command = [
+        "tshark",
+        "-n",
+        "-l",
+        "-i",
+        "lo",
+        "-f",
+        " or ".join(f"port {each}" for each in ports),
+        "-w",
+        str(capture),
+    ]
+    command += ["-P", "-T", "fields", "-e", "udp.payload"]
+    shows, says = capture.with_suffix(".shown"), capture.with_suffix(".said")
+    with (
+        shows.open("wb") as out,
+        says.open("wb") as err,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
+        subprocess.Popen(command, stdout=out, stderr=err) as tshark,
+    ):
+
+        def await_probe(mark: bytes) -> None:
+            """Until it is seen, nobody knows whether what passes now, or what has passed, is captured."""
+            deadline = time.monotonic() + PATIENCE
+            while mark.hex() not in shows.read_text():
+                has_ended, said = tshark.poll() is not None, says.read_text()
+                if refused := [line for line in said.splitlines() if "permission" in line.lower()]:
+                    pytest.skip(refused[0])
+                assert not has_ended, said
+                assert time.monotonic() < deadline, said
+                probe.sendto(mark, ("127.0.0.1", int(port)))
+                time.sleep(0.05)
+
+        try:
+            await_probe(b"begin")
+            yield
+            await_probe(b"end")
+        finally:
+            tshark.send_signal(signal.SIGINT)
 
 
-def vectors(name: str) -> list[dict[str, Any]]:
-    return json.loads((ROOT / "tests/vectors" / f"{name}.json").read_text())  # type: ignore[no-any-return]
+def test_a_real_call_that_is_captured_live_is_all_named(tmp_path: Path) -> None:
+    """In segments so small that most frames span some."""
+    capture = tmp_path / "call.pcapng"
+    with listening(*BOB) as (bob, address), contextlib.closing(Tap(address, size=20)) as tap:
+        ports = {each.rsplit(":", 1)[1] for each in (address, tap.address)}  # a call with each: what both say is cut
+        with capturing(capture, ports), tap:
+            talk(bob, tap.address, tmp_path)
+    packets = shown(capture, (*FIELDS, "tcp.segment"))
+    for is_bob, parts in ((False, BY_ALICE), (True, BY_BOB)):
+        info = ", ".join(packet[2] for packet in packets if (packet[1] in ports) == is_bob)
+        for part in parts:
+            assert part in info
+        assert "unknown" not in info
+    assert not [packet for packet in packets if without_tcp(packet[3])]
+    put_together = {packet[2].split()[0] for packet in packets if packet[4]}
+    assert put_together >= {"HELLO", "AUDIO"}
 
 
 # How each kind of fault begins or what it says; what a single direction cannot show (delivery) is not in the vectors.
@@ -240,33 +310,105 @@ OF_FRAMES = ("frame of at most 4096 bytes expected", "tag 0")
 OF_MESSAGES = (*OF_FRAMES, "out of order:", "bytes expected", "UTF-8 expected", "runs over the end")
 
 
-def test_the_vectors_are_judged_as_the_document_says(tmp_path: Path) -> None:
-    said: list[tuple[str, str, bytes, bool, tuple[str, ...]]] = []  # name, who says it, what, is it wrong, how
-    for vector in vectors("frames"):
-        said.append((vector["name"], LISTENER, joined(vector["bytes"]), "error" in vector, OF_FRAMES))
-    for vector in vectors("order"):
-        if not vector["encrypted"]:
-            wrong = vector.get("error") == "protocol"
-            said.append((vector["name"], vector["from"], joined(vector["bytes"]), wrong, OF_MESSAGES))
-    for vector in vectors("messages"):
-        data = joined(vector["bytes"])
-        tag = data[2]
-        if tag not in range(10, 14):  # those are said inside TLS only
-            before = b"" if tag in (1, 9) else HELLO
-            said.append(
-                (vector["name"], LISTENER if tag == 9 else DIALLER, before + data, "error" in vector, OF_MESSAGES)
-            )
+class Said(NamedTuple):
+    """What a vector lets one side say behind its preface, and whether, and how, that is wrong."""
+
+    name: str
+    sender: str
+    data: bytes
+    is_wrong: bool
+    faults: tuple[str, ...] = OF_MESSAGES
+
+
+def misjudged(tmp_path: Path, said: list[Said], *options: str) -> dict[str, dict[str, Any]]:
     segments: list[Segment] = []
-    for stream, (_, sender, data, _, _) in enumerate(said):
+    for stream, each in enumerate(said):
         segments.append((stream, DIALLER, 0, PREFACE))
-        if sender == LISTENER:
+        if each.sender == LISTENER:
             segments.append((stream, LISTENER, 0, PREFACE))
-        segments += in_segments(stream, sender, data, len(PREFACE))
-    found = dissected(tmp_path, segments)
-    misjudged = {
-        name: found[stream]
-        for stream, (name, _, _, wrong, faults) in enumerate(said)
-        if wrong != any(fault in found[stream]["faults"] for fault in faults)
+        segments += in_segments(stream, each.sender, each.data, len(PREFACE))
+    found = dissected(tmp_path, segments, *options)
+    return {
+        each.name: found[stream]
+        for stream, each in enumerate(said)
+        if each.is_wrong != any(fault in found[stream]["faults"] for fault in each.faults)
     }
+
+
+INSIDE = (TAG_CLAIM, TAG_CHALLENGE, TAG_PROOF, TAG_WELCOME)
+BEFORE = {TAG_PROOF: "claim-known", TAG_WELCOME: "challenge"}  # what comes first; in plain calls it is a HELLO
+LISTENERS = (TAG_RINGING, TAG_CHALLENGE, TAG_WELCOME)
+
+
+def messages(*, inside: bool) -> Iterator[tuple[dict[str, Any], Said]]:
+    """The vectors of messages that are said inside TLS, or those that plain calls have, too."""
+    named = {vector["name"]: octets(vector["bytes"]) for vector in vectors("messages")}
+    for vector in vectors("messages"):
+        data = named[vector["name"]]
+        tag = data[2]
+        if (tag in INSIDE) == inside:
+            before = named.get(BEFORE.get(tag, ""), b"" if inside or tag in (TAG_HELLO, TAG_RINGING) else HELLO)
+            sender = LISTENER if tag in LISTENERS else DIALLER
+            yield vector, Said(vector["name"], sender, before + data, "error" in vector)
+
+
+def orders(*, inside: bool) -> Iterator[Said]:
+    for vector in vectors("order"):
+        if vector["encrypted"] == inside:
+            is_wrong = vector.get("error") == "protocol"
+            yield Said(vector["name"], vector["from"], octets(vector["bytes"]), is_wrong)
+
+
+def test_the_vectors_are_judged_as_the_document_says(tmp_path: Path) -> None:
+    said = [
+        Said(vector["name"], LISTENER, octets(vector["bytes"]), "error" in vector, OF_FRAMES)
+        for vector in vectors("frames")
+    ]
+    said += [*orders(inside=False), *(each for _, each in messages(inside=False))]
     assert len(said) > 50
-    assert not misjudged
+    assert not misjudged(tmp_path, said)
+
+
+def test_so_are_those_that_are_said_inside_tls(tmp_path: Path) -> None:
+    said = [*orders(inside=True), *(each for _, each in messages(inside=True))]
+    assert len(said) > 30
+    assert not misjudged(tmp_path, said, *DECRYPTED)
+
+
+def test_what_tells_who_is_who_is_taken_apart(tmp_path: Path) -> None:
+    told = [(vector["message"], each) for vector, each in messages(inside=True) if not each.is_wrong]
+    segments: list[Segment] = []
+    for stream, (_, each) in enumerate(told):
+        segments.append((stream, each.sender, 0, PREFACE + each.data))
+    write_capture(tmp_path / "call.pcap", segments)
+    names = ("method", "commitment", "share", "certificate", "nonce", "confirmation", "signature", "admitted")
+    fields = [f"voicemux.{name}" for name in names]
+    packets = shown(tmp_path / "call.pcap", fields, *DECRYPTED)
+    for (message, each), packet in zip(told, packets, strict=True):
+        found = {name: value.split("|")[-1].replace(":", "") for name, value in zip(names, packet, strict=True)}
+        wanted = {name: value for name, value in message.items() if name != "type"}
+        assert {name: found[name] for name in wanted} == {
+            name: str(value) if isinstance(value, int) else octets(value).hex() for name, value in wanted.items()
+        }, each.name
+
+
+# What takes a hash or a key to know.
+BEYOND = {f"proof-{what}" for what in ("wrong-nonce", "wrong-signature", "no-signature", "replayed")}
+BEYOND |= {"proof-signature-of-something-else"}
+
+
+def test_what_is_for_a_code_is_flagged_in_a_call_without_one(tmp_path: Path) -> None:
+    meetings = [vector for vector in vectors("authentication") if vector["kind"] == "meeting"]
+    segments: list[Segment] = []
+    for stream, vector in enumerate(meetings):
+        met = {name: bytes.fromhex(data) for name, data in vector["messages"].items()}
+        at = {DIALLER: 0, LISTENER: 0}
+        for sender, data in (
+            *((DIALLER, PREFACE + met["claim"]), (LISTENER, PREFACE + met["challenge"])),
+            *((DIALLER, met["proof"]), (LISTENER, met["welcome"])),
+        ):
+            segments += in_segments(stream, sender, data, at[sender])
+            at[sender] += len(data)
+    found = dissected(tmp_path, segments, *DECRYPTED)
+    flagged = {vector["name"] for stream, vector in enumerate(meetings) if found[stream]["faults"]}
+    assert flagged == {vector["name"] for vector in meetings if vector.get("error") == "protocol"} - BEYOND
