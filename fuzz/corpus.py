@@ -7,6 +7,7 @@ import struct
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from tests.notation import octets, vectors
 from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder
@@ -53,6 +54,8 @@ TALK: list[Message] = [
 
 OWN = 0b11100  # of a kind: four bytes of step, and a sequence
 VOICE = 25  # packets: half a second of Opus
+INSIDE = 2  # TLS, of the ways of a greeting
+WRITE, SEND, RECEIVE, SHOW, ACKNOWLEDGE, RESUME, LIE = range(7)  # the deeds of a Direction
 HONEST = bytes(4)  # nobody changes the four messages
 WRONG, RIGHT = bytes([0b1010, 0, 0, 0]), bytes([0b1000]) + HONEST  # codes, of Alice; who is refused gets no WELCOME
 
@@ -116,6 +119,42 @@ def _texts() -> Iterator[bytes]:
     yield from (vector["text"].encode() for vector in vectors("shown"))
 
 
+def _answers() -> Iterator[bytes]:
+    """What listeners say of who is who. What diallers say would have to fit keys and nonces that targets make up."""
+    for vector in vectors("authentication"):
+        if vector["kind"] == "meeting":
+            yield octets(vector["messages"]["challenge"]) + octets(vector["messages"]["welcome"]) + _encode(HELLO)
+
+
+def _deeds() -> Iterator[bytes]:
+    """As `fuzz.direction` has them: what one side is told is what the other side does."""
+    for vector in vectors("delivery"):
+        events = b""
+        for event in vector["script"]:
+            match event:
+                case {"error": _}:
+                    events += bytes([LIE, 0, 0])
+                case {"event": "put", "texts": texts}:
+                    events += b"".join(map(_writing, texts))
+                case {"event": "received", "text": text}:
+                    events += _writing(text) + bytes([SEND, 1, RECEIVE, 1])
+                case {"event": "send", "ids": ids}:
+                    events += bytes([SEND, len(ids), RECEIVE, len(ids)])
+                case {"event": "acknowledged"}:
+                    events += bytes([SHOW, ACKNOWLEDGE, 0])
+                case {"event": "taken"}:
+                    events += bytes([SHOW])
+                case {"event": "resumed" | "lost"}:
+                    events += bytes([SHOW, RESUME])
+        yield events
+
+
+def _writing(text: Any) -> bytes:
+    """A byte says how often the text comes."""
+    text, times = (text["text"] * (text["repeat"] // 255), 255) if isinstance(text, dict) else (text, 1)
+    return bytes([WRITE, len(text.encode())]) + text.encode() + bytes([times])
+
+
 # `write` three times "abc", `send`, `receive`, `show`, and so on: the order of Direction's deeds.
 DELIVERY = bytes([0, 3, *b"abc", 200, 1, 100, 2, 50, 5, 10, 2, 20, 3, 4, 1, 6, 0, 7, 1, 9, 4, 0])
 
@@ -126,13 +165,16 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "connection": lambda: [
         bytes([i % 6]) + cut for i, stream in enumerate(streams()) for cut in _cut(_greeted(stream))
     ],
-    "delivery": lambda: [DELIVERY, DELIVERY * 3],
+    "delivery": lambda: [DELIVERY, DELIVERY * 3, *_deeds()],
     "authentication": lambda: [
         *(bytes([door, kind]) + HONEST for door in range(4) for kind in range(12)),
         *(bytes([door]) + 3 * WRONG + RIGHT for door in range(4)),
     ],
     "demultiplexer": lambda: list(streams()),
-    "greeting": lambda: [bytes([way]) + _greeted(stream) for stream in streams() for way in range(3)],
+    "greeting": lambda: [
+        *(bytes([way]) + _greeted(stream) for stream in streams() for way in range(3)),
+        *(bytes([INSIDE]) + _greeted(answer) for answer in _answers()),
+    ],
     "audio": lambda: list(_voices()),
     "printable": lambda: list(_texts()),
 }
