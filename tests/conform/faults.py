@@ -43,6 +43,7 @@ from voicemux.protocol.messages import (
 from voicemux.protocol.wire import (
     FLAG_MORE,
     KEY_LAST_TEXT,
+    MAX_PAYLOAD,
     PREFACE,
     TAG_AUDIO,
     TAG_BYE,
@@ -614,11 +615,12 @@ class FallsBackToPlain(Peer):
 
 @caught_by("flood", LISTENER)
 class RemembersEverything(Peer):
-    rate = burst = math.inf
-    remembered: ClassVar[list[str]] = []
+    """Each frame in as many bytes as the longest may have."""
+
+    remembered: ClassVar[list[bytes]] = []
 
     def read(self, frame: Frame) -> Message | None:
-        self.remembered.append(repr(frame))
+        self.remembered.append(frame.payload.ljust(MAX_PAYLOAD, b"\0"))
         return super().read(frame)
 
 

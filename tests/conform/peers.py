@@ -71,8 +71,8 @@ class Peer:
     goodbye_timeout = 2.0  # seconds
     ping_interval = 1.0  # seconds
     report_interval = 0.5  # seconds
-    rate = 400_000.0  # bytes a second that it takes
-    burst = 500_000.0  # bytes that it takes at once
+    rate = 400_000  # bytes a second that it takes
+    burst = 500_000  # bytes that it takes at once
     tick = 0.01  # seconds that it waits for the network at a time
 
     def __init__(self, line: Line, identity: Identity, code: str, *, is_dialler: bool) -> None:

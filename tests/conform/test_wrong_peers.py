@@ -19,7 +19,7 @@ from voicemux.net.address import Address
 from voicemux.net.line import Listener
 from voicemux.security.identity import load_identity
 
-AT_ONCE = 36  # suites, which mostly wait
+AT_ONCE = 30  # suites, which mostly wait
 SLOW = {"silence", "pings", "flood"}  # up to 16 seconds: tried where they are meant, and with who is right in all
 RIGHT = [Wrong(Peer, role, is_secure, "") for role in (LISTENER, DIALLER) for is_secure in (True, False)]
 
