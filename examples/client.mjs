@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // A voicemux client with nothing but Node; README.md says how it is run. To be read beside ../protocol.md, whose
 // sections are the numbers in brackets. `talk` is a call in its order, the loop behind it what the clock brings.
 import { execFileSync } from 'node:child_process'
@@ -19,14 +18,17 @@ const [SILENT, OPEN, KNOWN, CODE] = [null, 0, 1, 2] // [14] codes of a BYE, SILE
 const [PCM, PACKET, MORE, WINDOW] = [1, 1920, 1, 63] // [8] codec, bytes in 20 ms; [7] flag, frames in 65,536 bytes
 const { values: options, positionals: [role, ...address] } = parseArgs({ allowPositionals: true, options: {
   key: { type: 'string', default: 'key.pem' }, 'key-of-peer': { type: 'string' }, plain: { type: 'boolean' },
-  audio: { type: 'boolean' }, play: { type: 'string' }, record: { type: 'string' }, once: { type: 'boolean' } } })
-const end = (bye, message = '') => Object.assign(new Error(message), { bye }) // why we end a call, to be thrown
+  audio: { type: 'boolean' }, play: { type: 'string' }, record: { type: 'string' }, once: { type: 'boolean' },
+} })
+const end = (bye = NORMAL, message = '') => Object.assign(new Error(message), { bye }) // why we end, to be thrown
 const must = (fine, expected) => { if (!fine) throw end(PROTOCOL, `expected ${expected}`) }
 const note = (text) => console.error(`client: ${text}`)
 const now = () => performance.now() / 1000 // seconds
 const join = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part))) // takes numbers modulo 256
-const u16 = (number) => [number >> 8, number], u32 = (number) => [...u16(number >> 16), ...u16(number)] // [1]
-const text = (bytes) => new TextDecoder('utf-8', { fatal: true }).decode(bytes).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
+const u16 = (number) => [number >> 8, number] // [1]
+const u32 = (number) => [number >> 24, number >> 16, number >> 8, number]
+const clean = (bytes) => new TextDecoder('utf8', { fatal: true }).decode(bytes).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
+const fields = (bytes, ...starts) => starts.map((start, index) => bytes.subarray(start, starts[index + 1])) // [5]
 const hash = (bytes) => crypto.createHash('sha256').update(bytes).digest()
 const labelled = (label, ...parts) => join(`voicemux/1 ${label}\0`, ...parts) // [12]
 const compare = (transcript) => note(`compare by voice: ${hash(labelled('words', transcript)).toString('hex', 0, 4)}`)
@@ -41,23 +43,23 @@ function readHello(payload) { // [5.1] their name and codecs; of a key that come
     items[rest[0]] ??= rest.subarray(2, 2 + rest[1])
   }
   const { 1: name = join(), 2: agent = join(), 3: codecs = [PCM], 4: session = Array(16), 5: last = u32(0) } = items
-  must(name.length <= 64 && agent.length <= 64 && session.length === 16 && last.length === 4, 'values that fit')
-  return [`${text(name)} (${text(agent)})`, codecs]
+  must(name.length <= 64 && agent.length <= 64 && session.length === 16 && last.length === 4, 'HELLO values that fit')
+  return [`${clean(name)} (${clean(agent)})`, codecs]
 }
 const [file, keyOfPeer] = [options.key, options['key-of-peer']?.replaceAll(':', '').toLowerCase()]
-const method = keyOfPeer ? KNOWN : OPEN // [12]
+const method = keyOfPeer ? KNOWN : OPEN
 const req = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=voicemux -keyout'.split(' ')
 if (!options.plain && !fs.existsSync(file)) execFileSync('openssl', [...req, file, '-out', file], { stdio: 'ignore' })
 const pem = options.plain ? null : fs.readFileSync(file) // [12] our key and certificate, whether we dial or listen
 const certificate = pem && new crypto.X509Certificate(pem).raw
 const TLS = { key: pem, cert: pem, minVersion: 'TLSv1.3', rejectUnauthorized: false } // [12] nobody judges names
 const [PREFACE, HELLO] = ['VMUX/1\r\n', join([1, 8], 'stranger', options.audio ? [3, 1, PCM] : [3, 0])] // [3] [5.1]
-let [typed, current] = [[], null] // lines that wait for a call, and `part` of the call that they are for
+let [typed, current] = [[], null] // lines that wait for a call, and its `part`
 
 async function call(socket, dialler) { // from beginning to end; the process ends with it, unless others may come
   let [received, heard, wrote, deadline, ticks] = [join(), 0, now(), now() + 5, 0] // [3] bytes; [9] [11] times
   let [open, failure] = [0, null] // since when both have said HELLO; why we have said BYE, or '' if nothing is wrong
-  let [pieces, said, acknowledged, taken] = [[], 0, 0, 0] // [7] `pieces` are what is left of a line
+  let [rest, said, acknowledged, taken] = [[], 0, 0, 0] // [7] `rest` is of a line, in pieces
   let [voice, sequence, heardUpTo] = [options.play && fs.readFileSync(options.play), 0, null] // [8]
   const read = async (count) => { // [3] however the bytes are cut
     while (received.length < count) await once(socket, 'data')
@@ -75,18 +77,18 @@ async function call(socket, dialler) { // from beginning to end; the process end
       const [, least, most] = TAGS[name]
       must([...expected, 'BYE', 'GREASE'].includes(name), `${expected.join(', ')} or BYE, got ${name}`)
       must(least <= length && length <= most, `${least} to ${most} bytes of ${name}, got ${length}`)
-      const ending = name === 'BYE' && `${payload.readUInt16BE()} ${text(payload.subarray(2))}`
-      if (ending) throw end(NORMAL, ending.startsWith('0 ') ? '' : `the other side ended the call: ${ending}`)
+      if (name === 'BYE') throw goodbye(payload.readUInt16BE(), clean(payload.subarray(2)))
       if (name !== 'GREASE' && name !== 'RINGING') return Object.assign(payload, { name, flags })
     }
   }
-  const send = (name, bytes = [], flags = 0) => // nothing after a BYE
-    socket.writable && socket.write(join(u16(bytes.length), [TAGS[name][0], flags], bytes))
+  const goodbye = (code, reason) => end(NORMAL, code ? `the other side ended the call: ${code} ${reason}` : '')
+  const send = (name, payload = [], flags = 0) => // nothing after a BYE
+    socket.writable && socket.write(join(u16(payload.length), [TAGS[name][0], flags], payload))
   const part = ({ bye = PROTOCOL, message }) => { // [10] an error without a code is of bytes that make no sense
     if (failure !== null) return
     if (bye !== SILENT) send('BYE', join(u16(bye), bye ? message : ''))
     failure = message
-    if (current === part) current = null
+    if (current === part) [typed, current] = [[], null]
     socket.end() // inside TLS `close_notify`, and then TCP's
     setTimeout(() => socket.destroy(end(SILENT)), 2000)
   }
@@ -101,19 +103,17 @@ async function call(socket, dialler) { // from beginning to end; the process end
     if (method === OPEN || admitted === OPEN) compare(transcript)
   }
   const admit = async () => { // [12] a listener finds out who that is, and says nothing of it before
-    const claim = await frame('CLAIM')
-    const [claimed, commitment, share, theirs] = [claim[0], claim.subarray(1, 33), claim[33], claim.subarray(34)]
+    const [[claimed], commitment, [share], theirs] = fields(await frame('CLAIM'), 0, 1, 33, 34)
     if (claimed === CODE) throw end(WRONG_CODE, 'there is no code here')
     must(claimed <= KNOWN && !share, 'a CLAIM of method OPEN or KNOWN, without a share')
     const [challenge, caller] = [crypto.randomBytes(32), hash(theirs)]
     send('CHALLENGE', challenge)
-    const proof = await frame('PROOF')
-    const nonce = proof.subarray(0, 32)
-    must(!proof[32] && hash(labelled('commitment', nonce)).equals(commitment), 'the nonce of the commitment')
+    const [nonce, [confirmation], signature] = fields(await frame('PROOF'), 0, 32, 33)
+    must(!confirmation && hash(labelled('commitment', nonce)).equals(commitment), 'the nonce of the commitment')
     const transcript = hash(labelled('transcript', hash(certificate), caller, [claimed], nonce, challenge, [0, 0]))
     const { publicKey } = new crypto.X509Certificate(theirs)
-    const fine = crypto.verify('sha256', labelled('dialler', transcript), publicKey, proof.subarray(33))
-    must(fine && publicKey.asymmetricKeyDetails.namedCurve === 'prime256v1', 'a signature by that key, of P-256')
+    must(publicKey.asymmetricKeyDetails.namedCurve === 'prime256v1', 'a key of P-256')
+    must(crypto.verify('sha256', labelled('dialler', transcript), publicKey, signature), 'a signature by that key')
     recognise('caller', caller, UNKNOWN, 'that caller is not known here')
     send('WELCOME', [method])
     if (claimed === OPEN || method === OPEN) compare(transcript)
@@ -138,13 +138,13 @@ async function call(socket, dialler) { // from beginning to end; the process end
     if (!dialler) send('HELLO', HELLO)
     note(`in a call with ${name}`)
     if (!codecs.includes(PCM)) voice = null
-    current = part
     open = now()
-    for (let payload; (payload = await frame(...Object.keys(handlers)));) handlers[payload.name](payload)
+    current = part
+    for (;;) await frame(...Object.keys(handlers)).then((payload) => handlers[payload.name](payload))
   }
   const handlers = { // of what comes when both have said HELLO
     TEXT(payload) {
-      const [id, line] = [payload.readUInt32BE(), text(payload.subarray(4))]
+      const [id, line] = [payload.readUInt32BE(), clean(payload.subarray(4))]
       must(id <= taken + 1, `text ${taken + 1}, got ${id}`)
       if (id > taken) process.stdout.write(payload.flags & MORE ? line : `${line}\n`)
       taken = Math.max(taken, id)
@@ -168,13 +168,13 @@ async function call(socket, dialler) { // from beginning to end; the process end
   talk().catch(part).finally(() => socket.removeAllListeners('data')) // [10] what else comes is read all the same
   for (; !socket.destroyed; await new Promise((resolve) => setTimeout(resolve, 5))) {
     if (!socket.writableLength) wrote = now() // [9]
-    if (now() > Math.min(open ? heard + 15 : deadline, wrote + 15)) part(end(open ? TIMEOUT : SILENT, 'it is silent'))
+    if (now() > Math.min(open ? heard + 15 : deadline, wrote + 15)) part(end(open ? TIMEOUT : SILENT, 'timed out'))
     if (socket.writableLength > 262144) part(end(FLOOD, 'expected somebody who reads')) // [12]
     if (!open || failure !== null) continue
     if (ticks++ % 100 === 0) ['PING', 'GREASE'].forEach((name) => send(name, Buffer.alloc(8))) // [9] [13]
-    while (said - acknowledged < WINDOW && (pieces.length || typed.length)) { // [7] of 1024 bytes at most
-      if (!pieces.length) pieces = typed.shift().match(/[^]{1,256}/gu) ?? ['']
-      send('TEXT', join(u32(++said), pieces.shift()), pieces.length % 1024 ? MORE : 0)
+    while (said - acknowledged < WINDOW && (rest.length || typed.length)) { // [7] of 1024 bytes at most
+      if (!rest.length) rest = typed.shift().match(/[^]{1,256}/gu) ?? ['']
+      send('TEXT', join(u32(++said), rest.shift()), rest.length % 1024 ? MORE : 0)
     }
     if (voice && now() >= open + sequence * 0.02) { // [8] what is not sent, since the line is full, counts, too
       const samples = voice.subarray(PACKET * sequence, PACKET * (sequence + 1)) // the last are none
@@ -182,14 +182,14 @@ async function call(socket, dialler) { // from beginning to end; the process end
       sequence += 1
       if (!samples.length) voice = null
     }
-    if (input.closed && (said || options.play) && !voice && !pieces.length && !typed.length) part(end(NORMAL))
+    if (process.stdin.readableEnded && (said || options.play) && !(voice || rest.length || typed.length)) part(end())
   }
   if (failure) note(failure)
   if (dialler || (options.once && !current)) process.exit(failure ? 1 : 0)
 }
 
-const input = readline.createInterface({ input: process.stdin }).on('line', (line) => typed.push(line))
-process.on('SIGINT', () => current ? current(end(NORMAL)) : process.exit(130))
+readline.createInterface({ input: process.stdin }).on('line', (line) => typed.push(line))
+process.on('SIGINT', () => current ? current(end()) : process.exit(130))
 const stream = { port: address.pop(), host: address.pop(), noDelay: true, allowHalfOpen: true } // [10]
 if (role === 'dial') call(pem ? tls.connect({ ...stream, ...TLS }) : net.connect(stream), true)
 const server = net.createServer(stream, (socket) => socket.on('error', () => {}).once('data', (bytes) => {
