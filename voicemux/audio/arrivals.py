@@ -59,7 +59,7 @@ class Arrivals:
         self._base = transit if self._base is None else min(self._base, transit)
         lateness = transit - self._base
         if lateness > self._usual:
-            self._usual = max(self._usual, self._worth_it(max(0.0, slot.largest - self._base)))
+            self._usual = max(self._usual, self._worth_it(slot.largest - self._base))
         self._spell.append((arrival, lateness))
         while arrival - self._spell[0][0] > SPELL:
             self._spell.popleft()

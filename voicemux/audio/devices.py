@@ -354,13 +354,18 @@ class Loudspeaker(_Stream):
             self._taken += size
             pcm, self._rest = pcm[:size], pcm[size:]
         self.xruns += bool(status)
-        if self._written - self._taken < (self._reserve + 1) * size and not self._closed:
+        if self._is_low and not self._closed:
             self._asked.put(None)
         return pcm, CONTINUE
 
+    @property
+    def _is_low(self) -> bool:
+        """Whether the next callback would leave less than the reserve: any thread."""
+        return self._written - self._taken < (self._reserve + 1) * self._block_bytes
+
     def ready(self) -> bool:
         self._adapt(time.monotonic())
-        while self._written - self._taken >= (self._reserve + 1) * self._block_bytes and not self._stopped:
+        while not self._is_low and not self._stopped:
             try:
                 self._asked.get(timeout=STALL_TIMEOUT)
             except queue.Empty:
