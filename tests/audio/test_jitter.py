@@ -124,6 +124,17 @@ def test_what_comes_late_but_soon_is_played_whole_and_a_second_later_the_delay_i
     assert max(ear.delays(since=31 + stall)) <= ear.jitter.target + SLACK + GRAIN
 
 
+def test_what_is_concealed_below_the_target_is_time_gained_and_what_comes_is_played_whole() -> None:
+    ear = Ear().expect(on_time(stream(10))).listen(0.15)
+    ear.jitter._arrivals._usual = 0.15  # the line is known for being late
+    ear.listen(0.17)
+    assert ear.concealed > 0
+    assert ear.jitter.position == 10 * PACKET
+    ear.expect([(0, audio(10, 10 * PACKET))]).listen(0.02)
+    assert ear.plays[-1].action.audio.sequence == 10
+    assert ear.plays[-1].action.missed == 0
+
+
 def test_what_is_doubled_or_comes_in_the_wrong_order_is_dropped_and_counted() -> None:
     packets = stream(20)
     ear = Ear().expect(on_time(packets)).listen(0.2)
