@@ -1,3 +1,4 @@
+import ctypes
 import os
 import subprocess
 import sys
@@ -6,6 +7,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyaudio
@@ -292,13 +294,30 @@ def test_a_sound_server_that_is_frozen_holds_nobody_and_is_used_again_afterwards
     microphone.close()
 
 
-def test_twenty_calls_leave_no_thread_and_no_descriptor_behind(side_a: SoundCards) -> None:
+def test_the_thread_state_of_callbacks_is_kept_from_one_to_the_next(portaudio: PortAudio) -> None:
+    kept = threading.local()  # is in the thread state
+    counts: list[int] = []
+
+    class Watched(Microphone):
+        def _callback(self, *arguments: Any) -> tuple[bytes | None, int]:
+            kept.count = getattr(kept, "count", 0) + 1
+            counts.append(kept.count)
+            return super()._callback(*arguments)
+
+    microphone = Watched(portaudio, portaudio.find("input", ""))
+    microphone.start()
+    assert capture(microphone, 0.1).size
+    microphone.close()
+    assert counts == [*range(1, len(counts) + 1)]
+
+
+def test_twenty_calls_leave_no_thread_thread_state_or_descriptor_behind(side_a: SoundCards) -> None:
     left = [after_a_call() for _ in range(20)]
     assert len(set(left[3:])) == 1, left
 
 
-def after_a_call() -> tuple[int, int]:
-    """How many threads and descriptors there are when a studio has been used and closed."""
+def after_a_call() -> tuple[int, int, int]:
+    """How many threads, thread states and descriptors there are when a studio has been used and closed."""
     studio = Studio()
     studio.open_input("")
     studio.open_output("")
@@ -322,7 +341,20 @@ def after_a_call() -> tuple[int, int]:
         thread.join()
     studio.close()
     time.sleep(0.02)  # for the system to clear away threads that have ended
-    return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+    return len(os.listdir("/proc/self/task")), thread_states(), len(os.listdir("/proc/self/fd"))
+
+
+def thread_states() -> int:
+    """That Python has."""
+    api = ctypes.pythonapi
+    for function in (api.PyInterpreterState_Get, api.PyInterpreterState_ThreadHead, api.PyThreadState_Next):
+        function.restype = ctypes.c_void_p
+    state = api.PyInterpreterState_ThreadHead(ctypes.c_void_p(api.PyInterpreterState_Get()))
+    count = 0
+    while state:
+        state = api.PyThreadState_Next(ctypes.c_void_p(state))
+        count += 1
+    return count
 
 
 @pytest.mark.parametrize(

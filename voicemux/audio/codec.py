@@ -17,8 +17,8 @@ SEAM = RATE * 5 // 1000  # samples of cross-fade from what was made up to PCM th
 LEAST_GUESS = RATE // 100  # samples: asked for 5 ms, libopus makes 10 of most speech and keeps the rest to itself
 LOOKAHEAD_MS = 6.5  # of Opus, measured as libopus's pre-skip of 312 samples
 LOW_DELAY_LOOKAHEAD_MS = 2.5  # of its low-delay application: 120 samples
-# 7 of 10: PESQ 4.36 at a constant 24 kbit/s, as with 9, for three quarters of its processor time; 5 has 4.17.
-COMPLEXITY = 7
+# 5 of 10: PESQ 4.13 at a constant 24 kbit/s for half of the processor time of 9, which has 4.17; 3 has 3.88.
+COMPLEXITY = 5
 
 
 class UndecodableError(Exception):
