@@ -22,21 +22,20 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Most of it has the machine for itself (-m alone); what mostly waits for the other side need not.
 TESTS = Path(__file__).parent
 ALONE = [
-    TESTS / each
+    TESTS / f"{each}.py"
     for each in (
-        *("console", "net", "test_api.py", "test_bench.py", "test_bots.py", "test_call.py", "test_endings.py"),
-        *(
-            "test_threads.py",
-            *(f"program/test_{each}.py" for each in ("bad_line", "call", "demo", "devices", "voice")),
-        ),
-        *(f"audio/test_{each}.py" for each in ("devices", "files", "metronome", "pipes", "studio")),
+        *(f"test_{name}" for name in ("api", "bench", "bots", "call", "endings", "threads")),
+        *(f"audio/test_{name}" for name in ("devices", "files", "metronome", "pipes", "studio")),
+        *(f"console/test_{name}" for name in ("plain", "terminal")),
+        *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception", "writer")),
+        *(f"program/test_{name}" for name in ("bad_line", "call", "demo", "devices", "voice")),
     )
 ]
 PATIENT = [
     TESTS / each
     for each in (
-        *("conform", "program", "security/test_attacks.py"),
-        *(f"test_{each}.py" for each in ("dissector", "examples", "fuzz")),
+        *("conform", "net", "program", "security/test_attacks.py"),
+        *(f"test_{name}.py" for name in ("dissector", "examples", "fuzz")),
     )
 ]
 CHANCES = 2  # more
