@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from tests.audio.speech import RATE, level, place, quality, samples_of, speech
 from voicemux.audio.codec import (
+    LOOKAHEAD_MS,
+    LOW_DELAY_LOOKAHEAD_MS,
     MAX_OPUS_SAMPLES,
     Decoder,
     Encoder,
@@ -57,6 +59,26 @@ def test_opus_keeps_speech_good_and_delays_it_by_its_lookahead(frame_ms: float) 
     delay, likeness = place(said[RATE : 3 * RATE], heard[RATE:])
     assert likeness > 0.8
     assert delay / RATE * 1000 == pytest.approx(encoder.lookahead_ms, abs=1.5)
+
+
+def test_with_few_bits_low_delay_is_given_up_for_quality_and_nobody_hears_the_change() -> None:
+    said = speech(seconds=6)
+    encoder, decoder = OpusEncoder(10.0, 48_000, low_delay=True), OpusDecoder()
+    assert encoder.lookahead_ms == LOW_DELAY_LOOKAHEAD_MS
+    begin = packets_of(encoder, said[: 2 * RATE].tobytes())
+    encoder.adapt(20.0, 20_000)
+    end = packets_of(encoder, said[2 * RATE :].tobytes())
+    assert encoder.lookahead_ms == LOOKAHEAD_MS
+    heard = samples_of(b"".join(decoder.decode(packet) for packet in begin + end))
+    assert quality(said[2 * RATE :], heard[2 * RATE :]) > 3.6  # 3.1 with low delay
+    seam = slice(2 * RATE, 2 * RATE + RATE // 100)
+    assert (
+        0.8 < level(heard[seam]) / level(np.roll(said, round(LOOKAHEAD_MS * RATE / 1000))[seam]) < 1.6
+    )  # 0.7 if the new encoder begins with silence
+
+
+def test_low_delay_of_the_shortest_packets_is_never_given_up() -> None:
+    assert OpusEncoder(5.0, 16_000, low_delay=True).lookahead_ms == LOW_DELAY_LOOKAHEAD_MS
 
 
 def test_the_size_of_an_opus_packet_tells_nothing_of_what_is_said() -> None:

@@ -18,6 +18,7 @@ from voicemux.audio.ladder import (
 )
 
 TOP = Rung(20, 24_000)
+FAST = Rung(5, 64_000)
 LOWEST = LOWER_RUNGS[-1]
 TRIED_EVERY = 5.0  # seconds at least, in the long run
 LOOK = 0.1  # seconds between two judgements
@@ -58,15 +59,34 @@ def test_on_a_line_that_keeps_up_there_is_all_that_was_wanted() -> None:
     assert not ladder.reduced
 
 
-@pytest.mark.parametrize("rate", [10_000, 20_000, 30_000, 40_000])
-def test_on_a_line_that_is_too_slow_it_goes_down_at_once_to_what_fits(rate: float) -> None:
-    ladder = Ladder(TOP)
+@pytest.mark.parametrize(
+    ("top", "rate"),
+    [
+        *((TOP, rate) for rate in (10_000, 20_000, 30_000, 40_000)),
+        *((FAST, rate) for rate in (64_000, 100_000, 150_000)),
+    ],
+)
+def test_on_a_line_that_is_too_slow_it_goes_down_at_once_to_what_fits(top: Rung, rate: float) -> None:
+    ladder = Ladder(top)
     rung = ladder.judge(100.0, rate, calm=False)
-    assert rung != TOP
+    assert rung != top
     assert ladder.reduced
     assert rung.line_rate <= rate * SHARE or rung == LOWEST
     better = [each for each in LOWER_RUNGS if each.line_rate > rung.line_rate]
     assert all(each.line_rate > rate * SHARE for each in better)
+
+
+def test_packets_of_low_latency_are_only_as_much_longer_as_the_line_asks_for() -> None:
+    assert [Ladder(FAST).judge(100.0, rate, calm=False).frame_ms for rate in (150_000, 100_000, 60_000)] == [
+        10,
+        20,
+        40,
+    ]
+
+
+def test_what_a_slow_line_gets_is_in_no_shorter_packets_than_what_was_wanted() -> None:
+    ladder = Ladder(Rung(20, 100_000))
+    assert ladder.judge(100.0, 160_000, calm=False).frame_ms == 20
 
 
 def test_a_line_that_takes_what_it_is_sent_and_is_only_slow_to_say_so_gets_no_less() -> None:
@@ -144,6 +164,7 @@ def test_whatever_the_line_does_it_stays_within_its_bounds(
         assert rung == ladder.rung
         assert rung == top or rung in LOWER_RUNGS
         assert rung.line_rate <= top.line_rate
+        assert rung.frame_ms >= top.frame_ms
         assert ladder.reduced == (rung != top)
         if rung.line_rate < last.line_rate:
             assert rate is not None

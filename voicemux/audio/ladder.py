@@ -28,9 +28,9 @@ class Rung(NamedTuple):
         return self.bitrate + HEADERS * 8 * 1000 / self.frame_ms
 
 
-# On the line: 54, 37, 27, 23, 19 and 17 kbit/s.
+# On the line: 117, 66, 54, 37, 27, 23, 19 and 17 kbit/s.
 LOWER_RUNGS = (
-    *(Rung(20, 20_000), Rung(40, 20_000)),
+    *(Rung(10, 48_000), Rung(20, 32_000), Rung(20, 20_000), Rung(40, 20_000)),
     *(Rung(60, 16_000), Rung(60, 12_000), Rung(60, 8_000), Rung(60, 6_000)),
 )
 
@@ -40,7 +40,7 @@ class Ladder:
 
     def __init__(self, top: Rung) -> None:
         """`top` is what the user wants."""
-        self._rungs = [top, *(rung for rung in LOWER_RUNGS if rung.line_rate < top.line_rate)]
+        self._rungs = [top, *(rung for rung in LOWER_RUNGS if _is_below(rung, top))]
         self._at = 0
         self._changed = 0.0
         self._rose = float("-inf")
@@ -99,3 +99,7 @@ class Ladder:
         self._at = self._next_up
         self._changed = self._rose = now
         self._calm_since = None
+
+
+def _is_below(rung: Rung, top: Rung) -> bool:
+    return rung.line_rate < top.line_rate and rung.frame_ms >= top.frame_ms
