@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from voicemux.audio.ladder import (
     FIRST_PATIENCE,
+    FIRST_PROBATION,
     LOWER_RUNGS,
     MOST_PATIENCE,
+    NEXT_PATIENCE,
     PERSISTENCE,
     RESIGNED_PATIENCE,
     SETTLING,
@@ -84,6 +86,13 @@ def test_packets_of_low_latency_are_only_as_much_longer_as_the_line_asks_for() -
     ]
 
 
+@pytest.mark.parametrize(("rate", "settled"), [(64_000, Rung(20, 20_000)), (150_000, Rung(10, 48_000))])
+def test_what_a_line_never_took_is_not_tried_again_at_once(rate: float, settled: Rung) -> None:
+    where = follow(Ladder(FAST), lambda now: rate, NEXT_PATIENCE)
+    assert set(where[int((PERSISTENCE + 3 * SETTLING) / LOOK) :]) == {settled}
+    assert all(rung in (FAST, settled) or rung.line_rate < settled.line_rate for rung in where)
+
+
 def test_what_a_slow_line_gets_is_in_no_shorter_packets_than_what_was_wanted() -> None:
     ladder = Ladder(Rung(20, 100_000))
     assert ladder.judge(100.0, 160_000, calm=False).frame_ms == 20
@@ -117,6 +126,7 @@ def test_after_a_squeeze_everything_comes_back_quickly() -> None:
 
 def test_while_the_line_is_not_calm_more_is_tried_only_after_a_long_time() -> None:
     ladder = Ladder(TOP)
+    follow(ladder, lambda now: 1e6, FIRST_PROBATION, start=100 - FIRST_PROBATION)
     ladder.judge(100.0, 20_000, calm=False)
     looks = [ladder.judge(100.0 + i * LOOK, None, calm=False) for i in range(1, int(RESIGNED_PATIENCE / LOOK) - 1)]
     assert set(looks) == {looks[0]}

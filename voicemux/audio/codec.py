@@ -116,6 +116,7 @@ class OpusEncoder:
         self._pcm, self._pcm_pointer = _buffer()
         self._packet = ctypes.create_string_buffer(MAX_PAYLOAD)
         self._samples = 0  # in the buffer: those of the last packet
+        self._set = bitrate  # what the encoder was told
         self._begin()
 
     @property

@@ -16,6 +16,9 @@ NEXT_PATIENCE = 16.0  # seconds before what was too much is tried again; it doub
 MOST_PATIENCE = 120.0  # seconds
 RESIGNED_PATIENCE = 15.0  # seconds before more is tried on a line that is not calm, but keeps up
 PROBATION = 15.0  # seconds after a step up in which a step down means that it was too much
+FIRST_PROBATION = (
+    3.0  # seconds after the beginning: what is clearly too much shows at once, later it may be a squeeze
+)
 
 
 class Rung(NamedTuple):
@@ -44,9 +47,10 @@ class Ladder:
         self._at = 0
         self._changed = 0.0
         self._rose = float("-inf")
+        self._probation_ends = float("inf")
         self._calm_since: float | None = None
         self._slow_since: float | None = None
-        self._too_much: int | None = None  # the rung that was
+        self._too_much: int | None = None  # the lowest rung that was
         self._patience = FIRST_PATIENCE
 
     @property
@@ -62,6 +66,8 @@ class Ladder:
 
         `calm` is whether the round trip is as short as it ever was.
         """
+        if self._probation_ends == float("inf"):
+            self._probation_ends = now + FIRST_PROBATION
         if rate is not None:
             self._calm_since = None
             self._slow_since = now if self._slow_since is None else self._slow_since
@@ -83,8 +89,8 @@ class Ladder:
         return self.rung
 
     def _step_down(self, now: float, rate: float) -> None:
-        if now - self._rose < PROBATION:
-            self._too_much = self._at
+        if now < self._probation_ends:
+            self._too_much = max(self._at, sum(rung.line_rate > rate for rung in self._rungs) - 1)
             self._patience = min(MOST_PATIENCE, max(NEXT_PATIENCE, self._patience * 2))
         fitting = (i for i, rung in enumerate(self._rungs) if rung.line_rate <= rate * SHARE)
         self._at = max(self._at + 1, next(fitting, len(self._rungs) - 1))
@@ -98,6 +104,7 @@ class Ladder:
     def _step_up(self, now: float) -> None:
         self._at = self._next_up
         self._changed = self._rose = now
+        self._probation_ends = now + PROBATION
         self._calm_since = None
 
 
