@@ -12,6 +12,7 @@ from voicemux.audio.arrivals import (
     MARGIN,
     MOST_DRIFT,
     PEAK_SLOTS,
+    RELIEF,
     SLOT,
     SPELL,
     Arrivals,
@@ -211,6 +212,19 @@ def test_after_forgetting_what_came_before_does_not_count_even_if_it_took_longer
     arrivals.forget_peaks()
     listen(0.6, start=5, arrivals=arrivals)
     assert arrivals.target == pytest.approx(MARGIN)
+
+
+@pytest.mark.parametrize("start", [0.0, 30.0])
+def test_when_the_line_has_taken_a_while_to_drain_the_target_is_at_once_small_again(start: float) -> None:
+    arrivals = listen(start) if start else None
+    arrivals = listen(2, lambda sent: max(0.0, 0.6 - abs(sent - start - 0.6)), arrivals=arrivals, start=start)
+    assert arrivals.target < RELIEF
+
+
+def test_a_stall_or_two_in_a_row_is_no_line_that_drains() -> None:
+    pair = stalls(0.2, 3)
+    arrivals = listen(40, lambda sent: max(pair(sent), pair(sent - 0.2)))
+    assert arrivals.target > 0.15
 
 
 def test_when_what_waited_on_the_line_has_drained_late_packets_of_before_do_not_count() -> None:

@@ -27,6 +27,7 @@ FEW = 20  # peaks of which none is left out: two stalls within ten seconds would
 SPELL = 0.1  # seconds of nothing but late packets: a burst behind a stall is over sooner, so the line has slowed down
 SPELL_MARGIN = 0.010  # seconds above the least late of them: it may be getting slower still
 RELIEF = 0.05  # seconds by which even the earliest come earlier than before: what waited on the line has drained
+SLOWNESS = 0.5  # seconds of nothing but packets that are so much later than usual: no stall, nor two in a row
 
 
 @dataclass
@@ -34,6 +35,15 @@ class _Slot:
     began: float
     smallest: float  # transit
     largest: float  # transit
+
+
+@dataclass
+class _Slow:
+    """A while in which something waits on the line."""
+
+    limit: float  # transit: all of its packets have more
+    began: float
+    last: float
 
 
 class Arrivals:
@@ -47,6 +57,8 @@ class Arrivals:
         self._slots: deque[_Slot] = deque(maxlen=DRIFT_SLOTS)
         self._peaks: deque[float] = deque(maxlen=PEAK_SLOTS)
         self._base: float | None = None
+        self._settled = [self._usual, self._usual]  # targets at the last two turns, the older first
+        self._slow: _Slow | None = None
 
     def add(self, position: int, arrival: float) -> float:
         """Take note of a packet. Its lateness in seconds, 0 for the earliest."""
@@ -58,6 +70,7 @@ class Arrivals:
         slot.largest = max(slot.largest, transit)
         self._base = transit if self._base is None else min(self._base, transit)
         lateness = transit - self._base
+        self._look_for_relief(arrival, transit)
         if lateness > self._usual:
             self._usual = max(self._usual, self._worth_it(slot.largest - self._base))
         self._spell.append((arrival, lateness))
@@ -81,6 +94,7 @@ class Arrivals:
         """The line has recovered: how late packets were before says nothing any more."""
         self._peaks.clear()
         self._usual = min(FIRST_TARGET, self._ceiling)
+        self._settled = [self._usual, self._usual]
         if self._slots:
             self._slots[-1].largest = float("-inf")  # of what is still to come
 
@@ -89,6 +103,7 @@ class Arrivals:
         self._slots.clear()
         self._spell.clear()
         self._base = None
+        self._slow = None
 
     @property
     def drift_ppm(self) -> float | None:
@@ -105,6 +120,18 @@ class Arrivals:
         drift = -1e6 * covariance / sum((slot.began - mean_time) ** 2 for slot in slots)
         return drift if abs(drift) < MOST_DRIFT else None
 
+    def _look_for_relief(self, arrival: float, transit: float) -> None:
+        assert self._base is not None
+        if self._slow is None:
+            limit = self._base + self._settled[0] + RELIEF
+            self._slow = _Slow(limit, arrival, arrival) if transit > limit else None
+        elif transit > self._slow.limit:
+            self._slow.last = arrival
+        else:
+            if self._slow.last - self._slow.began > SLOWNESS:
+                self.forget_peaks()
+            self._slow = None
+
     def _turn(self, now: float, transit: float) -> None:
         """Begin a new slot, and draw conclusions from the last."""
         if self._slots:
@@ -116,6 +143,7 @@ class Arrivals:
             else:
                 self._peaks.append(max(0.0, self._slots[-1].largest - self._base))
                 self._usual = self._worth_it()
+            self._settled = [self._settled[1], self._usual]
         self._slots.append(_Slot(now, transit, transit))
 
     def _worth_it(self, *unfinished: float) -> float:

@@ -50,7 +50,7 @@ class Ladder:
         self._probation_ends = float("inf")
         self._calm_since: float | None = None
         self._slow_since: float | None = None
-        self._too_much: int | None = None  # the lowest rung that was
+        self._too_much: int | None = None  # the rung that was
         self._patience = FIRST_PATIENCE
 
     @property
@@ -90,7 +90,7 @@ class Ladder:
 
     def _step_down(self, now: float, rate: float) -> None:
         if now < self._probation_ends:
-            self._too_much = max(self._at, sum(rung.line_rate > rate for rung in self._rungs) - 1)
+            self._too_much = self._at
             self._patience = min(MOST_PATIENCE, max(NEXT_PATIENCE, self._patience * 2))
         fitting = (i for i, rung in enumerate(self._rungs) if rung.line_rate <= rate * SHARE)
         self._at = max(self._at + 1, next(fitting, len(self._rungs) - 1))
