@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fuzz.direction import Deed
 from tests.notation import octets, vectors
 from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder
 from voicemux.errors import LibraryMissing
@@ -55,7 +56,6 @@ TALK: list[Message] = [
 OWN = 0b11100  # of a kind: four bytes of step, and a sequence
 VOICE = 25  # packets: half a second of Opus
 INSIDE = 2  # TLS, of the ways of a greeting
-WRITE, SEND, RECEIVE, SHOW, ACKNOWLEDGE, RESUME, LIE = range(7)  # the deeds of a Direction
 HONEST = bytes(4)  # nobody changes the four messages
 WRONG, RIGHT = bytes([0b1010, 0, 0, 0]), bytes([0b1000]) + HONEST  # codes, of Alice; who is refused gets no WELCOME
 
@@ -127,32 +127,32 @@ def _answers() -> Iterator[bytes]:
 
 
 def _deeds() -> Iterator[bytes]:
-    """As `fuzz.direction` has them: what one side is told is what the other side does."""
+    """What one side is told is what the other side does."""
     for vector in vectors("delivery"):
         events = b""
         for event in vector["script"]:
             match event:
                 case {"error": _}:
-                    events += bytes([LIE, 0, 0])
+                    events += bytes([Deed.LIE, 0, 0])
                 case {"event": "put", "texts": texts}:
                     events += b"".join(map(_writing, texts))
                 case {"event": "received", "text": text}:
-                    events += _writing(text) + bytes([SEND, 1, RECEIVE, 1])
+                    events += _writing(text) + bytes([Deed.SEND, 1, Deed.RECEIVE, 1])
                 case {"event": "send", "ids": ids}:
-                    events += bytes([SEND, len(ids), RECEIVE, len(ids)])
+                    events += bytes([Deed.SEND, len(ids), Deed.RECEIVE, len(ids)])
                 case {"event": "acknowledged"}:
-                    events += bytes([SHOW, ACKNOWLEDGE, 0])
+                    events += bytes([Deed.SHOW, Deed.ACKNOWLEDGE, 0])
                 case {"event": "taken"}:
-                    events += bytes([SHOW])
+                    events += bytes([Deed.SHOW])
                 case {"event": "resumed" | "lost"}:
-                    events += bytes([SHOW, RESUME])
+                    events += bytes([Deed.SHOW, Deed.RESUME])
         yield events
 
 
 def _writing(text: Any) -> bytes:
     """A byte says how often the text comes."""
     text, times = (text["text"] * (text["repeat"] // 255), 255) if isinstance(text, dict) else (text, 1)
-    return bytes([WRITE, len(text.encode())]) + text.encode() + bytes([times])
+    return bytes([Deed.WRITE, len(text.encode())]) + text.encode() + bytes([times])
 
 
 # `write` three times "abc", `send`, `receive`, `show`, and so on: the order of Direction's deeds.

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Any
 
 from fuzz.draws import Draws
@@ -11,6 +12,16 @@ from voicemux.protocol.messages import Text
 from voicemux.protocol.wire import TEXT_WINDOW
 
 MOST_PUT = 2_000_000  # bytes of text
+
+
+class Deed(IntEnum):
+    WRITE = 0
+    SEND = 1
+    RECEIVE = 2
+    SHOW = 3
+    ACKNOWLEDGE = 4
+    RESUME = 5
+    LIE = 6
 
 
 class Direction:
@@ -26,19 +37,19 @@ class Direction:
         self._untaken: deque[str] = deque()
         self._shown: list[str] = []
         self._acknowledgements: deque[int] = deque([0])
-        self._deeds = (
-            self._write,
-            self._send,
-            self._receive,
-            self._show,
-            self._acknowledge,
-            self._resume,
-            self._lie,
-        )
+        self._deeds: dict[Deed, Callable[[], None]] = {
+            Deed.WRITE: self._write,
+            Deed.SEND: self._send,
+            Deed.RECEIVE: self._receive,
+            Deed.SHOW: self._show,
+            Deed.ACKNOWLEDGE: self._acknowledge,
+            Deed.RESUME: self._resume,
+            Deed.LIE: self._lie,
+        }
 
     def happen(self) -> None:
         """Something happens, and nothing is wrong afterwards."""
-        self._deeds[self._draws.number() % len(self._deeds)]()
+        self._deeds[Deed(self._draws.number() % len(Deed))]()
         assert self._shown + list(self._untaken) == self._put[: len(self._shown) + len(self._untaken)]
         unacknowledged = sum(map(payload_size, self._outbox._unacknowledged))
         assert unacknowledged == self._outbox.unacknowledged_bytes <= TEXT_WINDOW
