@@ -5,9 +5,7 @@ from typing import Protocol
 
 from voicemux.protocol.messages import Audio, Report
 
-USUAL_BITRATE = (
-    24_000  # bits a second: PESQ 4.1 (32 have 4.3); with TLS and all headers 60 on the line, which fits 64
-)
+USUAL_BITRATE = 24_000  # bits a second: PESQ 4.1 (32 have 4.3); with TLS and all headers 60 on the line
 USUAL_FRAME_MS = 20.0  # of voice in a packet
 
 

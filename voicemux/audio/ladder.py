@@ -16,9 +16,7 @@ NEXT_PATIENCE = 16.0  # seconds before what was too much is tried again; it doub
 MOST_PATIENCE = 120.0  # seconds
 RESIGNED_PATIENCE = 15.0  # seconds before more is tried on a line that is not calm, but keeps up
 PROBATION = 15.0  # seconds after a step up in which a step down means that it was too much
-FIRST_PROBATION = (
-    3.0  # seconds after the beginning: what is clearly too much shows at once, later it may be a squeeze
-)
+FIRST_PROBATION = 5.0  # seconds after the beginning: 5 % too much shows after three; later it may be a squeeze
 
 
 class Rung(NamedTuple):
