@@ -2,6 +2,7 @@ import contextlib
 import errno
 import select
 import socket
+import sys
 import threading
 import time
 
@@ -54,12 +55,19 @@ def test_small_frames_leave_at_once():
         assert line._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_the_kernel_knows_the_round_trip_of_a_line_before_anything_was_said():
+    with connected() as (line, _):
+        assert 0 < line.round_trip() < PROMPTLY
+
+
 def test_a_line_need_not_be_tcp():
     near, far = socket.socketpair()
     with far:
         line = Line(near, Address("here", 1))
         line.write(b"hi")
         assert far.recv(10) == b"hi"
+        assert line.round_trip() is None
         line.close()
 
 

@@ -377,6 +377,15 @@ def test_voice_that_the_line_cannot_take_is_dropped_and_not_sent_late():
         assert writer.counts.dropped == 5
 
 
+def test_what_the_line_was_like_when_it_was_empty_is_known_before_a_ping_is_answered(monkeypatch):
+    monkeypatch.setattr(Line, "round_trip", lambda self: 0.03)
+    with writing() as (writer, _line, peer):
+        writer.send(Pong(bytes(8)))
+        peer.hear(Pong)
+        writer.round_trip(1.5)
+        assert writer._flow._usual_round_trip == 0.03
+
+
 def test_where_the_kernel_does_not_tell_the_peers_reports_do(monkeypatch):
     monkeypatch.setattr(Line, "unacknowledged", lambda self: None)
     with writing() as (writer, _line, peer):

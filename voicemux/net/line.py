@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import socket
+import struct
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +26,8 @@ CONNECT_TIMEOUT = 10.0  # seconds for the last of a host's addresses
 EARLY_CONNECT_TIMEOUT = 3.0  # seconds for each address before it, so that a dead IPv6 route costs little
 SILENCE_TIMEOUT = 15.0  # seconds without a byte, or without room for one (protocol.md §9)
 BACKLOG = 128  # callers that the kernel may hold until the reception looks: what is more has to knock again
+MIN_RTT = struct.Struct("=148xI")  # tcpi_min_rtt of Linux's struct tcp_info, in microseconds
+NOT_MEASURED = 2**32 - 1
 SO_NWRITE = 0x1024  # of macOS: bytes that were written and not acknowledged
 
 # What is asked of every connection, as far as the platform has it: (name, level, number, value).
@@ -66,6 +69,17 @@ class Line:
             return _unacknowledged(self._socket)
         except (OSError, ValueError):  # no TCP socket, or closed
             return None
+
+    def round_trip(self) -> float | None:
+        """The shortest of the last minutes, in seconds, as the kernel saw it; None where it does not tell."""
+        if sys.platform != "linux":
+            return None
+        try:
+            facts = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, MIN_RTT.size)
+            microseconds: int = MIN_RTT.unpack(facts)[0]
+        except (OSError, struct.error):  # no TCP socket, or closed, or an old kernel
+            return None
+        return None if microseconds == NOT_MEASURED else microseconds / 1e6
 
     def start_tls(self, context: Context, *, is_server: bool, first: bytes = b"") -> bytes | None:
         """From here on everything goes through TLS. `first` is what a server has read of it; returns as `receive`."""

@@ -169,6 +169,9 @@ class Writer:
 
     def run(self) -> None:
         """Write until the goodbye is out, or the line breaks: then it is cut, so that the reading side ends, too."""
+        # A PING would tell later, and of a line that is full by then as if it had always been so.
+        if (round_trip := self._line.round_trip()) is not None:
+            self.round_trip(round_trip)
         try:
             while messages := self._next():
                 before = self._line.bytes_written
