@@ -122,7 +122,7 @@ def test_a_picture_shows_every_program() -> None:
 
 
 def test_a_player_does_not_grow() -> None:
-    kilobytes = micro.growth(hours=0.25)["kilobytes"]
+    kilobytes = micro.growth(hours=0.5)["kilobytes"]
     assert len(kilobytes) == 10
     assert kilobytes[-1] < 1.5 * kilobytes[0]
 
