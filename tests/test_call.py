@@ -65,12 +65,12 @@ class Microphone(Sound):
     def __init__(self, *voice: Audio, plan: Callable[[], None] | None = None) -> None:
         super().__init__(plan)
         self.muted = False
-        self.capture_ms, self.xruns, self.reduced = 30.0, 5, False
-        self.told: list[tuple[float | None, bool]] = []
+        self.capture_ms, self.xruns, self.eager = 30.0, 5, False
+        self.told: list[tuple[float | None, bool, bool]] = []
         self._voice = voice
 
-    def adapt(self, now: float, rate: float | None, *, calm: bool) -> None:
-        self.told.append((rate, calm))
+    def adapt(self, now: float, rate: float | None, *, calm: bool, roomy: bool) -> None:
+        self.told.append((rate, calm, roomy))
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
         for audio in self._voice:
@@ -786,9 +786,9 @@ def test_the_microphone_is_told_how_the_line_does():
     microphone = Microphone(VOICE)
     with in_call(microphone) as (_, peer):
         wait_until(lambda: microphone.told)
-        assert microphone.told[0] == (None, False), "nothing is known of the line yet, so it is not calm"
+        assert microphone.told[0] == (None, False, False), "nothing is known of the line yet, so it is not calm"
         peer.send(Pong(peer.hear(Ping).data))
-        wait_until(lambda: (None, True) in microphone.told)
+        wait_until(lambda: (None, True, True) in microphone.told)
 
 
 def test_a_line_that_is_not_what_it_was_is_measured_more_often(monkeypatch):
@@ -797,7 +797,7 @@ def test_a_line_that_is_not_what_it_was_is_measured_more_often(monkeypatch):
     microphone = Microphone()
     with in_call(microphone, silence=PATIENCE * vitals.PINGS_PER_SILENCE) as (_, peer):
         peer.hear(Ping)  # the next would come after the interval
-        microphone.reduced = True
+        microphone.eager = True
         peer.hear(Ping)
 
 

@@ -13,14 +13,15 @@ from voicemux.vitals import CALM, MOST_PINGS, PING_EARLY, PING_INTERVAL, PINGS_A
 from voicemux.voice import Transmitter
 
 
-def vitals_with(transmitter: SimpleNamespace) -> Vitals:
-    line = SimpleNamespace(bytes_written=0, bytes_read=0, timeout=PATIENCE)
+def vitals_with(transmitter: SimpleNamespace, empty: float | None = None) -> Vitals:
+    """`empty` is the seconds that an empty packet takes, there and back."""
+    line = SimpleNamespace(bytes_written=0, bytes_read=0, timeout=PATIENCE, round_trip=lambda: empty)
     return Vitals(cast("Line", line), SentCounts(), cast("Transmitter", transmitter), None)
 
 
 @pytest.fixture
 def vitals() -> Vitals:
-    return vitals_with(SimpleNamespace(reduced=False))
+    return vitals_with(SimpleNamespace(eager=False))
 
 
 def ping(vitals: Vitals, now: float) -> Ping:
@@ -38,11 +39,11 @@ def test_pings_are_frequent_at_first_and_then_rare(vitals):
 
 
 def test_as_soon_as_the_line_gets_less_voice_pings_are_frequent_again():
-    transmitter = SimpleNamespace(reduced=False)
+    transmitter = SimpleNamespace(eager=False)
     vitals = vitals_with(transmitter)
     last = [number / 10 for number in range(100) if vitals.look(number / 10)][-1]
     assert not vitals.look(last + 2 * QUICK_PING_INTERVAL)
-    transmitter.reduced = True
+    transmitter.eager = True
     assert vitals.look(last + 2 * QUICK_PING_INTERVAL)
 
 
@@ -70,6 +71,17 @@ def test_a_line_on_which_a_ping_waits_is_not_calm_whatever_the_one_before_was(vi
     assert not vitals.calm
     vitals.answered(Pong(ping(vitals, 20).data))
     assert vitals.calm
+
+
+@pytest.mark.parametrize(("empty", "is_roomy"), [(0.001, False), (2 * CALM, True), (None, True)])
+def test_a_line_is_roomy_if_an_empty_packet_takes_it_as_long(empty, is_roomy):
+    vitals = vitals_with(SimpleNamespace(eager=False), empty)
+    assert not vitals.roomy
+    data = ping(vitals, 0).data
+    time.sleep(2 * CALM)
+    vitals.answered(Pong(data))
+    assert vitals.calm
+    assert vitals.roomy == is_roomy
 
 
 def test_the_answer_to_the_newest_of_several_pings_answers_them_all(vitals):

@@ -251,7 +251,8 @@ class Call:
             if self._player and (report := self._player.report()):
                 self._writer.send(report)
             if self._transmitter:
-                self._transmitter.adapt(now, self._writer.line_rate(), calm=self._vitals.calm)
+                rate, vitals = self._writer.line_rate(), self._vitals
+                self._transmitter.adapt(now, rate, calm=vitals.calm, roomy=vitals.roomy)
             if self._status_interval and now >= self._next_status:
                 self._next_status = now + self._status_interval
                 self.post(Status(**vars(self.stats())))

@@ -514,7 +514,6 @@ def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
         codec={"auto": None, "opus": Codec.OPUS, "pcm": Codec.PCM}[options["codec"]],
         bitrate=options["bitrate"] * 1000 if options["bitrate"] else usual_bitrate,
         frame_ms=float(options["frame_ms"] or (5 if options["low_latency"] else 20)),
-        low_delay=options["low_latency"],
         max_delay=options["max_delay"] / 1000,
         status_interval=1.0 if options["status"] else 0.0,
         verbose=options["verbose"],

@@ -82,7 +82,6 @@ class Settings:
     codec: Codec | None = None
     bitrate: int = USUAL_BITRATE
     frame_ms: float = USUAL_FRAME_MS
-    low_delay: bool = False  # of the codec
     max_delay: float = 0.3  # seconds of playout delay
     status_interval: float = 0.0  # seconds between figures that nobody asked for; 0: never
     verbose: bool = False
@@ -223,9 +222,7 @@ class Session:
         transmitter = player = None
         self._finite = self._heard_all = False
         if studio:
-            transmitter = studio.make_transmitter(
-                hello.playable, settings.codec, settings.frame_ms, settings.bitrate, low_delay=settings.low_delay
-            )
+            transmitter = studio.make_transmitter(hello.playable, settings.codec, settings.frame_ms, settings.bitrate)
             player = studio.make_player(settings.max_delay)
             self._finite = studio.finite and transmitter is not None
         sends = transmitter.codec.name.lower() if transmitter else ""

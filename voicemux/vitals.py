@@ -13,7 +13,7 @@ LOOK_INTERVAL = 0.1  # seconds between two looks at the clock and at how the lin
 PING_INTERVAL = 2.0  # seconds at most (protocol.md §9)
 PING_EARLY = 0.2  # seconds sooner: the timer looks ten times a second, and then a PING may wait for voice
 PINGS_PER_SILENCE = 3  # at least so many before the line counts as dead
-PINGS_AT_FIRST = 8  # in quick succession, as while the line is not what it was: voice needs to know it
+PINGS_AT_FIRST = 8  # in quick succession, as while more voice is to be sent: that needs to know the line
 QUICK_PING_INTERVAL = 0.25  # seconds
 MOST_PINGS = 16  # that may still be answered
 ROUND_TRIPS = 10  # of late, the shortest of which is the network's
@@ -40,7 +40,7 @@ class Vitals:
     def look(self, now: float) -> bool:
         """Take note of how much has gone to and fro. Whether it is time for a PING."""
         self._rates.append((now, self._line.bytes_written, self._line.bytes_read))
-        quick = self._pinged < PINGS_AT_FIRST or (self._transmitter and self._transmitter.reduced)
+        quick = self._pinged < PINGS_AT_FIRST or (self._transmitter and self._transmitter.eager)
         interval = QUICK_PING_INTERVAL if quick else PING_INTERVAL - PING_EARLY
         if now - self._pinged_at < min(interval, self._line.timeout / PINGS_PER_SILENCE):
             return False
@@ -68,8 +68,17 @@ class Vitals:
     def calm(self) -> bool:
         """Whether the last round trip was as short as they ever were, and none takes longer now: nothing waits."""
         limit = self._shortest + CALM
-        last, waiting = list(self._round_trips)[-1:], list(self._pings)[:1]
-        return bool(last) and last[0] <= limit * 1000 and all(_since(ping) <= limit for ping in waiting)
+        return self._last_took_at_most(limit) and all(_since(ping) <= limit for ping in list(self._pings)[:1])
+
+    @property
+    def roomy(self) -> bool:
+        """Whether the last PING, which travels with voice, took no longer than an empty packet. If it did, voice may
+        well be most of what the line takes: on 64 kbit/s it is 19 ms, from 80 kbit/s on less than `CALM`."""
+        empty = self._line.round_trip()
+        return self._last_took_at_most((self._shortest if empty is None else empty) + CALM)
+
+    def _last_took_at_most(self, seconds: float) -> bool:
+        return any(round_trip <= seconds * 1000 for round_trip in list(self._round_trips)[-1:])
 
     def stats(self, texts_received: int) -> Stats:
         sent, figures = self._sent, self._player.figures if self._player else None

@@ -63,7 +63,7 @@ def test_opus_keeps_speech_good_and_delays_it_by_its_lookahead(frame_ms: float) 
 
 def test_with_few_bits_low_delay_is_given_up_for_quality_and_nobody_hears_the_change() -> None:
     said = speech(seconds=6)
-    encoder, decoder = OpusEncoder(10.0, 48_000, low_delay=True), OpusDecoder()
+    encoder, decoder = OpusEncoder(10.0, 48_000), OpusDecoder()
     assert encoder.lookahead_ms == LOW_DELAY_LOOKAHEAD_MS
     begin = packets_of(encoder, said[: 2 * RATE].tobytes())
     encoder.adapt(20.0, 20_000)
@@ -78,7 +78,7 @@ def test_with_few_bits_low_delay_is_given_up_for_quality_and_nobody_hears_the_ch
 
 
 def test_low_delay_of_the_shortest_packets_is_never_given_up() -> None:
-    assert OpusEncoder(5.0, 16_000, low_delay=True).lookahead_ms == LOW_DELAY_LOOKAHEAD_MS
+    assert OpusEncoder(5.0, 16_000).lookahead_ms == LOW_DELAY_LOOKAHEAD_MS
 
 
 def test_the_size_of_an_opus_packet_tells_nothing_of_what_is_said() -> None:

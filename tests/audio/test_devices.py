@@ -323,7 +323,7 @@ def after_a_call() -> tuple[int, int, int]:
     studio.open_output("")
     player, transmitter = (
         studio.make_player(MAX_DELAY),
-        studio.make_transmitter((Codec.PCM,), None, 20, 32_000, low_delay=False),
+        studio.make_transmitter((Codec.PCM,), None, 20, 32_000),
     )
     assert player
     assert transmitter

@@ -1,5 +1,6 @@
 from collections import deque
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,6 +111,30 @@ def test_a_line_that_does_not_keep_up_is_found_out_and_measured(flow, rate):
     told = [answer for answer in deliver(flow, rate, seconds=3, offered=60_000) if answer]
     assert told
     assert sorted(told)[len(told) // 2] == pytest.approx(rate, rel=0.3)
+
+
+def test_a_line_that_is_full_in_both_directions_is_found_out_although_answers_come_in_bursts(flow):
+    """As measured: they wait behind the voice of the peer, who waits for ours. In between, nothing is under way."""
+    cycle, pieces, told = 0.3, 10, []
+    for start in np.arange(0, 3, cycle):
+        for _ in range(pieces):
+            send_voice(flow, start)
+        for number in range(1, pieces + 1):
+            now = start + cycle / 2 + number * 0.014
+            flow.acknowledge((pieces - number) * PACKET, now)
+            told.append(flow.line_rate(now))
+    assert None not in told[pieces * 2 :]
+    assert told[-1] == pytest.approx(pieces * (PACKET + SEGMENT_OVERHEAD) * 8 / cycle, rel=0.15)
+
+
+def test_what_was_slow_and_then_idle_is_measured_anew(flow):
+    deliver(flow, rate=20_000, seconds=2, offered=60_000)
+    flow.acknowledge(0, 2.1)
+    for number in range(10):
+        send_voice(flow, 60.0)
+        flow.acknowledge(PACKET, 60.0 + 0.2 * number)
+    told = flow.line_rate(62.0)
+    assert told is None or told > 4000
 
 
 def test_a_stall_without_acknowledgements_is_no_slow_line(flow):

@@ -187,7 +187,7 @@ class Player:
             sound = self._noise.make(self._packet_samples)
         self._jitter.advance(len(sound))
         self._packet_samples = max(1, len(sound))
-        self._lookahead_ms = lookahead_ms(audio.codec, self._packet_samples)
+        self._lookahead_ms = lookahead_ms(audio.codec, audio.data)
         return sound
 
     def _conceal(self, conceal: Conceal) -> Samples:

@@ -79,12 +79,12 @@ class Studio:
         return Player(self._recorder or self._sink, self._decoders, max_delay, reopen)
 
     def make_transmitter(
-        self, playable: tuple[int, ...], wanted: Codec | None, frame_ms: float, bitrate: int, *, low_delay: bool
+        self, playable: tuple[int, ...], wanted: Codec | None, frame_ms: float, bitrate: int
     ) -> Transmitter | None:
         """None without a microphone, or if the peer can play nothing that we can make."""
         if self._source is None:
             return None
-        encoder = make_encoder(playable, wanted, frame_ms, bitrate, low_delay=low_delay)
+        encoder = make_encoder(playable, wanted, frame_ms, bitrate)
         if encoder is None:
             return None
         return Transmitter(self._source, encoder, self._reopen_source if self._has_device("input") else None)

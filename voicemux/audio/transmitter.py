@@ -47,13 +47,13 @@ class Transmitter:
         return self._source.xruns
 
     @property
-    def reduced(self) -> bool:
-        """Whether the line gets less than what was wanted."""
-        return self._ladder.reduced
+    def eager(self) -> bool:
+        """Whether the line gets more as soon as it is calm."""
+        return self._ladder.eager
 
-    def adapt(self, now: float, rate: float | None, *, calm: bool) -> None:
+    def adapt(self, now: float, rate: float | None, *, calm: bool, roomy: bool) -> None:
         """Send what the line can carry, see `Ladder.judge`. Any one thread."""
-        self._ladder.judge(now, rate, calm=calm)
+        self._ladder.judge(now, rate, calm=calm, roomy=roomy)
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
         """Send voice until the source ends, or `stop()`. Raises DeviceError; time stamps go on after `reopen()`."""
@@ -64,6 +64,7 @@ class Transmitter:
         self._gathered.clear()
         self._position = self._silent_from = offset = round((started - self._began) * RATE)
         self._silent = True
+        self._encoder.adapt(*self._ladder.rung)
         try:
             while (block := self._read()) is not None:
                 self._take(offset + block.position, block.pcm)

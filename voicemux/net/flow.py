@@ -14,7 +14,7 @@ UNKNOWN_ROUND_TRIP = 0.2  # seconds, until one has been measured
 VOICE_BUDGET = 0.100  # seconds beyond the smallest round trip that voice may be under way
 LEAST_PIECES = 2  # of voice that may be under way in any case
 BEHIND = 0.060  # seconds beyond the smallest round trip from which on the line counts as too slow
-PATIENCE = 0.2  # seconds that it must have been so: losses look like that for a moment
+PATIENCE = 0.2  # seconds that it must have been so, or no longer so: losses look like that for a moment
 MOST_PIECES = 4096  # that are kept in mind of a peer that tells nothing
 TEXT_DELAY = 0.010  # seconds that text may add to the round trip, and so to the voice beside it
 LEAST_TEXT = 1_000  # bytes that may be under way beside voice: with the next 33 ms at 512 kbit/s
@@ -41,6 +41,7 @@ class Flow:
         self._smallest_round_trip: float | None = None
         self._text_budget = float(LEAST_TEXT)
         self._behind_since: float | None = None
+        self._caught_up: float | None = None  # since when it is not behind any more, perhaps for a moment only
         self._behind_bytes = 0  # acknowledged since then, headers of all layers included
 
     def wrote(self, size: int, now: float, *, mark: Hashable = None, is_voice: bool = False) -> None:
@@ -97,7 +98,7 @@ class Flow:
         packet or an outage, and less voice would not help.)
         """
         since = self._behind_since
-        if since is None or now - since < PATIENCE:
+        if since is None or now - since < PATIENCE or self._has_caught_up(now):
             return None
         return self._behind_bytes * 8 / (now - since)
 
@@ -115,12 +116,19 @@ class Flow:
         if newest is None:
             return
         self._adapt_text(now - newest.written, under_way)
+        if self._has_caught_up(now):
+            self._behind_since = None
         if self.age(now) > self._usual_round_trip + BEHIND:
             self._behind_since = now if self._behind_since is None else self._behind_since
-        else:
-            self._behind_since = None
+            self._caught_up = None
+        elif self._caught_up is None:
+            self._caught_up = now
         if self._behind_since in (None, now):
             self._behind_bytes = 0
+
+    def _has_caught_up(self, now: float) -> bool:
+        """Not if only for a moment: on a line that is full in both directions, acknowledgements come in bursts."""
+        return self._caught_up is not None and now - self._caught_up >= PATIENCE
 
     def _adapt_text(self, delay: float, under_way: int) -> None:
         if delay > self._usual_round_trip + TEXT_DELAY:
