@@ -91,7 +91,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--bitrate", type=click.IntRange(6, 128), metavar="KBIT",
-            help="Of Opus, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 24]",
+            help="Of Opus, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 32]",
         ),
         click.option(
             "--frame-ms", type=click.Choice(["5", "10", "20", "40", "60"]),
@@ -99,7 +99,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--low-latency", is_flag=True,
-            help="For local networks: packets of 5 ms, 64 kbit/s, a codec that looks ahead less.",
+            help="For local networks: packets of 5 ms at 64 kbit/s, if the line has room for them.",
         ),
         click.option(
             "--max-delay", type=click.IntRange(20, 2000), default=300, show_default=True, metavar="MS",

@@ -100,7 +100,7 @@ class ComfortNoise:
     def __init__(self) -> None:
         self._random = np.random.default_rng(0)
         self._level = np.inf  # mean square
-        self._magnitudes: Floats = np.zeros(self.WINDOW // 2 + 1, np.float32)
+        self._quietest: Samples = np.zeros(self.WINDOW, np.int16)
         self._window: Floats = np.sin(np.pi * (np.arange(self.WINDOW, dtype=np.float32) + 0.5) / self.WINDOW)
         self._rest: Floats = np.zeros(self.WINDOW // 2, np.float32)
         self._ready: Samples = np.zeros(0, np.int16)
@@ -111,16 +111,17 @@ class ComfortNoise:
             return
         if level <= self._level:
             self._level = level
-            self._magnitudes = np.abs(np.fft.rfft(sound[: self.WINDOW] * self._window)).astype(np.float32)
+            self._quietest = sound[: self.WINDOW]
         else:
             self._level *= self.FORGETTING
 
     def make(self, samples: int) -> Samples:
         """So many samples of noise."""
         while len(self._ready) < samples:
-            phases = np.exp(2j * np.pi * self._random.random(len(self._magnitudes)))
+            magnitudes = np.abs(np.fft.rfft(self._quietest * self._window))
+            phases = np.exp(2j * np.pi * self._random.random(len(magnitudes)))
             # Half-overlapping sine windows add up to constant power; the window of `learn` has taken half of it.
-            piece = np.fft.irfft(self._magnitudes * phases, self.WINDOW) * self._window * np.sqrt(2)
+            piece = np.fft.irfft(magnitudes * phases, self.WINDOW) * self._window * np.sqrt(2)
             half = self.WINDOW // 2
             self._ready = np.concatenate((self._ready, from_floats((piece[:half] + self._rest) / 32768)))
             self._rest = piece[half:].astype(np.float32)

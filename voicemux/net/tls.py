@@ -127,6 +127,8 @@ class Channel:
                 part = b""
             self.ended = not part
             parts.append(part)
+            if not self._incoming.pending and not self._tls.pending():  # cheaper to ask than to be told by an error
+                break
         return b"".join(parts) or (b"" if self.ended else None)
 
     def _take_note(self, data: bytes) -> None:

@@ -249,13 +249,13 @@ def _read_bye(frame: Frame) -> Bye:
 
 
 def _write_report(report: Report) -> Frame:
-    fields = {name: getattr(report, name) for name in ("source", "sequence", "timestamp", "delay", "target")}
-    return Frame(wire.TAG_REPORT, 0, wire.REPORT.build(fields))
+    fields = report.source, 0, report.sequence, report.timestamp, report.delay, report.target
+    return Frame(wire.TAG_REPORT, 0, wire.report_struct.pack(*fields))
 
 
 def _read_report(frame: Frame) -> Report:
-    report = wire.REPORT.parse(frame.payload)
-    return Report(report.source, report.sequence, report.timestamp, report.delay, report.target)
+    source, _, sequence, timestamp, delay, target = wire.report_struct.unpack(frame.payload)
+    return Report(source, sequence, timestamp, delay, target)
 
 
 def _read_ringing(frame: Frame) -> Ringing:

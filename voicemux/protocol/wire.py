@@ -56,12 +56,11 @@ BYE = c.Struct("code" / c.Int16ub, "reason" / c.GreedyBytes)
 TEXT_ACK = c.Struct("id" / c.Int32ub, c.Terminated)
 REPORT = c.Struct(
     "source" / c.Int8ub,
-    "reserved" / c.Default(c.Int8ub, 0),
+    "reserved" / c.Int8ub,
     "sequence" / c.Int16ub,
     "timestamp" / c.Int32ub,
     "delay" / c.Int16ub,
     "target" / c.Int16ub,
-    c.Terminated,
 )
 RINGING = c.Struct(c.Terminated)
 CLAIM = c.Struct(
@@ -91,3 +90,4 @@ def derive(layout: Any) -> struct.Struct:
 header_struct = derive(HEADER)
 text_header_struct = derive(TEXT_HEADER)
 audio_header_struct = derive(AUDIO_HEADER)
+report_struct = derive(REPORT)
