@@ -55,6 +55,13 @@ def test_before_anything_has_come_there_is_a_usual_target_and_no_delay() -> None
     assert Arrivals(FIRST_TARGET / 2).target == FIRST_TARGET / 2
 
 
+@pytest.mark.parametrize("end", [4.0, 4.25, 4.4, 4.49])  # anywhere in a slot
+def test_an_outage_says_nothing_of_what_comes_after_it_however_young_the_call(end: float) -> None:
+    arrivals = listen(end + 0.02, lambda sent: max(0.0, end - sent) if sent > end - 2.0 else 0.0)
+    assert arrivals.target < 0.010
+    assert listen(1, arrivals=arrivals, start=end + 0.02).target < 0.010
+
+
 def test_on_a_line_that_is_never_late_the_target_is_the_margin() -> None:
     assert listen(5).target == pytest.approx(MARGIN)
 

@@ -24,6 +24,7 @@ MARGIN = 0.002  # seconds above the peaks: what the next half minute is likely t
 TOO_RARE = 0.08  # of the peaks are left out, the largest
 COUNTED = 0.04  # of the peaks are counted, the largest of the others
 FEW = 20  # peaks of which none is left out: two stalls within ten seconds would cost more than waiting for the second
+HOPELESS = 2.5  # times the ceiling: so late is what comes behind an outage, and no target hides that
 SPELL = 0.1  # seconds of nothing but late packets: a burst behind a stall is over sooner, so the line has slowed down
 SPELL_MARGIN = 0.010  # seconds above the least late of them: it may be getting slower still
 RELIEF = 0.05  # seconds by which even the earliest come earlier than before: what waited on the line has drained
@@ -59,6 +60,7 @@ class Arrivals:
         self._base: float | None = None
         self._settled = [self._usual, self._usual]  # targets at the last two turns, the older first
         self._slow: _Slow | None = None
+        self._outage = float("-inf")  # when something hopelessly late came last
 
     def add(self, position: int, arrival: float) -> float:
         """Take note of a packet. Its lateness in seconds, 0 for the earliest."""
@@ -71,7 +73,9 @@ class Arrivals:
         self._base = transit if self._base is None else min(self._base, transit)
         lateness = transit - self._base
         self._look_for_relief(arrival, transit)
-        if lateness > self._usual:
+        if lateness > self._ceiling * HOPELESS:
+            self._outage = arrival
+        elif lateness > self._usual and not self._is_of_an_outage(slot):
             self._usual = max(self._usual, self._worth_it(slot.largest - self._base))
         self._spell.append((arrival, lateness))
         while arrival - self._spell[0][0] > SPELL:
@@ -140,11 +144,14 @@ class Arrivals:
             before = min(smallest[-BASE_SLOTS - 1 : -1], default=self._base)  # what it was at the last turn
             if self._base < before - RELIEF:
                 self.forget_peaks()
-            else:
+            elif not self._is_of_an_outage(self._slots[-1]):
                 self._peaks.append(max(0.0, self._slots[-1].largest - self._base))
                 self._usual = self._worth_it()
             self._settled = [self._settled[1], self._usual]
         self._slots.append(_Slot(now, transit, transit))
+
+    def _is_of_an_outage(self, slot: _Slot) -> bool:
+        return slot.began - self._outage < SLOT
 
     def _worth_it(self, *unfinished: float) -> float:
         """The target by the peaks up to now, and that of an unfinished slot."""
