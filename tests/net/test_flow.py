@@ -1,4 +1,5 @@
 from collections import deque
+from collections.abc import Hashable
 
 import numpy as np
 import pytest
@@ -6,14 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicemux.net.flow import (
+    ANSWER_WAIT,
     BEHIND,
     LEAST_PIECES,
     LEAST_TEXT,
     MOST_PIECES,
+    MOST_ROUND_TRIPS,
     MOST_TEXT,
     PATIENCE,
     SEGMENT_OVERHEAD,
     TEXT_DELAY,
+    UNKNOWN_INTERVAL,
     VOICE_BUDGET,
     Flow,
 )
@@ -201,11 +205,11 @@ def test_less_text_may_be_under_way_where_it_adds_delay(flow):
     assert send_texts(flow, ROUND_TRIP + TEXT_DELAY + 0.01, 20) <= LEAST_TEXT + 1000
 
 
-# --- where the kernel does not tell
+# --- as the peer sees it
 
 
 def test_a_peer_that_tells_nothing_gets_all_voice_and_costs_no_memory():
-    flow = Flow()
+    flow = Flow(by_peer=True)
     for number in range(2 * MOST_PIECES):
         assert flow.may_send_voice(number * 0.02)
         send_voice(flow, number * 0.02)
@@ -213,7 +217,7 @@ def test_a_peer_that_tells_nothing_gets_all_voice_and_costs_no_memory():
 
 
 def test_its_text_waits_for_its_acknowledgements():
-    flow = Flow()
+    flow = Flow(by_peer=True)
     for number in range(100):
         send_voice(flow, number * 0.02)
     flow.wrote(LEAST_TEXT, 2.0, mark=("text", 1))
@@ -223,20 +227,102 @@ def test_its_text_waits_for_its_acknowledgements():
 
 
 def test_a_report_acknowledges_what_came_before_it():
-    flow = Flow()
+    flow = Flow(by_peer=True)
     flow.round_trip(ROUND_TRIP)
     for number in range(10):
         flow.wrote(PACKET, number * 0.02, mark=("audio", number), is_voice=True)
-    flow.heard(("audio", 3), 0.3)
-    assert flow.age(0.3) == pytest.approx(0.3 - 4 * 0.02)
-    assert not flow.may_send_voice(0.3)
-    flow.heard(("audio", 9), 0.31)
-    assert flow.may_send_voice(0.31)
+    late = ROUND_TRIP + ANSWER_WAIT + VOICE_BUDGET + UNKNOWN_INTERVAL + 4 * 0.02 + 0.001
+    flow.heard(("audio", 3), late)
+    assert flow.age(late) == pytest.approx(late - 4 * 0.02)
+    assert not flow.may_send_voice(late)
+    flow.heard(("audio", 9), late)
+    assert flow.may_send_voice(late)
+
+
+def through_a_tunnel(
+    rate: float, offered: float, seconds: float, *, every: float = 0.1, text: bool = False, obeys: bool = False
+) -> tuple[list[float], list[float | None], int]:
+    """Voice (and text) into a tunnel that takes all at once and passes on `rate` bits a second.
+
+    How long each packet of voice took, what the line is said to take, and how much text got through. Who `obeys`
+    gives it less then.
+    """
+    flow = Flow(by_peer=True)
+    flow.round_trip(ROUND_TRIP)
+    waiting: deque[tuple[int, Hashable, float]] = deque()
+    took, rates, texts = [], [], 0
+    newest: Hashable = None
+    credit = written = number = 0.0
+    for step in range(int(seconds * 1000)):
+        now = step / 1000
+        credit = min(credit + rate / 8000, 1500) if waiting else 0
+        while waiting and credit >= waiting[0][0]:
+            size, mark, sent = waiting.popleft()
+            credit -= size
+            if mark[0] == "text":
+                flow.heard(mark, now)
+                texts += size
+            else:
+                newest = mark
+                took.append(now - sent)
+        written += offered / 8000
+        if written >= PACKET:
+            written -= PACKET
+            if flow.may_send_voice(now):
+                flow.wrote(PACKET, now, mark=("audio", step), is_voice=True)
+                waiting.append((PACKET, ("audio", step), now))
+        if text and flow.may_send_text(now):
+            flow.wrote(1000, now, mark=("text", number))
+            waiting.append((1000, ("text", number), now))
+            number += 1
+        if step % round(every * 1000) == 0:
+            flow.heard(newest, now)
+            rates.append(flow.line_rate(now))
+            if obeys and (told := rates[-1]):
+                offered = min(offered, 0.8 * told * PACKET / (PACKET + SEGMENT_OVERHEAD))
+        if step % 2000 == 0:
+            flow.round_trip(ROUND_TRIP + len(waiting) * PACKET * 8 / rate)
+    return took, rates, texts
+
+
+@pytest.mark.parametrize("rate", [16_000, 24_000, 48_000])
+def test_voice_does_not_pile_up_in_a_tunnel(rate):
+    took, rates, _ = through_a_tunnel(rate, offered=60_000, seconds=20)
+    assert max(took) < 1.8
+    told = sorted(each for each in rates if each)
+    assert told[len(told) // 2] == pytest.approx(rate * (PACKET + SEGMENT_OVERHEAD) / PACKET, rel=0.1)
+    took, _, _ = through_a_tunnel(rate, offered=60_000, seconds=20, obeys=True)
+    assert max(took[len(took) // 4 :]) < 0.1
+
+
+@pytest.mark.parametrize("every", [0.1, 0.5, 1.0])
+def test_a_tunnel_that_keeps_up_holds_nothing_back_however_seldom_the_peer_reports(every):
+    took, rates, _ = through_a_tunnel(200_000, offered=50_000, seconds=20, every=every)
+    assert len(took) >= 20 * 50_000 / 8 / PACKET * 0.97
+    assert set(rates) == {None}
+
+
+def test_text_in_a_tunnel_leaves_room_for_voice():
+    took, _, texts = through_a_tunnel(512_000, offered=60_000, seconds=20, text=True)
+    assert sorted(took)[len(took) * 95 // 100] < 0.3
+    assert texts * 8 / 20 > (512_000 - 60_000) * 0.9
+
+
+def test_a_peer_that_reports_no_more_gets_all_voice_again():
+    flow = Flow(by_peer=True)
+    send_voice(flow, 0.0)
+    flow.heard(("audio", 0), 0.1)
+    for number in range(10):
+        send_voice(flow, 0.1 + number * 0.02)
+    assert not flow.may_send_voice(5.0)
+    for _ in range(MOST_ROUND_TRIPS + 1):
+        flow.round_trip(ROUND_TRIP)
+    assert flow.may_send_voice(5.0)
 
 
 @pytest.mark.parametrize("mark", [("audio", 99), ("text", 3)])
 def test_what_was_never_sent_acknowledges_nothing(mark):
-    flow = Flow()
+    flow = Flow(by_peer=True)
     flow.wrote(PACKET, 0.0, mark=("audio", 3), is_voice=True)
     flow.heard(mark, 0.1)
     assert flow.unacknowledged == PACKET
@@ -245,14 +331,17 @@ def test_what_was_never_sent_acknowledges_nothing(mark):
 steps = st.tuples(st.integers(0, 5000), st.booleans(), st.integers(0, 100_000), st.floats(0, 1))
 
 
-@given(st.lists(steps, max_size=60))
-def test_whatever_it_is_told_it_never_counts_more_than_was_written(steps):
-    flow, now, written = Flow(), 0.0, 0
+@given(st.lists(steps, max_size=60), st.booleans())
+def test_whatever_it_is_told_it_never_counts_more_than_was_written(steps, by_peer):
+    flow, now, written = Flow(by_peer=by_peer), 0.0, 0
     for size, is_voice, unacknowledged, seconds in steps:
         now += seconds
-        flow.wrote(size, now, is_voice=is_voice)
+        flow.wrote(size, now, mark=written, is_voice=is_voice)
         written += size
-        flow.acknowledge(unacknowledged, now)
+        if by_peer:
+            flow.heard(unacknowledged, now)
+        else:
+            flow.acknowledge(unacknowledged, now)
         flow.may_send_voice(now)
         flow.may_send_text(now)
         assert 0 <= flow.unacknowledged <= written

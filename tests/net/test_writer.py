@@ -357,7 +357,7 @@ def test_text_that_is_not_unicode_is_refused_where_it_is_said():
 def test_text_gets_its_turn_also_where_there_is_no_room_beside_voice(monkeypatch):
     monkeypatch.setattr(writer_module, "TEXT_TURN", 0.05)
     with writing() as (writer, _line, peer):
-        monkeypatch.setattr(writer._flow, "may_send_text", lambda now: False)
+        monkeypatch.setattr(writer._far, "may_send_text", lambda now: False)
         writer.send_text("first")
         writer.send_text("second")
         assert peer.hear(Text) == Text(1, "first")
@@ -367,7 +367,7 @@ def test_text_gets_its_turn_also_where_there_is_no_room_beside_voice(monkeypatch
 def test_voice_that_the_line_cannot_take_is_dropped_and_not_sent_late():
     with writing() as (writer, _line, peer):
         gate = threading.Event()
-        writer._flow.may_send_voice = lambda now: gate.is_set()
+        writer._far.may_send_voice = lambda now: gate.is_set()
         for sequence in range(5):
             writer.send_audio(audio(sequence))
         time.sleep(2 * writer_module.MAX_AUDIO_WAIT)
@@ -383,7 +383,7 @@ def test_what_the_line_was_like_when_it_was_empty_is_known_before_a_ping_is_answ
         writer.send(Pong(bytes(8)))
         peer.hear(Pong)
         writer.round_trip(1.5)
-        assert writer._flow._usual_round_trip == 0.03
+        assert writer._near._usual_delay == 0.03
 
 
 def test_where_the_kernel_does_not_tell_the_peers_reports_do(monkeypatch):

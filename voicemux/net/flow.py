@@ -2,11 +2,14 @@
 
 Voice is late as soon as much of it is under way, wherever it waits: in our queue, in the kernel's buffer
 or in a router's. So what counts is how old the oldest piece is that has not been acknowledged.
-All times are in seconds, all sizes in bytes.
+There are two who acknowledge: the far end of our TCP connection, soon and exactly; and the peer, who is
+behind it if that is a tunnel, with what it sends in any case. All times are in seconds, all sizes in bytes.
 """
 
 from collections import deque
 from collections.abc import Hashable
+from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 SEGMENT_OVERHEAD = 52  # bytes of IPv4 and TCP (with time stamps) around each piece
@@ -15,6 +18,10 @@ VOICE_BUDGET = 0.100  # seconds beyond the smallest round trip that voice may be
 LEAST_PIECES = 2  # of voice that may be under way in any case
 BEHIND = 0.060  # seconds beyond the smallest round trip from which on the line counts as too slow
 PATIENCE = 0.2  # seconds that it must have been so, or no longer so: losses look like that for a moment
+ANSWER_WAIT = 0.1  # seconds that what the peer acknowledges may wait for something to travel with
+UNKNOWN_INTERVAL = 1.0  # seconds between what the peer says of voice, until it is known (protocol.md §5.7)
+MOST_ROUND_TRIPS = 4  # without a word of voice, after which the peer is one that tells nothing of it (any more)
+MOST_ANSWERS = 8  # of the peer's that tell how often they come
 MOST_PIECES = 4096  # that are kept in mind of a peer that tells nothing
 TEXT_DELAY = 0.010  # seconds that text may add to the round trip, and so to the voice beside it
 LEAST_TEXT = 1_000  # bytes that may be under way beside voice: with the next 33 ms at 512 kbit/s
@@ -31,9 +38,15 @@ class _Piece(NamedTuple):
 
 
 class Flow:
-    """Tell it what is written and acknowledged; ask it what may follow."""
+    """Tell it what is written and acknowledged, by one of those who acknowledge; ask it what may follow."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_peer: bool = False) -> None:
+        """`by_peer`: it is the peer who acknowledges, and not the kernel."""
+        self._by_peer = by_peer
+        self._answered: deque[float] = deque(maxlen=MOST_ANSWERS)  # when the peer acknowledged voice
+        self._last_heard: Hashable = None  # voice
+        self._round_trips_since = 0
+        self._last_delay = 0.0  # of the newest piece that was acknowledged
         self._pieces: deque[_Piece] = deque(maxlen=MOST_PIECES)
         self._knows = False
         self._written = 0
@@ -47,6 +60,8 @@ class Flow:
     def wrote(self, size: int, now: float, *, mark: Hashable = None, is_voice: bool = False) -> None:
         """A piece has been given to the line. `mark` is what `heard` will know it by."""
         self._written += size
+        if self._by_peer and mark is None:
+            return  # it does not acknowledge that
         self._pieces.append(_Piece(size, self._written, now, mark, is_voice))
 
     def acknowledge(self, unacknowledged: int, now: float) -> None:
@@ -57,14 +72,23 @@ class Flow:
     def heard(self, mark: Hashable, now: float) -> None:
         """The peer says that it has the piece of that mark, and so all before it."""
         known = [piece for piece in self._pieces if piece.mark == mark]
+        if known or mark == self._last_heard:
+            self._round_trips_since = 0
         if known:
-            self._knows |= known[-1].is_voice
+            if known[-1].is_voice:
+                self._knows = True
+                self._answered.append(now)
+                self._last_heard = mark
             self._acknowledge_to(known[-1].end, now)
 
     def round_trip(self, seconds: float) -> None:
         """A round trip was measured."""
         known = self._smallest_round_trip
         self._smallest_round_trip = seconds if known is None else min(known, seconds)
+        self._round_trips_since += 1
+        if self._by_peer and self._round_trips_since > MOST_ROUND_TRIPS:
+            self._knows = False
+            self._pieces.clear()
 
     @property
     def unacknowledged(self) -> int:
@@ -80,16 +104,16 @@ class Flow:
             return True
         if sum(piece.is_voice for piece in self._pieces) < LEAST_PIECES:
             return True
-        return self.age(now) < self._usual_round_trip + VOICE_BUDGET
+        limit = self._usual_delay + VOICE_BUDGET + self._answer_interval
+        rate = self.line_rate(now) if self._by_peer else None  # its answers are too rare to go by ages alone
+        return self.age(now) < limit and (rate is None or self._size_under_way * 8 < limit * rate)
 
     def may_send_text(self, now: float) -> bool:
         """Whether text would not hold up the voice behind it."""
         if not self._knows:
-            return (
-                sum(piece.size for piece in self._pieces if piece.mark is not None and not piece.is_voice)
-                < LEAST_TEXT
-            )
-        return self.unacknowledged < self._text_budget and self.age(now) < self._usual_round_trip + TEXT_DELAY * 2
+            return not any(piece.is_voice for piece in self._pieces) or self._text_under_way < LEAST_TEXT
+        delay = self._last_delay if self._by_peer and self._pieces else self.age(now)
+        return self._text_under_way < self._text_budget and delay < self._usual_delay + TEXT_DELAY * 2
 
     def line_rate(self, now: float) -> float | None:
         """The bits a second that the line takes, if that is less than we want of it; otherwise None.
@@ -103,11 +127,31 @@ class Flow:
         return self._behind_bytes * 8 / (now - since)
 
     @property
-    def _usual_round_trip(self) -> float:
-        return UNKNOWN_ROUND_TRIP if self._smallest_round_trip is None else self._smallest_round_trip
+    def _text_under_way(self) -> int:
+        """With the voice, if it is the kernel who acknowledges that."""
+        if self._by_peer:
+            return sum(piece.size for piece in self._pieces if not piece.is_voice)
+        return self.unacknowledged
+
+    @property
+    def _size_under_way(self) -> int:
+        """With the headers of all layers."""
+        return sum(piece.size + SEGMENT_OVERHEAD for piece in self._pieces)
+
+    @property
+    def _usual_delay(self) -> float:
+        """The most that it takes until a piece is acknowledged while nothing waits on the line."""
+        known = self._smallest_round_trip
+        return (UNKNOWN_ROUND_TRIP if known is None else known) + (ANSWER_WAIT if self._by_peer else 0.0)
+
+    @property
+    def _answer_interval(self) -> float:
+        """The most that passes until the peer speaks of voice again: some do ten times a second, some once."""
+        intervals = [later - sooner for sooner, later in pairwise(self._answered)]
+        return 2 * median(intervals) if intervals else UNKNOWN_INTERVAL if self._by_peer else 0.0
 
     def _acknowledge_to(self, offset: int, now: float) -> None:
-        under_way = self.unacknowledged
+        under_way = self._text_under_way
         self._acknowledged = max(self._acknowledged, offset)
         newest: _Piece | None = None
         while self._pieces and self._pieces[0].end <= offset:
@@ -115,10 +159,11 @@ class Flow:
             self._behind_bytes += newest.size + SEGMENT_OVERHEAD
         if newest is None:
             return
-        self._adapt_text(now - newest.written, under_way)
+        self._last_delay = now - newest.written
+        self._adapt_text(self._last_delay, under_way)
         if self._has_caught_up(now):
             self._behind_since = None
-        if self.age(now) > self._usual_round_trip + BEHIND:
+        if self.age(now) > self._usual_delay + BEHIND:
             self._behind_since = now if self._behind_since is None else self._behind_since
             self._caught_up = None
         elif self._caught_up is None:
@@ -131,7 +176,9 @@ class Flow:
         return self._caught_up is not None and now - self._caught_up >= PATIENCE
 
     def _adapt_text(self, delay: float, under_way: int) -> None:
-        if delay > self._usual_round_trip + TEXT_DELAY:
+        if delay > self._usual_delay + TEXT_DELAY:
             self._text_budget = max(LEAST_TEXT, self._text_budget * TEXT_CUT)
         elif under_way * 2 > self._text_budget:  # it is being used
-            self._text_budget = min(MOST_TEXT, self._text_budget * TEXT_GROWTH)
+            # What the peer acknowledges has been on its way for long: more at once would be too much before it shows.
+            more = under_way - self._text_under_way if self._by_peer else self._text_budget * (TEXT_GROWTH - 1)
+            self._text_budget = min(MOST_TEXT, self._text_budget + more)

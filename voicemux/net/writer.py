@@ -51,7 +51,9 @@ class Writer:
         self._control: dict[type, Control | Callable[[], Ping]] = {}
         self._audio: deque[tuple[float, Audio]] = deque()
         self._outbox = Outbox()
-        self._flow = Flow()
+        self._near = Flow()  # as the kernel sees it, where that tells
+        self._far = Flow(by_peer=True)  # as the peer sees it
+        self._kernel_tells = False
         self._control_since = 0.0  # when the first control message that waits began to
         self._voiced_at = float("-inf")  # when voice was last queued
         self._text_since = 0.0  # when the text that waits began to, or the last of it went
@@ -118,12 +120,14 @@ class Writer:
     def round_trip(self, seconds: float) -> None:
         """A PONG has come so long after its PING."""
         with self._changed:
-            self._flow.round_trip(seconds)
+            self._near.round_trip(seconds)
+            self._far.round_trip(seconds)
 
     def line_rate(self) -> float | None:
         """The bits a second that the line takes, if that is less than we want of it; otherwise None."""
         with self._changed:
-            return self._flow.line_rate(time.monotonic())
+            now = time.monotonic()
+            return min(filter(None, (flow.line_rate(now) for flow in self._flows)), default=None)
 
     def wait_for_room(self, timeout: float) -> bool:
         """Whether another text may be queued, after waiting for it at most `timeout` seconds."""
@@ -171,7 +175,8 @@ class Writer:
         """Write until the goodbye is out, or the line breaks: then it is cut, so that the reading side ends, too."""
         # A PING would tell later, and of a line that is full by then as if it had always been so.
         if (round_trip := self._line.round_trip()) is not None:
-            self.round_trip(round_trip)
+            with self._changed:
+                self._near.round_trip(round_trip)
         try:
             while messages := self._next():
                 before = self._line.bytes_written
@@ -209,8 +214,9 @@ class Writer:
         """See what has arrived. Raises ConnectionLost if nothing has for too long: no write waits to find out."""
         unacknowledged = self._line.unacknowledged()
         if unacknowledged is not None:
-            self._flow.acknowledge(unacknowledged, now)
-            if self._flow.age(now) > self._line.timeout:
+            self._kernel_tells = True
+            self._near.acknowledge(unacknowledged, now)
+            if self._near.age(now) > self._line.timeout:
                 raise ConnectionLost(f"the other side takes nothing for {self._line.timeout:.3g} s")
 
     @property
@@ -219,13 +225,13 @@ class Writer:
         return self._peer_is_done and not self._outbox.can_send
 
     def _next_audio(self, now: float) -> Audio | None:
-        if self._audio and self._flow.may_send_voice(now):
+        if self._audio and all(flow.may_send_voice(now) for flow in self._flows):
             return self._audio.popleft()[1]
         return None
 
     def _next_text(self, now: float) -> Text | None:
         """Only if no voice waits, and none would have to wait for it on its way; but now and then in any case."""
-        would_disturb = self._audio or not self._flow.may_send_text(now)
+        would_disturb = self._audio or not all(flow.may_send_text(now) for flow in self._flows)
         if self._outbox.can_send and would_disturb and now - self._text_since < TEXT_TURN:
             return None
         self._text_since = now
@@ -246,7 +252,8 @@ class Writer:
         """`message` has been written, and what travelled with it: so many bytes in all."""
         with self._changed:
             is_voice = isinstance(message, Audio)
-            self._flow.wrote(size, time.monotonic(), mark=_mark(message), is_voice=is_voice)
+            for flow in self._flows:
+                flow.wrote(size, time.monotonic(), mark=_mark(message), is_voice=is_voice)
             self.counts.audio += isinstance(message, Audio) and bool(message.data)
 
     def _patience(self, remaining: float | None) -> float | None:
@@ -255,9 +262,12 @@ class Writer:
             return LOOK_AGAIN
         return CONTROL_WAIT if self._control else remaining
 
+    @property
+    def _flows(self) -> tuple[Flow, ...]:
+        return (self._near, self._far) if self._kernel_tells else (self._far,)
+
     def _heard(self, mark: tuple[str, int]) -> None:
-        if self._line.unacknowledged() is None:  # otherwise the kernel knows sooner
-            self._flow.heard(mark, time.monotonic())
+        self._far.heard(mark, time.monotonic())
 
     def _is_below(self, undelivered: int) -> bool:
         return self._ended or self._outbox.undelivered < undelivered
