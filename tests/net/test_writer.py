@@ -354,20 +354,22 @@ def test_text_that_is_not_unicode_is_refused_where_it_is_said():
         assert writer.counts.texts == 1
 
 
-def test_text_gets_its_turn_also_where_there_is_no_room_beside_voice(monkeypatch):
+@pytest.mark.parametrize("witness", ["_near", "_far"])
+def test_text_gets_its_turn_also_where_there_is_no_room_beside_voice(witness, monkeypatch):
     monkeypatch.setattr(writer_module, "TEXT_TURN", 0.05)
     with writing() as (writer, _line, peer):
-        monkeypatch.setattr(writer._far, "may_send_text", lambda now: False)
+        monkeypatch.setattr(getattr(writer, witness), "may_send_text", lambda now: False)
         writer.send_text("first")
         writer.send_text("second")
         assert peer.hear(Text) == Text(1, "first")
         assert peer.hear(Text) == Text(2, "second")
 
 
-def test_voice_that_the_line_cannot_take_is_dropped_and_not_sent_late():
+@pytest.mark.parametrize("witness", ["_near", "_far"])
+def test_voice_that_the_line_cannot_take_is_dropped_and_not_sent_late(witness, monkeypatch):
     with writing() as (writer, _line, peer):
         gate = threading.Event()
-        writer._far.may_send_voice = lambda now: gate.is_set()
+        monkeypatch.setattr(getattr(writer, witness), "may_send_voice", lambda now: gate.is_set())
         for sequence in range(5):
             writer.send_audio(audio(sequence))
         time.sleep(2 * writer_module.MAX_AUDIO_WAIT)
