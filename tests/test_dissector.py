@@ -229,7 +229,7 @@ def talk(bob: Program, address: str, tmp_path: Path) -> None:
 
 BOB = ("--plain", "--name", "bob", "--input", str(SPEECH), "--output", "none")
 BY_ALICE = ("preface", "HELLO alice", 'TEXT 1 "hi bob"', "BYE NORMAL")
-BY_BOB = ("preface", "HELLO bob", "TEXT_ACK 1", "Opus 60 bytes", "BYE NORMAL")
+BY_BOB = ("preface", "HELLO bob", "TEXT_ACK 1", "Opus 50 bytes", "BYE NORMAL")
 
 
 def test_a_real_call_is_all_named_and_nothing_in_it_is_flagged(tmp_path: Path) -> None:
