@@ -13,11 +13,10 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-import voicemux
+from tests.audio.speech import DIALLER
 from tests.running import Program, listening
 from voicemux.threads import Threads
 
-SPEECH = Path(voicemux.__file__).parent / "speech"
 SECONDS = 24  # of speech
 SQUEEZE = (6.0, 14.0)  # seconds after the beginning
 RATE = 24_000  # bits a second meanwhile
@@ -89,7 +88,7 @@ def tunnel_to(port: int) -> Iterator[tuple[int, list[Tunnel]]]:
 
 
 def long_speech(folder: Path) -> str:
-    with wave.open(str(SPEECH / "dialler.wav")) as source, wave.open(str(folder / "long.wav"), "wb") as sink:
+    with wave.open(str(DIALLER)) as source, wave.open(str(folder / "long.wav"), "wb") as sink:
         sink.setparams(source.getparams())
         frames = source.readframes(source.getnframes())
         wanted = SECONDS * source.getframerate() * source.getsampwidth() * source.getnchannels()

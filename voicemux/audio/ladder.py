@@ -62,7 +62,7 @@ class Ladder:
     @property
     def eager(self) -> bool:
         """Whether the line is to get what it carried before, as soon as it is calm."""
-        return self._at > 0 and self._patience_before(self._next_up)[0] == KNOWN_PATIENCE
+        return self._at > 0 and self._was_carried and not self._was_too_much
 
     def judge(self, now: float, rate: float | None, *, calm: bool, roomy: bool) -> Rung:
         """`rate` is what the line takes in bits a second, if that is too little, otherwise None.
@@ -84,13 +84,13 @@ class Ladder:
             return self.rung
         self._slow_since = None
         if self._at:
-            is_good = calm and (roomy or self._next_up >= self._best)
+            is_good = calm and (roomy or self._was_carried)
             self._good_since = (now if self._good_since is None else self._good_since) if is_good else None
             waited = now - max(self._changed, self._began)
             good_for = 0.0 if self._good_since is None else now - self._good_since
-            patience, most_patience = self._patience_before(self._next_up)
+            patience, most_patience = self._patiences
             if waited > most_patience or min(good_for, waited) > patience:
-                self._step_up(now, SHORT_PROBATION if is_good and self._next_up < self._best else PROBATION)
+                self._step_up(now, SHORT_PROBATION if is_good and not self._was_carried else PROBATION)
         elif now - self._rose > MOST_PATIENCE:
             self._too_much = None
         return self.rung
@@ -110,11 +110,22 @@ class Ladder:
         """What the line has carried before, as after a squeeze; otherwise step by step."""
         return self._best if self._best < self._at else self._at - 1
 
-    def _patience_before(self, rung: int) -> tuple[float, float]:
-        """The seconds after which it is tried if the line has been good for so long, and if it has not."""
-        if self._too_much is not None and rung <= self._too_much:
+    @property
+    def _was_carried(self) -> bool:
+        """What is next up."""
+        return self._next_up >= self._best
+
+    @property
+    def _was_too_much(self) -> bool:
+        """What is next up."""
+        return self._too_much is not None and self._next_up <= self._too_much
+
+    @property
+    def _patiences(self) -> tuple[float, float]:
+        """The seconds after which more is tried if the line has been good for so long, and if it has not."""
+        if self._was_too_much:
             return self._patience, self._patience
-        return (KNOWN_PATIENCE, RESIGNED_PATIENCE) if rung >= self._best else (NEW_PATIENCE, NEXT_PATIENCE)
+        return (KNOWN_PATIENCE, RESIGNED_PATIENCE) if self._was_carried else (NEW_PATIENCE, NEXT_PATIENCE)
 
     def _step_up(self, now: float, probation: float) -> None:
         self._at = self._next_up

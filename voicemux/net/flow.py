@@ -48,7 +48,7 @@ class Flow:
         self._round_trips_since = 0
         self._last_delay = 0.0  # of the newest piece that was acknowledged
         self._pieces: deque[_Piece] = deque(maxlen=MOST_PIECES)
-        self._knows = False
+        self.knows = False  # whether anybody acknowledges
         self._written = 0
         self._acknowledged = 0
         self._smallest_round_trip: float | None = None
@@ -66,7 +66,7 @@ class Flow:
 
     def acknowledge(self, unacknowledged: int, now: float) -> None:
         """The far end's kernel has all but the last `unacknowledged` bytes."""
-        self._knows = True
+        self.knows = True
         self._acknowledge_to(self._written - unacknowledged, now)
 
     def heard(self, mark: Hashable, now: float) -> None:
@@ -76,7 +76,7 @@ class Flow:
             self._round_trips_since = 0
         if known:
             if known[-1].is_voice:
-                self._knows = True
+                self.knows = True
                 self._answered.append(now)
                 self._last_heard = mark
             self._acknowledge_to(known[-1].end, now)
@@ -87,7 +87,7 @@ class Flow:
         self._smallest_round_trip = seconds if known is None else min(known, seconds)
         self._round_trips_since += 1
         if self._by_peer and self._round_trips_since > MOST_ROUND_TRIPS:
-            self._knows = False
+            self.knows = False
             self._pieces.clear()
 
     @property
@@ -100,7 +100,7 @@ class Flow:
 
     def may_send_voice(self, now: float) -> bool:
         """Whether more voice would still arrive in time. A peer that tells nothing gets it all."""
-        if not self._knows:
+        if not self.knows:
             return True
         if sum(piece.is_voice for piece in self._pieces) < LEAST_PIECES:
             return True
@@ -110,7 +110,7 @@ class Flow:
 
     def may_send_text(self, now: float) -> bool:
         """Whether text would not hold up the voice behind it."""
-        if not self._knows:
+        if not self.knows:
             return not any(piece.is_voice for piece in self._pieces) or self._text_under_way < LEAST_TEXT
         delay = self._last_delay if self._by_peer and self._pieces else self.age(now)
         return self._text_under_way < self._text_budget and delay < self._usual_delay + TEXT_DELAY * 2

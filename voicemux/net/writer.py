@@ -53,7 +53,6 @@ class Writer:
         self._outbox = Outbox()
         self._near = Flow()  # as the kernel sees it, where that tells
         self._far = Flow(by_peer=True)  # as the peer sees it
-        self._kernel_tells = False
         self._control_since = 0.0  # when the first control message that waits began to
         self._voiced_at = float("-inf")  # when voice was last queued
         self._text_since = 0.0  # when the text that waits began to, or the last of it went
@@ -108,13 +107,13 @@ class Writer:
         """The peer has received the TEXT frames up to `number`."""
         with self._changed:
             self._outbox.acknowledge(number)
-            self._heard(("text", number))
+            self._far.heard(("text", number), time.monotonic())
             self._changed.notify_all()
 
     def heard(self, report: Report) -> None:
         """What the peer says that it has received of our voice."""
         with self._changed:
-            self._heard(("audio", report.sequence))
+            self._far.heard(("audio", report.sequence), time.monotonic())
             self._changed.notify_all()
 
     def round_trip(self, seconds: float) -> None:
@@ -214,7 +213,6 @@ class Writer:
         """See what has arrived. Raises ConnectionLost if nothing has for too long: no write waits to find out."""
         unacknowledged = self._line.unacknowledged()
         if unacknowledged is not None:
-            self._kernel_tells = True
             self._near.acknowledge(unacknowledged, now)
             if self._near.age(now) > self._line.timeout:
                 raise ConnectionLost(f"the other side takes nothing for {self._line.timeout:.3g} s")
@@ -252,8 +250,9 @@ class Writer:
         """`message` has been written, and what travelled with it: so many bytes in all."""
         with self._changed:
             is_voice = isinstance(message, Audio)
+            now, mark = time.monotonic(), _mark(message)
             for flow in self._flows:
-                flow.wrote(size, time.monotonic(), mark=_mark(message), is_voice=is_voice)
+                flow.wrote(size, now, mark=mark, is_voice=is_voice)
             self.counts.audio += isinstance(message, Audio) and bool(message.data)
 
     def _patience(self, remaining: float | None) -> float | None:
@@ -264,10 +263,7 @@ class Writer:
 
     @property
     def _flows(self) -> tuple[Flow, ...]:
-        return (self._near, self._far) if self._kernel_tells else (self._far,)
-
-    def _heard(self, mark: tuple[str, int]) -> None:
-        self._far.heard(mark, time.monotonic())
+        return (self._near, self._far) if self._near.knows else (self._far,)
 
     def _is_below(self, undelivered: int) -> bool:
         return self._ended or self._outbox.undelivered < undelivered
