@@ -172,7 +172,7 @@ class FastSink:
     """A loudspeaker for which time flies: each packet's blocks are asked for as soon as it has come."""
 
     label = "nowhere"
-    delay_ms = 0.0
+    delay_ms = ahead = reserve = 0.0
 
     xruns = 0
 

@@ -17,7 +17,7 @@ import soundfile
 from tests.audio.speech import RATE, place, samples_of, speech
 from tests.soundcards import SoundCards, without_sound
 from voicemux.audio.devices import Loudspeaker, Microphone, PortAudio
-from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES
+from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS
 from voicemux.audio.jitter import MAX_DELAY
 from voicemux.audio.studio import Studio, check
 from voicemux.errors import DeviceError, LibraryMissing
@@ -187,6 +187,23 @@ def test_a_loudspeaker_asks_in_time_whatever_the_length_of_what_it_gets(portaudi
     xruns = loudspeaker.xruns
     loudspeaker.close()
     assert xruns == 0
+
+
+def test_a_loudspeaker_that_got_nothing_asks_again_after_its_next_callback(portaudio: PortAudio) -> None:
+    loudspeaker = portaudio.open_sink("")
+    loudspeaker._reserve = 3
+    loudspeaker._gap_at = loudspeaker.start()
+    assert loudspeaker.ready()
+    loudspeaker.write(bytes(8 * BLOCK_BYTES))
+    ahead = []
+    while not ahead or ahead[-1] >= BLOCK_SECONDS:
+        assert loudspeaker.ready()
+        ahead.append(loudspeaker.ahead)
+    loudspeaker.close()
+    assert loudspeaker.reserve == 3 * BLOCK_SECONDS
+    assert ahead[0] <= 4 * BLOCK_SECONDS
+    assert len(ahead) <= 5, "it asks once a callback"
+    assert sorted(ahead, reverse=True) == ahead
 
 
 def test_a_card_that_takes_no_form_of_sound_is_refused_in_words(

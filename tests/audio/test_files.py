@@ -199,13 +199,16 @@ def test_a_recording_has_silence_where_nothing_was_played_in_time(tmp_path: Path
 
 def test_a_recorder_keeps_what_it_plays(tmp_path: Path) -> None:
     path = tmp_path / "heard.wav"
-    recorder = Recorder(Nowhere(), str(path))
+    nowhere = Nowhere()
+    nowhere.ahead, nowhere.reserve = 0.01, 0.02
+    recorder = Recorder(nowhere, str(path))
     assert recorder.label == Nowhere.label
     recorder.start()
     for _ in range(10):
         assert recorder.ready()
         recorder.write(BLOCK)
     assert (recorder.delay_ms, recorder.xruns) == (Nowhere.delay_ms, Nowhere.xruns)
+    assert (recorder.ahead, recorder.reserve) == (0.01, 0.02)
     recorder.stop()
     assert not recorder.ready()
     recorder.close()

@@ -11,7 +11,7 @@ from tests.audio.listening import on_time
 from tests.audio.speech import DIALLER, level, pitch, place, quality, samples_of, speech, tone
 from voicemux.audio.arrivals import FIRST_TARGET
 from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder, make_decoders
-from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE
+from voicemux.audio.endpoints import BLOCK_SAMPLES, BLOCK_SECONDS, RATE
 from voicemux.audio.jitter import MAX_CONCEALED, MAX_DELAY, SKIP
 from voicemux.audio.player import MAX_ARRIVED, Player
 from voicemux.errors import DeviceError
@@ -31,9 +31,16 @@ class Tape:
     delay_ms = PLAYOUT_MS
     xruns = 9
 
-    def __init__(self, seconds: float, arrivals: Arrivals = (), before: Callable[[int], None] = lambda block: None):
-        """`before` is called with the number of the write that is about to come."""
+    def __init__(
+        self,
+        seconds: float,
+        arrivals: Arrivals = (),
+        before: Callable[[int], None] = lambda block: None,
+        reserve: float = 0.0,
+    ):
+        """`before` is called with the number of the write that is about to come; `reserve` is in seconds."""
         self.player: Player
+        self.reserve = reserve
         self.pieces: list[bytes] = []
         self.samples_written = 0
         self._now = 0.0
@@ -42,6 +49,7 @@ class Tape:
         self._next = 0
         self._before = before
         self._stopped = False
+        self._written_before = -1
 
     def monotonic(self) -> float:
         return self._now
@@ -50,18 +58,26 @@ class Tape:
     def heard(self) -> np.ndarray:
         return samples_of(b"".join(self.pieces))
 
+    @property
+    def ahead(self) -> float:
+        return self.samples_written / RATE - self._now
+
     def start(self) -> float:
         return 12.5
 
     def ready(self) -> bool:
         self._before(len(self.pieces))
-        due = self.samples_written / RATE
+        if self.samples_written == self._written_before:
+            due = self._now + BLOCK_SECONDS
+        else:
+            due = max(self._now, self.samples_written / RATE - self.reserve)
+        self._written_before = self.samples_written
         while self._next < len(self._arrivals) and self._arrivals[self._next][0] <= due:
             self._now, audio = self._arrivals[self._next]
             self.player.put(audio)
             self._next += 1
         self._now = due
-        return not self._stopped and due < self._seconds
+        return not self._stopped and self.samples_written / RATE < self._seconds
 
     def write(self, pcm: bytes) -> None:
         assert len(pcm) % 2 == 0 < len(pcm)
@@ -82,8 +98,9 @@ def play() -> Callable[..., tuple[Player, Tape]]:
         seconds: float,
         before: Callable[[Player, int], None] = lambda player, block: None,
         max_delay: float = MAX_DELAY,
+        reserve: float = 0.0,
     ) -> tuple[Player, Tape]:
-        tape = Tape(seconds, arrivals, lambda block: before(player, block))
+        tape = Tape(seconds, arrivals, lambda block: before(player, block), reserve)
         tape.player = player = Player(tape, make_decoders(), max_delay, clock=tape.monotonic)
         started: list[float] = []
         player.run(started.append)
@@ -204,6 +221,32 @@ def test_short_packets_that_wait_in_silence_are_shortened_too(play) -> None:
     player, _ = play(on_time(packets), 1.9)
     assert player.figures.shortened_ms > 10
     assert player.figures.buffer_ms < FIRST_TARGET * 1000 / 2
+
+
+def said_to_heard(said: np.ndarray, tape: Tape) -> float:
+    """Seconds, from what was said in the middle to where it is heard."""
+    delay, likeness = place(said[5 * RATE : 7 * RATE], tape.heard)
+    assert likeness > 0.8
+    return delay / RATE - 5
+
+
+def test_a_sinks_reserve_costs_no_delay_and_no_guess_where_the_line_needs_as_much(play) -> None:
+    said = np.concatenate((SAID, SAID))[: 12 * RATE]
+    heard = []
+    for reserve in (0.0, 0.010, 0.020):
+        player, tape = play(on_time(packets_of(said, opus()), jittery(0.02)), 11.9, reserve=reserve)
+        heard.append((said_to_heard(said, tape), player.figures.concealed))
+    (delay, concealed), *others = heard
+    assert all(other == pytest.approx(delay, abs=0.005) for other, _ in others), heard
+    assert all(other <= concealed + 1 for _, other in others), heard
+
+
+def test_a_sinks_reserve_is_there_also_where_the_line_needs_none(play) -> None:
+    said = np.concatenate((SAID, SAID))[: 12 * RATE]
+    _, tape = play(on_time(packets_of(said, opus())), 11.9, reserve=0.020)
+    assert 0.020 <= said_to_heard(said, tape) - 0.020 - 0.0025 <= 0.032
+    _, tape = play(on_time(packets_of(said, opus())), 11.9, reserve=0.020, max_delay=0.015)
+    assert said_to_heard(said, tape) - 0.020 - 0.0025 <= 0.015, "what the user allows counts more"
 
 
 # --- what is missing

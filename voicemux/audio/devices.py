@@ -342,6 +342,7 @@ class Loudspeaker(_Stream):
         self._gap_at = float("-inf")  # or when the reserve became smaller
         self._spare = b""  # for a gap
         self._gaps_known = 0
+        self._written_before = -1  # the last time that it was ready
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stopped = False
         super().__init__(portaudio, device, "output")
@@ -355,7 +356,15 @@ class Loudspeaker(_Stream):
 
     @property
     def delay_ms(self) -> float:
-        return self._latency_ms + (self._reserve + 1) * BLOCK_SECONDS * 1000
+        return self._latency_ms + BLOCK_SECONDS * 1000
+
+    @property
+    def ahead(self) -> float:
+        return (self._written - self._taken) / self._frame_bytes / self._rate
+
+    @property
+    def reserve(self) -> float:
+        return self._reserve * BLOCK_SECONDS
 
     def _callback(
         self, data: bytes | None, frames: int, _: Mapping[str, float], status: int
@@ -386,11 +395,14 @@ class Loudspeaker(_Stream):
 
     def ready(self) -> bool:
         self._adapt(time.monotonic())
-        while not self._is_low and not self._stopped:
+        is_too_early = self._written == self._written_before  # we asked, and there is nothing yet: after a callback
+        while (is_too_early or not self._is_low) and not self._stopped:
             try:
                 self._asked.get(timeout=STALL_TIMEOUT)
             except queue.Empty:
                 raise self._stalled() from None
+            is_too_early = False
+        self._written_before = self._written
         return not self._stopped
 
     def write(self, pcm: bytes) -> None:

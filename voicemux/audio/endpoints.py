@@ -46,7 +46,8 @@ class Sink(Protocol):
     """Where sound goes to. One thread writes; `stop` may be called by any; `close` comes when nobody writes.
 
     What to play is decided as late as it can be: `ready` waits until the sink is about to run out, and only then
-    is something made to `write`.
+    is something made to `write`. A sink with a `reserve` asks sooner, and asks again if nothing is written then:
+    it need not be at once while it has a block `ahead`.
     """
 
     @property
@@ -59,7 +60,15 @@ class Sink(Protocol):
 
     @property
     def delay_ms(self) -> float:
-        """From `write` to the ear."""
+        """From `write` to the ear, but for what is `ahead`."""
+
+    @property
+    def ahead(self) -> float:
+        """Seconds of what was written and is still to be played."""
+
+    @property
+    def reserve(self) -> float:
+        """Seconds that it wants to be ahead, as far as there is something to play."""
 
     def start(self) -> float:
         """Begin; the monotonic time of the first sample in seconds. Raises DeviceError."""

@@ -114,6 +114,14 @@ class Recorder:
         return self.sink.delay_ms
 
     @property
+    def ahead(self) -> float:
+        return self.sink.ahead
+
+    @property
+    def reserve(self) -> float:
+        return self.sink.reserve
+
+    @property
     def xruns(self) -> int:
         return self.sink.xruns
 

@@ -48,7 +48,7 @@ class Metronome:
 class PacedSink:
     """What sinks share that are no sound card: each block of what was written lasts for a beat."""
 
-    delay_ms = 0.0
+    delay_ms = ahead = reserve = 0.0
     xruns = 0
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voicemux.audio.codec import Decoder, UndecodableError, lookahead_ms
-from voicemux.audio.endpoints import RATE, Sink
+from voicemux.audio.endpoints import BLOCK_SECONDS, RATE, Sink
 from voicemux.audio.jitter import MAX_DELAY, Conceal, JitterBuffer, Play
 from voicemux.audio.resample import Samples, from_bytes
 from voicemux.audio.stretch import FADE, LONGEST_PERIOD, ComfortNoise, join, lengthen, shorten
@@ -105,8 +105,11 @@ class Player:
         """Play until `stop()`. Raises DeviceError."""
         on_start(self._sink.start())
         while self._sink.ready():
-            pcm = self._more(self._clock()).tobytes()
-            self._sink.write(bytes(len(pcm)) if self.deafened else pcm)
+            while self._arrived:
+                self._jitter.put(*self._arrived.popleft())
+            if not self._jitter.empty or self._sink.ahead < BLOCK_SECONDS:
+                pcm = self._more(self._clock() + self._sink.ahead).tobytes()
+                self._sink.write(bytes(len(pcm)) if self.deafened else pcm)
 
     def reopen(self) -> None:
         """Have the sink again after `run` has raised. Raises DeviceError if it is not there yet."""
@@ -129,9 +132,8 @@ class Player:
         return Report(PEER, newest.sequence, played, delay, int(self._jitter.target * 1000))
 
     def _more(self, now: float) -> Samples:
-        """What is to be played now, at least a sample."""
-        while self._arrived:
-            self._jitter.put(*self._arrived.popleft())
+        """What is to be played at the time `now`, at least a sample."""
+        self._jitter.least_target = self._sink.reserve
         sound: Samples = np.zeros(0, np.int16)
         while not len(sound):
             action = self._jitter.next(now)
