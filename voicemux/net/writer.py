@@ -1,10 +1,13 @@
-"""The shared locked writer: many threads send, one writes, and no frame is ever torn.
+"""The shared locked writer: many threads send, one at a time writes, and no frame is ever torn.
 
-The lock guards three short lanes (control, then audio, then text, then the goodbye) and is never
-held across a write. A lock around the write itself would make voice wait behind a long text for as
+The lock guards three short lanes (control, then audio, then text, then the goodbye) and whose turn it is,
+and is never held across a write. A lock around the write itself would make voice wait behind a long text for as
 long as the line takes. Every lane is bounded by what it is: of each kind of control message only
 the newest waits, audio that has waited too long is dropped, text waits in the Outbox, which is full
 at some point and says so.
+
+Whatever waits is written by the writing thread. Voice that need not wait is written by the microphone's thread:
+to wake another for each packet costs more than to write it.
 
 Nor is a write the end of waiting: kernels and routers hold seconds of voice. So audio and text stay
 in their lanes, where they can be dropped and overtaken, while `Flow` says that enough is under way.
@@ -28,6 +31,7 @@ MAX_AUDIO_WAIT = 0.120  # seconds in the lane; later than that it would be too l
 TEXT_TURN = 2.0  # seconds that text waits for voice at most: on a line too slow for both, one frame of it goes then
 LOOK_AGAIN = 0.005  # seconds between two looks at what is under way, while something waits for that
 CONTROL_WAIT = 0.1  # seconds that a control message may wait for something to travel with: alone it is mostly headers
+NO_WAIT = 4096  # unacknowledged bytes: with a frame more they still fit the smallest buffer of a kernel
 VOICE_FLOWS = 0.070  # seconds after a packet of voice in which the next is to be expected: 60 ms is the longest
 
 Control = Pong | TextAck | Report
@@ -46,8 +50,9 @@ class Writer:
 
     def __init__(self, line: Line, sending: Sending) -> None:
         self._line = line
-        self._sending = sending  # belongs to the writing thread
+        self._sending = sending  # belongs to whoever has the turn
         self._changed = threading.Condition()
+        self._is_taken = True  # the turn to write; before `run` nobody has it
         self._control: dict[type, Control | Callable[[], Ping]] = {}
         self._audio: deque[tuple[float, Audio]] = deque()
         self._outbox = Outbox()
@@ -89,7 +94,11 @@ class Writer:
             self._voiced_at = now = time.monotonic()
             self._audio.append((now, audio))
             self._drop_stale_audio(now)
-            self._changed.notify_all()
+            messages = self._take_turn(now, may_wait=False)
+            if not messages:
+                self._changed.notify_all()
+        if messages:
+            self._write(messages)
 
     def send_text(self, text: str) -> bool:
         """Queue a message; raises LocalProtocolError if it is not Unicode. False after `finish`: it is not taken."""
@@ -171,51 +180,87 @@ class Writer:
         self._finished.wait(timeout)
 
     def run(self) -> None:
-        """Write until the goodbye is out, or the line breaks: then it is cut, so that the reading side ends, too."""
+        """Write until the goodbye is out, or the line breaks."""
         # A PING would tell later, and of a line that is full by then as if it had always been so.
         if (round_trip := self._line.round_trip()) is not None:
             with self._changed:
                 self._near.round_trip(round_trip)
+        self._is_taken = False
         try:
             while messages := self._next():
-                before = self._line.bytes_written
-                self._line.write(b"".join(map(self._sending.encode, messages)))
-                self._take_note(messages[-1], self._line.bytes_written - before)
-        except ConnectionLost as error:
-            self.failure = error  # not raised: a reason of the peer's may still be on its way to the reading side
-            self._line.cut()
+                self._write(messages)
         finally:
             self._line.finish()
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
+            self._end()
             self._finished.set()
 
     def _next(self) -> list[Message]:
-        """What to write next, in one piece, voice or text last; nothing after the goodbye."""
+        """Wait for something to write, and take the turn; nothing after the goodbye, or where the line is broken."""
         with self._changed:
-            while not self._ended:
-                now = time.monotonic()
-                self._look_at_the_line(now)
-                self._drop_stale_audio(now)
-                remaining = None if self._bye is None else self._deadline - now
-                out_of_time = self._line_is_lost or (remaining is not None and remaining <= 0)
-                message = (None if out_of_time else self._next_text(now)) or self._next_audio(now)
-                if message or self._control_is_due(now):
-                    return [*self._take_control(), *([message] if message else [])]
-                if self._bye and (out_of_time or not self._outbox.waiting_bytes or self._nothing_will_make_room):
-                    self._ended = True
-                    return [*self._take_control(), self._bye]
-                self._changed.wait(self._patience(remaining))
-            return []
+            while not (messages := self._take_turn(time.monotonic(), may_wait=True)) and not self._ended:
+                self._changed.wait(self._patience())
+            return messages
 
-    def _look_at_the_line(self, now: float) -> None:
-        """See what has arrived. Raises ConnectionLost if nothing has for too long: no write waits to find out."""
+    def _take_turn(self, now: float, *, may_wait: bool) -> list[Message]:
+        """What to write at once, in one piece: it is owed to `_write` then. `may_wait` is whether that may."""
+        if self._is_taken or self._ended:
+            return []
+        try:
+            unacknowledged = self._look_at_the_line(now)
+        except ConnectionLost as error:
+            self._fail(error)
+            return []
+        if not may_wait and (unacknowledged is None or unacknowledged > NO_WAIT):
+            return []
+        messages = self._choose(now)
+        self._is_taken = bool(messages)
+        return messages
+
+    def _choose(self, now: float) -> list[Message]:
+        """What to write now, voice or text last, the goodbye last of all."""
+        self._drop_stale_audio(now)
+        out_of_time = self._line_is_lost or (self._bye is not None and now >= self._deadline)
+        message = (None if out_of_time else self._next_text(now)) or self._next_audio(now)
+        if message or self._control_is_due(now):
+            return [*self._take_control(), *([message] if message else [])]
+        if self._bye and (out_of_time or not self._outbox.waiting_bytes or self._nothing_will_make_room):
+            self._ended = True
+            return [*self._take_control(), self._bye]
+        return []
+
+    def _write(self, messages: list[Message]) -> None:
+        """Use the turn, and give it back."""
+        before = self._line.bytes_written
+        try:
+            self._line.write(b"".join(map(self._sending.encode, messages)))
+            self._take_note(messages[-1], self._line.bytes_written - before)
+        except ConnectionLost as error:
+            self._fail(error)
+        finally:
+            with self._changed:
+                self._is_taken = False
+                if self._control or self._audio or self._outbox.can_send or self._bye:
+                    self._changed.notify_all()
+
+    def _fail(self, error: ConnectionLost) -> None:
+        """The line is broken: it is cut, so that the reading side ends, too."""
+        self.failure = error  # not raised: a reason of the peer's may still be on its way to the reading side
+        self._line.cut()
+        self._end()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _look_at_the_line(self, now: float) -> int | None:
+        """How much has not arrived. Raises ConnectionLost if nothing has for too long: no write waits to find out."""
         unacknowledged = self._line.unacknowledged()
         if unacknowledged is not None:
             self._near.acknowledge(unacknowledged, now)
             if self._near.age(now) > self._line.timeout:
                 raise ConnectionLost(f"the other side takes nothing for {self._line.timeout:.3g} s")
+        return unacknowledged
 
     @property
     def _nothing_will_make_room(self) -> bool:
@@ -255,11 +300,13 @@ class Writer:
                 flow.wrote(size, now, mark=mark, is_voice=is_voice)
             self.counts.audio += isinstance(message, Audio) and bool(message.data)
 
-    def _patience(self, remaining: float | None) -> float | None:
+    def _patience(self) -> float | None:
         """How long to wait for a change: not long, if something waits for what is under way to arrive."""
         if self._audio or self._outbox.can_send:
             return LOOK_AGAIN
-        return CONTROL_WAIT if self._control else remaining
+        if self._control:
+            return CONTROL_WAIT
+        return max(LOOK_AGAIN, self._deadline - time.monotonic()) if self._bye else None
 
     @property
     def _flows(self) -> tuple[Flow, ...]:
