@@ -173,7 +173,7 @@ class FastSink:
 
     label = "nowhere"
     delay_ms = ahead = reserve = 0.0
-
+    urgent = True
     xruns = 0
 
     def __init__(self, packets: int) -> None:

@@ -21,6 +21,7 @@ class Tape:
     label = "tape"
     delay_ms = 3.0
     ahead = reserve = 0.0
+    urgent = True
     xruns = 0
 
     def __init__(self, draws: Draws) -> None:

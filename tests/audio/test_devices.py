@@ -176,6 +176,27 @@ def test_what_is_said_to_a_loudspeaker_of_any_form_is_played(
     assert place(said, recording.stop())[1] > 0.98
 
 
+@pytest.mark.parametrize(("term", "is_often"), [(10.0, True), (0.0, False)])
+def test_a_loudspeaker_that_runs_dry_often_is_opened_anew_with_longer_blocks(
+    term: float, is_often: bool, portaudio: PortAudio, side_a: SoundCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicemux.audio.devices.RESERVE_TERM", term)
+    loudspeaker = portaudio.open_sink("")
+    delay_ms = loudspeaker.delay_ms
+    loudspeaker.start()
+    for _ in range(2):
+        say(loudspeaker, np.zeros(RATE // 2, np.int16))
+        with side_a.frozen():
+            time.sleep(0.1)
+    said = speech(seconds=1.5)
+    recording = side_a.record("a_spk")
+    say(loudspeaker, np.concatenate((np.zeros(RATE // 2, np.int16), said, np.zeros(RATE // 5, np.int16))))
+    loudspeaker.close()
+    assert loudspeaker.xruns >= 2
+    assert (loudspeaker.delay_ms > 1.5 * delay_ms) == is_often
+    assert place(said, recording.stop())[1] > (0.98 if is_often else 0.9)
+
+
 @pytest.mark.flaky(reruns=2)  # a busy machine may leave gaps of its own
 @pytest.mark.parametrize("samples", [840, 961, 1200])
 def test_a_loudspeaker_asks_in_time_whatever_the_length_of_what_it_gets(portaudio: PortAudio, samples: int) -> None:
@@ -196,7 +217,7 @@ def test_a_loudspeaker_that_got_nothing_asks_again_after_its_next_callback(porta
     assert loudspeaker.ready()
     loudspeaker.write(bytes(8 * BLOCK_BYTES))
     ahead = []
-    while not ahead or ahead[-1] >= BLOCK_SECONDS:
+    while not loudspeaker.urgent:
         assert loudspeaker.ready()
         ahead.append(loudspeaker.ahead)
     loudspeaker.close()

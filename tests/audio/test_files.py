@@ -200,7 +200,7 @@ def test_a_recording_has_silence_where_nothing_was_played_in_time(tmp_path: Path
 def test_a_recorder_keeps_what_it_plays(tmp_path: Path) -> None:
     path = tmp_path / "heard.wav"
     nowhere = Nowhere()
-    nowhere.ahead, nowhere.reserve = 0.01, 0.02
+    nowhere.ahead, nowhere.reserve, nowhere.urgent = 0.01, 0.02, False
     recorder = Recorder(nowhere, str(path))
     assert recorder.label == Nowhere.label
     recorder.start()
@@ -208,7 +208,7 @@ def test_a_recorder_keeps_what_it_plays(tmp_path: Path) -> None:
         assert recorder.ready()
         recorder.write(BLOCK)
     assert (recorder.delay_ms, recorder.xruns) == (Nowhere.delay_ms, Nowhere.xruns)
-    assert (recorder.ahead, recorder.reserve) == (0.01, 0.02)
+    assert (recorder.ahead, recorder.reserve, recorder.urgent) == (0.01, 0.02, False)
     recorder.stop()
     assert not recorder.ready()
     recorder.close()

@@ -62,6 +62,10 @@ class Tape:
     def ahead(self) -> float:
         return self.samples_written / RATE - self._now
 
+    @property
+    def urgent(self) -> bool:
+        return self.ahead < BLOCK_SECONDS / 2
+
     def start(self) -> float:
         return 12.5
 

@@ -29,7 +29,9 @@ from voicemux.threads import Answer, within
 
 MAX_CAPTURED = 20  # blocks (100 ms) that wait to be read; older ones are thrown away
 MAX_RESERVE = 4  # blocks that may still wait when more is asked for: what hides the scheduling of Python threads
-RESERVE_TERM = 10.0  # seconds in which a second gap makes the reserve larger, and none makes it smaller
+AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
+MOST_BLOCKS = 4  # that a callback takes: 20 ms
+RESERVE_TERM = 10.0  # seconds in which a second gap makes the reserve (or blocks) larger, and none makes it smaller
 CONTINUE = 0  # pyaudio.paContinue
 STALL_TIMEOUT = 1.0  # seconds without a callback after which a device counts as broken
 LAST_CALLBACK = 0.02  # seconds for one more before a stream is closed
@@ -53,7 +55,7 @@ class Device:
 
 
 class PortAudio:
-    """The library, from its start to its end. One thread at a time opens and closes."""
+    """The library, from its start to its end."""
 
     def __init__(self) -> None:
         """Raises LibraryMissing if PyAudio or PortAudio is not installed, DeviceError if it does not answer."""
@@ -66,6 +68,7 @@ class PortAudio:
         self._pyaudio = pyaudio
         self._streams = 0  # open
         self._asked: list[float] = []  # when, what is not answered yet
+        self._lock = threading.Lock()  # it does one thing at a time
         _quieten_libraries()
         self._portaudio = self._begin()
 
@@ -95,10 +98,11 @@ class PortAudio:
                 self._asked.remove(now)
 
         try:
-            if any(now - before > PATIENCE for before in tuple(self._asked)):
-                raise TimeoutError
-            self._asked.append(now)
-            return within(PATIENCE, "portaudio", answer)
+            with self._lock:
+                if any(now - before > PATIENCE for before in tuple(self._asked)):
+                    raise TimeoutError
+                self._asked.append(now)
+                return within(PATIENCE, "portaudio", answer)
         except TimeoutError:
             raise TimeoutError("the sound system does not answer") from None
 
@@ -108,7 +112,7 @@ class PortAudio:
         except TimeoutError as error:
             raise DeviceError(str(error)) from None
 
-    def open(self, callback: Callback, kind: str, device: Device, rate: int, channels: int) -> Any:
+    def open(self, callback: Callback, kind: str, device: Device, rate: int, channels: int, blocks: int) -> Any:
         """A stream that is not started. Raises OSError or ValueError, as PyAudio does."""
         which: dict[str, Any] = {f"{kind}_device_index": device.number}
         stream = self.ask(
@@ -119,7 +123,7 @@ class PortAudio:
                 format=self._pyaudio.paInt16,
                 input=kind == "input",
                 output=kind == "output",
-                frames_per_buffer=rate * BLOCK_SAMPLES // RATE,
+                frames_per_buffer=blocks * rate * BLOCK_SAMPLES // RATE,
                 stream_callback=callback,
                 start=False,
                 **which,
@@ -198,7 +202,9 @@ class _Stream:
         self.label = device.name
         self.xruns = 0  # gaps that the driver has told of; changed by the callback only
         self._portaudio = portaudio
+        self._device = device
         self._kind = kind
+        self._blocks = 1  # that a callback takes
         self._closed = False
         self._keeper: int | None = None  # the thread of the callbacks, as long as its thread state is kept
         self._let_go = threading.Event()
@@ -209,11 +215,19 @@ class _Stream:
         failure = "it takes no usual form of sound"
         for self._rate, self._channels in forms:
             try:
-                self._stream = portaudio.open(self._enter, kind, device, self._rate, self._channels)
+                self._open()
                 return
             except (OSError, ValueError) as error:
                 failure = _words(error)
         raise DeviceError(f"cannot open the {kind} device {device.name}: {failure}")
+
+    def _open(self) -> None:
+        self._stream = self._portaudio.open(
+            self._enter, self._kind, self._device, self._rate, self._channels, self._blocks
+        )
+        self._keeper = None
+        self._let_go.clear()
+        self._closed = False
 
     def _enter(
         self, data: bytes | None, frames: int, times: Mapping[str, float], status: int
@@ -345,18 +359,32 @@ class Loudspeaker(_Stream):
         self._written_before = -1  # the last time that it was ready
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stopped = False
+        self._called_at = self._awake_from = float("inf")
+        self._outages = 0  # callbacks that came when all was played; changed by the callback only
+        self._outages_known = 0
+        self._outage_at = float("-inf")
         super().__init__(portaudio, device, "output")
-        self._latency_ms: float = self._stream.get_output_latency() * 1000
-        self._frame_bytes = 2 * self._channels
-        self._block_bytes = self._rate * BLOCK_SAMPLES // RATE * self._frame_bytes
         if not self._is_native:
             from voicemux.audio.resample import Resampler
 
             self._resampler = Resampler(RATE, self._rate)
 
+    def _open(self) -> None:
+        super()._open()
+        self._frame_bytes = 2 * self._channels
+        self._block_bytes = self._blocks * self._rate * BLOCK_SAMPLES // RATE * self._frame_bytes
+        self._block_seconds = self._blocks * BLOCK_SECONDS
+        self._delay: float = self._stream.get_output_latency() + self._block_seconds
+
+    def start(self) -> float:
+        self._awake_from = float("inf")
+        started = super().start()
+        self._awake_from = started + AWAKENING
+        return started
+
     @property
     def delay_ms(self) -> float:
-        return self._latency_ms + BLOCK_SECONDS * 1000
+        return self._delay * 1000
 
     @property
     def ahead(self) -> float:
@@ -364,11 +392,19 @@ class Loudspeaker(_Stream):
 
     @property
     def reserve(self) -> float:
-        return self._reserve * BLOCK_SECONDS
+        return self._reserve * self._block_seconds
+
+    @property
+    def urgent(self) -> bool:
+        return self._written - self._taken < self._block_bytes
 
     def _callback(
         self, data: bytes | None, frames: int, _: Mapping[str, float], status: int
     ) -> tuple[bytes | None, int]:
+        now = time.monotonic()
+        ran_dry = now > self._awake_from and now - self._called_at > self._delay
+        self._called_at = now
+        self._outages += ran_dry
         size = frames * self._frame_bytes
         pcm = self._rest
         while len(pcm) < size and self._queued:
@@ -383,7 +419,7 @@ class Loudspeaker(_Stream):
         else:
             self._taken += size
             pcm, self._rest = pcm[:size], pcm[size:]
-        self.xruns += bool(status)
+        self.xruns += bool(status) or ran_dry
         if self._is_low and not self._closed:
             self._asked.put(None)
         return pcm, CONTINUE
@@ -412,7 +448,10 @@ class Loudspeaker(_Stream):
         self._spare = self._mirrored(converted[-self._block_bytes :])
 
     def _adapt(self, now: float) -> None:
-        """One block more where gaps are frequent, one less after a while without."""
+        """One block more in reserve where gaps are frequent, one less after a while without.
+
+        Where the device itself runs dry often, no reserve of ours helps.
+        """
         if self._gaps != self._gaps_known:
             if now - self._gap_at < RESERVE_TERM:
                 self._reserve = min(MAX_RESERVE, self._reserve + 1)
@@ -421,6 +460,21 @@ class Loudspeaker(_Stream):
         elif self._reserve and now - self._gap_at > RESERVE_TERM:
             self._reserve -= 1
             self._gap_at = now
+        if self._outages != self._outages_known:
+            if now - self._outage_at < RESERVE_TERM and self._blocks < MOST_BLOCKS:
+                self._lengthen_blocks()
+            self._outages_known = self._outages
+            self._outage_at = now
+
+    def _lengthen_blocks(self) -> None:
+        """Open the device anew, with a buffer that is larger by as much as its callbacks take more at once."""
+        self.close()
+        self._blocks *= 2
+        try:
+            self._open()
+        except (OSError, ValueError) as error:
+            raise DeviceError(f"cannot open the output device {self.label}: {_words(error)}") from error
+        self.start()
 
     def _convert(self, pcm: bytes) -> bytes:
         if self._is_native:

@@ -47,7 +47,7 @@ class Sink(Protocol):
 
     What to play is decided as late as it can be: `ready` waits until the sink is about to run out, and only then
     is something made to `write`. A sink with a `reserve` asks sooner, and asks again if nothing is written then:
-    it need not be at once while it has a block `ahead`.
+    only when it is `urgent` it must have something.
     """
 
     @property
@@ -69,6 +69,10 @@ class Sink(Protocol):
     @property
     def reserve(self) -> float:
         """Seconds that it wants to be ahead, as far as there is something to play."""
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it runs dry unless it gets more at once."""
 
     def start(self) -> float:
         """Begin; the monotonic time of the first sample in seconds. Raises DeviceError."""

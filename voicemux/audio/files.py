@@ -122,6 +122,10 @@ class Recorder:
         return self.sink.reserve
 
     @property
+    def urgent(self) -> bool:
+        return self.sink.urgent
+
+    @property
     def xruns(self) -> int:
         return self.sink.xruns
 

@@ -49,6 +49,7 @@ class PacedSink:
     """What sinks share that are no sound card: each block of what was written lasts for a beat."""
 
     delay_ms = ahead = reserve = 0.0
+    urgent = True
     xruns = 0
 
     def __init__(self) -> None:

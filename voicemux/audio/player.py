@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from voicemux.audio.codec import Decoder, UndecodableError, lookahead_ms
-from voicemux.audio.endpoints import BLOCK_SECONDS, RATE, Sink
+from voicemux.audio.endpoints import RATE, Sink
 from voicemux.audio.jitter import MAX_DELAY, Conceal, JitterBuffer, Play
 from voicemux.audio.resample import Samples, from_bytes
 from voicemux.audio.stretch import FADE, LONGEST_PERIOD, ComfortNoise, join, lengthen, shorten
@@ -107,7 +107,7 @@ class Player:
         while self._sink.ready():
             while self._arrived:
                 self._jitter.put(*self._arrived.popleft())
-            if not self._jitter.empty or self._sink.ahead < BLOCK_SECONDS:
+            if self._sink.urgent or not self._jitter.empty:
                 pcm = self._more(self._clock() + self._sink.ahead).tobytes()
                 self._sink.write(bytes(len(pcm)) if self.deafened else pcm)
 
