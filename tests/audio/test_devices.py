@@ -184,7 +184,7 @@ def test_a_loudspeaker_that_runs_dry_often_is_opened_anew_with_longer_blocks(
     loudspeaker = portaudio.open_sink("")
     delay_ms = loudspeaker.delay_ms
     loudspeaker.start()
-    for _ in range(2):
+    for _ in range(3):
         say(loudspeaker, np.zeros(RATE // 2, np.int16))
         with side_a.frozen():
             time.sleep(0.1)
@@ -192,7 +192,7 @@ def test_a_loudspeaker_that_runs_dry_often_is_opened_anew_with_longer_blocks(
     recording = side_a.record("a_spk")
     say(loudspeaker, np.concatenate((np.zeros(RATE // 2, np.int16), said, np.zeros(RATE // 5, np.int16))))
     loudspeaker.close()
-    assert loudspeaker.xruns >= 2
+    assert loudspeaker.xruns >= 3
     assert (loudspeaker.delay_ms > 1.5 * delay_ms) == is_often
     assert place(said, recording.stop())[1] > (0.98 if is_often else 0.9)
 

@@ -30,8 +30,9 @@ from voicemux.threads import Answer, within
 MAX_CAPTURED = 20  # blocks (100 ms) that wait to be read; older ones are thrown away
 MAX_RESERVE = 4  # blocks that may still wait when more is asked for: what hides the scheduling of Python threads
 AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
-MOST_BLOCKS = 4  # that a callback takes: 20 ms
-RESERVE_TERM = 10.0  # seconds in which a second gap makes the reserve (or blocks) larger, and none makes it smaller
+LONG_BLOCKS = 2  # that a callback takes: 10 ms cost 15 ms of delay
+OFTEN = 3  # times that a card may run dry in RESERVE_TERM: then it is worth that
+RESERVE_TERM = 10.0  # seconds in which a second gap makes the reserve larger, and none makes it smaller
 CONTINUE = 0  # pyaudio.paContinue
 STALL_TIMEOUT = 1.0  # seconds without a callback after which a device counts as broken
 LAST_CALLBACK = 0.02  # seconds for one more before a stream is closed
@@ -360,9 +361,7 @@ class Loudspeaker(_Stream):
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stopped = False
         self._called_at = self._awake_from = float("inf")
-        self._outages = 0  # callbacks that came when all was played; changed by the callback only
-        self._outages_known = 0
-        self._outage_at = float("-inf")
+        self._outages: deque[float] = deque(maxlen=OFTEN)  # when callbacks came too late, the last few times
         super().__init__(portaudio, device, "output")
         if not self._is_native:
             from voicemux.audio.resample import Resampler
@@ -372,9 +371,8 @@ class Loudspeaker(_Stream):
     def _open(self) -> None:
         super()._open()
         self._frame_bytes = 2 * self._channels
-        self._block_bytes = self._blocks * self._rate * BLOCK_SAMPLES // RATE * self._frame_bytes
-        self._block_seconds = self._blocks * BLOCK_SECONDS
-        self._delay: float = self._stream.get_output_latency() + self._block_seconds
+        self._block_bytes = self._rate * BLOCK_SAMPLES // RATE * self._frame_bytes
+        self._delay: float = self._stream.get_output_latency() + self._blocks * BLOCK_SECONDS
 
     def start(self) -> float:
         self._awake_from = float("inf")
@@ -392,11 +390,11 @@ class Loudspeaker(_Stream):
 
     @property
     def reserve(self) -> float:
-        return self._reserve * self._block_seconds
+        return self._reserve * BLOCK_SECONDS
 
     @property
     def urgent(self) -> bool:
-        return self._written - self._taken < self._block_bytes
+        return self._written - self._taken < self._blocks * self._block_bytes
 
     def _callback(
         self, data: bytes | None, frames: int, _: Mapping[str, float], status: int
@@ -404,7 +402,8 @@ class Loudspeaker(_Stream):
         now = time.monotonic()
         ran_dry = now > self._awake_from and now - self._called_at > self._delay
         self._called_at = now
-        self._outages += ran_dry
+        if ran_dry:
+            self._outages.append(now)
         size = frames * self._frame_bytes
         pcm = self._rest
         while len(pcm) < size and self._queued:
@@ -427,7 +426,7 @@ class Loudspeaker(_Stream):
     @property
     def _is_low(self) -> bool:
         """Whether the next callback would leave less than the reserve: any thread."""
-        return self._written - self._taken < (self._reserve + 1) * self._block_bytes
+        return self._written - self._taken < (self._reserve + self._blocks) * self._block_bytes
 
     def ready(self) -> bool:
         self._adapt(time.monotonic())
@@ -445,7 +444,7 @@ class Loudspeaker(_Stream):
         converted = self._convert(pcm)
         self._queued.append(converted)
         self._written += len(converted)
-        self._spare = self._mirrored(converted[-self._block_bytes :])
+        self._spare = self._mirrored(converted[-self._blocks * self._block_bytes :])
 
     def _adapt(self, now: float) -> None:
         """One block more in reserve where gaps are frequent, one less after a while without.
@@ -460,16 +459,13 @@ class Loudspeaker(_Stream):
         elif self._reserve and now - self._gap_at > RESERVE_TERM:
             self._reserve -= 1
             self._gap_at = now
-        if self._outages != self._outages_known:
-            if now - self._outage_at < RESERVE_TERM and self._blocks < MOST_BLOCKS:
-                self._lengthen_blocks()
-            self._outages_known = self._outages
-            self._outage_at = now
+        if self._blocks == 1 and len(self._outages) == OFTEN and now - self._outages[0] < RESERVE_TERM:
+            self._lengthen_blocks()
 
     def _lengthen_blocks(self) -> None:
         """Open the device anew, with a buffer that is larger by as much as its callbacks take more at once."""
         self.close()
-        self._blocks *= 2
+        self._blocks = LONG_BLOCKS
         try:
             self._open()
         except (OSError, ValueError) as error:
