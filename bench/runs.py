@@ -56,8 +56,8 @@ def run(lines: Sequence[str], programs: Sequence[str], repeats: int, folder: Pat
                     call = {**call, **measure(PROGRAMS[name], LINES[line], cards, place, seed=repeat)}
                     call.pop("error", None)
                     break
-                except RuntimeError as error:  # the others are still worth measuring
-                    call["error"] = str(error)
+                except Exception as error:  # of whatever program: the others are still worth measuring
+                    call["error"] = f"{type(error).__name__}: {error}"
             results["calls"].append(call)
             (folder / RESULTS).write_text(json.dumps(results, indent=1) + "\n")
             _say(f"{i}/{len(plan)} {name} on {line}: {_in_short(call)}")
