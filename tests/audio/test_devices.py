@@ -14,7 +14,7 @@ import pyaudio
 import pytest
 import soundfile
 
-from tests.audio.speech import RATE, place, samples_of, speech
+from tests.audio.speech import RATE, place, samples_of, speech, tone
 from tests.soundcards import SoundCards, without_sound
 from voicemux.audio.devices import Loudspeaker, Microphone, PortAudio
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS
@@ -195,6 +195,31 @@ def test_a_loudspeaker_that_runs_dry_often_is_opened_anew_with_longer_blocks(
     assert loudspeaker.xruns >= 3
     assert (loudspeaker.delay_ms > 1.5 * delay_ms) == is_often
     assert place(said, recording.stop())[1] > (0.98 if is_often else 0.9)
+
+
+def test_long_blocks_become_short_again_in_a_pause_behind_a_calm_while(
+    portaudio: PortAudio, side_a: SoundCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicemux.audio.devices.RESERVE_TERM", 2.5)
+    monkeypatch.setattr("voicemux.audio.devices.CALM_TERM", 3.0)
+    loudspeaker = portaudio.open_sink("")
+    delay_ms = loudspeaker.delay_ms
+    loudspeaker.start()
+    for _ in range(3):
+        say(loudspeaker, np.zeros(RATE // 2, np.int16))
+        with side_a.frozen():
+            time.sleep(0.1)
+    say(loudspeaker, tone(440, 3.5))
+    assert loudspeaker.delay_ms > 1.5 * delay_ms, "it is no pause"
+    deadline = time.monotonic() + 20
+    while loudspeaker.delay_ms > delay_ms and time.monotonic() < deadline:
+        say(loudspeaker, np.zeros(RATE // 10, np.int16))
+    assert loudspeaker.delay_ms == delay_ms
+    said = speech(seconds=1.5)
+    recording = side_a.record("a_spk")
+    say(loudspeaker, np.concatenate((np.zeros(RATE // 5, np.int16), said, np.zeros(RATE // 5, np.int16))))
+    loudspeaker.close()
+    assert place(said, recording.stop())[1] > 0.9
 
 
 @pytest.mark.flaky(reruns=2)  # a busy machine may leave gaps of its own

@@ -32,6 +32,8 @@ MAX_RESERVE = 4  # blocks that may still wait when more is asked for: what hides
 AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
 LONG_BLOCKS = 2  # that a callback takes: 10 ms cost 15 ms of delay
 OFTEN = 3  # times that a card may run dry in RESERVE_TERM: then it is worth that
+CALM_TERM = 60.0  # seconds in which short blocks would not have run dry: then they are tried again
+QUIET_PEAK = 300  # of a sample: nobody hears a gap in what is softer
 RESERVE_TERM = 10.0  # seconds in which a second gap makes the reserve larger, and none makes it smaller
 CONTINUE = 0  # pyaudio.paContinue
 STALL_TIMEOUT = 1.0  # seconds without a callback after which a device counts as broken
@@ -361,8 +363,11 @@ class Loudspeaker(_Stream):
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stopped = False
         self._called_at = self._awake_from = float("inf")
-        self._outages: deque[float] = deque(maxlen=OFTEN)  # when callbacks came too late, the last few times
+        self._outages: deque[float] = deque(maxlen=OFTEN)  # when callbacks came too late for short blocks
+        self._calm_term = CALM_TERM
+        self._newest = b""  # that was written
         super().__init__(portaudio, device, "output")
+        self._least_latency = self._latency  # of short blocks
         if not self._is_native:
             from voicemux.audio.resample import Resampler
 
@@ -372,7 +377,7 @@ class Loudspeaker(_Stream):
         super()._open()
         self._frame_bytes = 2 * self._channels
         self._block_bytes = self._rate * BLOCK_SAMPLES // RATE * self._frame_bytes
-        self._delay: float = self._stream.get_output_latency() + self._blocks * BLOCK_SECONDS
+        self._latency: float = self._stream.get_output_latency()  # seconds; a callback may be as late
 
     def start(self) -> float:
         self._awake_from = float("inf")
@@ -382,7 +387,7 @@ class Loudspeaker(_Stream):
 
     @property
     def delay_ms(self) -> float:
-        return self._delay * 1000
+        return (self._latency + self._blocks * BLOCK_SECONDS) * 1000
 
     @property
     def ahead(self) -> float:
@@ -400,9 +405,9 @@ class Loudspeaker(_Stream):
         self, data: bytes | None, frames: int, _: Mapping[str, float], status: int
     ) -> tuple[bytes | None, int]:
         now = time.monotonic()
-        ran_dry = now > self._awake_from and now - self._called_at > self._delay
+        late = now - self._called_at - self._blocks * BLOCK_SECONDS if now > self._awake_from else 0.0
         self._called_at = now
-        if ran_dry:
+        if late > self._least_latency:
             self._outages.append(now)
         size = frames * self._frame_bytes
         pcm = self._rest
@@ -418,7 +423,7 @@ class Loudspeaker(_Stream):
         else:
             self._taken += size
             pcm, self._rest = pcm[:size], pcm[size:]
-        self.xruns += bool(status) or ran_dry
+        self.xruns += bool(status) or late > self._latency
         if self._is_low and not self._closed:
             self._asked.put(None)
         return pcm, CONTINUE
@@ -444,12 +449,13 @@ class Loudspeaker(_Stream):
         converted = self._convert(pcm)
         self._queued.append(converted)
         self._written += len(converted)
+        self._newest = converted
         self._spare = self._mirrored(converted[-self._blocks * self._block_bytes :])
 
     def _adapt(self, now: float) -> None:
         """One block more in reserve where gaps are frequent, one less after a while without.
 
-        Where the device itself runs dry often, no reserve of ours helps.
+        Where the device itself runs dry often, no reserve of ours helps, but longer blocks do.
         """
         if self._gaps != self._gaps_known:
             if now - self._gap_at < RESERVE_TERM:
@@ -460,12 +466,19 @@ class Loudspeaker(_Stream):
             self._reserve -= 1
             self._gap_at = now
         if self._blocks == 1 and len(self._outages) == OFTEN and now - self._outages[0] < RESERVE_TERM:
-            self._lengthen_blocks()
+            self._open_anew(LONG_BLOCKS)
+        elif self._blocks > 1 and now - self._outages[-1] > self._calm_term and self._is_quiet:
+            self._calm_term *= 2
+            self._open_anew(1)
 
-    def _lengthen_blocks(self) -> None:
-        """Open the device anew, with a buffer that is larger by as much as its callbacks take more at once."""
+    @property
+    def _is_quiet(self) -> bool:
+        return max(map(abs, memoryview(self._newest).cast("h")), default=0) < QUIET_PEAK
+
+    def _open_anew(self, blocks: int) -> None:
+        """With a buffer in proportion to the `blocks` that a callback takes."""
         self.close()
-        self._blocks = LONG_BLOCKS
+        self._blocks = blocks
         try:
             self._open()
         except (OSError, ValueError) as error:
