@@ -176,6 +176,23 @@ def test_what_is_said_to_a_loudspeaker_of_any_form_is_played(
     assert place(said, recording.stop())[1] > 0.98
 
 
+def run_dry(loudspeaker: Loudspeaker, cards: SoundCards) -> None:
+    """Three times."""
+    for _ in range(3):
+        say(loudspeaker, np.zeros(RATE // 2, np.int16))
+        with cards.frozen():
+            time.sleep(0.1)
+
+
+def likeness(loudspeaker: Loudspeaker, cards: SoundCards, silence: float) -> float:
+    """Of what it plays, behind so many seconds of silence, to what it is given. It is closed then."""
+    said = speech(seconds=1.5)
+    recording = cards.record("a_spk")
+    say(loudspeaker, np.concatenate((np.zeros(int(silence * RATE), np.int16), said, np.zeros(RATE // 5, np.int16))))
+    loudspeaker.close()
+    return place(said, recording.stop())[1]
+
+
 @pytest.mark.parametrize(("term", "is_often"), [(10.0, True), (0.0, False)])
 def test_a_loudspeaker_that_runs_dry_often_is_opened_anew_with_longer_blocks(
     term: float, is_often: bool, portaudio: PortAudio, side_a: SoundCards, monkeypatch: pytest.MonkeyPatch
@@ -184,17 +201,10 @@ def test_a_loudspeaker_that_runs_dry_often_is_opened_anew_with_longer_blocks(
     loudspeaker = portaudio.open_sink("")
     delay_ms = loudspeaker.delay_ms
     loudspeaker.start()
-    for _ in range(3):
-        say(loudspeaker, np.zeros(RATE // 2, np.int16))
-        with side_a.frozen():
-            time.sleep(0.1)
-    said = speech(seconds=1.5)
-    recording = side_a.record("a_spk")
-    say(loudspeaker, np.concatenate((np.zeros(RATE // 2, np.int16), said, np.zeros(RATE // 5, np.int16))))
-    loudspeaker.close()
+    run_dry(loudspeaker, side_a)
+    assert likeness(loudspeaker, side_a, silence=0.5) > (0.98 if is_often else 0.9)
     assert loudspeaker.xruns >= 3
     assert (loudspeaker.delay_ms > 1.5 * delay_ms) == is_often
-    assert place(said, recording.stop())[1] > (0.98 if is_often else 0.9)
 
 
 def test_long_blocks_become_short_again_in_a_pause_behind_a_calm_while(
@@ -205,21 +215,14 @@ def test_long_blocks_become_short_again_in_a_pause_behind_a_calm_while(
     loudspeaker = portaudio.open_sink("")
     delay_ms = loudspeaker.delay_ms
     loudspeaker.start()
-    for _ in range(3):
-        say(loudspeaker, np.zeros(RATE // 2, np.int16))
-        with side_a.frozen():
-            time.sleep(0.1)
+    run_dry(loudspeaker, side_a)
     say(loudspeaker, tone(440, 3.5))
     assert loudspeaker.delay_ms > 1.5 * delay_ms, "it is no pause"
     deadline = time.monotonic() + 20
     while loudspeaker.delay_ms > delay_ms and time.monotonic() < deadline:
         say(loudspeaker, np.zeros(RATE // 10, np.int16))
     assert loudspeaker.delay_ms == delay_ms
-    said = speech(seconds=1.5)
-    recording = side_a.record("a_spk")
-    say(loudspeaker, np.concatenate((np.zeros(RATE // 5, np.int16), said, np.zeros(RATE // 5, np.int16))))
-    loudspeaker.close()
-    assert place(said, recording.stop())[1] > 0.9
+    assert likeness(loudspeaker, side_a, silence=0.2) > 0.9
 
 
 @pytest.mark.flaky(reruns=2)  # a busy machine may leave gaps of its own

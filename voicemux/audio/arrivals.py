@@ -53,7 +53,7 @@ class Arrivals:
     def __init__(self, ceiling: float) -> None:
         """`ceiling` is the largest target, in seconds."""
         self._usual = min(FIRST_TARGET, ceiling)  # target, but for a spell
-        self._ceiling = ceiling
+        self.ceiling = ceiling
         self._spell: deque[tuple[float, float]] = deque()  # arrival and lateness of what came in the last SPELL
         self._slots: deque[_Slot] = deque(maxlen=DRIFT_SLOTS)
         self._peaks: deque[float] = deque(maxlen=PEAK_SLOTS)
@@ -73,7 +73,7 @@ class Arrivals:
         self._base = transit if self._base is None else min(self._base, transit)
         lateness = transit - self._base
         self._look_for_relief(arrival, transit)
-        if lateness > self._ceiling * HOPELESS:
+        if lateness > self.ceiling * HOPELESS:
             self._outage = arrival
         elif lateness > self._usual and not self._is_of_an_outage(slot):
             self._usual = max(self._usual, self._worth_it(slot.largest - self._base))
@@ -88,7 +88,7 @@ class Arrivals:
         if not self._spell or self._spell[-1][0] - self._spell[0][0] < SPELL / 2:
             return self._usual
         least = min(lateness for _, lateness in self._spell)
-        return self._usual if least < self._usual else min(self._ceiling, least + SPELL_MARGIN)
+        return self._usual if least < self._usual else min(self.ceiling, least + SPELL_MARGIN)
 
     def delay(self, position: int, now: float) -> float:
         """How long after the earliest possible moment a sample that is played now is played, in seconds."""
@@ -97,7 +97,7 @@ class Arrivals:
     def forget_peaks(self) -> None:
         """The line has recovered: how late packets were before says nothing any more."""
         self._peaks.clear()
-        self._usual = min(FIRST_TARGET, self._ceiling)
+        self._usual = min(FIRST_TARGET, self.ceiling)
         self._settled = [self._usual, self._usual]
         if self._slots:
             self._slots[-1].largest = float("-inf")  # of what is still to come
@@ -158,4 +158,4 @@ class Arrivals:
         peaks = sorted((*self._peaks, *unfinished))
         too_rare = 0 if len(peaks) < FEW else int(TOO_RARE * len(peaks))
         counted = peaks[: len(peaks) - too_rare][-max(1, int(COUNTED * len(peaks))) :]
-        return min(self._ceiling, MARGIN + sum(counted) / len(counted))
+        return min(self.ceiling, MARGIN + sum(counted) / len(counted))

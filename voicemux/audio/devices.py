@@ -91,7 +91,8 @@ class PortAudio:
     def ask(self, what: Callable[[], Answer]) -> Answer:
         """Have PortAudio do something. Raises TimeoutError if it does not, or has not answered what came before."""
         if sys.platform == "win32":  # where what a thread has opened goes with it
-            return what()
+            with self._lock:
+                return what()
         now = time.monotonic()
 
         def answer() -> Answer:
@@ -208,8 +209,6 @@ class _Stream:
         self._device = device
         self._kind = kind
         self._blocks = 1  # that a callback takes
-        self._closed = False
-        self._keeper: int | None = None  # the thread of the callbacks, as long as its thread state is kept
         self._let_go = threading.Event()
         channels = device.inputs if kind == "input" else device.outputs
         forms = dict.fromkeys(
@@ -222,13 +221,13 @@ class _Stream:
                 return
             except (OSError, ValueError) as error:
                 failure = _words(error)
-        raise DeviceError(f"cannot open the {kind} device {device.name}: {failure}")
+        raise self._refused(failure)
 
     def _open(self) -> None:
         self._stream = self._portaudio.open(
             self._enter, self._kind, self._device, self._rate, self._channels, self._blocks
         )
-        self._keeper = None
+        self._keeper: int | None = None  # the thread of the callbacks, as long as its thread state is kept
         self._let_go.clear()
         self._closed = False
 
@@ -271,6 +270,9 @@ class _Stream:
     @property
     def _is_native(self) -> bool:
         return self._rate == RATE and self._channels == 1
+
+    def _refused(self, why: str) -> DeviceError:
+        return DeviceError(f"cannot open the {self._kind} device {self.label}: {why}")
 
     def _stalled(self) -> DeviceError:
         return DeviceError(f"the {self._kind} device {self.label} has stopped")
@@ -357,15 +359,14 @@ class Loudspeaker(_Stream):
         self._gaps = 0  # callbacks that found too little; changed by the callback only
         self._reserve = 0  # blocks
         self._gap_at = float("-inf")  # or when the reserve became smaller
-        self._spare = b""  # for a gap
+        self._newest = b""  # that was written; empty when a gap was filled with it
         self._gaps_known = 0
         self._written_before = -1  # the last time that it was ready
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stopped = False
-        self._called_at = self._awake_from = float("inf")
+        self._called_at = 0.0
         self._outages: deque[float] = deque(maxlen=OFTEN)  # when callbacks came too late for short blocks
         self._calm_term = CALM_TERM
-        self._newest = b""  # that was written
         super().__init__(portaudio, device, "output")
         self._least_latency = self._latency  # of short blocks
         if not self._is_native:
@@ -391,7 +392,7 @@ class Loudspeaker(_Stream):
 
     @property
     def ahead(self) -> float:
-        return (self._written - self._taken) / self._frame_bytes / self._rate
+        return self._held / self._frame_bytes / self._rate
 
     @property
     def reserve(self) -> float:
@@ -399,7 +400,12 @@ class Loudspeaker(_Stream):
 
     @property
     def urgent(self) -> bool:
-        return self._written - self._taken < self._blocks * self._block_bytes
+        return self._held < self._blocks * self._block_bytes
+
+    @property
+    def _held(self) -> int:
+        """Bytes that were written and are still to be played: any thread."""
+        return self._written - self._taken
 
     def _callback(
         self, data: bytes | None, frames: int, _: Mapping[str, float], status: int
@@ -418,8 +424,8 @@ class Loudspeaker(_Stream):
                 self._gaps += 1
                 self.xruns += 1
             self._taken += len(pcm)
-            pcm, self._rest = (pcm + self._spare)[:size].ljust(size, b"\0"), b""
-            self._spare = b""
+            pcm, self._rest = (pcm + self._mirrored(self._newest[-size:]))[:size].ljust(size, b"\0"), b""
+            self._newest = b""
         else:
             self._taken += size
             pcm, self._rest = pcm[:size], pcm[size:]
@@ -430,8 +436,8 @@ class Loudspeaker(_Stream):
 
     @property
     def _is_low(self) -> bool:
-        """Whether the next callback would leave less than the reserve: any thread."""
-        return self._written - self._taken < (self._reserve + self._blocks) * self._block_bytes
+        """Whether the next callback would leave less than the reserve."""
+        return self._held < (self._reserve + self._blocks) * self._block_bytes
 
     def ready(self) -> bool:
         self._adapt(time.monotonic())
@@ -450,7 +456,6 @@ class Loudspeaker(_Stream):
         self._queued.append(converted)
         self._written += len(converted)
         self._newest = converted
-        self._spare = self._mirrored(converted[-self._blocks * self._block_bytes :])
 
     def _adapt(self, now: float) -> None:
         """One block more in reserve where gaps are frequent, one less after a while without.
@@ -482,7 +487,7 @@ class Loudspeaker(_Stream):
         try:
             self._open()
         except (OSError, ValueError) as error:
-            raise DeviceError(f"cannot open the output device {self.label}: {_words(error)}") from error
+            raise self._refused(_words(error)) from error
         self.start()
 
     def _convert(self, pcm: bytes) -> bytes:

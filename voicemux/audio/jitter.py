@@ -78,8 +78,7 @@ class JitterBuffer:
         self.delay = 0.0  # playout delay of what was played last: from its earliest possible arrival on
         self.least_target = 0.0  # seconds, whatever the line is like
         self._max_delay = max_delay
-        self._most_target = max_delay * 2 / 3  # room for what comes later than usual
-        self._arrivals = Arrivals(self._most_target)
+        self._arrivals = Arrivals(ceiling=max_delay * 2 / 3)  # room for what comes later than usual
         self._packets: deque[_Packet] = deque()
         self._newest = 0  # position of the newest packet ever put
         self._newest_sequence = 0
@@ -97,7 +96,7 @@ class JitterBuffer:
     @property
     def target(self) -> float:
         """Seconds of playout delay that would hide the lateness of late."""
-        return max(self._arrivals.target, min(self.least_target, self._most_target))
+        return max(self._arrivals.target, min(self.least_target, self._arrivals.ceiling))
 
     @property
     def empty(self) -> bool:

@@ -112,12 +112,12 @@ class Ladder:
 
     @property
     def _was_carried(self) -> bool:
-        """What is next up."""
+        """Whether the line has carried what is next up."""
         return self._next_up >= self._best
 
     @property
     def _was_too_much(self) -> bool:
-        """What is next up."""
+        """Whether the line could not take what is next up."""
         return self._too_much is not None and self._next_up <= self._too_much
 
     @property
