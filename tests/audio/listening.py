@@ -55,6 +55,7 @@ class Ear:
 
     jitter: JitterBuffer = field(default_factory=lambda: JitterBuffer(MAX_DELAY))
     now: float = 0.0
+    ahead: float = 0.0  # seconds from when more is wanted until it is to be played
     keeps: bool = True  # what was heard
     length: Callable[[Audio], int] = lambda packet: PACKET  # ticks
     heard: list[Heard] = field(default_factory=list)
@@ -83,7 +84,7 @@ class Ear:
 
     def _ask(self) -> int:
         while True:
-            action = self.jitter.next(self.now)
+            action = self.jitter.next(self.now + self.ahead)
             if self.keeps:
                 self.heard.append(Heard(self.now, action, self.jitter.delay, self.jitter.target))
             if not isinstance(action, Play):

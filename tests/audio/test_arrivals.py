@@ -143,6 +143,18 @@ def test_a_burst_behind_a_stall_is_no_line_that_has_slowed_down() -> None:
     assert max(targets) < 0.01
 
 
+def test_what_was_waited_for_is_as_late_as_it_was_heard_but_not_behind_an_outage() -> None:
+    arrivals = listen(20, stalls(0.05, every=0.5))
+    for slot in range(10):
+        listen(SLOT, stalls(0.05, every=0.5), arrivals=arrivals, start=20 + slot * SLOT)
+        arrivals.waited(0.055)
+    before = arrivals.target
+    assert before == pytest.approx(0.055 + MARGIN)
+    arrivals.add(26 * RATE, 1000 + 26 + CEILING * 3)
+    arrivals.waited(CEILING * 3)
+    assert arrivals.target == before
+
+
 def test_stalls_that_come_again_and_again_are_hidden() -> None:
     assert listen(40, stalls(0.05, every=1.5)).target > 0.045
 

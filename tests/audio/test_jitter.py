@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.audio.listening import BLOCK, PACKET, QUIET, RATE, Ear, audio, on_time, stream
-from voicemux.audio.arrivals import FIRST_TARGET
+from voicemux.audio.arrivals import FIRST_TARGET, MARGIN
 from voicemux.audio.jitter import (
     ADRIFT,
     HURRY,
@@ -133,6 +133,17 @@ def test_what_is_concealed_below_the_target_is_time_gained_and_what_comes_is_pla
     ear.expect([(0, audio(10, 10 * PACKET))]).listen(0.02)
     assert ear.plays[-1].action.audio.sequence == 10
     assert ear.plays[-1].action.missed == 0
+
+
+@pytest.mark.parametrize("ahead", [0.001, 0.0025, 0.0045])
+def test_what_stalls_again_and_again_is_not_guessed_at_again_and_again(ahead: float) -> None:
+    """A loudspeaker wants its next block before it is to be heard: what comes in between might as well not have."""
+    ear = Ear(ahead=ahead).expect(on_time(stream(1000, data=QUIET), lambda sent: max(0.0, 0.03 - sent % 0.4)))
+    ear.listen(5.0)
+    before = ear.concealed
+    ear.listen(14.0)
+    assert ear.concealed <= before + STEP
+    assert max(ear.delays(since=5)) < 0.03 + MARGIN + 2 * STEP / RATE
 
 
 def test_what_is_doubled_or_comes_in_the_wrong_order_is_dropped_and_counted() -> None:

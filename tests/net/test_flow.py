@@ -151,6 +151,18 @@ def test_a_stall_without_acknowledgements_is_no_slow_line(flow):
     assert flow.line_rate(2.5 + PATIENCE) is None
 
 
+@pytest.mark.parametrize("rest_comes_after", [0.05, 0.15, 0.25, 0.6])
+def test_nor_is_an_outage_whose_end_comes_in_two_steps(flow, rest_comes_after):
+    """The peer's repeated packet acknowledges what came before the outage; ours, all."""
+    deliver(flow, rate=1_000_000, seconds=1, offered=60_000)
+    for number in range(8):
+        send_voice(flow, 1 + number * 0.02)
+    flow.acknowledge(6 * PACKET, 3.0)
+    end = 3.0 + rest_comes_after
+    flow.acknowledge(0, end)
+    assert {flow.line_rate(end + step / 100) for step in range(100)} == {None}
+
+
 def test_a_line_is_no_longer_slow_when_all_has_arrived(flow):
     deliver(flow, rate=20_000, seconds=2, offered=60_000)
     assert flow.line_rate(2.0)

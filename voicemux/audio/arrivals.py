@@ -75,12 +75,20 @@ class Arrivals:
         self._look_for_relief(arrival, transit)
         if lateness > self.ceiling * HOPELESS:
             self._outage = arrival
-        elif lateness > self._usual and not self._is_of_an_outage(slot):
-            self._usual = max(self._usual, self._worth_it(slot.largest - self._base))
+        else:
+            self._look_for_more(lateness)
         self._spell.append((arrival, lateness))
         while arrival - self._spell[0][0] > SPELL:
             self._spell.popleft()
         return lateness
+
+    def waited(self, delay: float) -> None:
+        """A packet had to be waited for, and is played with so much `delay`: that is how late it was to the listener,
+        who could hear it only when a block of sound was next wanted."""
+        if self._slots and self._base is not None:
+            slot = self._slots[-1]
+            slot.largest = max(slot.largest, self._base + delay)
+            self._look_for_more(delay)
 
     @property
     def target(self) -> float:
@@ -123,6 +131,12 @@ class Arrivals:
         covariance = sum((slot.began - mean_time) * (slot.smallest - mean) for slot in slots)
         drift = -1e6 * covariance / sum((slot.began - mean_time) ** 2 for slot in slots)
         return drift if abs(drift) < MOST_DRIFT else None
+
+    def _look_for_more(self, lateness: float) -> None:
+        slot = self._slots[-1]
+        if lateness > self._usual and not self._is_of_an_outage(slot):
+            assert self._base is not None
+            self._usual = max(self._usual, self._worth_it(slot.largest - self._base))
 
     def _look_for_relief(self, arrival: float, transit: float) -> None:
         assert self._base is not None

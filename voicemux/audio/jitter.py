@@ -195,18 +195,21 @@ class JitterBuffer:
         self._decoding = packet.position
         self._sequence = packet.audio.sequence
         self._asked_at = now
-        self._concealed_ticks = 0
+        waited, self._concealed_ticks = self._concealed_ticks > 0, 0
         if not packet.audio.data:  # silence begins here
             self.position = None
             return Pause(STEP)
         self.delay = self._arrivals.delay(packet.position + missed, now)
+        joins = self._joins and not missed
+        if waited and joins:
+            self._arrivals.waited(self.delay)
         excess = self.delay - self.target
         play = Play(
             packet.audio,
             missed,
             self._surplus_in_speech(excess, now),
             _surplus_in_pause(excess),
-            self._joins and not missed,
+            joins,
         )
         self._joins = True
         return play

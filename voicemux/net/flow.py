@@ -21,7 +21,7 @@ PATIENCE = 0.2  # seconds that it must have been so, or no longer so: losses loo
 ANSWER_WAIT = 0.1  # seconds that what the peer acknowledges may wait for something to travel with
 UNKNOWN_INTERVAL = 1.0  # seconds between what the peer says of voice, until it is known (protocol.md §5.7)
 MOST_ROUND_TRIPS = 4  # without a word of voice, after which the peer is one that tells nothing of it (any more)
-MOST_ANSWERS = 8  # of the peer's that tell how often they come
+MOST_ANSWERS = 8  # that tell how often they come
 MOST_PIECES = 4096  # that are kept in mind of a peer that tells nothing
 TEXT_DELAY = 0.010  # seconds that text may add to the round trip, and so to the voice beside it
 LEAST_TEXT = 1_000  # bytes that may be under way beside voice: with the next 33 ms at 512 kbit/s
@@ -43,7 +43,7 @@ class Flow:
     def __init__(self, *, by_peer: bool = False) -> None:
         """`by_peer`: it is the peer who acknowledges, and not the kernel."""
         self._by_peer = by_peer
-        self._answered: deque[float] = deque(maxlen=MOST_ANSWERS)  # when the peer acknowledged voice
+        self._answered: deque[float] = deque(maxlen=MOST_ANSWERS)  # when the kernel did, or the peer did voice
         self._last_heard: Hashable = None  # voice
         self._round_trips_since = 0
         self._last_delay = 0.0  # of the newest piece that was acknowledged
@@ -67,6 +67,8 @@ class Flow:
     def acknowledge(self, unacknowledged: int, now: float) -> None:
         """The far end's kernel has all but the last `unacknowledged` bytes."""
         self.knows = True
+        if self._written - unacknowledged > self._acknowledged:
+            self._has_answered(now)
         self._acknowledge_to(self._written - unacknowledged, now)
 
     def heard(self, mark: Hashable, now: float) -> None:
@@ -77,7 +79,7 @@ class Flow:
         if known:
             if known[-1].is_voice:
                 self.knows = True
-                self._answered.append(now)
+                self._has_answered(now)
                 self._last_heard = mark
             self._acknowledge_to(known[-1].end, now)
 
@@ -104,8 +106,11 @@ class Flow:
             return True
         if sum(piece.is_voice for piece in self._pieces) < LEAST_PIECES:
             return True
-        limit = self._usual_delay + VOICE_BUDGET + self._answer_interval
-        rate = self.line_rate(now) if self._by_peer else None  # its answers are too rare to go by ages alone
+        limit = self._usual_delay + VOICE_BUDGET
+        if not self._by_peer:
+            return self.age(now) < limit
+        limit += self._answer_interval
+        rate = self.line_rate(now)  # its answers are too rare to go by ages alone
         return self.age(now) < limit and (rate is None or self._size_under_way * 8 < limit * rate)
 
     def may_send_text(self, now: float) -> bool:
@@ -122,7 +127,9 @@ class Flow:
         packet or an outage, and less voice would not help.)
         """
         since = self._behind_since
-        if since is None or now - since < PATIENCE or self._has_caught_up(now):
+        if since is None or self._has_caught_up(now):
+            return None
+        if (now if self._caught_up is None else self._caught_up) - since < PATIENCE:
             return None
         return self._behind_bytes * 8 / (now - since)
 
@@ -146,9 +153,14 @@ class Flow:
 
     @property
     def _answer_interval(self) -> float:
-        """The most that passes until the peer speaks of voice again: some do ten times a second, some once."""
+        """The most that passes until the next answer: some peers speak of voice ten times a second, some once."""
         intervals = [later - sooner for sooner, later in pairwise(self._answered)]
-        return 2 * median(intervals) if intervals else UNKNOWN_INTERVAL if self._by_peer else 0.0
+        return 2 * median(intervals) if intervals else UNKNOWN_INTERVAL
+
+    def _has_answered(self, now: float) -> None:
+        if self._answered and now - self._answered[-1] > max(PATIENCE, self._answer_interval):
+            self._behind_since = None  # what was before such a silence says nothing of what comes after it
+        self._answered.append(now)
 
     def _acknowledge_to(self, offset: int, now: float) -> None:
         under_way = self._text_under_way
