@@ -61,6 +61,20 @@ def test_the_kernel_knows_the_round_trip_of_a_line_before_anything_was_said():
         assert 0 < line.round_trip() < PROMPTLY
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets one choose")
+@pytest.mark.parametrize("is_long", [True, False])
+def test_a_long_line_does_not_use_bbr(is_long, monkeypatch):
+    monkeypatch.setattr("voicemux.net.line.LONG_ROUND_TRIP", 0.0 if is_long else PATIENCE)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as near:
+        try:
+            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
+        except OSError:
+            pytest.skip("this system has no bbr, or does not grant it")
+        line = Line(near, Address("there", 1))
+        chosen = near.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode()
+    assert (chosen in line.options, chosen != "bbr") == (is_long, is_long)
+
+
 def test_a_line_need_not_be_tcp():
     near, far = socket.socketpair()
     with far:
