@@ -49,6 +49,11 @@ def on_time(packets: Iterable[Audio], late: Callable[[float], float | None] = la
             yield last, packet
 
 
+def stalls(length: float, every: float) -> Callable[[float], float]:
+    """A stall each `every` seconds: what was sent in it arrives at its end."""
+    return lambda sent: max(0.0, length - sent % every)
+
+
 @dataclass
 class Ear:
     """Stretches as `shorten` and `lengthen` do, by whole periods, as if a seam were always to be found."""

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.audio.listening import stalls
 from voicemux.audio.arrivals import (
     BASE_SLOTS,
     DRIFT_SLOTS_LEAST,
@@ -42,11 +43,6 @@ def listen(
 def jitter(most: float) -> Callable[[float], float]:
     chance = random.Random(1)
     return lambda sent: chance.uniform(0, most)
-
-
-def stalls(length: float, every: float) -> Callable[[float], float]:
-    """A stall each `every` seconds: what was sent in it arrives at its end."""
-    return lambda sent: max(0.0, length - sent % every)
 
 
 def test_before_anything_has_come_there_is_a_usual_target_and_no_delay() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.audio.listening import BLOCK, PACKET, QUIET, RATE, Ear, audio, on_time, stream
+from tests.audio.listening import BLOCK, PACKET, QUIET, RATE, Ear, audio, on_time, stalls, stream
 from voicemux.audio.arrivals import FIRST_TARGET, MARGIN
 from voicemux.audio.jitter import (
     ADRIFT,
@@ -138,7 +138,7 @@ def test_what_is_concealed_below_the_target_is_time_gained_and_what_comes_is_pla
 @pytest.mark.parametrize("ahead", [0.001, 0.0025, 0.0045])
 def test_what_stalls_again_and_again_is_not_guessed_at_again_and_again(ahead: float) -> None:
     """A loudspeaker wants its next block before it is to be heard: what comes in between might as well not have."""
-    ear = Ear(ahead=ahead).expect(on_time(stream(1000, data=QUIET), lambda sent: max(0.0, 0.03 - sent % 0.4)))
+    ear = Ear(ahead=ahead).expect(on_time(stream(1000, data=QUIET), stalls(0.03, every=0.4)))
     ear.listen(5.0)
     before = ear.concealed
     ear.listen(14.0)

@@ -11,7 +11,16 @@ import pytest
 from tests.peers import PATIENCE, PROMPTLY, connected, line_of, sockets, wait_until
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError, Unreachable
 from voicemux.net.address import Address
-from voicemux.net.line import Line, Listener, Wake, accept, dial, local_addresses, reason
+from voicemux.net.line import (
+    CONGESTION_CONTROL_SIZE,
+    Line,
+    Listener,
+    Wake,
+    accept,
+    dial,
+    local_addresses,
+    reason,
+)
 from voicemux.net.tls import dialler_context, listener_context
 from voicemux.protocol.wire import PREFACE
 from voicemux.security.identity import Identity, load_identity
@@ -71,7 +80,8 @@ def test_a_long_line_does_not_use_bbr(is_long, monkeypatch):
         except OSError:
             pytest.skip("this system has no bbr, or does not grant it")
         line = Line(near, Address("there", 1))
-        chosen = near.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode()
+        name = near.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, CONGESTION_CONTROL_SIZE)
+    chosen = name.rstrip(b"\0").decode()
     assert (chosen in line.options, chosen != "bbr") == (is_long, is_long)
 
 

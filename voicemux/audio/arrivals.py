@@ -85,10 +85,10 @@ class Arrivals:
     def waited(self, delay: float) -> None:
         """A packet had to be waited for, and is played with so much `delay`: that is how late it was to the listener,
         who could hear it only when a block of sound was next wanted."""
-        if self._slots and self._base is not None:
-            slot = self._slots[-1]
-            slot.largest = max(slot.largest, self._base + delay)
-            self._look_for_more(delay)
+        assert self._base is not None  # a packet is played, so it has come
+        slot = self._slots[-1]
+        slot.largest = max(slot.largest, self._base + delay)
+        self._look_for_more(delay)
 
     @property
     def target(self) -> float:

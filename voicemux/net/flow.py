@@ -67,9 +67,10 @@ class Flow:
     def acknowledge(self, unacknowledged: int, now: float) -> None:
         """The far end's kernel has all but the last `unacknowledged` bytes."""
         self.knows = True
-        if self._written - unacknowledged > self._acknowledged:
+        offset = self._written - unacknowledged
+        if offset > self._acknowledged:
             self._has_answered(now)
-        self._acknowledge_to(self._written - unacknowledged, now)
+        self._acknowledge_to(offset, now)
 
     def heard(self, mark: Hashable, now: float) -> None:
         """The peer says that it has the piece of that mark, and so all before it."""
@@ -127,9 +128,7 @@ class Flow:
         packet or an outage, and less voice would not help.)
         """
         since = self._behind_since
-        if since is None or self._has_caught_up(now):
-            return None
-        if (now if self._caught_up is None else self._caught_up) - since < PATIENCE:
+        if since is None or self._has_caught_up(now) or self._behind_until(now) - since < PATIENCE:
             return None
         return self._behind_bytes * 8 / (now - since)
 
@@ -158,7 +157,8 @@ class Flow:
         return 2 * median(intervals) if intervals else UNKNOWN_INTERVAL
 
     def _has_answered(self, now: float) -> None:
-        if self._answered and now - self._answered[-1] > max(PATIENCE, self._answer_interval):
+        silence = now - self._answered[-1] if self._answered else 0.0
+        if silence > PATIENCE and silence > self._answer_interval:
             self._behind_since = None  # what was before such a silence says nothing of what comes after it
         self._answered.append(now)
 
@@ -185,7 +185,10 @@ class Flow:
 
     def _has_caught_up(self, now: float) -> bool:
         """Not if only for a moment: on a line that is full in both directions, acknowledgements come in bursts."""
-        return self._caught_up is not None and now - self._caught_up >= PATIENCE
+        return now - self._behind_until(now) >= PATIENCE
+
+    def _behind_until(self, now: float) -> float:
+        return now if self._caught_up is None else self._caught_up
 
     def _adapt_text(self, delay: float, under_way: int) -> None:
         if delay > self._usual_delay + TEXT_DELAY:
