@@ -21,7 +21,6 @@ from voicemux.errors import (
     CallRefused,
     ConnectionLost,
     DeviceError,
-    LibraryMissing,
     RemoteProtocolError,
     SecurityError,
     Unreachable,
@@ -571,8 +570,11 @@ def _exit_codes(console: "Console | None") -> Iterator[None]:
 
             console.show(Failed(str(error), code))
         from voicemux.console.printable import printable
+        from voicemux.remedies import hint
 
-        click.echo(f"voicemux: {printable(str(error))}{_hint(error)}", err=True)
+        said = f' (the other side says: "{printable(error.said)}")' if error.said else ""
+        advice = f"; {hint(error)}" if hint(error) else ""
+        click.echo(f"voicemux: {printable(str(error))}{said}{advice}", err=True)
         sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -580,31 +582,3 @@ def _exit_codes(console: "Console | None") -> Iterator[None]:
 
 def _exit_code(error: VoicemuxError) -> int:
     return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
-
-
-def _hint(error: VoicemuxError) -> str:
-    """What to do about it, where that can be known."""
-    text = str(error)
-    if isinstance(error, LibraryMissing):
-        from voicemux.remedies import remedy
-
-        return f"; to have it: {remedy(error.library)}"
-    if isinstance(error, DeviceError) and " device" in text:
-        return "; voicemux devices lists what there is"
-    if "connection refused" in text:
-        return "; does voicemux listen run there?"
-    if "address already in use" in text:
-        return "; another program has it, --port chooses another"
-    if "cannot assign" in text:
-        return "; that is no address of this machine"
-    if "not known there" in text:
-        return "; the other side is shown a code: voicemux dial HOST CODE"
-    if "the code is wrong" in text:
-        return "; ask for a new one, and if it was right, somebody may be in the middle"
-    if "encrypted call is wanted" in text:
-        return "; call without --plain"
-    if "plain calls are taken there" in text:
-        return "; it runs with --plain: if it should, so must you"
-    if "permission denied" in text and "listen" in text:
-        return "; ports below 1024 are for administrators, --port chooses another"
-    return ""

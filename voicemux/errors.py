@@ -1,4 +1,4 @@
-"""Every error that voicemux raises on purpose. They hold text only, and import nothing.
+"""Every error that voicemux raises on purpose. They hold data only, and import nothing of ours.
 
 VoicemuxError
 ├── AddressError              what was typed is no host, port or file name
@@ -14,9 +14,37 @@ VoicemuxError
     └── LibraryMissing        because something is not installed
 """
 
+import enum
+
+
+class Kind(enum.StrEnum):
+    """What went wrong, where something can be done about it. `remedies.hint` has the words; no text is matched."""
+
+    NOBODY_LISTENS = "nobody_listens"  # the host is there, and nothing takes connections at that port
+    PORT_TAKEN = "port_taken"
+    PORT_FORBIDDEN = "port_forbidden"
+    NOT_OUR_ADDRESS = "not_our_address"
+    UNKNOWN_CALLER = "unknown_caller"  # the listener does not know us
+    UNKNOWN_LISTENER = "unknown_listener"  # we do not know the listener, and have no code for it
+    WRONG_CODE = "wrong_code"
+    MALFORMED_CODE = "malformed_code"  # what was given cannot be a code
+    WANTS_ENCRYPTION = "wants_encryption"  # the peer takes encrypted calls only
+    WANTS_PLAIN = "wants_plain"  # the peer takes plain calls only
+    MAN_IN_THE_MIDDLE = "man_in_the_middle"  # what only somebody between the two ends can bring about
+    NO_SUCH_DEVICE = "no_such_device"
+
 
 class VoicemuxError(Exception):
-    """The root. `str()` is one lower-case line for people: who, what was expected, what came."""
+    """The root. `str()` is one lower-case line for people: who, what was expected, what came.
+
+    `kind` is what went wrong, as data; None if there is no advice on it. `said` is what the peer gave as its
+    reason: a stranger's words, not part of `str()`, to be made printable and quoted by who shows them.
+    """
+
+    def __init__(self, message: str = "", *, kind: Kind | None = None, said: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.said = said
 
 
 class AddressError(VoicemuxError):
@@ -42,8 +70,8 @@ class SecurityError(VoicemuxError):
 class NotAdmitted(SecurityError):
     """A caller who may not call. `code` is the BYE code that says so (protocol.md §14)."""
 
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, code: int, *, kind: Kind | None = None) -> None:
+        super().__init__(message, kind=kind)
         self.code = code
 
 
@@ -58,8 +86,8 @@ class LocalProtocolError(ProtocolError):
 class RemoteProtocolError(ProtocolError):
     """The peer sent what it must not. `code` is the BYE code to answer with (protocol.md §14)."""
 
-    def __init__(self, message: str, code: int = 3) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, code: int = 3, *, kind: Kind | None = None) -> None:
+        super().__init__(message, kind=kind)
         self.code = code
 
 

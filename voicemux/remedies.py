@@ -1,9 +1,11 @@
-"""What to type when something is not installed: the exact command, on the system that this is."""
+"""What to do about an error: what to type, on the system that this is. No text of an error is looked at."""
 
 import platform
 import shlex
 import sys
 from pathlib import Path
+
+from voicemux.errors import Kind, LibraryMissing, VoicemuxError
 
 OS_RELEASE = Path("/etc/os-release")
 
@@ -29,6 +31,32 @@ _PACKAGES = {
         "": "portaudio",
     },
 }
+
+
+_HINTS = {
+    Kind.NOBODY_LISTENS: "does voicemux listen run there?",
+    Kind.PORT_TAKEN: "another program has it, --port chooses another",
+    Kind.PORT_FORBIDDEN: "ports below 1024 are for administrators, --port chooses another",
+    Kind.NOT_OUR_ADDRESS: "that is no address of this machine",
+    Kind.UNKNOWN_CALLER: "the other side is shown a code: voicemux dial HOST CODE",
+    Kind.UNKNOWN_LISTENER: "ask for the code that the other side is shown, or call with --open and compare words",
+    Kind.WRONG_CODE: (
+        "most likely it is mistyped or old: ask for the code that is shown now; "
+        "if it was right, somebody may be in the middle"
+    ),
+    Kind.MALFORMED_CODE: "a code looks like 42-beeswax-caravan",
+    Kind.WANTS_ENCRYPTION: "call without --plain",
+    Kind.WANTS_PLAIN: "it runs with --plain: if it should, so must you",
+    Kind.MAN_IN_THE_MIDDLE: "somebody may be in the middle: nothing was said; call by another way and ask",
+    Kind.NO_SUCH_DEVICE: "voicemux devices lists what there is",
+}
+
+
+def hint(error: VoicemuxError) -> str:
+    """What the user can do about it, as a clause; empty if nothing is known."""
+    if isinstance(error, LibraryMissing):
+        return f"to have it: {remedy(error.library)}"
+    return _HINTS[error.kind] if error.kind else ""
 
 
 def remedy(library: str) -> str:

@@ -35,7 +35,6 @@ from voicemux.console.plain import Console
 from voicemux.errors import (
     ConnectionLost,
     DeviceError,
-    LibraryMissing,
     VoicemuxError,
 )
 from voicemux.events import (
@@ -56,7 +55,7 @@ from voicemux.net.line import Listener, local_addresses
 from voicemux.net.reception import Caller, Reception
 from voicemux.protocol.messages import Codec, Hello, Method
 from voicemux.protocol.messages import Ringing as RingingMessage
-from voicemux.remedies import remedy
+from voicemux.remedies import hint
 from voicemux.security.handshake import Peer
 from voicemux.threads import NAP
 from voicemux.trust import Security, Trust
@@ -388,7 +387,7 @@ class Session:
                 step()
             except DeviceError as error:
                 missing.append(str(error))
-                advices.append(advice(error))
+                advices.append(hint(error) or "voicemux devices lists what there is")
         if missing:
             self._notice("; ".join(dict.fromkeys([*missing, *advices])))
 
@@ -406,13 +405,6 @@ class Session:
         if text not in self._noticed:
             self._noticed.add(text)
             self._console.show(Notice(text))
-
-
-def advice(error: DeviceError) -> str:
-    """What to do about sound that does not work."""
-    if isinstance(error, LibraryMissing):
-        return f"to have it: {remedy(error.library)}"
-    return "voicemux devices lists what there is"
 
 
 @contextlib.contextmanager

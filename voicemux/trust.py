@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from voicemux.errors import SecurityError
+from voicemux.errors import Kind, SecurityError
 from voicemux.net.address import Address, parse_address
 from voicemux.net.greeting import Greeting
 from voicemux.protocol.messages import Method
@@ -58,7 +58,9 @@ class Trust:
         self._check_key(target, address, fingerprint, contact)
         method = Method.CODE if self._security.code else Method.KNOWN if contact else Method.OPEN
         if method is Method.OPEN and self._security.knows_all:
-            raise SecurityError(f"nobody knows who answers at {address}: the first call needs a code")
+            raise SecurityError(
+                f"you do not know who answers at {address}: the first call needs a code", kind=Kind.UNKNOWN_LISTENER
+            )
         greeting.open()
         return greeting.authenticate(Dialler(self.identity, certificate, method, self._security.code))
 

@@ -161,11 +161,11 @@ def test_whoever_hangs_up_without_a_word_is_not_voicemux():
 @pytest.mark.parametrize(
     ("bye", "words"),
     [
-        (Bye(ByeCode.BUSY, "in another call"), "busy: in another call"),
+        (Bye(ByeCode.BUSY, "in another call"), "busy"),
         (Bye(ByeCode.DECLINED), "the call was declined"),
-        (Bye(ByeCode.VERSION, "try again"), "another version: try again"),
+        (Bye(ByeCode.VERSION, "try again"), "another version"),
         (Bye(), "the other side hung up"),
-        (Bye(99, "because"), "the other side hung up: because"),
+        (Bye(99, "because"), "the other side hung up"),
         (Bye(ByeCode.SECURITY), "an encrypted call is wanted there"),
         (Bye(ByeCode.UNKNOWN_CALLER), "you are not known there"),
         (Bye(ByeCode.WRONG_CODE), "the code is wrong, or no longer valid"),
@@ -181,6 +181,7 @@ def test_a_goodbye_instead_of_an_answer_is_a_refusal(bye, words):
         with pytest.raises(kind) as refused:
             greeting.introduce(Hello(), lambda: None)
         assert str(refused.value) == words
+        assert refused.value.said == bye.reason
 
 
 def test_nobody_waits_for_an_answer_for_ever(monkeypatch):

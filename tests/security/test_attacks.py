@@ -142,8 +142,9 @@ def test_the_certificate_of_a_contact_without_its_key_is_no_use(alice, bob, mall
     with bob.listening() as house, mallory.dialling(house.port) as (greeting, certificate):
         stolen = mallory.identity.__class__(alice.identity.certificate, mallory.identity.path, mallory.identity._key)
         greeting.open()
-        with pytest.raises(VoicemuxError, match="PROOF with a signature that the certificate's key has not made"):
+        with pytest.raises(VoicemuxError) as refused:
             greeting.authenticate(Dialler(stolen, certificate, Method.KNOWN))
+        assert "PROOF with a signature that the certificate's key has not made" in refused.value.said
 
 
 def test_a_key_that_has_changed_is_refused_until_it_is_forgotten(alice, bob, mallory):
@@ -229,8 +230,9 @@ def test_a_strange_certificate_of_a_dialler_is_refused(alice, bob, certificate, 
     with bob.listening(is_open=True) as house, alice.dialling(house.port) as (greeting, theirs):
         strange = alice.identity.__class__(der, alice.identity.path, alice.identity._key)
         greeting.open()
-        with pytest.raises(VoicemuxError, match=message):
+        with pytest.raises(VoicemuxError) as refused:
             greeting.authenticate(Dialler(strange, theirs, Method.OPEN))
+        assert message in refused.value.said
 
 
 @pytest.mark.parametrize("kind", ["expired", "not yet valid"])

@@ -19,8 +19,9 @@ CODE, GUESS = "42-beeswax-caravan", "42-beeswax-carbon"
 
 def test_who_passes_on_what_both_say_is_found_by_both_though_the_code_is_right(alice, bob, mallory):
     with bob.listening(code=CODE) as house, Middle(mallory, house.port) as middle:
-        with pytest.raises(VoicemuxError, match="the other side hung up: PROOF with a signature"):
+        with pytest.raises(VoicemuxError, match="the other side hung up") as refused:
             alice.dial(middle.port, Method.CODE, CODE)
+        assert refused.value.said.startswith("PROOF with a signature")
         assert house.turned_away == ["PROOF with a signature that the certificate's key has not made"]
 
 
@@ -85,6 +86,7 @@ def test_what_a_dialler_has_proved_to_one_listener_proves_nothing_to_another(ali
     """Mallory is called by alice, who knows her, and passes all of it on to bob, who knows alice."""
     bob.knows(alice, "alice")
     with bob.listening() as house, Middle(mallory, house.port) as middle:
-        with pytest.raises(VoicemuxError, match="PROOF with a signature"):
+        with pytest.raises(VoicemuxError) as refused:
             alice.dial(middle.port, Method.KNOWN)
+        assert refused.value.said.startswith("PROOF with a signature")
         assert house.turned_away == ["PROOF with a signature that the certificate's key has not made"]

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, RATE, SAMPLE_BYTES, Block
-from voicemux.errors import DeviceError, LibraryMissing
+from voicemux.errors import DeviceError, Kind, LibraryMissing
 from voicemux.threads import Answer, within
 
 MAX_CAPTURED = 20  # blocks (100 ms) that wait to be read; older ones are thrown away
@@ -177,11 +177,11 @@ class PortAudio:
         if len(found) == 1:
             return found[0]
         if not wanted:
-            raise DeviceError(f"no {word}: this system has no default {kind} device")
+            raise DeviceError(f"no {word}: this system has no default {kind} device", kind=Kind.NO_SUCH_DEVICE)
         if found:
             names = ", ".join(f"{each.number} {each.name}" for each in found)
-            raise DeviceError(f"{kind} device {wanted!r} could be any of: {names}")
-        raise DeviceError(f"there is no {kind} device {wanted!r}")
+            raise DeviceError(f"{kind} device {wanted!r} could be any of: {names}", kind=Kind.NO_SUCH_DEVICE)
+        raise DeviceError(f"there is no {kind} device {wanted!r}", kind=Kind.NO_SUCH_DEVICE)
 
     def open_source(self, wanted: str) -> "Microphone":
         """Raises DeviceError."""

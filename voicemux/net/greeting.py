@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
+from voicemux.errors import CallRefused, ConnectionLost, Kind, RemoteProtocolError, SecurityError, VoicemuxError
 from voicemux.net.line import SILENCE_TIMEOUT, Line
 from voicemux.net.tls import dialler_context
 from voicemux.protocol.connection import NOT_A_LISTENERS, Receiving, Sending, State
@@ -110,18 +110,18 @@ def part(line: Line, sending: Sending, bye: Bye) -> None:
 
 
 def refusal(bye: Bye) -> VoicemuxError:
-    """Why the listener did not take the call. Its reason is a peer's text: to be made printable."""
-    known: dict[int, str] = {
-        ByeCode.BUSY: "busy",
-        ByeCode.DECLINED: "the call was declined",
-        ByeCode.VERSION: "another version",
-        ByeCode.SECURITY: "an encrypted call is wanted there",
-        ByeCode.UNKNOWN_CALLER: "you are not known there",
-        ByeCode.WRONG_CODE: "the code is wrong, or no longer valid",
+    """Why the listener did not take the call. Its reason, a stranger's words, becomes `said` of the error."""
+    known: dict[int, tuple[str, Kind | None]] = {
+        ByeCode.BUSY: ("busy", None),
+        ByeCode.DECLINED: ("the call was declined", None),
+        ByeCode.VERSION: ("another version", None),
+        ByeCode.SECURITY: ("an encrypted call is wanted there", Kind.WANTS_ENCRYPTION),
+        ByeCode.UNKNOWN_CALLER: ("you are not known there", Kind.UNKNOWN_CALLER),
+        ByeCode.WRONG_CODE: ("the code is wrong, or no longer valid", Kind.WRONG_CODE),
     }
-    words = known.get(bye.code, "the other side hung up")
-    kind = SecurityError if bye.code in SECURITY_CODES else CallRefused
-    return kind(f"{words}: {bye.reason}" if bye.reason else words)
+    words, kind = known.get(bye.code, ("the other side hung up", None))
+    error = SecurityError if bye.code in SECURITY_CODES else CallRefused
+    return error(words, kind=kind, said=bye.reason)
 
 
 def _ignore() -> None:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from voicemux.errors import ConnectionLost, Unreachable, VoicemuxError
+from voicemux.errors import ConnectionLost, Kind, Unreachable, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.tls import Channel, Context
 
@@ -182,7 +182,9 @@ def dial(address: Address, timeout: float = CONNECT_TIMEOUT) -> Line:
             return Line(_connect(family, place, patience), Address(str(place[0]), address.port))
         except OSError as error:
             failure = error
-    raise Unreachable(f"cannot reach {address.host} port {address.port}: {reason(failure)}") from failure
+    raise Unreachable(
+        f"cannot reach {address.host} port {address.port}: {reason(failure)}", kind=_kind(failure)
+    ) from failure
 
 
 class Listener:
@@ -196,7 +198,7 @@ class Listener:
         except OSError as error:
             self.close()
             where = f"port {port}" if host is None else f"{host} port {port}"
-            raise Unreachable(f"cannot listen on {where}: {reason(error)}") from error
+            raise Unreachable(f"cannot listen on {where}: {reason(error)}", kind=_kind(error)) from error
         for each in self.sockets:
             each.setblocking(False)
         self.port: int = self.sockets[0].getsockname()[1]
@@ -276,6 +278,17 @@ def reason(error: OSError | None) -> str:
     if isinstance(error, TimeoutError) or error.errno in (errno.ETIMEDOUT, None):
         return "no answer in time" if isinstance(error, TimeoutError) else str(error).lower()
     return os.strerror(error.errno).lower()
+
+
+def _kind(error: OSError | None) -> Kind | None:
+    """What can be said about it by its number, which is the same in every language."""
+    kinds = {
+        errno.ECONNREFUSED: Kind.NOBODY_LISTENS,
+        errno.EADDRINUSE: Kind.PORT_TAKEN,
+        errno.EACCES: Kind.PORT_FORBIDDEN,
+        errno.EADDRNOTAVAIL: Kind.NOT_OUR_ADDRESS,
+    }
+    return kinds.get(error.errno or 0) if error else None
 
 
 def _leave_bbr(connection: socket.socket) -> list[str]:

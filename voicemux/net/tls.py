@@ -12,7 +12,7 @@ import threading
 import warnings
 from pathlib import Path
 
-from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError
+from voicemux.errors import ConnectionLost, Kind, RemoteProtocolError, SecurityError
 from voicemux.protocol.connection import describe_stranger
 from voicemux.protocol.wire import PREFACE_STEM
 
@@ -142,7 +142,7 @@ class Channel:
         if self.established:
             return ConnectionLost(f"the encrypted stream is damaged: {reason}")
         if self._first.startswith(PREFACE_STEM):
-            return SecurityError("plain calls are taken there, not encrypted ones")
+            return SecurityError("plain calls are taken there, not encrypted ones", kind=Kind.WANTS_PLAIN)
         if not self._first:
             return ConnectionLost("the connection ended without a word")
         if self._first[0] not in (HANDSHAKE, ALERT):

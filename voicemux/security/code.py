@@ -11,7 +11,7 @@ import unicodedata
 
 from spake2 import SPAKE2_A, SPAKE2_B
 
-from voicemux.errors import RemoteProtocolError, SecurityError
+from voicemux.errors import Kind, RemoteProtocolError, SecurityError
 from voicemux.security.words import spoken
 
 NUMBERS = range(10, 100)  # what a code begins with
@@ -31,7 +31,7 @@ def tidy(code: str) -> str:
     """
     tidied = "-".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", code).casefold()))
     if len(tidied) < LEAST_CHARACTERS:
-        raise SecurityError(f"a code has at least {LEAST_CHARACTERS} letters and digits")
+        raise SecurityError(f"a code has at least {LEAST_CHARACTERS} letters and digits", kind=Kind.MALFORMED_CODE)
     return tidied
 
 

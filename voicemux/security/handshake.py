@@ -9,7 +9,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
-from voicemux.errors import NotAdmitted, RemoteProtocolError, SecurityError
+from voicemux.errors import Kind, NotAdmitted, RemoteProtocolError, SecurityError
 from voicemux.protocol.messages import ByeCode, Challenge, Claim, Method, Proof, Welcome
 from voicemux.protocol.wire import NONCE_SIZE
 from voicemux.security.code import Exchange, new_code
@@ -67,7 +67,7 @@ class Dialler:
             raise RemoteProtocolError(f"WELCOME by method {welcome.admitted}, expected 0 to {max(Method)}")
         _expect_none(self._exchange, "WELCOME with a confirmation", welcome.confirmation)
         if not hmac.compare_digest(welcome.confirmation, _confirm(self._key, LISTENER, self._transcript)):
-            raise SecurityError("whoever answers does not know the code: it is wrong, or somebody is in the middle")
+            raise SecurityError("whoever answers does not know the code", kind=Kind.WRONG_CODE)
         weakest = Method.OPEN if welcome.admitted == Method.OPEN else self._method
         return Peer(_hash(self._listener).hex(), weakest, _words(self._transcript))
 
