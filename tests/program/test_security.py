@@ -74,7 +74,7 @@ def test_a_wrong_code_is_told_to_both(homes):
     with listening(TEXT_ONLY, "--code", "7-quiet-test", env=homes["bob"]) as (bob, address):
         code, told = say("hi", address, "8-quiet-test", env=homes["mallory"])
         assert code == 6
-        assert told[-1].startswith("voicemux: the code is wrong, or no longer valid; most likely it is mistyped or old")
+        assert told[-1].startswith("voicemux: the code is wrong, or no longer valid; most likely it is mistyped")
         assert bob.notice_with("turned away").endswith("a wrong code, 2 more end it")
 
 
