@@ -24,12 +24,6 @@ def printable_name(name: str) -> str:
     return shown if len(shown) <= MAX_NAME else shown[: MAX_NAME - 1] + "…"
 
 
-def look(text: str) -> str:
-    """The same for texts that a hasty eye takes for each other: without case, accents, width and the invisible."""
-    parts = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(part for part in parts if unicodedata.category(part)[0] not in "CMZ").casefold()
-
-
 def _visible(character: str) -> str:
     ill = unicodedata.category(character) in ILL_CATEGORIES or character in INVISIBLE
     if ill and character not in JOINERS:

@@ -1,6 +1,6 @@
 """Events in words, for people."""
 
-from voicemux.console.printable import look, printable, printable_lines, printable_name
+from voicemux.console.printable import printable, printable_lines, printable_name
 from voicemux.events import (
     AudioStarted,
     AudioStopped,
@@ -19,6 +19,7 @@ from voicemux.events import (
     TextReceived,
     TurnedAway,
 )
+from voicemux.security.likeness import alike
 
 SECURITY = {
     "plain": "not encrypted",
@@ -35,7 +36,7 @@ def text_lines(event: TextReceived, own_name: str = "") -> list[str]:
     No name makes it look like a notice, or like a line of the user's, who is shown as `own_name`.
     """
     name = printable_name(event.name)
-    while look(name) in ("", "voicemux", look(own_name)):
+    while any(alike(name, taken) for taken in ("", "voicemux", own_name)):
         name = f"{name} (them)".lstrip()
     first, *others = printable_lines(event.text)
     return [f"{name}> {first}", *(f"{name}| {line}" for line in others)]

@@ -1,0 +1,66 @@
+"""Names that a hasty eye takes for each other: Unicode's confusable skeletons (UTS #39, section 4).
+
+The data is confusables.txt of Unicode 15.1 as confusable-homoglyphs brings it. No Python library with wheels has the
+algorithm itself: disarm folds to Latin letters only, PyICU has to be compiled.
+"""
+
+import functools
+import unicodedata
+
+MARK = "\u200e"  # put around letters that are written from the right, in the comments of confusables.txt
+# Letters and symbols that show nothing. What else is invisible is of the categories C, M and Z.
+BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\U00013441\U00013442\U0001d159")
+
+
+def skeleton(text: str) -> str:
+    """What is left of `text` when all is gone that a hasty eye does not see, and like stands for like.
+
+    Two texts with the same skeleton look alike. A skeleton is to be compared, not shown. It has no upper case, no
+    accents, no blanks, and is empty for what shows nothing.
+    """
+    return _outline(_outline(text).casefold()).casefold()
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two texts look alike, or differ in upper and lower case only."""
+    return not {skeleton(one), skeleton(one.casefold())}.isdisjoint((skeleton(other), skeleton(other.casefold())))
+
+
+def _outline(text: str) -> str:
+    table = _prototypes()
+    return _bare("".join(table.get(character, character) for character in _bare(text)))
+
+
+def _bare(text: str) -> str:
+    """Without what is not seen: marks on letters, blanks, formats, variants of width and form."""
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(part for part in parts if not _is_unseen(part))
+
+
+def _is_unseen(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] in "CZ" or category in ("Mn", "Me") or character in BLANKS
+
+
+@functools.cache
+def _prototypes() -> dict[str, str]:
+    """The prototype of each character that looks like something else."""
+    from confusable_homoglyphs.confusables import confusables_data  # 30 ms, and only who has met a name needs it
+
+    # The data has each pair both ways. A character has one prototype, which may have many characters: so what has
+    # several partners, or several characters, is the prototype of a pair.
+    partners = {
+        one.replace(MARK, ""): [each["c"].replace(MARK, "") for each in others]
+        for one, others in confusables_data.items()
+    }
+    table = {
+        one: others[0]
+        for one, others in partners.items()
+        if len(one) == 1 and len(set(others)) == 1 and _prefers(partners, others[0], one)
+    }
+    return {one: "".join(table.get(part, part) for part in other) for one, other in table.items()}
+
+
+def _prefers(partners: dict[str, list[str]], one: str, other: str) -> bool:
+    """Whether `one` is the prototype of the two. If the data cannot tell, either will do, if always the same."""
+    return (len(one), len(partners[one]), other) > (1, 1, one)
