@@ -59,7 +59,7 @@ def reach(
 ) -> Introduced:
     """Call an address or a contact, plain without `trust`. Raises VoicemuxError; the peer hears a goodbye then.
 
-    `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address.
+    `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address once.
     """
     address = trust.address_of(target) if trust else parse_address(target)
     on_calling(str(address))
@@ -71,7 +71,9 @@ def reach(
             peer = trust.greet(greeting, target, address)
         else:
             greeting.open()
-        theirs = greeting.introduce(hello(), lambda: on_ringing(str(address)))
+        known = known_as(peer, trust, _ignore) if trust and peer else None
+        who = known.name if known else "the other side"
+        theirs = greeting.introduce(hello(), lambda: on_ringing(str(address)), who)
     except BaseException as error:
         if bye := _farewell(error, greeted=greeting.receiving.greeted):
             part(line, greeting.sending, bye)
@@ -83,7 +85,7 @@ def reach(
 def _farewell(error: BaseException, *, greeted: bool) -> Bye | None:
     """What the other side is told of why there will be no call."""
     match error:
-        case CallRefused() | SecurityError() if greeted:
+        case CallRefused() | SecurityError() | KeyboardInterrupt() if greeted:
             return Bye()
         case RemoteProtocolError() if greeted or error.code == ByeCode.VERSION:
             return Bye(error.code, str(error))
@@ -162,3 +164,7 @@ def known_as(peer: Peer, trust: Trust, tell: Tell) -> Contact | None:
     except SecurityError as error:
         tell(str(error))
         return None
+
+
+def _ignore(_: str) -> None:
+    pass

@@ -421,8 +421,13 @@ def test_half_a_frame_and_then_the_end_is_a_broken_connection() -> None:
 @pytest.mark.parametrize(
     ("bye", "code", "words"),
     [
-        (Bye(ByeCode.BUSY), 1, "busy"),
-        (Bye(ByeCode.DECLINED, "not today"), 1, "the call was declined: not today"),
+        (Bye(ByeCode.BUSY), 1, "the other side is busy"),
+        (
+            Bye(ByeCode.DECLINED, "not today"),
+            1,
+            'the other side declined the call (the other side says: "not today")',
+        ),
+        (Bye(ByeCode.TIMEOUT), 1, "nobody answered"),
         (Bye(ByeCode.VERSION), 1, "another version"),
         (Bye(77), 1, "the other side hung up"),
         (Bye(ByeCode.SECURITY), 6, "an encrypted call is wanted there; call without --plain"),
@@ -434,8 +439,8 @@ def test_half_a_frame_and_then_the_end_is_a_broken_connection() -> None:
         (
             Bye(ByeCode.WRONG_CODE),
             6,
-            "the code is wrong, or no longer valid; ask for a new one, and if it was right, somebody may be in the "
-            "middle",
+            "the code is wrong, or no longer valid; most likely it is mistyped or old: ask for the code that is "
+            "shown now; if it was right, somebody may be in the middle",
         ),
     ],
 )
@@ -478,7 +483,7 @@ def test_nothing_of_a_refusal_reaches_the_terminal_raw() -> None:
         code, out, err = run("dial", address, *PLAIN)
     assert (code, out) == (1, [])
     assert harmless(err)
-    assert complaint(err).startswith("voicemux: the call was declined: \\x1b[2J")
+    assert complaint(err).startswith('voicemux: the other side declined the call (the other side says: "\\x1b[2J')
 
 
 @pytest.mark.parametrize(("command", "kind"), [(DIAL, "input"), (LISTEN, "output")])

@@ -136,7 +136,9 @@ def test_a_second_caller_is_told_busy_and_loses_nothing(tmp_path: Path) -> None:
                 ["sh", "-c", script], capture_output=True, text=True, timeout=2 * PATIENCE, env=environment(tmp_path)
             )
             assert carol.stdout.splitlines() == ["1", "dear bob"]
-            assert carol.stderr.splitlines()[1:] == ["voicemux: busy: in another call"]
+            assert carol.stderr.splitlines()[1:] == [
+                'voicemux: the other side is busy (the other side says: "in another call")'
+            ]
             assert bob.notice_with("turned away") == "voicemux: turned away a caller from 127.0.0.1: busy"
             alice.write("after\n/quit\n")
             assert bob.read() == "alice> after"

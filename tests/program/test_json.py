@@ -124,7 +124,7 @@ def test_a_call_of_somebody_unknown_is_declined_and_the_next_one_rings() -> None
             with Program("dial", address, "--open", *OPTIONS, env=unknown) as alice:
                 bob.event("ringing")
                 bob.command(command="decline")
-                assert alice.event("failed")["error"] == "the call was declined"
+                assert alice.event("failed")["error"] == "the other side declined the call"
                 assert alice.wait() == 1
         assert "connected" not in [event["event"] for event in events_of(bob)]
 
@@ -248,9 +248,9 @@ def test_who_is_turned_away_is_told_of_on_both_sides() -> None:
     with listening(*OPTIONS) as (bob, address), Program("dial", address, *OPTIONS) as alice:
         alice.event("connected")
         with Program("dial", address, *OPTIONS) as carol:
-            assert carol.event("failed") == {"event": "failed", "error": "busy: in another call", "exit_code": 1}
+            assert carol.event("failed") == {"event": "failed", "error": "the other side is busy", "exit_code": 1}
             assert carol.wait() == 1
-            assert carol.err == ["voicemux: busy: in another call"]
+            assert carol.err == ['voicemux: the other side is busy (the other side says: "in another call")']
             events_of(carol)
         assert bob.event("turned_away") == {"event": "turned_away", "address": "127.0.0.1", "why": "busy"}
         events_of(bob)

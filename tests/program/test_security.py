@@ -123,7 +123,7 @@ def test_an_open_call_may_be_declined(homes):
             bob.event("ringing")
             bob.command(command="decline")
             assert mallory.wait() == 1
-            assert mallory.err[-1] == "voicemux: the call was declined"
+            assert mallory.err[-1] == "voicemux: the other side declined the call"
         say("hi", address, "--plain", env=homes["mallory"])
         assert bob.event("turned_away")["why"] == "a plain call, and only encrypted ones are taken"
 

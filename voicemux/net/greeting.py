@@ -17,7 +17,9 @@ from voicemux.security.handshake import Dialler, Peer
 TLS_TIMEOUT = 5.0  # seconds
 PREFACE_TIMEOUT = 5.0  # seconds
 PROOF_TIMEOUT = 10.0  # seconds for all of who is who
-ANSWER_TIMEOUT = 60.0  # seconds for the listener's HELLO
+ANSWER_TIMEOUT = 60.0  # seconds for the listener's HELLO (protocol.md §11)
+PUNCTUAL = 0.01  # seconds that a wait may end early: the clocks of a socket and of Python are not one
+MOST_BYTES = 65_536  # between our HELLO and the listener's (protocol.md §6): a RINGING every 5 s has 50
 GOODBYE_TIMEOUT = 2.0  # seconds
 SECURITY_CODES = {ByeCode.SECURITY, ByeCode.UNKNOWN_CALLER, ByeCode.WRONG_CODE}
 
@@ -30,6 +32,7 @@ class Greeting:
         self.line = line
         self.sending = Sending()
         self.receiving = Receiving(unfit=NOT_A_LISTENERS)
+        self._rings = False
 
     def secure(self) -> bytes:
         """Begin TLS. The listener's certificate (DER), which tells nobody yet who that is.
@@ -50,10 +53,10 @@ class Greeting:
         """Show who we are. Raises SecurityError if the listener does not let us in, or is not who it should be."""
         deadline = time.monotonic() + PROOF_TIMEOUT
         self.line.write(self.sending.encode(dialler.claim()))
-        challenge = self._await(Challenge, deadline, _ignore)
+        challenge = self._await(Challenge, deadline)
         assert isinstance(challenge, Challenge)
         self.line.write(self.sending.encode(dialler.prove(challenge)))
-        welcome = self._await(Welcome, deadline, _ignore)
+        welcome = self._await(Welcome, deadline)
         assert isinstance(welcome, Welcome)
         return dialler.accept(welcome)
 
@@ -61,31 +64,49 @@ class Greeting:
         """Exchange prefaces. Raises RemoteProtocolError if the other side does not speak voicemux."""
         self.line.write(self.sending.preface())
         try:
-            self._await(Preface, time.monotonic() + PREFACE_TIMEOUT, _ignore)
+            self._await(Preface, time.monotonic() + PREFACE_TIMEOUT)
         except ConnectionLost as error:
             raise RemoteProtocolError(f"that is not voicemux, it gave no greeting ({error})") from error
 
-    def introduce(self, hello: Hello, on_ringing: Callable[[], None]) -> Hello:
-        """Send our HELLO and wait for the listener's; `on_ringing` is called when it rings there.
+    def introduce(self, hello: Hello, on_ringing: Callable[[], None], who: str = "the other side") -> Hello:
+        """Send our HELLO and wait for the listener's, who is called `who` in errors; `on_ringing` is called once.
 
-        Raises CallRefused if the listener says BYE instead, SecurityError if it takes no such call.
+        Raises CallRefused if nobody answers, or the listener says BYE instead; SecurityError if it takes no such
+        call; RemoteProtocolError (FLOOD) if it says too much.
         """
         self.line.write(self.sending.encode(hello))
-        answer = self._await(Hello, time.monotonic() + ANSWER_TIMEOUT, on_ringing)
+        deadline = time.monotonic() + ANSWER_TIMEOUT
+        try:
+            answer = self._await(Hello, deadline, on_ringing, who, self.line.bytes_read + MOST_BYTES)
+        except ConnectionLost as error:
+            if time.monotonic() < deadline - PUNCTUAL:
+                raise
+            raise CallRefused("nobody answered") from error
         assert isinstance(answer, Hello)
         self.line.set_timeout(SILENCE_TIMEOUT)
         return answer
 
-    def _await(self, wanted: type, deadline: float, on_ringing: Callable[[], None]) -> Preface | Message:
+    def _await(
+        self,
+        wanted: type,
+        deadline: float,
+        on_ringing: Callable[[], None] | None = None,
+        who: str = "the other side",
+        most: int | None = None,
+    ) -> Preface | Message:
+        """The first message of that type. `most` is what the line may have read before it comes, in bytes."""
         data: bytes | None = b""
         while True:
             for message in self.receiving.receive(data or b""):
                 if isinstance(message, wanted):
                     return message
-                if isinstance(message, Ringing):
+                if isinstance(message, Ringing) and on_ringing and not self._rings:
+                    self._rings = True
                     on_ringing()
                 if isinstance(message, Bye):
-                    raise refusal(message)
+                    raise refusal(message, who)
+            if most is not None and self.line.bytes_read > most:
+                raise RemoteProtocolError("too much came before the call was answered", ByeCode.FLOOD)
             if (data := self._receive(deadline)) == b"":
                 self.receiving.receive_end()
 
@@ -109,20 +130,17 @@ def part(line: Line, sending: Sending, bye: Bye) -> None:
     line.close()
 
 
-def refusal(bye: Bye) -> VoicemuxError:
-    """Why the listener did not take the call. Its reason, a stranger's words, becomes `said` of the error."""
+def refusal(bye: Bye, who: str = "the other side") -> VoicemuxError:
+    """Why the listener, called `who`, did not take the call. Its reason becomes `said` of the error."""
     known: dict[int, tuple[str, Kind | None]] = {
-        ByeCode.BUSY: ("busy", None),
-        ByeCode.DECLINED: ("the call was declined", None),
+        ByeCode.BUSY: (f"{who} is busy", None),
+        ByeCode.DECLINED: (f"{who} declined the call", None),
+        ByeCode.TIMEOUT: ("nobody answered", None),
         ByeCode.VERSION: ("another version", None),
         ByeCode.SECURITY: ("an encrypted call is wanted there", Kind.WANTS_ENCRYPTION),
         ByeCode.UNKNOWN_CALLER: ("you are not known there", Kind.UNKNOWN_CALLER),
         ByeCode.WRONG_CODE: ("the code is wrong, or no longer valid", Kind.WRONG_CODE),
     }
-    words, kind = known.get(bye.code, ("the other side hung up", None))
+    words, kind = known.get(bye.code, (f"{who} hung up", None))
     error = SecurityError if bye.code in SECURITY_CODES else CallRefused
     return error(words, kind=kind, said=bye.reason)
-
-
-def _ignore() -> None:
-    pass
