@@ -13,6 +13,7 @@ from voicemux.protocol import messages, wire
 from voicemux.protocol.connection import TRANSITIONS, Receiving, Sending, State
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
 from voicemux.protocol.messages import Preface, from_frame, to_frame
+from voicemux.security import words
 
 DOCUMENT = (Path(__file__).parent.parent / "protocol.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```example\nbytes +([0-9a-f ]+)\n(\w+) +(.+)\n```$", DOCUMENT, re.MULTILINE)
@@ -111,8 +112,9 @@ def test_the_limits_are_those_of_the_code():
         "certificate": wire.MAX_CERTIFICATE,
         "text of a message": wire.MAX_MESSAGE,
         "text sent and not acknowledged": wire.TEXT_WINDOW,
-        "wait for TLS": greeting.TLS_TIMEOUT,
-        "wait for a preface": greeting.PREFACE_TIMEOUT,
+        "a dialler's wait for TLS": greeting.TLS_TIMEOUT,
+        "a dialler's wait for a preface": greeting.GREETING_TIMEOUT,
+        "a listener's wait for TLS and a preface": greeting.PREFACE_TIMEOUT,
         "wait for a listener's WELCOME": greeting.PROOF_TIMEOUT,
         "wait for a caller's HELLO": reception.HELLO_TIMEOUT,
         "wait for a listener's HELLO": greeting.ANSWER_TIMEOUT,
@@ -172,6 +174,14 @@ def test_the_bytes_of_the_minimal_client_mean_what_it_says():
     assert from_frame(bye) == messages.Bye()
     assert (ping.tag, len(ping.payload)) == (wire.TAG_PING, 8)
     assert from_frame(refusal) == messages.Bye(messages.ByeCode.PROTOCOL)
+
+
+def test_the_words_are_those_of_the_code():
+    lines = (Path(__file__).parent.parent / "pgp-words.txt").read_text(encoding="ascii").splitlines()
+    assert [line.split() for line in lines] == [
+        [f"{byte:02x}", words.EVEN[byte], words.ODD[byte]] for byte in range(256)
+    ]
+    assert "88 a6 46 4b is `" + " ".join(words.spoken(bytes.fromhex("88a6464b"))) in re.sub(r"\s+", " ", DOCUMENT)
 
 
 RULES = "".join(part for title, part in sections(DOCUMENT) if not title.startswith(("1. ", "17. ")))

@@ -21,6 +21,10 @@ class Kind(enum.StrEnum):
     """What went wrong, where something can be done about it. `remedies.hint` has the words; no text is matched."""
 
     NOBODY_LISTENS = "nobody_listens"  # the host is there, and nothing takes connections at that port
+    SILENCE = "silence"  # for as long as we were ready to wait
+    SAYS_NOTHING = "says_nothing"  # a connection, on which not a byte has come
+    CLOSED_AT_ONCE = "closed_at_once"  # a connection that ended before a byte had come
+    OTHER_NETWORK = "other_network"  # no way to an address that means something in one network only
     PORT_TAKEN = "port_taken"
     PORT_FORBIDDEN = "port_forbidden"
     NOT_OUR_ADDRESS = "not_our_address"

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from voicemux import __version__
 from voicemux.console.printable import printable_name
-from voicemux.errors import CallRefused, RemoteProtocolError, SecurityError
+from voicemux.errors import CallRefused, ConnectionLost, Kind, RemoteProtocolError, SecurityError
 from voicemux.net.address import DEFAULT_PORT, Address, parse_address
 from voicemux.net.greeting import Greeting, part
 from voicemux.net.line import Line, Listener, dial
 from voicemux.net.reception import Caller, Reception
-from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.connection import Receiving, Sending, State
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
 from voicemux.security.admission import Admission
@@ -56,15 +56,17 @@ def reach(
     hello: Callable[[], Hello],
     on_calling: Tell = lambda _: None,
     on_ringing: Tell = lambda _: None,
+    patience: float = 0.0,
 ) -> Introduced:
     """Call an address or a contact, plain without `trust`. Raises VoicemuxError; the peer hears a goodbye then.
 
     `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address once.
+    `patience` is how many seconds to wait for the first words, if that is more than usual.
     """
     address = trust.address_of(target) if trust else parse_address(target)
     on_calling(str(address))
     line = dial(address)
-    greeting = Greeting(line)
+    greeting = Greeting(line, patience)
     peer = None
     try:
         if trust:
@@ -75,16 +77,23 @@ def reach(
         who = known.name if known else "the other side"
         theirs = greeting.introduce(hello(), lambda: on_ringing(str(address)), who)
     except BaseException as error:
-        if bye := _farewell(error, greeted=greeting.receiving.greeted):
+        if bye := _farewell(error, greeting.receiving):
             part(line, greeting.sending, bye)
         line.close()
         raise
     return Introduced(line, greeting.sending, greeting.receiving, theirs, peer, str(address), is_caller=False)
 
 
-def _farewell(error: BaseException, *, greeted: bool) -> Bye | None:
+def _farewell(error: BaseException, receiving: Receiving) -> Bye | None:
     """What the other side is told of why there will be no call."""
+    greeted, has_left = receiving.greeted, receiving.state is State.DONE
     match error:
+        case SecurityError(kind=Kind.WRONG_CODE) if (
+            greeted and not has_left
+        ):  # it is the listener who does not know it
+            return Bye(ByeCode.WRONG_CODE)
+        case CallRefused(kind=Kind.SILENCE) | ConnectionLost(kind=Kind.SILENCE) if greeted:
+            return Bye(ByeCode.TIMEOUT)
         case CallRefused() | SecurityError() | KeyboardInterrupt() if greeted:
             return Bye()
         case RemoteProtocolError() if greeted or error.code == ByeCode.VERSION:

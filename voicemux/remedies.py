@@ -35,6 +35,14 @@ _PACKAGES = {
 
 _HINTS = {
     Kind.NOBODY_LISTENS: "does voicemux listen run there?",
+    Kind.SAYS_NOTHING: (
+        "if this is a tunnel, its far end is slow or away, and --timeout waits longer; else it is not voicemux"
+    ),
+    Kind.CLOSED_AT_ONCE: "if this is a tunnel, nothing listens at its far end",
+    Kind.OTHER_NETWORK: (
+        "that address means something inside one network only: from elsewhere it takes a VPN, a tunnel, or a router "
+        "that forwards the port, and the address of that"
+    ),
     Kind.PORT_TAKEN: "another program has it, --port chooses another",
     Kind.PORT_FORBIDDEN: "ports below 1024 are for administrators, --port chooses another",
     Kind.NOT_OUR_ADDRESS: "that is no address of this machine",
@@ -56,7 +64,7 @@ def hint(error: VoicemuxError) -> str:
     """What the user can do about it, as a clause; empty if nothing is known."""
     if isinstance(error, LibraryMissing):
         return f"to have it: {remedy(error.library)}"
-    return _HINTS[error.kind] if error.kind else ""
+    return _HINTS.get(error.kind, "") if error.kind else ""
 
 
 def remedy(library: str) -> str:

@@ -50,8 +50,8 @@ from voicemux.events import (
 )
 from voicemux.interrupts import interrupts_handled_by, interrupts_wait
 from voicemux.introduction import Introduced, answer, known_as, name_of, own_hello, reach, receive, remember
-from voicemux.net.address import Address
-from voicemux.net.line import Listener, local_addresses
+from voicemux.net.address import Address, is_inside
+from voicemux.net.line import Listener
 from voicemux.net.reception import Caller, Reception
 from voicemux.protocol.messages import Codec, Hello, Method
 from voicemux.protocol.messages import Ringing as RingingMessage
@@ -66,8 +66,6 @@ if TYPE_CHECKING:
 
 RINGING_INTERVAL = 5.0  # seconds between two RINGINGs (protocol.md §5.8)
 ANSWER_TIMEOUT = 60.0  # seconds for the user to say whether to take a call; the caller waits as long
-
-EVERYWHERE = ("0.0.0.0", "::")  # hosts to listen on, but not to dial
 
 
 @dataclass(frozen=True)
@@ -135,6 +133,7 @@ class Session:
                 self._hello,
                 lambda address: self._console.show(Calling(address)),
                 lambda address: self._console.show(Ringing("", address)),
+                patience=self._settings.silence_timeout,
             )
             return self._hold(met)
 
@@ -142,13 +141,18 @@ class Session:
         """Serve one caller after the other; only the first if `once`. Raises VoicemuxError if that cannot be."""
         self._check_audio()
         listener = Listener(host, port)
-        addresses = [host] if host and host not in EVERYWHERE else local_addresses()
-        places = [Address(each, listener.port) for each in addresses or ["localhost"]]
+        addresses = listener.addresses()
+        places = [Address(each, listener.port) for each in addresses]
         reception, admission = receive(listener, self._trust, self._on_turned_away, partial(self._on_code, places))
         self._reception = reception
         try:
             code = admission.code if admission else ""
             self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
+            if self._trust and all(map(is_inside, addresses)) and not self._trust.contacts.all():
+                self._notice(
+                    f"that works inside your own network only: from elsewhere it takes a VPN, a tunnel (ssh), or a "
+                    f"router that forwards port {listener.port} to this machine, and the router's address"
+                )
             with interrupts_wait():
                 reception.start()
                 if self._console.eager:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicemux.errors import AddressError
-from voicemux.net.address import DEFAULT_PORT, Address, parse_address, parse_port
+from voicemux.net.address import DEFAULT_PORT, Address, is_inside, parse_address, parse_port
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,16 @@ def test_any_text_is_an_address_or_refused(text):
         return
     assert host
     assert 1 <= port <= 65535
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [
+        *((each, True) for each in ("192.168.1.5", "10.0.0.1", "172.31.255.1", "100.64.0.1", "169.254.1.1")),
+        *((each, True) for each in ("fd00::5", "fe80::1", "fe80::1%eth0")),
+        *((each, False) for each in ("203.0.113.5", "172.32.0.1", "2001:db8::1", "127.0.0.1", "::1", "localhost")),
+        *((each, False) for each in ("kitchen.lan", "10.example", "")),
+    ],
+)
+def test_it_is_known_which_addresses_work_in_one_network_only(host, inside):
+    assert is_inside(host) == inside

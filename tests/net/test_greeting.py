@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.peers import PATIENCE, PROMPTLY, connected, encode, wait_until
-from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError, SecurityError
+from voicemux.errors import CallRefused, ConnectionLost, Kind, RemoteProtocolError, SecurityError, Unreachable
 from voicemux.net import greeting as greeting_module
 from voicemux.net.greeting import SECURITY_CODES, Greeting, part, refusal
 from voicemux.net.line import SILENCE_TIMEOUT
@@ -134,22 +134,46 @@ def test_whoever_takes_plain_calls_only_is_not_spoken_to():
         assert PREFACE not in heard
 
 
-@pytest.mark.parametrize("so_far", [b"", b"\x16\x03\x03\0"])
-def test_silence_does_not_answer_to_tls(monkeypatch, so_far):
+def test_who_stops_in_the_middle_of_a_word_does_not_answer_to_tls(monkeypatch):
     monkeypatch.setattr(greeting_module, "TLS_TIMEOUT", 0.1)
     with connected() as (line, peer):
-        peer.send(so_far)
+        peer.send(b"\x16\x03\x03\0")
         began = time.monotonic()
         with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it does not answer to TLS \(nothing"):
             Greeting(line).secure()
         assert 0.1 <= time.monotonic() - began < PROMPTLY
 
 
-def test_whoever_hangs_up_without_a_word_does_not_answer_to_tls():
+# --- who says nothing at all may be the near end of a tunnel
+
+
+OPENINGS = [Greeting.secure, Greeting.open]
+
+
+@pytest.mark.parametrize("begin", OPENINGS)
+@pytest.mark.parametrize("patience", [0.0, 0.3])
+def test_silence_is_waited_for_as_long_as_the_user_wants_and_told_as_what_it_is(monkeypatch, begin, patience):
+    monkeypatch.setattr(greeting_module, "TLS_TIMEOUT", 0.1)
+    monkeypatch.setattr(greeting_module, "GREETING_TIMEOUT", 0.1)
+    with connected() as (line, _):
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match=r"takes the connection and says nothing for 0 s$") as silent:
+            begin(Greeting(line, patience))
+        assert max(0.1, patience) <= time.monotonic() - began < PROMPTLY
+        assert silent.value.kind is Kind.SAYS_NOTHING
+
+
+@pytest.mark.parametrize("begin", OPENINGS)
+def test_whoever_hangs_up_without_a_word_may_be_a_tunnel_to_nowhere(begin):
     with connected() as (line, peer):
         peer.finish()
-        with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it does not answer to TLS \(the conn"):
-            Greeting(line).secure()
+        with pytest.raises(Unreachable, match=r"^the connection was closed at once$") as closed:
+            begin(Greeting(line))
+        assert closed.value.kind is Kind.CLOSED_AT_ONCE
+
+
+def test_a_listener_of_a_slow_tunnel_is_waited_for_longer_than_a_caller():
+    assert min(greeting_module.TLS_TIMEOUT, greeting_module.GREETING_TIMEOUT) >= 15
 
 
 # --- versions, silence, refusals
@@ -163,22 +187,14 @@ def test_another_version_is_named():
         assert refused.value.code == ByeCode.VERSION
 
 
-@pytest.mark.parametrize("so_far", [b"", PREFACE[:4]])
-def test_silence_is_not_voicemux(monkeypatch, so_far):
-    monkeypatch.setattr(greeting_module, "PREFACE_TIMEOUT", 0.1)
+def test_who_stops_in_the_middle_of_a_preface_is_not_voicemux(monkeypatch):
+    monkeypatch.setattr(greeting_module, "GREETING_TIMEOUT", 0.1)
     with connected() as (line, peer):
-        peer.send(so_far)
+        peer.send(PREFACE[:4])
         began = time.monotonic()
         with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it gave no greeting \(nothing came"):
             Greeting(line).open()
         assert 0.1 <= time.monotonic() - began < PROMPTLY
-
-
-def test_whoever_hangs_up_without_a_word_is_not_voicemux():
-    with connected() as (line, peer):
-        peer.finish()
-        with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it gave no greeting \(the connection"):
-            Greeting(line).open()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import os
 import select
 import socket
 import sys
@@ -9,7 +10,8 @@ import time
 import pytest
 
 from tests.peers import PATIENCE, PROMPTLY, connected, line_of, sockets, wait_until
-from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError, Unreachable
+from voicemux.errors import ConnectionLost, Kind, RemoteProtocolError, SecurityError, Unreachable
+from voicemux.net import line as line_module
 from voicemux.net.address import Address
 from voicemux.net.line import (
     CONGESTION_CONTROL_SIZE,
@@ -422,10 +424,72 @@ def test_every_address_of_a_host_is_tried(monkeypatch):
         line.close()
 
 
-def test_what_the_last_address_said_is_told(monkeypatch):
-    resolve_to(monkeypatch, (socket.AF_INET, ("127.0.0.1", free_port())), (socket.AF_APPLETALK, ("127.0.0.1", 1)))
-    with pytest.raises(Unreachable, match=r"^cannot reach host\.example port 1: [a-z]"):
+def test_what_came_of_every_address_is_told(monkeypatch):
+    port = free_port()
+    resolve_to(monkeypatch, (socket.AF_INET, ("127.0.0.1", port)), (socket.AF_APPLETALK, ("elsewhere", 1)))
+    words = r"^cannot reach host\.example port 1: 127\.0\.0\.1: connection refused, elsewhere: [a-z]"
+    with pytest.raises(Unreachable, match=words) as refused:
         dial(Address("host.example", 1))
+    assert refused.value.kind is Kind.NOBODY_LISTENS
+
+
+def test_what_is_the_same_for_every_address_is_told_once(monkeypatch):
+    places = [(socket.AF_INET, (f"127.0.0.{last}", free_port())) for last in (1, 2)]
+    resolve_to(monkeypatch, *places)
+    with pytest.raises(Unreachable, match=r"port 1: connection refused \(at 127\.0\.0\.1, 127\.0\.0\.2\)$"):
+        dial(Address("host.example", 1))
+
+
+@pytest.mark.parametrize("number", [errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT])
+@pytest.mark.parametrize(("host", "kind"), [("192.168.1.5", Kind.OTHER_NETWORK), ("203.0.113.5", None)])
+def test_no_way_to_a_private_address_may_mean_that_it_is_one_of_another_network(monkeypatch, number, host, kind):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    resolve_to(monkeypatch, (socket.AF_INET, (host, 1)))
+    monkeypatch.setattr(line_module, "_connect", fail)
+    with pytest.raises(Unreachable) as refused:
+        dial(Address(host, 1))
+    assert refused.value.kind is kind
+
+
+WHERE = {  # what is listened on, and which families reach it
+    None: {4, 6},
+    "*": {4, 6},
+    "0.0.0.0": {4},
+    "0": {4},
+    "::": {6},
+    "0:0:0:0:0:0:0:0": {6},
+}
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", WHERE)
+def test_only_addresses_that_accept_are_announced(monkeypatch, host):
+    found = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+    monkeypatch.setattr(
+        line_module, "local_addresses", lambda families: [found[each] for each in found if each in families]
+    )
+    with contextlib.closing(Listener(host, 0)) as listener:
+        addresses = listener.addresses()
+        assert {6 if ":" in each else 4 for each in addresses} == WHERE[host]
+        for each in addresses:
+            dial(Address(each, listener.port)).close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_host_that_was_chosen_is_announced_as_it_is(host):
+    with contextlib.closing(Listener(host, 0)) as listener:
+        assert listener.addresses() == [host]
+
+
+@needs_ipv6
+def test_a_machine_without_a_network_announces_itself(monkeypatch):
+    monkeypatch.setattr(line_module, "local_addresses", lambda families: [])
+    for host, announced in ((None, "localhost"), ("0.0.0.0", "127.0.0.1"), ("::", "::1")):
+        with contextlib.closing(Listener(host, 0)) as listener:
+            assert listener.addresses() == [announced]
+            dial(Address(announced, listener.port)).close()
 
 
 def test_a_host_without_addresses_is_unreachable(monkeypatch):

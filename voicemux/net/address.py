@@ -1,10 +1,20 @@
 """HOST, HOST:PORT, [IPv6]:PORT: the names of places, taken apart and put together."""
 
+import ipaddress
 from typing import NamedTuple
 
 from voicemux.errors import AddressError
 
 DEFAULT_PORT = 8689  # VMUX on a telephone keypad
+
+# Addresses that mean something inside one network only: RFC 1918, 6598 (behind a provider's NAT), 3927, 4193, 4291.
+_INSIDE = [
+    ipaddress.ip_network(each)
+    for each in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
+        *("fc00::/7", "fe80::/10"),
+    )
+]
 
 
 class Address(NamedTuple):
@@ -49,3 +59,12 @@ def parse_address(text: str) -> Address:
     if not host or any(character.isspace() for character in host):
         raise AddressError(f"{text!r} is no address: expected HOST or HOST:PORT")
     return Address(host, DEFAULT_PORT if port is None else parse_port(port))
+
+
+def is_inside(host: str) -> bool:
+    """Whether `host` is an address that nobody outside this network (or VPN) can call. Names are not looked up."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in _INSIDE)

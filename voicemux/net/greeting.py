@@ -7,15 +7,25 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from voicemux.errors import CallRefused, ConnectionLost, Kind, RemoteProtocolError, SecurityError, VoicemuxError
+from voicemux.errors import (
+    CallRefused,
+    ConnectionLost,
+    Kind,
+    RemoteProtocolError,
+    SecurityError,
+    Unreachable,
+    VoicemuxError,
+)
 from voicemux.net.line import SILENCE_TIMEOUT, Line
 from voicemux.net.tls import dialler_context
 from voicemux.protocol.connection import NOT_A_LISTENERS, Receiving, Sending, State
 from voicemux.protocol.messages import Bye, ByeCode, Challenge, Hello, Message, Preface, Ringing, Welcome
 from voicemux.security.handshake import Dialler, Peer
 
-TLS_TIMEOUT = 5.0  # seconds
-PREFACE_TIMEOUT = 5.0  # seconds
+TLS_TIMEOUT = 15.0  # seconds at least: the far end of a tunnel (Tor, a host that sleeps) may need half of them
+GREETING_TIMEOUT = 15.0  # seconds at least for the listener's preface, likewise
+PREFACE_TIMEOUT = 5.0  # seconds that a listener waits for a caller's first words
+AT_ONCE = 1.0  # seconds within which a connection that is closed has been closed at once
 PROOF_TIMEOUT = 10.0  # seconds for all of who is who
 ANSWER_TIMEOUT = 60.0  # seconds for the listener's HELLO (protocol.md §11)
 PUNCTUAL = 0.01  # seconds that a wait may end early: the clocks of a socket and of Python are not one
@@ -28,8 +38,11 @@ class Greeting:
     """`open()`, then `introduce()`; with TLS, `secure()` before and `authenticate()` in between. After that `line`,
     `sending` and `receiving` belong to the call."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, patience: float = 0.0) -> None:
+        """`patience` is how many seconds the user wants to wait for a word, if that is longer than usual."""
         self.line = line
+        self._patience = patience
+        self._began = time.monotonic()
         self.sending = Sending()
         self.receiving = Receiving(unfit=NOT_A_LISTENERS)
         self._rings = False
@@ -37,15 +50,16 @@ class Greeting:
     def secure(self) -> bytes:
         """Begin TLS. The listener's certificate (DER), which tells nobody yet who that is.
 
-        Raises RemoteProtocolError if the other side does not speak TLS, SecurityError if it takes plain calls only.
+        Raises Unreachable if no word comes, RemoteProtocolError if it is none of TLS, SecurityError if the other side
+        takes plain calls only.
         """
-        self.line.start_tls(dialler_context(), is_server=False)
-        deadline = time.monotonic() + TLS_TIMEOUT
+        deadline = time.monotonic() + max(TLS_TIMEOUT, self._patience)
         try:
+            self.line.start_tls(dialler_context(), is_server=False)
             while not self.line.is_secure:
                 self._receive(deadline)
         except ConnectionLost as error:
-            raise RemoteProtocolError(f"that is not voicemux, it does not answer to TLS ({error})") from error
+            raise self._no_answer("it does not answer to TLS", error) from error
         self.sending, self.receiving = Sending(State.STRANGER), Receiving(State.STRANGER, NOT_A_LISTENERS)
         return self.line.peer_certificate
 
@@ -61,12 +75,12 @@ class Greeting:
         return dialler.accept(welcome)
 
     def open(self) -> None:
-        """Exchange prefaces. Raises RemoteProtocolError if the other side does not speak voicemux."""
-        self.line.write(self.sending.preface())
+        """Exchange prefaces. Raises Unreachable if no word comes, RemoteProtocolError if it is none of voicemux."""
         try:
-            self._await(Preface, time.monotonic() + PREFACE_TIMEOUT)
+            self.line.write(self.sending.preface())
+            self._await(Preface, time.monotonic() + max(GREETING_TIMEOUT, self._patience))
         except ConnectionLost as error:
-            raise RemoteProtocolError(f"that is not voicemux, it gave no greeting ({error})") from error
+            raise self._no_answer("it gave no greeting", error) from error
 
     def introduce(self, hello: Hello, on_ringing: Callable[[], None], who: str = "the other side") -> Hello:
         """Send our HELLO and wait for the listener's, who is called `who` in errors; `on_ringing` is called once.
@@ -81,10 +95,22 @@ class Greeting:
         except ConnectionLost as error:
             if time.monotonic() < deadline - PUNCTUAL:
                 raise
-            raise CallRefused("nobody answered") from error
+            raise CallRefused("nobody answered", kind=Kind.SILENCE) from error
         assert isinstance(answer, Hello)
         self.line.set_timeout(SILENCE_TIMEOUT)
         return answer
+
+    def _no_answer(self, what: str, error: ConnectionLost) -> VoicemuxError:
+        """What was seen of an other side that does not come to speak: of a tunnel, it may only be the near end."""
+        waited = time.monotonic() - self._began
+        if self.line.bytes_read:
+            return RemoteProtocolError(f"that is not voicemux, {what} ({error})")
+        if error.kind is Kind.SILENCE:
+            return Unreachable(
+                f"{self.line.peer} takes the connection and says nothing for {waited:.0f} s", kind=Kind.SAYS_NOTHING
+            )
+        when = "at once" if waited < AT_ONCE else f"after {waited:.0f} s without a word"
+        return Unreachable(f"the connection was closed {when}", kind=Kind.CLOSED_AT_ONCE)
 
     def _await(
         self,
@@ -112,7 +138,7 @@ class Greeting:
 
     def _receive(self, deadline: float) -> bytes | None:
         if (left := deadline - time.monotonic()) <= 0:
-            raise ConnectionLost("the other side does not come to the point")
+            raise ConnectionLost("the other side does not come to the point", kind=Kind.SILENCE)
         self.line.set_timeout(left)
         return self.line.receive()
 

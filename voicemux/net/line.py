@@ -10,11 +10,11 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from voicemux.errors import ConnectionLost, Kind, Unreachable, VoicemuxError
-from voicemux.net.address import Address
+from voicemux.net.address import Address, is_inside
 from voicemux.net.tls import Channel, Context
 
 if sys.platform == "linux":
@@ -28,6 +28,8 @@ SILENCE_TIMEOUT = 15.0  # seconds without a byte, or without room for one (proto
 BACKLOG = 128  # callers that the kernel may hold until the reception looks: what is more has to knock again
 MIN_RTT = struct.Struct("=148xI")  # tcpi_min_rtt of Linux's struct tcp_info, in microseconds
 NOT_MEASURED = 2**32 - 1
+EVERYWHERE = "*"  # a host to listen on: every interface
+WILDCARDS = ("0.0.0.0", "::")  # what sockets call it, of one family
 CONGESTION_CONTROL_SIZE = 16  # bytes, of its name: TCP_CA_NAME_MAX of Linux
 # Seconds: now and then bbr lets only four packets be under way for a while (PROBE_RTT), which are 80 ms of voice.
 # On a line of 300 ms that makes 1 to 4 % of voice late; with cubic nothing is.
@@ -167,31 +169,43 @@ class Line:
         try:
             yield
         except TimeoutError as error:
-            raise ConnectionLost(f"{silence} for {self.timeout:.3g} s") from error
+            raise ConnectionLost(f"{silence} for {self.timeout:.3g} s", kind=Kind.SILENCE) from error
         except OSError as error:
             raise ConnectionLost(f"the connection broke: {reason(error)}") from error
 
 
 def dial(address: Address, timeout: float = CONNECT_TIMEOUT) -> Line:
-    """Connect to the first address of the host that answers. Raises Unreachable, with the last one's reason."""
+    """Connect to the first address of the host that answers. Raises Unreachable, with what came of each."""
     candidates = _resolve(address, passive=False)
-    failure: OSError | None = None
+    failures: dict[str, OSError] = {}  # by the address
     for family, place in candidates:
         patience = timeout if (family, place) == candidates[-1] else min(timeout, EARLY_CONNECT_TIMEOUT)
         try:
             return Line(_connect(family, place, patience), Address(str(place[0]), address.port))
         except OSError as error:
-            failure = error
+            failures[str(place[0])] = error
+    kinds = [_kind(error, place) for place, error in failures.items()]
     raise Unreachable(
-        f"cannot reach {address.host} port {address.port}: {reason(failure)}", kind=_kind(failure)
-    ) from failure
+        f"cannot reach {address.host} port {address.port}: {_what_came_of(failures)}",
+        kind=next(filter(None, kinds), None),
+    ) from next(reversed(failures.values()), None)
+
+
+def _what_came_of(failures: dict[str, OSError]) -> str:
+    """The reasons, and of which address each is where they differ."""
+    reasons = {place: reason(error) for place, error in failures.items()}
+    if len(set(reasons.values())) > 1:
+        return ", ".join(f"{place}: {why}" for place, why in reasons.items())
+    places = f" (at {', '.join(reasons)})" if len(reasons) > 1 else ""
+    return f"{next(iter(reasons.values()), reason(None))}{places}"
 
 
 class Listener:
     """Listening sockets: of every address of a host, or of every interface, IPv6 and IPv4."""
 
     def __init__(self, host: str | None, port: int) -> None:
-        """`host` None is every interface; with port 0 the system chooses one. Raises Unreachable."""
+        """`host` None or "*" is every interface; with port 0 the system chooses one. Raises Unreachable."""
+        self._host = host = None if host == EVERYWHERE else host
         self.sockets: list[socket.socket] = []
         try:
             self._bind(host, port)
@@ -230,6 +244,18 @@ class Listener:
         if failure and not self.sockets:
             raise failure
 
+    def addresses(self) -> list[str]:
+        """By which others can reach it: the host as it was chosen; of a wildcard, this machine's main addresses, as
+        far as it accepts their families."""
+        bound = [(each.family, str(each.getsockname()[0])) for each in self.sockets]
+        if self._host is not None and not any(place in WILDCARDS for _, place in bound):
+            return [self._host]
+        families = {family for family, place in bound if place in WILDCARDS}
+        if self._host is None:
+            families |= {socket.AF_INET}  # an IPv6 socket for every interface takes both
+        fallback = "127.0.0.1" if families == {socket.AF_INET} else "::1" if self._host else "localhost"
+        return local_addresses(families) or [fallback]
+
     def close(self) -> None:
         for each in self.sockets:
             each.close()
@@ -261,10 +287,12 @@ class Wake:
         self._writer.close()
 
 
-def local_addresses() -> list[str]:
+def local_addresses(families: Collection[int] = (socket.AF_INET, socket.AF_INET6)) -> list[str]:
     """This machine's main addresses, as others would reach it. Sends nothing: it asks for the route only."""
     found = []
     for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):  # RFC 5737, 3849
+        if family not in families:
+            continue
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((elsewhere, 9))
             found.append(str(probe.getsockname()[0]))
@@ -280,15 +308,18 @@ def reason(error: OSError | None) -> str:
     return os.strerror(error.errno).lower()
 
 
-def _kind(error: OSError | None) -> Kind | None:
-    """What can be said about it by its number, which is the same in every language."""
+def _kind(error: OSError, place: str = "") -> Kind | None:
+    """What can be said about it by its number, which is the same in every language, and the address."""
+    no_way = isinstance(error, TimeoutError) or error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)
+    if no_way and is_inside(place):
+        return Kind.OTHER_NETWORK
     kinds = {
         errno.ECONNREFUSED: Kind.NOBODY_LISTENS,
         errno.EADDRINUSE: Kind.PORT_TAKEN,
         errno.EACCES: Kind.PORT_FORBIDDEN,
         errno.EADDRNOTAVAIL: Kind.NOT_OUR_ADDRESS,
     }
-    return kinds.get(error.errno or 0) if error else None
+    return kinds.get(error.errno or 0)
 
 
 def _leave_bbr(connection: socket.socket) -> list[str]:

@@ -17,6 +17,7 @@ from voicemux.security.words import spoken
 NUMBERS = range(10, 100)  # what a code begins with
 USUAL_WORDS = 2  # 22 bits with the number: three guesses at it succeed once in two million times
 LEAST_CHARACTERS = 4  # of a code that somebody chose
+SHARE_SIZE = 33  # bytes: the letter of a side, and a point
 
 
 def new_code(words: int = USUAL_WORDS) -> str:
@@ -50,6 +51,8 @@ class Exchange:
         Raises RemoteProtocolError if `share` cannot be one.
         """
         try:
+            if len(share) != SHARE_SIZE:  # it would leave out what is too much, but hash it
+                raise ValueError(f"{len(share)} bytes")
             key: bytes = self._side.finish(share)
         except Exception as error:  # of many kinds: it checks by assertions, too
             raise RemoteProtocolError("a share that is no share of a code's exchange") from error

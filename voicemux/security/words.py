@@ -1,4 +1,4 @@
-"""Words that are told apart by ear: the PGP word list (Juola and Zimmermann, 1996).
+"""Words that are told apart by ear: the PGP word list (Juola and Zimmermann, 1995), as pgp-words.txt has it.
 
 A byte is a word, of the first list at even places and of the second at odd ones, so that a word left out or
 doubled is noticed.

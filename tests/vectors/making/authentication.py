@@ -26,6 +26,9 @@ def authentication() -> list[Entry]:
         who = {"remembered": BOB.fingerprint.hex(), "certificate": shown.certificate.hex()}
         return entry(name, "12", description, kind="key", **who, **outcome)
 
+    def code(name: str, description: str, typed: str, password: str) -> Entry:
+        return entry(f"code-{name}", "12", description, kind="code", typed=typed, password=password)
+
     both = (SPOKEN, SPOKEN)
     right, wrong = Meeting(CODE, *both), "42-beeswax-carbon"
     other = Meeting(KNOWN, dialler_nonce=bytes(32))
@@ -158,6 +161,26 @@ def authentication() -> list[Entry]:
             "However it is written down.",
             (" 42 Beeswax_CARAVAN! ", "admitted"),
             ("\uff14\uff12-beeswax--caravan", "admitted"),
+        ),
+        code("plain", "As it is shown.", SPOKEN, SPOKEN),
+        code("spaces", "Whatever is no letter or digit parts words.", "  42 beeswax_caravan! ", SPOKEN),
+        code("wide", "NFKC: as East Asian keyboards have it.", "\uff14\uff12-\uff22eeswax\u3000caravan", SPOKEN),
+        code("folded", "Full case folding, not only lower case.", "Stra\u00dfe \u1e9e 7", "strasse-ss-7"),
+        code("ligature", "NFKC comes before the folding.", "\ufb01sh \u2126 \u00b2", "fish-\u03c9-2"),
+        code(
+            "final-sigma", "Folding has one form of a letter.", "\u039f\u0394\u039f\u03a3", "\u03bf\u03b4\u03bf\u03c3"
+        ),
+        code(
+            "digits",
+            "Category N: digits of any script, and Roman numerals.",
+            "\u0664\u0662-\u2183\u2183",
+            "\u0664\u0662-\u2184\u2184",
+        ),
+        code(
+            "marks",
+            "A mark (category M) that NFKC cannot join parts words.",
+            "x\u0302yz-e\u0301tude",
+            "x-yz-\u00e9tude",
         ),
         key("key-same", "The listener shows the key that is remembered.", BOB),
         key("key-changed", "Another: nothing is sent inside TLS.", MALLORY, error="key-changed"),
