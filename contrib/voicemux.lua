@@ -11,7 +11,7 @@
 local PREFACE, LONGEST, CODE = "VMUX/1\r\n", 4096, 2
 
 local TAGS = {"HELLO", "TEXT", "AUDIO", "PING", "PONG", "BYE", "TEXT_ACK", "REPORT", "RINGING", "CLAIM", "CHALLENGE",
-  "PROOF", "WELCOME"}
+  "PROOF", "WELCOME", [20] = "STATE"}
 local KEYS = {"name", "agent", "codecs", "session", "last_text"}
 local CODECS = {"PCM", "Opus"}
 local CODES = {[0] = "NORMAL", "BUSY", "DECLINED", "PROTOCOL", "VERSION", "TIMEOUT", "FLOOD", "INTERNAL", "REPLACED",
@@ -48,6 +48,11 @@ local field = {
   reserved = ProtoField.uint8("voicemux.reserved", "Reserved", base.HEX),
   delay = ProtoField.uint16("voicemux.delay", "Delay (ms)", base.DEC),
   target = ProtoField.uint16("voicemux.target", "Target (ms)", base.DEC),
+  state = ProtoField.uint8("voicemux.state", "State", base.HEX),
+  muted = ProtoField.bool("voicemux.state.muted", "Muted", 8, nil, 1),
+  deafened = ProtoField.bool("voicemux.state.deafened", "Deafened", 8, nil, 2),
+  records = ProtoField.bool("voicemux.state.records", "Records what it hears", 8, nil, 4),
+  voice = ProtoField.bool("voicemux.state.voice", "Has voice to send", 8, nil, 8),
   method = ProtoField.uint8("voicemux.method", "Method", base.DEC, METHODS),
   commitment = ProtoField.bytes("voicemux.commitment", "Commitment"),
   share_length = ProtoField.uint8("voicemux.share_length", "Length", base.DEC),
@@ -185,6 +190,19 @@ function decode.REPORT(payload, tree)
   return string.format(" #%d %d ms", payload(2, 2):uint(), payload(8, 2):uint())
 end
 
+function decode.STATE(payload, tree)
+  tree:add(field.source, payload(0, 1))
+  local bits, summary = tree:add(field.state, payload(1, 1)), ""
+  for _, name in ipairs({"voice", "muted", "deafened", "records"}) do
+    bits:add(field[name], payload(1, 1))
+  end
+  local value = payload(1, 1):uint()
+  for index, name in ipairs({"muted", "deafened", "records", "voice"}) do
+    if math.floor(value / 2 ^ (index - 1)) % 2 == 1 then summary = summary .. " " .. name end
+  end
+  return summary == "" and " nothing" or summary
+end
+
 function decode.RINGING() return "" end
 
 -- The bytes from `at` on, at most `length` of them; how many are there.
@@ -243,7 +261,7 @@ end
 -- The least and the most bytes of payload.
 local SIZES = {HELLO = {0, LONGEST}, TEXT = {4, LONGEST}, AUDIO = {8, LONGEST}, PING = {8, 8}, PONG = {8, 8},
   BYE = {2, LONGEST}, TEXT_ACK = {4, 4}, REPORT = {12, 12}, RINGING = {0, 0}, CLAIM = {34, LONGEST},
-  CHALLENGE = {32, 287}, PROOF = {33, LONGEST}, WELCOME = {1, LONGEST}}
+  CHALLENGE = {32, 287}, PROOF = {33, LONGEST}, WELCOME = {1, LONGEST}, STATE = {2, 2}}
 
 local function decoded(payload, size, name, tree, message, flags)
   local least, most = SIZES[name][1], SIZES[name][2]
@@ -259,7 +277,7 @@ local ORDER = {
   CLAIMING = {PROOF = "START", WELCOME = "START", BYE = "DONE"},
   START = {RINGING = "START", HELLO = "OPEN", BYE = "DONE"},
   OPEN = {TEXT = "OPEN", TEXT_ACK = "OPEN", AUDIO = "OPEN", PING = "OPEN", PONG = "OPEN", REPORT = "OPEN",
-    BYE = "DONE"},
+    STATE = "OPEN", BYE = "DONE"},
 }
 local WHEN = {STRANGER = " before CLAIM and CHALLENGE", CLAIMING = " before PROOF and WELCOME", START = " before HELLO",
   OPEN = " after HELLO"}

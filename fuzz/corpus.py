@@ -29,6 +29,7 @@ from voicemux.protocol.messages import (
     Ringing,
     Text,
     TextAck,
+    VoiceState,
     Welcome,
     to_frame,
 )
@@ -48,6 +49,7 @@ TALK: list[Message] = [
     Audio(1, 0, 7, 960, b"abcd"),
     Pong(b"12345678"),
     Report(0, 1, 2, 3, 4),
+    VoiceState(voice=True, records=True),
     TextAck(0),
     Text(3, "\x1b[2J"),
     Text(4, "cut off", more=True),

@@ -36,6 +36,7 @@ from voicemux.protocol.messages import (
     Preface,
     Report,
     Text,
+    VoiceState,
     Welcome,
     from_frame,
     to_frame,
@@ -100,7 +101,7 @@ def messages(data: bytes) -> None:
             assert from_frame(again) == message
             assert again.tag == frame.tag
             # These two have parts that nobody reads.
-            assert again.payload == frame.payload or isinstance(message, Hello | Report)
+            assert again.payload == frame.payload or isinstance(message, Hello | Report | VoiceState)
 
 
 def connection(data: bytes) -> None:

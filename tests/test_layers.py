@@ -43,6 +43,7 @@ RANKS = [
     ["conform.link", "conform.report"],
     ["conform.subject"],
     ["conform.opening", "conform.texts", "conform.sounds", "conform.endings", "conform.strangers"],
+    ["conform.states"],
     ["conform.runner"],
     ["cli"],
     ["__main__"],

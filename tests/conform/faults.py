@@ -38,6 +38,7 @@ from voicemux.protocol.messages import (
     Ringing,
     Text,
     TextAck,
+    VoiceState,
     Welcome,
 )
 from voicemux.protocol.wire import (
@@ -52,6 +53,7 @@ from voicemux.protocol.wire import (
     TAG_PONG,
     TAG_REPORT,
     TAG_RINGING,
+    TAG_STATE,
     TAG_TEXT,
     TAG_TEXT_ACK,
     header_struct,
@@ -426,6 +428,43 @@ class ReportsInLittleEndian(Peer):
         if isinstance(message, Report):
             message = replace(message, sequence=int.from_bytes(message.sequence.to_bytes(2, "little"), "big"))
         return super().encode(message)
+
+
+# What is said of voice (§5.13)
+
+
+@caught_by("states", LISTENER, DIALLER)
+class SaysThatItIsMuted(Peer):
+    def tell(self) -> None:
+        self.say(VoiceState(voice=True, muted=True))
+
+
+@caught_by("states", DIALLER)
+class SaysThatItHasNoVoice(Peer):
+    def tell(self) -> None:
+        self.say(VoiceState())
+
+
+@caught_by("states", LISTENER)
+class SaysTheSameAllTheTime(Peer):
+    def control(self, now: float) -> None:
+        super().control(now)
+        self.say(VoiceState(voice=True))
+
+
+@caught_by("states", LISTENER)
+class SaysMoreThanHasAName(Peer):
+    def encode(self, message: Message) -> bytes:
+        encoded = super().encode(message)
+        return encoded[:-1] + bytes([encoded[-1] | 0x80]) if isinstance(message, VoiceState) else encoded
+
+
+@caught_by("state-unknown-bits", LISTENER, DIALLER)
+class KnowsEveryBit(Peer):
+    def read(self, frame: Frame) -> Message | None:
+        if frame.tag == TAG_STATE and frame.payload[1] > 15:
+            raise RemoteProtocolError(f"expected bits of STATE, got {frame.payload[1]:#x}")
+        return super().read(frame)
 
 
 # Liveness, the end (§5.4, §5.5, §9, §10)

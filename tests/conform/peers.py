@@ -37,6 +37,7 @@ from voicemux.protocol.messages import (
     Ringing,
     Text,
     TextAck,
+    VoiceState,
     Welcome,
     from_frame,
     to_frame,
@@ -178,6 +179,7 @@ class Peer:
         self.captured = time.monotonic()
         if not self.is_dialler:
             self.say(Ringing(), self.hello)
+        self.tell()
         self.outbox.put(SPEECH)
 
     # Hearing.
@@ -324,6 +326,11 @@ class Peer:
             self.sequence = (self.sequence + 1) % 2**16
             self.timestamp = (self.timestamp + PACKET) % 2**32
             self.captured += PACKET / TICKS_PER_SECOND
+
+    def tell(self) -> None:
+        """What it does with voice."""
+        assert self.other
+        self.say(VoiceState(voice=Codec.PCM in self.other.playable))
 
     def control(self, now: float) -> None:
         if now - self.pinged >= self.ping_interval:

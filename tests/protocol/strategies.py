@@ -16,6 +16,7 @@ from voicemux.protocol.messages import (
     Ringing,
     Text,
     TextAck,
+    VoiceState,
     Welcome,
 )
 
@@ -40,6 +41,9 @@ in_call = st.one_of(
     st.builds(Pong, eight_bytes),
     st.builds(TextAck, u32),
     st.builds(Report, source=u8, sequence=u16, timestamp=u32, delay=u16, target=u16),
+    st.builds(
+        VoiceState, source=u8, voice=st.booleans(), muted=st.booleans(), deafened=st.booleans(), records=st.booleans()
+    ),
 )
 byes = st.builds(Bye, code=u16, reason=texts_of_bytes(256))
 nonces = st.binary(min_size=32, max_size=32)

@@ -21,6 +21,7 @@ from voicemux.protocol.messages import (
     Ringing,
     Text,
     TextAck,
+    VoiceState,
     Welcome,
     to_frame,
 )
@@ -35,6 +36,7 @@ EVERY_MESSAGE = [
     Bye(),
     TextAck(1),
     Report(0, 0, 0, 0, 0),
+    VoiceState(),
     Ringing(),
     Claim(0, bytes(32), b"", b""),
     Challenge(bytes(32)),

@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicemux.conform import endings, opening, sounds, strangers, texts
+from voicemux.conform import endings, opening, sounds, states, strangers, texts
 from voicemux.conform.subject import AGAIN, BUSY_PATIENCE, DiallerSubject, Keys, ListenerSubject, Subject
 from voicemux.conform.verdict import CASES, FAIL, PASS, SKIP, Case, Failed, Result, Skipped
 from voicemux.errors import RemoteProtocolError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.line import Listener
 
-THEMES = (opening, texts, sounds, endings, strangers)  # importing them has entered their cases
+THEMES = (opening, texts, sounds, states, endings, strangers)  # importing them has entered their cases
 Tell = Callable[[Result], None]
 
 

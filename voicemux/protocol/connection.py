@@ -27,6 +27,7 @@ from voicemux.protocol.messages import (
     Ringing,
     Text,
     TextAck,
+    VoiceState,
     Welcome,
     from_frame,
     to_frame,
@@ -46,7 +47,7 @@ TRANSITIONS: dict[State, dict[type, State]] = {
     State.CLAIMING: {Proof: State.START, Welcome: State.START, Bye: State.DONE},
     State.START: {Ringing: State.START, Hello: State.OPEN, Bye: State.DONE},
     State.OPEN: {
-        **dict.fromkeys((Text, TextAck, Audio, Ping, Pong, Report), State.OPEN),
+        **dict.fromkeys((Text, TextAck, Audio, Ping, Pong, Report, VoiceState), State.OPEN),
         Bye: State.DONE,
     },
     State.DONE: {},

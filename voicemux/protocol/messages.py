@@ -115,6 +115,17 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceState:
+    """What a side does with voice now (the message STATE): it has some to send, and what its user has chosen."""
+
+    source: int = 0
+    voice: bool = False
+    muted: bool = False
+    deafened: bool = False
+    records: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ringing:
     pass
 
@@ -153,7 +164,7 @@ class Welcome:
 
 
 Authentication = Claim | Challenge | Proof | Welcome
-Message = Hello | Text | Audio | Ping | Pong | Bye | TextAck | Report | Ringing | Authentication
+Message = Hello | Text | Audio | Ping | Pong | Bye | TextAck | Report | VoiceState | Ringing | Authentication
 
 
 def to_frame(message: Message) -> Frame:
@@ -258,6 +269,24 @@ def _read_report(frame: Frame) -> Report:
     return Report(source, sequence, timestamp, delay, target)
 
 
+_STATE_BITS = {
+    "voice": wire.STATE_VOICE,
+    "muted": wire.STATE_MUTED,
+    "deafened": wire.STATE_DEAFENED,
+    "records": wire.STATE_RECORDS,
+}
+
+
+def _write_state(state: VoiceState) -> Frame:
+    bits = sum(bit for name, bit in _STATE_BITS.items() if getattr(state, name))
+    return Frame(wire.TAG_STATE, 0, wire.STATE.build({"source": state.source, "bits": bits}))
+
+
+def _read_state(frame: Frame) -> VoiceState:
+    state = wire.STATE.parse(frame.payload)
+    return VoiceState(state.source, **{name: bool(state.bits & bit) for name, bit in _STATE_BITS.items()})
+
+
 def _read_ringing(frame: Frame) -> Ringing:
     wire.RINGING.parse(frame.payload)
     return Ringing()
@@ -309,6 +338,7 @@ _WRITERS: dict[type, Callable[[Any], Frame]] = {
     Bye: _write_bye,
     TextAck: lambda ack: Frame(wire.TAG_TEXT_ACK, 0, wire.TEXT_ACK.build({"id": ack.id})),
     Report: _write_report,
+    VoiceState: _write_state,
     Ringing: lambda _: Frame(wire.TAG_RINGING, 0, b""),
     Claim: lambda claim: Frame(wire.TAG_CLAIM, 0, wire.CLAIM.build(_fields(claim))),
     Challenge: lambda challenge: Frame(wire.TAG_CHALLENGE, 0, wire.CHALLENGE.build(_fields(challenge))),
@@ -325,6 +355,7 @@ _READERS: dict[int, tuple[str, Callable[[Frame], Message]]] = {
     wire.TAG_BYE: ("BYE", _read_bye),
     wire.TAG_TEXT_ACK: ("TEXT_ACK", lambda frame: TextAck(wire.TEXT_ACK.parse(frame.payload).id)),
     wire.TAG_REPORT: ("REPORT", _read_report),
+    wire.TAG_STATE: ("STATE", _read_state),
     wire.TAG_RINGING: ("RINGING", _read_ringing),
     wire.TAG_CLAIM: ("CLAIM", _read_claim),
     wire.TAG_CHALLENGE: ("CHALLENGE", _read_challenge),

@@ -31,8 +31,11 @@ GREASE_TAG = 0x5A  # low five bits 0x1a: never given out (protocol.md §13)
 
 TAG_HELLO, TAG_TEXT, TAG_AUDIO, TAG_PING, TAG_PONG, TAG_BYE, TAG_TEXT_ACK, TAG_REPORT, TAG_RINGING = range(1, 10)
 TAG_CLAIM, TAG_CHALLENGE, TAG_PROOF, TAG_WELCOME = range(10, 14)
+TAG_STATE = 20
 
 FLAG_MORE = 1  # of TEXT: the message goes on in the next TEXT frame
+
+STATE_MUTED, STATE_DEAFENED, STATE_RECORDS, STATE_VOICE = 1, 2, 4, 8  # bits of STATE
 
 KEY_NAME, KEY_AGENT, KEY_CODECS, KEY_SESSION, KEY_LAST_TEXT = range(1, 6)
 
@@ -63,6 +66,7 @@ REPORT = c.Struct(
     "target" / c.Int16ub,
 )
 RINGING = c.Struct(c.Terminated)
+STATE = c.Struct("source" / c.Int8ub, "bits" / c.Int8ub, c.Terminated)
 CLAIM = c.Struct(
     "method" / c.Int8ub,
     "commitment" / c.Bytes(NONCE_SIZE),

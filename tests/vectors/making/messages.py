@@ -16,6 +16,7 @@ from tests.vectors.making.writing import (
     PROTOCOL_ERROR,
     REPORT,
     RINGING,
+    STATE,
     TEXT,
     TEXT_ACK,
     WELCOME,
@@ -56,6 +57,11 @@ def messages() -> list[Entry]:
         canonical = not reserved and not flags
         encoded = frame(REPORT, payload, flags)
         return good(name, "5.7", description, encoded, type="REPORT", canonical=canonical, **fields)
+
+    def state(name: str, description: str, bits: int, *said: str, source: int = 0, flags: int = 0) -> Entry:
+        known = {each: each in said for each in ("voice", "muted", "deafened", "records")}
+        encoded, canonical = frame(STATE, bytes([source, bits]), flags), bits < 0x10 and not flags
+        return good(name, "5.13", description, encoded, type="STATE", source=source, canonical=canonical, **known)
 
     def claim(
         name: str, description: str, method: int, share: bytes, certificate: bytes | tuple[int, bytes]
@@ -157,6 +163,16 @@ def messages() -> list[Entry]:
         ),
         fault("report-short", "5.7", "Eleven bytes.", frame(REPORT, bytes(11))),
         fault("report-long", "5.7", "Thirteen bytes.", frame(REPORT, bytes(13))),
+        state("state-nothing", "No voice to send, and nothing that a user has chosen.", 0),
+        state("state-voice", "Voice comes.", 8, "voice"),
+        state("state-muted", "There is a microphone, and it is switched off.", 9, "voice", "muted"),
+        state("state-all", "All bits that have a name.", 15, "voice", "muted", "deafened", "records"),
+        state("state-unknown-bits", "Ignored.", 0xFA, "voice", "deafened"),
+        state("state-unknown-flags", "Ignored.", 4, "records", flags=0xFF),
+        state("state-another-source", "For relays to come: ignored.", 8, "voice", source=3),
+        fault("state-short", "5.13", "One byte.", frame(STATE, bytes(1))),
+        fault("state-long", "5.13", "Three bytes.", frame(STATE, bytes(3))),
+        fault("state-empty", "5.13", "None.", frame(STATE)),
         good("ringing", "5.8", "Nothing but a header.", frame(RINGING), type="RINGING"),
         good("ringing-unknown-flags", "5.8", "Ignored.", ringing, type="RINGING", canonical=False),
         fault("ringing-long", "5.8", "One byte.", frame(RINGING, b"\0")),

@@ -13,6 +13,7 @@ from tests.vectors.making.said import (
     PROOF_SAID,
     REPORT_SAID,
     RINGING_SAID,
+    STATE_SAID,
     UNKNOWN,
     WELCOME_SAID,
     Said,
@@ -43,7 +44,7 @@ def order() -> list[Entry]:
         """The last of what is said is the fault."""
         return stream(name, description, *said[:-1], rest=said[-1][0], error="protocol", **where)
 
-    everything = [text_said(1, "a"), ack_said(1), AUDIO_SAID, PING_SAID, PONG_SAID, REPORT_SAID]
+    everything = [text_said(1, "a"), ack_said(1), AUDIO_SAID, PING_SAID, PONG_SAID, REPORT_SAID, STATE_SAID]
     listener = {"by": "listener"}
     return [
         stream("shortest", "HELLO and BYE.", HELLO_SAID, BYE_SAID),
@@ -97,6 +98,8 @@ def order() -> list[Entry]:
         wrong("text-before-hello", "HELLO is first.", text_said(1, "hi")),
         wrong("ping-before-hello", "HELLO is first.", PING_SAID),
         wrong("audio-before-hello", "HELLO is first.", RINGING_SAID, AUDIO_SAID, **listener),
+        wrong("state-before-hello", "HELLO is first.", STATE_SAID),
+        wrong("state-before-hello-of-a-listener", "HELLO is first.", RINGING_SAID, STATE_SAID, **listener),
         wrong("hello-twice", "HELLO comes once.", HELLO_SAID, HELLO_SAID),
         wrong("ringing-after-hello", "What has been answered does not ring.", HELLO_SAID, RINGING_SAID, **listener),
         wrong("ringing-of-a-dialler", "A dialler does not ring.", RINGING_SAID),

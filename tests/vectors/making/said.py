@@ -14,6 +14,7 @@ from tests.vectors.making.writing import (
     PROOF,
     REPORT,
     RINGING,
+    STATE,
     TEXT,
     TEXT_ACK,
     WELCOME,
@@ -37,6 +38,10 @@ AUDIO_SAID: Said = (
 REPORT_SAID: Said = (
     frame(REPORT, bytes(12)),
     {"type": "REPORT", "source": 0, "sequence": 0, "timestamp": 0, "delay": 0, "target": 0},
+)
+STATE_SAID: Said = (
+    frame(STATE, b"\0\x08"),
+    {"type": "STATE", "source": 0, "voice": True, "muted": False, "deafened": False, "records": False},
 )
 UNKNOWN: Said = frame(0xFA, b"?", 0xFF), None
 CLAIM_SAID: Said = (
