@@ -19,7 +19,7 @@ SIEGE = 1000  # connections that say nothing, and more as fast as they are throw
 HOSTS = 8  # that they come from
 CODE = "42-beeswax-caravan"
 WAYS = {
-    "plain": (("--plain",), ""),
+    "plain": (("--unencrypted",), ""),
     "by a code": (("--code", CODE), CODE),
     "by keys that are known": (("--code", CODE), ""),
 }
@@ -86,7 +86,7 @@ def calls() -> dict[str, dict[str, float]]:
             for way, (options, code) in WAYS.items():
                 listener, address = listeners[options]
                 before = _cpu(listener.pid), getrusage(RUSAGE_CHILDREN)
-                dial = ("--plain",) if "--plain" in options else (code,) if code else ()
+                dial = ("--unencrypted",) if "--unencrypted" in options else (code,) if code else ()
                 seconds = _call(address, dial, homes["dialler"])
                 after = _cpu(listener.pid), getrusage(RUSAGE_CHILDREN)
                 dialler = sum(getattr(after[1], kind) - getattr(before[1], kind) for kind in ("ru_utime", "ru_stime"))

@@ -17,7 +17,7 @@ const [NORMAL, BUSY, PROTOCOL, VERSION, TIMEOUT, FLOOD, SECURITY, UNKNOWN, WRONG
 const [SILENT, OPEN, KNOWN, CODE] = [null, 0, 1, 2] // [14] codes of a BYE, SILENT if none is sent; [12] methods
 const [PCM, PACKET, MORE, WINDOW] = [1, 1920, 1, 63] // [8] codec, bytes in 20 ms; [7] flag, frames in 65,536 bytes
 const { values: options, positionals: [role, ...address] } = parseArgs({ allowPositionals: true, options: {
-  key: { type: 'string', default: 'key.pem' }, 'key-of-peer': { type: 'string' }, plain: { type: 'boolean' },
+  key: { type: 'string', default: 'key.pem' }, 'key-of-peer': { type: 'string' }, unencrypted: { type: 'boolean' },
   audio: { type: 'boolean' }, play: { type: 'string' }, record: { type: 'string' }, once: { type: 'boolean' },
 } })
 const end = (bye = NORMAL, message = '') => Object.assign(new Error(message), { bye }) // why we end, to be thrown
@@ -47,10 +47,10 @@ function readHello(payload) { // [5.1] their name and codecs; of a key that come
   return [`${clean(name)} (${clean(agent)})`, codecs]
 }
 const [file, keyOfPeer] = [options.key, options['key-of-peer']?.replaceAll(':', '').toLowerCase()]
-const method = keyOfPeer ? KNOWN : OPEN
+const [method, plain] = [keyOfPeer ? KNOWN : OPEN, options.unencrypted]
 const req = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=voicemux -keyout'.split(' ')
-if (!options.plain && !fs.existsSync(file)) execFileSync('openssl', [...req, file, '-out', file], { stdio: 'ignore' })
-const pem = options.plain ? null : fs.readFileSync(file) // [12] our key and certificate, whether we dial or listen
+if (!plain && !fs.existsSync(file)) execFileSync('openssl', [...req, file, '-out', file], { stdio: 'ignore' })
+const pem = plain ? null : fs.readFileSync(file) // [12] our key and certificate, whether we dial or listen
 const certificate = pem && new crypto.X509Certificate(pem).raw
 const TLS = { key: pem, cert: pem, minVersion: 'TLSv1.3', rejectUnauthorized: false } // [12] nobody judges names
 const [PREFACE, HELLO] = ['VMUX/1\r\n', join([1, 8], 'stranger', options.audio ? [3, 1, PCM] : [3, 0])] // [3] [5.1]

@@ -181,10 +181,10 @@ class Call:
 
 
 keyboard = codecs.getincrementaldecoder("utf-8")("ignore")
-NAMES = ["plain", "once", "audio", "play=", "record=", "key=", "key-of-peer="]
+NAMES = ["unencrypted", "once", "audio", "play=", "record=", "key=", "key-of-peer="]
 pairs, (role, *host, port) = getopt.gnu_getopt(sys.argv[1:], "", NAMES)
 options, dials = dict(pairs), role == "dial"
-key = None if "--plain" in options else importlib.import_module("encrypted").Key(options)
+key = None if "--unencrypted" in options else importlib.import_module("encrypted").Key(options)
 sound = os.open(options["--play"], os.O_RDONLY) if "--play" in options else None
 hello = b"\1\x08stranger\2\x09client.py\x5a\0\3" + (b"\1\1" if "--audio" in options else b"\0")  # [5.1]
 if not dials:

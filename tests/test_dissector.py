@@ -217,7 +217,7 @@ class Tap:
 def talk(bob: Program, address: str, tmp_path: Path) -> None:
     """Alice dials, writes a line, hears bob for a while, and hangs up."""
     sound = str(tmp_path / "heard.wav")
-    with Program("dial", address, "--plain", "--name", "alice", "--input", "none", "--output", sound) as alice:
+    with Program("dial", address, "--unencrypted", "--name", "alice", "--input", "none", "--output", sound) as alice:
         alice.notice_with("connected to")
         bob.notice_with("connected to")
         alice.write("hi bob\n")
@@ -227,7 +227,7 @@ def talk(bob: Program, address: str, tmp_path: Path) -> None:
         assert alice.wait() == 0
 
 
-BOB = ("--plain", "--name", "bob", "--input", str(SPEECH), "--output", "none")
+BOB = ("--unencrypted", "--name", "bob", "--input", str(SPEECH), "--output", "none")
 BY_ALICE = ("preface", "HELLO alice", 'TEXT 1 "hi bob"', "BYE NORMAL")
 BY_BOB = ("preface", "HELLO bob", "TEXT_ACK 1", "Opus 50 bytes", "BYE NORMAL")
 

@@ -109,15 +109,15 @@ def party(who: str, folder: Path, *arguments: str, say: str | None = None) -> It
 
 def listen(who: str, *options: str, encrypted: bool) -> list[str]:
     if who == "voicemux":
-        security = ["--open", "--auto-accept"] if encrypted else ["--plain"]
+        security = ["--open", "--auto-accept"] if encrypted else ["--unencrypted"]
         return ["listen", "--host", "127.0.0.1", "--port", "0", *security, *options]
-    return ["listen", "127.0.0.1", "0", *([] if encrypted else ["--plain"]), *options]
+    return ["listen", "127.0.0.1", "0", *([] if encrypted else ["--unencrypted"]), *options]
 
 
 def dial(who: str, port: str, *options: str, encrypted: bool) -> list[str]:
     if who == "voicemux":
-        return ["dial", f"127.0.0.1:{port}", "--open" if encrypted else "--plain", *options]
-    return ["dial", "127.0.0.1", port, *([] if encrypted else ["--plain"]), *options]
+        return ["dial", f"127.0.0.1:{port}", "--open" if encrypted else "--unencrypted", *options]
+    return ["dial", "127.0.0.1", port, *([] if encrypted else ["--unencrypted"]), *options]
 
 
 def voice(who: str, tones: Path) -> list[str]:
@@ -259,7 +259,7 @@ def test_whoever_does_not_speak_it_gets_no_answer(tmp_path: Path, client: str) -
         assert not line.recv(1)
 
 
-OPTIONS = {"plain": ("--plain",), "encrypted": ("--open", "--quick")}  # of `voicemux conform`
+OPTIONS = {"plain": ("--unencrypted",), "encrypted": ("--open", "--quick")}  # of `voicemux conform`
 SECTIONS = {  # side by side; in encrypted calls those that TLS can make a difference to
     ("dialler", "plain"): ("3 4 5", "6 7 10 12", "8 9"),
     ("listener", "plain"): ("3 4 5 6 7 10 12", "8 9"),
@@ -298,9 +298,11 @@ def writing(client: str, folder: Path) -> dict[str, str]:
     """The cases about somebody who writes much."""
     folder.mkdir()
     (folder / "text").write_text("what two programs have to say to each other " * 2000 + "\n")
-    run = f"{shlex.join(COMMANDS[client])} dial 127.0.0.1 {{port}} --plain < {shlex.quote(str(folder / 'text'))}"
+    run = (
+        f"{shlex.join(COMMANDS[client])} dial 127.0.0.1 {{port}} --unencrypted < {shlex.quote(str(folder / 'text'))}"
+    )
     cases = ("--case", "text-numbers", "--case", "text-window")
-    return judged("dialler", "--port", "0", "--plain", *cases, "--run", run)
+    return judged("dialler", "--port", "0", "--unencrypted", *cases, "--run", run)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ Everything else is imported inside the commands, so that `voicemux --help` answe
 import contextlib
 import getpass
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -70,6 +71,26 @@ def _stacked(options: Sequence[Callable[..., Any]], command: Callable[..., Any])
     return command
 
 
+def unencrypted(words: str) -> tuple[Callable[..., Any], ...]:
+    """The option `--unencrypted`, as the parameter `plain`, and the name that it once had."""
+    once = "voicemux.plain"
+
+    def admit(context: click.Context, option: click.Parameter, is_given: bool) -> None:
+        if is_given:
+            click.echo("voicemux: --plain switches encryption off, and is now called --unencrypted", err=True)
+            context.meta[once] = True
+
+    def either(context: click.Context, option: click.Parameter, is_given: bool) -> bool:
+        return is_given or once in context.meta
+
+    return (
+        click.option("--unencrypted", "plain", is_flag=True, callback=either, help=words),
+        click.option(
+            "--plain", "once_plain", is_flag=True, hidden=True, is_eager=True, expose_value=False, callback=admit
+        ),
+    )
+
+
 def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that `listen` and `dial` share."""
     options = (
@@ -108,9 +129,10 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--timeout", type=click.FloatRange(1, 600), default=15, show_default=True, metavar="SECONDS",
             help="Give a call up after so long without a sign of life.",
         ),
+        *unencrypted("No encryption; anybody may call; both sides must want it. For tunnels that encrypt already."),
         click.option(
-            "--plain", is_flag=True,
-            help="No encryption, and anybody may call; both sides must want it. For tunnels that encrypt already.",
+            "--line-mode", is_flag=True,
+            help="Plain lines instead of a line that is drawn again: for screen readers. So does TERM=dumb.",
         ),
         click.option("--status", is_flag=True, help="Show the figures of the call every second."),
         click.option("-v", "--verbose", is_flag=True, help="Say what the system grants, too."),
@@ -161,7 +183,7 @@ def listen(
     if auto_accept and not is_open:
         raise click.UsageError("--auto-accept goes with --open")
     if options["plain"] and (is_open or allowed or _was_typed("code")):
-        raise click.UsageError("--plain goes with none of --code, --open and --allow: anybody may call then")
+        raise click.UsageError("--unencrypted goes with none of --code, --open and --allow: anybody may call then")
     from voicemux.net.address import parse_host, parse_port
 
     options["security"] = {
@@ -195,7 +217,7 @@ def dial(target: str, code: str | None, code_file: str | None, is_open: bool, **
     The first call needs the code that the other side was shown. Without one you are asked for it.
     """
     if options["plain"] and (is_open or code_file or _was_typed("code")):
-        raise click.UsageError("--plain goes with none of CODE, --code-file and --open: nothing is checked then")
+        raise click.UsageError("--unencrypted goes with none of CODE, --code-file, --open: nothing is checked then")
     if is_open and not _was_typed("code"):
         code = None  # what the environment has is for other calls
     if code_file:
@@ -315,7 +337,7 @@ def conform() -> None:
 def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that both roles share."""
     options = (
-        click.option("--plain", is_flag=True, help="Calls without encryption."),
+        *unencrypted("Calls without encryption."),
         click.option("--code", envvar="VOICEMUX_CODE", metavar="CODE", default="", help="Of encrypted calls."),
         click.option("--open", "is_open", is_flag=True, help="Encrypted calls without a code, for who takes them."),
         click.option("--case", "names", multiple=True, metavar="NAME", help="Only this case; repeatable."),
@@ -451,7 +473,7 @@ def _run(options: dict[str, Any], body: "Callable[[Session], Outcome]") -> None:
     if options["record"] and not options["record"].lower().endswith(RECORDING_ENDINGS):
         raise click.UsageError(f"--record takes a file that ends in {' or '.join(RECORDING_ENDINGS)}")
     settings = _settings(options, input_, output)
-    console = _console(settings, as_json=as_json)
+    console = _console(settings, as_json=as_json, draws=not options["line_mode"])
     sys.setswitchinterval(0.0005)  # seconds; with the usual 0.005 one busy thread makes a 5 ms callback late
     with _exit_codes(console if as_json else None):
         try:
@@ -521,14 +543,14 @@ def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
     )
 
 
-def _console(settings: "Settings", *, as_json: bool) -> "Console":
+def _console(settings: "Settings", *, as_json: bool, draws: bool) -> "Console":
     from voicemux.console.plain import JsonConsole, PlainConsole
 
     if as_json:
         return JsonConsole()
     if settings.output == "-":
         return PlainConsole(texts=sys.stderr)
-    if _is_terminal() and settings.input != "-":
+    if draws and _is_terminal() and os.environ.get("TERM") != "dumb" and settings.input != "-":
         from voicemux.console.printable import printable_name
         from voicemux.console.terminal import TerminalConsole
 
@@ -537,10 +559,7 @@ def _console(settings: "Settings", *, as_json: bool) -> "Console":
 
 
 def _is_terminal() -> bool:
-    import os
-
-    streams = (sys.stdin, sys.stdout)
-    return all(each is not None and each.isatty() for each in streams) and os.environ.get("TERM") != "dumb"
+    return all(each is not None and each.isatty() for each in (sys.stdin, sys.stdout))
 
 
 def _login_name() -> str:

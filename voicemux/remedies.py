@@ -53,8 +53,8 @@ _HINTS = {
         "if it was right, somebody may be in the middle"
     ),
     Kind.MALFORMED_CODE: "a code looks like 42-beeswax-caravan",
-    Kind.WANTS_ENCRYPTION: "call without --plain",
-    Kind.WANTS_PLAIN: "it runs with --plain: if it should, so must you",
+    Kind.WANTS_ENCRYPTION: "call without --unencrypted",
+    Kind.WANTS_PLAIN: "it runs with --unencrypted: if it should, so must you",
     Kind.MAN_IN_THE_MIDDLE: "somebody may be in the middle: nothing was said; call by another way and ask",
     Kind.NO_SUCH_DEVICE: "voicemux devices lists what there is",
 }

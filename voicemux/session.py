@@ -171,7 +171,7 @@ class Session:
 
     def _dials(self, places: list[Address], code: str) -> list[str]:
         """What the other side types."""
-        plain = "" if self._trust else "--plain "
+        plain = "" if self._trust else "--unencrypted "
         return [f"voicemux dial {plain}{place} {code}".rstrip() for place in places]
 
     def _on_code(self, places: list[Address], code: str, why: str) -> None:

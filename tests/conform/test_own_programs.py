@@ -30,7 +30,7 @@ def voice(folder: Path, speech: str) -> tuple[str, ...]:
 
 
 def security(mode: str) -> tuple[str, ...]:
-    return ("--plain",) if mode == "plain" else ()
+    return ("--unencrypted",) if mode == "plain" else ()
 
 
 def finished(*arguments: str) -> Cases:
@@ -55,10 +55,10 @@ def writers(folder: Path) -> Cases:
     """The same of a dialler that writes much."""
     text = folder / "text"
     text.write_text(MUCH)
-    dial = shlex.join([sys.executable, "-m", "voicemux", "dial", "--plain", "--no-audio"])
+    dial = shlex.join([sys.executable, "-m", "voicemux", "dial", "--unencrypted", "--no-audio"])
     run = f"(cat {shlex.quote(str(text))}; sleep 60) | {dial} 127.0.0.1:{{port}}"
     names = (part for name in OF_WRITERS for part in ("--case", name))
-    return finished("dialler", "--port", "0", "--plain", *names, "--run", f"sh -c {shlex.quote(run)}")
+    return finished("dialler", "--port", "0", "--unencrypted", *names, "--run", f"sh -c {shlex.quote(run)}")
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ def test_nobody_there_is_one_line():
     ]
 
 
-@pytest.mark.parametrize("mode", [(), ("--plain",)])
+@pytest.mark.parametrize("mode", [(), ("--unencrypted",)])
 def test_something_else_is_one_line(mode):
     with socket.create_server(("127.0.0.1", 0)) as other:
         other.settimeout(20)

@@ -21,7 +21,7 @@ from voicemux.protocol.messages import Bye, ByeCode, Hello, Preface, Ringing, Te
 from voicemux.protocol.wire import PREFACE
 
 TEXT_ONLY = "--no-audio"
-PLAIN = (TEXT_ONLY, "--plain")  # with whom is held by hand
+PLAIN = (TEXT_ONLY, "--unencrypted")  # with whom is held by hand
 ROUTINE = ("calling ", "it rings", "listening on ", "tell the other side ", "connected to ")
 DIAL, LISTEN = ["dial", "127.0.0.1:1"], ["listen", "--port", "0"]
 OTHER_VERSION = b"VMUX/2\r\n"
@@ -102,9 +102,9 @@ def complaint(err: list[str]) -> str:
         (["dial", "a", "--json", "--output", "-"], "cannot share standard input and output"),
         (["dial", "a", "--record", "heard.txt"], "--record takes a file that ends in"),
         (["dial", "a", "--loud"], "no such option"),
-        *((["dial", "a", "--plain", *also], "--plain goes with none of CODE, --code-file and --open")
+        *((["dial", "a", "--unencrypted", *also], "--unencrypted goes with none of CODE, --code-file, --open")
           for also in (["7-quiet-test"], ["--code-file", __file__], ["--open"])),
-        *((["listen", "--plain", *also], "--plain goes with none of --code, --open and --allow")
+        *((["listen", "--unencrypted", *also], "--unencrypted goes with none of --code, --open and --allow")
           for also in (["--code", "7-quiet-test"], ["--open"], ["--allow", "bob"])),
         (["listen", "--auto-accept"], "--auto-accept goes with --open"),
         *((["listen", "--code-words", number], "is not in the range") for number in ("0", "9")),
@@ -203,9 +203,9 @@ def resets(peer: Peer) -> None:
 
 
 PLAIN_THERE = (
-    "voicemux: plain calls are taken there, not encrypted ones; it runs with --plain: if it should, so must you"
+    "voicemux: plain calls are taken there, not encrypted ones; it runs with --unencrypted: if it should, so must you"
 )
-ENCRYPTED_THERE = "voicemux: an encrypted call is wanted there; call without --plain"
+ENCRYPTED_THERE = "voicemux: an encrypted call is wanted there; call without --unencrypted"
 # What somebody else says, and what a dialler says of it who speaks TLS, and who does not.
 STRANGERS: dict[str, tuple[Serve, str, str]] = {
     "HTTP": (says(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"), *("not voicemux, it speaks HTTP",) * 2),
@@ -226,7 +226,7 @@ STRANGERS: dict[str, tuple[Serve, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("options", [(), ("--plain",)], ids=["encrypted", "plain"])
+@pytest.mark.parametrize("options", [(), ("--unencrypted",)], ids=["encrypted", "plain"])
 @pytest.mark.parametrize("stranger", STRANGERS)
 def test_a_dialler_knows_whom_it_reached_if_that_is_not_voicemux(stranger: str, options: tuple[str, ...]) -> None:
     serve, encrypted, plain = STRANGERS[stranger]
@@ -236,7 +236,7 @@ def test_a_dialler_knows_whom_it_reached_if_that_is_not_voicemux(stranger: str, 
     assert (plain if options else encrypted) in complaint(err)
 
 
-@pytest.mark.parametrize("options", [(), ("--plain",)], ids=["encrypted", "plain"])
+@pytest.mark.parametrize("options", [(), ("--unencrypted",)], ids=["encrypted", "plain"])
 @pytest.mark.parametrize("end", [hangs_up_at_once, resets])
 def test_a_tunnel_with_nothing_behind_it_is_told_as_such(end: Serve, options: tuple[str, ...]) -> None:
     with far_end(end) as address:
@@ -462,7 +462,7 @@ def test_half_a_frame_and_then_the_end_is_a_broken_connection() -> None:
         (Bye(ByeCode.TIMEOUT), 1, "nobody answered"),
         (Bye(ByeCode.VERSION), 1, "another version"),
         (Bye(77), 1, "the other side hung up"),
-        (Bye(ByeCode.SECURITY), 6, "an encrypted call is wanted there; call without --plain"),
+        (Bye(ByeCode.SECURITY), 6, "an encrypted call is wanted there; call without --unencrypted"),
         (
             Bye(ByeCode.UNKNOWN_CALLER),
             6,

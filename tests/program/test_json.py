@@ -76,9 +76,9 @@ def test_the_events_of_a_call_are_as_documented() -> None:
 
 
 def test_a_plain_call_says_so() -> None:
-    with calling(*OPTIONS, "--plain") as (alice, bob):
+    with calling(*OPTIONS, "--unencrypted") as (alice, bob):
         listening_event, _, connected = events_of(bob)
-        assert (listening_event["code"], " --plain " in listening_event["dial"][0]) == ("", True)
+        assert (listening_event["code"], " --unencrypted " in listening_event["dial"][0]) == ("", True)
         for event in (connected, events_of(alice)[-1]):
             assert (event["security"], event["words"]) == ("plain", [])
 

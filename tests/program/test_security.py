@@ -124,7 +124,7 @@ def test_an_open_call_may_be_declined(homes):
             bob.command(command="decline")
             assert mallory.wait() == 1
             assert mallory.err[-1] == "voicemux: the other side declined the call"
-        say("hi", address, "--plain", env=homes["mallory"])
+        say("hi", address, "--unencrypted", env=homes["mallory"])
         assert bob.event("turned_away")["why"] == "a plain call, and only encrypted ones are taken"
 
 
@@ -243,18 +243,20 @@ def test_contacts_are_listed_renamed_shown_and_forgotten(homes):
 
 
 def test_plain_calls_are_what_both_sides_must_want(homes):
-    with listening(TEXT_ONLY, "--plain", env=homes["bob"]) as (bob, address):
-        code, told = say("hi", address, "--plain", env=homes["alice"])
+    with listening(TEXT_ONLY, "--unencrypted", env=homes["bob"]) as (bob, address):
+        code, told = say("hi", address, "--unencrypted", env=homes["alice"])
         assert code == 0
         assert "not encrypted" in told[-2]
         code, told = say("hi", address, env=homes["alice"])
         assert code == 6
-        assert told[-1].startswith("voicemux: plain calls are taken there, not encrypted ones; it runs with --plain")
+        assert told[-1].startswith(
+            "voicemux: plain calls are taken there, not encrypted ones; it runs with --unencrypted"
+        )
         assert bob.notice_with("turned away").endswith("an encrypted call, and only plain ones are taken")
     with listening(TEXT_ONLY, env=homes["bob"]) as (bob, address):
-        code, told = say("hi", address, "--plain", env=homes["alice"])
+        code, told = say("hi", address, "--unencrypted", env=homes["alice"])
         assert code == 6
-        assert told[-1] == "voicemux: an encrypted call is wanted there; call without --plain"
+        assert told[-1] == "voicemux: an encrypted call is wanted there; call without --unencrypted"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
@@ -273,9 +275,9 @@ def test_a_key_that_others_can_read_is_not_used(homes):
     ("arguments", "words"),
     [
         (("listen", "--auto-accept"), "--auto-accept goes with --open"),
-        (("listen", "--plain", "--open"), "--plain goes with none of"),
-        (("listen", "--plain", "--code", "7-quiet-test"), "--plain goes with none of"),
-        (("dial", "localhost", "7-quiet-test", "--plain"), "--plain goes with none of"),
+        (("listen", "--unencrypted", "--open"), "--unencrypted goes with none of"),
+        (("listen", "--unencrypted", "--code", "7-quiet-test"), "--unencrypted goes with none of"),
+        (("dial", "localhost", "7-quiet-test", "--unencrypted"), "--unencrypted goes with none of"),
         (("listen", "--code-words", "0"), "invalid value for '--code-words'"),
         (("dial", "localhost", "--code-file", "/nowhere"), "invalid value for '--code-file'"),
     ],

@@ -48,6 +48,26 @@ def test_the_options_that_readme_lists_are_those_that_there_are() -> None:
         assert {option for option in given if f"`{option}" not in readme} == set()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("dial", "localhost:1"),
+        ("listen", "--port", "99999"),
+        ("conform", "listener", "localhost:1"),
+        ("conform", "dialer"),
+    ],
+)
+def test_the_old_name_of_the_option_for_calls_without_encryption_says_once_what_it_does(
+    arguments: tuple[str, ...],
+) -> None:
+    listed = [*arguments[:2], "--list"] if arguments[0] == "conform" else arguments
+    _, _, err = run(*listed, "--plain")
+    assert err[0] == "voicemux: --plain switches encryption off, and is now called --unencrypted"
+    assert sum("--plain" in line for line in err) == 1
+    assert "--plain" not in "".join(run(*arguments[:2], "--help")[1])
+    assert run(*listed, "--plain")[1] == run(*listed, "--unencrypted")[1]
+
+
 def test_nothing_at_all_is_misuse_with_help() -> None:
     code, out, err = run()
     assert (code, out) == (2, [])

@@ -91,7 +91,7 @@ def test_pcm_is_sent_if_it_is_asked_for(few_words: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("playable", "codec"), [(None, Codec.PCM), ((1,), Codec.PCM), ((2, 1), Codec.OPUS)])
 def test_a_peer_gets_the_codec_that_it_can_play(playable: tuple[int, ...] | None, codec: Codec) -> None:
     with (
-        listening("--plain", "--input", str(DIALLER), "--output", "none") as (bob, address),
+        listening("--unencrypted", "--input", str(DIALLER), "--output", "none") as (bob, address),
         Peer(dial(parse_address(address))._socket) as peer,
     ):
         peer.send(PREFACE, Hello("carol", codecs=playable))
