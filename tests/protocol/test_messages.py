@@ -26,9 +26,8 @@ from voicemux.protocol.messages import (
     to_frame,
 )
 
-TAGS = range(1, 14)
-HELLO, TEXT, AUDIO, PING, PONG, BYE, TEXT_ACK, REPORT, RINGING, CLAIM, CHALLENGE, PROOF, WELCOME = TAGS
-STATE = 20
+TAGS = (*range(1, 14), 20)
+HELLO, TEXT, AUDIO, PING, PONG, BYE, TEXT_ACK, REPORT, RINGING, CLAIM, CHALLENGE, PROOF, WELCOME, STATE = TAGS
 LONE_SURROGATE = "\ud800"
 
 
@@ -77,6 +76,8 @@ def test_any_frame_is_a_message_or_unknown_or_refused(payload, tag, flags):
         (TEXT_ACK, "00 00 00 00 00", "TEXT_ACK of 5 bytes that do not fit its layout"),
         (REPORT, "00" * 11, "REPORT of 11 bytes that do not fit its layout"),
         (REPORT, "00" * 13, "REPORT of 13 bytes that do not fit its layout"),
+        (STATE, "00", "STATE of 1 bytes that do not fit its layout"),
+        (STATE, "00 08 00", "STATE of 3 bytes that do not fit its layout"),
         (RINGING, "00", "RINGING of 1 bytes that do not fit its layout"),
         (CLAIM, "01" + "00" * 31, "CLAIM of 32 bytes that do not fit its layout"),
         (CLAIM, "02" + "00" * 32 + "21 41", "CLAIM of 35 bytes that do not fit its layout"),
@@ -182,7 +183,7 @@ def test_what_is_reserved_in_a_report_is_ignored():
     assert from_frame(Frame(REPORT, 0, payload)) == Report(0, 7, 3360, 60, 40)
 
 
-@pytest.mark.parametrize("tag", sorted({*range(256)} - {*TAGS, STATE}))
+@pytest.mark.parametrize("tag", sorted({*range(256)} - {*TAGS}))
 def test_an_unknown_tag_means_nothing_to_us(tag):
     assert from_frame(Frame(tag, 0, b"whatever")) is None
 
