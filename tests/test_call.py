@@ -1,4 +1,5 @@
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,14 +21,24 @@ from tests.peers import (
     wait_until,
 )
 from voicemux import call as call_module
-from voicemux import vitals
+from voicemux import vitals, watch
 from voicemux.audio.player import Figures
 from voicemux.call import Call, Interrupt
 from voicemux.errors import ConnectionLost, DeviceError, LocalProtocolError, RemoteProtocolError
-from voicemux.events import AudioStarted, AudioStopped, Notice, Status, Switched, TextReceived
+from voicemux.events import (
+    AudioStarted,
+    AudioStopped,
+    Notice,
+    PeerSwitched,
+    Quiet,
+    Status,
+    Switched,
+    TextReceived,
+    Voice,
+)
 from voicemux.net.line import Line
 from voicemux.protocol.frames import Frame, encode_frame
-from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Ping, Pong, Report, Text, TextAck
+from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Ping, Pong, Report, Text, TextAck, VoiceState
 from voicemux.protocol.wire import TEXT_WINDOW
 
 LONG = "grüße, " * 50_000  # several windows, and code points that a cut could split
@@ -65,7 +76,7 @@ class Microphone(Sound):
     def __init__(self, *voice: Audio, plan: Callable[[], None] | None = None) -> None:
         super().__init__(plan)
         self.muted = False
-        self.capture_ms, self.xruns, self.eager = 30.0, 5, False
+        self.capture_ms, self.xruns, self.eager, self.silent_for = 30.0, 5, False, 0.0
         self.told: list[tuple[float | None, bool, bool]] = []
         self._voice = voice
 
@@ -83,7 +94,7 @@ class Speaker(Sound):
 
     def __init__(self, plan: Callable[[], None] | None = None, put: Callable[[Audio], None] | None = None) -> None:
         super().__init__(plan)
-        self.deafened = False
+        self.deafened = self.records = False
         self.heard: list[Audio] = []
         self.put = put or self.heard.append
 
@@ -697,6 +708,74 @@ def test_muting_and_deafening_switch_and_say_so():
             owner.call.deafen()
             assert owner.wait_for(Switched) == Switched("deafened", on)
             assert speaker.deafened is on
+
+
+def test_the_peer_is_told_what_we_do_with_voice_ahead_of_it_and_when_it_changes():
+    microphone, speaker = Microphone(VOICE), Speaker()
+    with in_call(microphone, speaker) as (owner, peer):
+        assert peer.hear(Audio, VoiceState) == VoiceState(voice=True)
+        owner.call.mute()
+        assert peer.hear(VoiceState) == VoiceState(voice=True, muted=True)
+        owner.call.deafen()
+        assert peer.hear(VoiceState) == VoiceState(voice=True, muted=True, deafened=True)
+
+
+def test_the_peer_is_told_where_there_is_no_voice_or_where_it_has_ended():
+    with in_call() as (_, peer):
+        assert peer.hear(VoiceState) == VoiceState()
+    with in_call(Microphone(plan=fail(DeviceError("the plug was pulled")))) as (_, peer):
+        assert peer.hear(VoiceState) == VoiceState(voice=True)
+        assert peer.hear(VoiceState) == VoiceState()
+
+
+def test_the_peer_is_not_told_of_each_of_many_changes():
+    with in_call(Microphone()) as (owner, peer):
+        for _ in range(301):
+            owner.call.mute()
+        time.sleep(0.35)
+        owner.call.hang_up()
+        told = [each for each in peer.hear_to_the_end() if isinstance(each, VoiceState)]
+    assert told[-1] == VoiceState(voice=True, muted=True)
+    assert len(told) <= 6
+
+
+def test_what_the_peer_says_of_its_voice_is_known_and_its_changes_are_told():
+    with in_call(player=Speaker()) as (owner, peer):
+        peer.send(VoiceState(source=3), VoiceState(voice=True))
+        assert owner.call.watch_the_peer(PATIENCE) == (Voice(sends=True, plays=True), None)
+        peer.send(VoiceState(voice=True, muted=True))
+        assert owner.wait_for(PeerSwitched) == PeerSwitched("peer", "muted", True)
+
+
+def test_of_a_peer_that_says_nothing_its_voice_shows_that_it_sends_some():
+    with in_call(player=Speaker()) as (owner, peer):
+        assert owner.call.watch_the_peer(0.05) == (None, None)
+        peer.send(VOICE)
+        assert owner.wait_for(PeerSwitched) == PeerSwitched("peer", "sends", True)
+        assert owner.call.watch_the_peer(0) == (None, VOICE.codec)
+
+
+def test_nobody_is_told_of_the_peer_who_did_not_ask():
+    with in_call() as (owner, peer):
+        peer.send(VoiceState(voice=True, records=True), VOICE)
+        time.sleep(0.3)
+        assert not [each for each in owner.events if isinstance(each, PeerSwitched)]
+
+
+def test_a_peer_that_falls_silent_is_told_of_and_when_it_is_back(monkeypatch):
+    monkeypatch.setattr(watch, "LINE_QUIET", 0.3)
+    with in_call() as (owner, peer):
+        owner.call.watch_the_peer(0)
+        assert owner.wait_for(Quiet) == Quiet("line", True, "peer", 0.3)
+        peer.send(Ping(bytes(8)))
+        assert owner.wait_for(Quiet) == Quiet("line", False, "peer", 0.3)
+
+
+def test_a_ping_tells_nothing_of_this_machine():
+    with in_call() as (_, peer):
+        pings = [peer.hear(Ping).data for _ in range(3)]
+    numbers = [int.from_bytes(each, "big") for each in pings]
+    assert min(abs(after - before) for before, after in itertools.pairwise(numbers)) > 10**12  # 20 minutes of ns
 
 
 def test_without_voice_there_is_nothing_to_mute():

@@ -35,7 +35,7 @@ RANKS = [
     ["console.plain"],
     ["console.terminal"],
     ["voice", "trust"],
-    ["vitals", "introduction"],
+    ["vitals", "introduction", "watch"],
     ["call"],
     ["session", "demo", "api"],
     ["conform"],
@@ -61,7 +61,8 @@ KNOWS = {
     "voice": {"protocol"},
     "vitals": {"events", "voice", "protocol", "net"},
     "trust": {"errors", "protocol", "security", "net"},
-    "call": {"errors", "events", "threads", "voice", "vitals", "protocol", "net"},
+    "watch": {"events"},
+    "call": {"errors", "events", "threads", "voice", "vitals", "watch", "protocol", "net"},
     "demo": {"errors", "threads", "audio"},
 }
 

@@ -22,19 +22,32 @@ from dataclasses import dataclass
 from functools import partial
 
 from voicemux.errors import ConnectionLost, DeviceError, RemoteProtocolError, VoicemuxError
-from voicemux.events import AudioStarted, AudioStopped, Ended, Event, Notice, Stats, Status, Switched, TextReceived
+from voicemux.events import (
+    AudioStarted,
+    AudioStopped,
+    Ended,
+    Event,
+    Notice,
+    Stats,
+    Status,
+    Switched,
+    TextReceived,
+    Voice,
+)
 from voicemux.net.demultiplexer import demultiplex
 from voicemux.net.line import Line
 from voicemux.net.writer import Writer
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.delivery import Inbox
-from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Ping, Pong, Report, Text, TextAck
+from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Ping, Pong, Report, Text, TextAck, VoiceState
 from voicemux.threads import Threads, take
 from voicemux.vitals import LOOK_INTERVAL, Vitals
 from voicemux.voice import Half, Player, Transmitter
+from voicemux.watch import Signs, Watch
 
 REOPEN_INTERVAL = 2.0  # seconds between two attempts to have a broken device back
 GOODBYE_TIMEOUT = 2.0  # seconds for our last text, and as long again for the peer's (protocol.md §10)
+OWN_SOURCE = 0  # whose AUDIO and STATE the peer's own are; others are for relays to come
 DELIVERY_PATIENCE = 10.0  # seconds without an acknowledgement after which waiting for delivery is given up
 
 
@@ -84,6 +97,13 @@ class Call:
         self._reason: _Reason | None = None
         self._failure: BaseException | None = None
         self._texts_received = 0
+        self._speaks = transmitter is not None  # until its source ends or breaks
+        self._told: VoiceState | None = None  # what the peer was told last; the timer's, after `start`
+        self._peer_voice: Voice | None = None  # what the peer has told
+        self._packets = 0  # of the peer's voice
+        self._newest: Audio | None = None
+        self._peer_told = threading.Event()  # it has said what it does with voice, or shown it, or never will
+        self._watch: Watch | None = None
         self._vitals = Vitals(line, self._writer.counts, transmitter, player)
         self._status_interval = status_interval
         self._next_status = time.monotonic() + status_interval
@@ -92,6 +112,7 @@ class Call:
     # --- for the owner -------------------------------------------------------------------------
 
     def start(self) -> None:
+        self._tell_state()  # ahead of all voice
         self._threads.start("demultiplexer", self._demultiplex)
         self._threads.start("writer", self._writer.run)
         self._threads.start("timer", self._keep_time)
@@ -114,6 +135,19 @@ class Call:
             else:
                 self._unacknowledged = isinstance(event, TextReceived)
                 return event
+
+    def watch_the_peer(self, patience: float) -> tuple[Voice | None, int | None]:
+        """From here on, `next_event` tells of what the peer does with voice, of silence where there should be none.
+
+        What it has said so far, after waiting for that for at most `patience` seconds, and the codec in which its
+        voice has come; None for what is not known.
+        """
+        self._peer_told.wait(patience)
+        voice, newest = self._peer_voice, self._newest
+        watch = Watch(self.name, hears=self._player is not None)
+        watch.begin(voice, hears=newest is not None)
+        self._watch = watch
+        return voice, newest.codec if newest else None
 
     def took(self) -> None:
         """Say that the last event has been shown, without asking for the next. Any thread may."""
@@ -200,6 +234,18 @@ class Call:
         else:
             self.post(Notice("you hear no voice in this call"))
 
+    @property
+    def voice(self) -> Voice:
+        """What we do with voice now."""
+        transmitter, player = self._transmitter, self._player
+        return Voice(
+            sends=self._speaks,
+            plays=player is not None,
+            muted=bool(transmitter and transmitter.muted),
+            deafened=bool(player and player.deafened),
+            records=bool(player and player.records),
+        )
+
     def stats(self) -> Stats:
         return self._vitals.stats(self._texts_received)
 
@@ -209,7 +255,8 @@ class Call:
         routes: dict[type, Callable[..., None]] = {
             Text: self._on_text,
             TextAck: lambda ack: self._writer.acknowledge(ack.id),
-            Audio: self._player.put if self._player else _ignore,
+            Audio: self._on_audio,
+            VoiceState: self._on_state,
             Ping: lambda ping: self._writer.send(Pong(ping.data)),
             Pong: self._on_pong,
             Report: self._writer.heard,
@@ -233,6 +280,7 @@ class Call:
             if rest is not None:
                 self._events.put(TextReceived(self.name, rest))
             self._events.put(_Over())
+            self._peer_told.set()
             self._read_to_the_end.set()
 
     def _discard(self) -> None:
@@ -246,6 +294,8 @@ class Call:
     def _keep_time(self) -> None:
         while not self._ending.wait(LOOK_INTERVAL):
             now = time.monotonic()
+            self._tell_state()
+            self._look_at_the_peer(now)
             if self._vitals.look(now):
                 self._writer.send_ping(self._vitals.ping)
             if self._player and (report := self._player.report()):
@@ -258,6 +308,28 @@ class Call:
                 self.post(Status(**vars(self.stats())))
         if not self._read_to_the_end.wait(2 * GOODBYE_TIMEOUT):
             self._line.cut()
+
+    def _tell_state(self) -> None:
+        """Tell the peer what we do with voice, if that has changed: never more often than the timer looks."""
+        own = self.voice
+        state = VoiceState(voice=own.sends, muted=own.muted, deafened=own.deafened, records=own.records)
+        if state != self._told:
+            self._told = state
+            self._writer.send(state)
+
+    def _look_at_the_peer(self, now: float) -> None:
+        if self._watch is None:
+            return
+        newest, transmitter = self._newest, self._transmitter
+        signs = Signs(
+            bytes_read=self._line.bytes_read,
+            packets=self._packets,
+            paused=newest is not None and not newest.data,
+            peer=self._peer_voice,
+            own_silence=transmitter.silent_for if transmitter and self._speaks else 0.0,
+        )
+        for event in self._watch.look(now, signs):
+            self.post(event)
 
     def _transmit(self) -> None:
         assert self._transmitter
@@ -272,14 +344,21 @@ class Call:
         while not self._ending.is_set():
             error = ""
             try:
-                body(lambda since: self.post(AudioStarted(direction, half.label, since)))
+                body(lambda since: self._on_start(direction, half, since))
             except DeviceError as failure:
                 error = str(failure)
+            if half is self._transmitter:
+                self._speaks = False
             if not self._ending.is_set():
                 self.post(AudioStopped(direction, error))
             if not error or not self._get_back(half):
                 return
             self.post(Notice(f"the {direction} device works again: {half.label}"))
+
+    def _on_start(self, direction: str, half: Half, since: float) -> None:
+        if half is self._transmitter:
+            self._speaks = True
+        self.post(AudioStarted(direction, half.label, since))
 
     def _get_back(self, half: Half) -> bool:
         """Wait until a broken device is there again. False if it never will be, or the call ends."""
@@ -305,6 +384,20 @@ class Call:
         else:
             self._texts_received += 1
             self._events.put(TextReceived(self.name, message))
+
+    def _on_audio(self, audio: Audio) -> None:
+        if audio.source == OWN_SOURCE:
+            self._packets += 1
+            self._newest = audio
+            self._peer_told.set()
+        if self._player:
+            self._player.put(audio)
+
+    def _on_state(self, state: VoiceState) -> None:
+        if state.source == OWN_SOURCE:
+            plays = bool(self.peer.playable)
+            self._peer_voice = Voice(state.voice, plays, state.muted, state.deafened, state.records)
+            self._peer_told.set()
 
     def _on_pong(self, pong: Pong) -> None:
         round_trip = self._vitals.answered(pong)
@@ -341,7 +434,3 @@ def describe_bye(bye: Bye) -> str:
     except ValueError:
         name = ByeCode.INTERNAL.name.lower()
     return f"the other side ended the call ({name}{': ' if bye.reason else ''}{bye.reason})"
-
-
-def _ignore(_: object) -> None:
-    pass

@@ -51,8 +51,23 @@ class Ringing:
 
 
 @dataclass(frozen=True)
+class Voice:
+    """What one side does with voice: it has some to send that the other can play, it plays the other's; its user has
+    switched the one or the other off; what it hears is recorded."""
+
+    sends: bool = False
+    plays: bool = False
+    muted: bool = False
+    deafened: bool = False
+    records: bool = False
+
+
+@dataclass(frozen=True)
 class Connected:
-    """The call is up. `sends` and `hears` are codecs, empty where there is no voice in that direction.
+    """The call is up. `sends` is the codec of our voice, `hears` that of theirs, empty where none goes that way.
+
+    `hears` is the codec of what has come or, of a peer that has voice, the likeliest. `own` is what we do with voice,
+    `peer` what the other side says that it does: None if it has not said, as older programs do not.
 
     `security` is "plain", or what speaks for the peer inside the encryption: "known" (a contact's key), "code", or
     "open": nothing, until the `words` have been compared.
@@ -65,6 +80,31 @@ class Connected:
     hears: str
     security: str = "plain"
     words: list[str] = field(default_factory=list)
+    own: Voice = field(default_factory=Voice)
+    peer: Voice | None = None
+
+
+@dataclass(frozen=True)
+class PeerSwitched:
+    """The other side says that it does something else with voice: `what` is a field of `Voice` but "plays"."""
+
+    name: str
+    what: str
+    on: bool
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Nothing has come for `seconds`, or, if not `on`, it does again.
+
+    `what` is "line" (nothing at all from the other side), "voice" (none, though it says that it sends some), or
+    "microphone" (ours gives digital silence).
+    """
+
+    what: str
+    on: bool
+    name: str  # the other side's
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -176,6 +216,8 @@ Event = (
     | Calling
     | Ringing
     | Connected
+    | PeerSwitched
+    | Quiet
     | AudioStarted
     | AudioStopped
     | TextReceived

@@ -64,6 +64,7 @@ from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS
 if TYPE_CHECKING:
     from voicemux.audio.studio import Studio
 
+STATE_PATIENCE = 0.5  # seconds for the other side to say what it does with voice; older programs never do
 RINGING_INTERVAL = 5.0  # seconds between two RINGINGs (protocol.md §5.8)
 ANSWER_TIMEOUT = 60.0  # seconds for the user to say whether to take a call; the caller waits as long
 
@@ -229,7 +230,6 @@ class Session:
             player = studio.make_player(settings.max_delay)
             self._finite = studio.finite and transmitter is not None
         sends = transmitter.codec.name.lower() if transmitter else ""
-        hears = Codec(studio.playable[0]).name.lower() if studio and player else ""
         call = Call(
             line, met.sending, met.receiving, hello, transmitter, player, status_interval=settings.status_interval
         )
@@ -237,9 +237,7 @@ class Session:
             call.start()
             self._call = call  # before anybody is told: whoever answers at once is heard
             try:
-                self._console.show(
-                    Connected(call.name, line.peer.host, hello.agent, sends, hears, met.security, met.words)
-                )
+                self._console.show(self._connected(call, met, sends))
                 if settings.verbose:
                     self._console.show(Notice(f"the connection has: {', '.join(line.options) or 'no options'}"))
                 if transmitter and settings.codec and transmitter.codec != settings.codec:
@@ -249,6 +247,27 @@ class Session:
             finally:
                 self._call = self._met = None
                 call.close()
+
+    def _connected(self, call: Call, met: Introduced, sends: str) -> Connected:
+        """Who it is, and who hears whom, as far as the other side has said so."""
+        told, came_as = call.watch_the_peer(STATE_PATIENCE)
+        hears = ""
+        if call.voice.plays and (came_as or (told and told.sends)):
+            assert self._studio
+            playable = self._studio.playable
+            likely = next((each for each in playable if each in met.hello.playable), playable[0])
+            hears = _codec_name(came_as or likely)
+        return Connected(
+            call.name,
+            met.line.peer.host,
+            met.hello.agent,
+            sends,
+            hears,
+            met.security,
+            met.words,
+            own=call.voice,
+            peer=told,
+        )
 
     def _verify(self) -> None:
         """The user has compared the words."""
@@ -409,6 +428,10 @@ class Session:
         if text not in self._noticed:
             self._noticed.add(text)
             self._console.show(Notice(text))
+
+
+def _codec_name(number: int) -> str:
+    return Codec(number).name.lower() if number in list(Codec) else str(number)
 
 
 @contextlib.contextmanager

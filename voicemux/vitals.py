@@ -1,5 +1,6 @@
 """The vital signs of a call: its round trips, its bit rates, and all its figures in one place."""
 
+import secrets
 import time
 from collections import deque
 
@@ -29,7 +30,8 @@ class Vitals:
         self._sent = sent
         self._transmitter = transmitter
         self._player = player
-        self._pings: deque[bytes] = deque(maxlen=MOST_PINGS)  # not answered, nor any after them
+        # Not answered, nor any after them: what they hold, which tells the peer nothing, and when they were written.
+        self._pings: deque[tuple[bytes, float]] = deque(maxlen=MOST_PINGS)
         self._pinged = 0
         self._pinged_at = float("-inf")
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)  # milliseconds
@@ -50,16 +52,19 @@ class Vitals:
 
     def ping(self) -> Ping:
         """One that is written now."""
-        self._pings.append(time.monotonic_ns().to_bytes(8, "big"))
-        return Ping(self._pings[-1])
+        data = secrets.token_bytes(8)
+        self._pings.append((data, time.monotonic()))
+        return Ping(data)
 
     def answered(self, pong: Pong) -> float | None:
         """The round trip in seconds, None if we have sent no such PING."""
-        if pong.data not in self._pings:
+        if pong.data not in [data for data, _ in self._pings]:
             return None
-        while self._pings.popleft() != pong.data:
-            pass
-        seconds = _since(pong.data)
+        while True:
+            data, written = self._pings.popleft()
+            if data == pong.data:
+                break
+        seconds = time.monotonic() - written
         self._shortest = min(self._shortest, seconds)
         self._round_trips.append(seconds * 1000)
         return seconds
@@ -68,7 +73,9 @@ class Vitals:
     def calm(self) -> bool:
         """Whether the last round trip was as short as they ever were, and none takes longer now: nothing waits."""
         limit = self._shortest + CALM
-        return self._last_took_at_most(limit) and all(_since(ping) <= limit for ping in list(self._pings)[:1])
+        return self._last_took_at_most(limit) and all(
+            time.monotonic() - written <= limit for _, written in list(self._pings)[:1]
+        )
 
     @property
     def roomy(self) -> bool:
@@ -121,8 +128,3 @@ class Vitals:
 
 def _rounded(number: float | None) -> float | None:
     return None if number is None else round(number, 1)
-
-
-def _since(ping: bytes) -> float:
-    """Seconds."""
-    return (time.monotonic_ns() - int.from_bytes(ping, "big")) / 1e9

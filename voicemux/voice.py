@@ -65,6 +65,10 @@ class Transmitter(Half, Protocol):
     muted: bool
 
     @property
+    def silent_for(self) -> float:
+        """Seconds since there was anything but digital silence; 0 while it is muted."""
+
+    @property
     def capture_ms(self) -> float:
         """From the mouth to the program."""
 
@@ -90,6 +94,7 @@ class Player(Half, Protocol):
     """The loudspeaker's side."""
 
     deafened: bool
+    records: bool  # whether what is heard is kept
 
     @property
     def figures(self) -> PlayerFigures:

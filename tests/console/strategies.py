@@ -35,6 +35,10 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "what": st.sampled_from(["muted", "deafened"]),
     "security": st.sampled_from(["plain", "known", "code", "open"]),
 }
+_BY_KIND: dict[type, dict[str, st.SearchStrategy[Any]]] = {
+    events.PeerSwitched: {"what": st.sampled_from(["sends", "muted", "deafened", "records"])},
+    events.Quiet: {"what": st.sampled_from(["line", "voice", "microphone"])},
+}
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: tricky_texts,
     list[str]: st.lists(tricky_texts, min_size=1, max_size=3),
@@ -42,12 +46,15 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     float: st.floats(0, 1e6),
     float | None: st.none() | st.floats(0, 1e6),
+    events.Voice: st.builds(events.Voice),
+    events.Voice | None: st.none() | st.builds(events.Voice),
     Stats: st.deferred(lambda: events_of(Stats)),
 }
 
 
 def events_of(kind: type) -> st.SearchStrategy[Any]:
-    return st.builds(kind, **{field.name: _BY_NAME.get(field.name, _BY_TYPE[field.type]) for field in fields(kind)})
+    given = {field.name: _BY_NAME.get(field.name, _BY_TYPE[field.type]) for field in fields(kind)}
+    return st.builds(kind, **(given | _BY_KIND.get(kind, {})))
 
 
 any_event: st.SearchStrategy[Event] = st.one_of(*map(events_of, KINDS))
@@ -65,6 +72,8 @@ ONE_OF_EACH: list[Event] = [
     events.Calling("kitchen"),
     events.Ringing("bob", "192.168.1.5"),
     events.Connected("bob", "192.168.1.5", "voicemux/1", "opus", "pcm"),
+    events.PeerSwitched("bob", "muted", True),
+    events.Quiet("voice", True, "bob", 3.0),
     events.AudioStarted("input", "microphone", 12.5),
     events.AudioStopped("output", "the loudspeaker has gone"),
     events.TextReceived("bob", "hi"),

@@ -17,10 +17,13 @@ from voicemux.events import (
     Listening,
     NewCode,
     Notice,
+    PeerSwitched,
+    Quiet,
     Ringing,
     Switched,
     TextReceived,
     TurnedAway,
+    Voice,
 )
 from voicemux.security.likeness import alike
 
@@ -69,18 +72,61 @@ def test_calling_and_ringing_are_told_at_both_sides():
     assert said(Ringing("bob", "192.168.1.5")) == "bob (192.168.1.5) is calling"
 
 
+BOTH = Voice(sends=True, plays=True)
+DEAFENED = replace(BOTH, deafened=True)
+
+
 @pytest.mark.parametrize(
-    ("sends", "hears", "voice"),
+    ("sends", "hears", "own", "peer", "voice"),
     [
-        ("opus", "pcm", "you hear each other (opus)"),
-        ("opus", "", "they hear you, you do not hear them"),
-        ("", "opus", "you hear them, they do not hear you"),
-        ("", "", "text only"),
+        ("opus", "pcm", BOTH, BOTH, "you hear each other (opus)"),
+        ("opus", "pcm", BOTH, None, "you hear each other (opus)"),
+        ("opus", "pcm", BOTH, replace(BOTH, records=True), "you hear each other (opus); they record what you say"),
+        ("opus", "", BOTH, None, "they hear you, whether they send voice is not known"),
+        ("", "", replace(BOTH, sends=False), None, "they do not hear you, whether they send voice is not known"),
+        ("opus", "", BOTH, replace(BOTH, sends=False), "they hear you, you do not hear them (they send no voice)"),
+        ("opus", "", replace(BOTH, plays=False), BOTH, "they hear you, you do not hear them"),
+        ("opus", "pcm", BOTH, replace(BOTH, muted=True), "they hear you, you do not hear them (they have muted)"),
+        (
+            "opus",
+            "pcm",
+            replace(BOTH, deafened=True),
+            BOTH,
+            "they hear you, you do not hear them (you have deafened)",
+        ),
+        (
+            "opus",
+            "pcm",
+            BOTH,
+            replace(BOTH, deafened=True),
+            "you hear them, they do not hear you (they have deafened)",
+        ),
+        ("opus", "pcm", replace(BOTH, muted=True), BOTH, "you hear them, they do not hear you (you are muted)"),
+        ("", "opus", replace(BOTH, sends=False), BOTH, "you hear them, they do not hear you"),
+        ("", "", Voice(), Voice(), "text only"),
+        ("", "", Voice(), None, "text only"),
+        ("", "", replace(BOTH, sends=False), Voice(plays=True), "text only"),
     ],
 )
-def test_a_connection_says_with_whom_and_who_hears_whom(sends, hears, voice):
-    assert said(replace(CONNECTED, sends=sends, hears=hears)) == (
+def test_a_connection_says_with_whom_and_who_hears_whom(sends, hears, own, peer, voice):
+    assert said(replace(CONNECTED, sends=sends, hears=hears, own=own, peer=peer)) == (
         f"connected to bob (192.168.1.5), not encrypted; {voice}"
+    )
+
+
+def test_what_the_other_side_does_with_voice_is_told_by_its_name():
+    assert said(PeerSwitched("bob", "muted", True)) == "bob has muted: you do not hear them"
+    assert said(PeerSwitched("bob", "sends", False)) == "bob sends no voice"
+    assert said(PeerSwitched("bob", "records", True)) == "bob records what you say"
+
+
+def test_silence_is_told_with_what_is_silent_and_when_it_is_over():
+    assert said(Quiet("line", True, "bob", 3.0)) == "nothing has come from bob for 3 s: what you say may not arrive"
+    assert said(Quiet("line", False, "bob", 3.0)) == "bob is back"
+    assert said(Quiet("voice", True, "bob", 3.0)) == "no voice has come from bob for 3 s"
+    assert said(Quiet("voice", False, "bob", 3.0)) == "voice comes from bob again"
+    assert (
+        said(Quiet("microphone", True, "bob", 5.0)) == "your microphone has been silent for 5 s: is it switched off?"
     )
 
 

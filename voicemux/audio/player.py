@@ -54,6 +54,7 @@ class Player:
         self._reopen = reopen
         self._stopped = False
         self.deafened = False
+        self.records = False
         self._sink = sink
         self._decoders = decoders
         self._arrived: deque[tuple[Audio, float]] = deque(maxlen=MAX_ARRIVED)

@@ -76,7 +76,9 @@ class Studio:
         if self._sink is None:
             return None
         reopen = self._reopen_sink if self._has_device("output") else None
-        return Player(self._recorder or self._sink, self._decoders, max_delay, reopen)
+        player = Player(self._recorder or self._sink, self._decoders, max_delay, reopen)
+        player.records = self._recorder is not None or is_file(self._wanted["output"])
+        return player
 
     def make_transmitter(
         self, playable: tuple[int, ...], wanted: Codec | None, frame_ms: float, bitrate: int

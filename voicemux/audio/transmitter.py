@@ -28,6 +28,7 @@ class Transmitter:
         self._send: Callable[[Audio], None]
         self._gathered = bytearray()  # captured, and not yet a packet's worth
         self._position = 0  # behind it
+        self._sounded_at = 0  # position behind the last block that was not digital silence
         self._silent_from = 0  # position behind the last packet
         self._silent = True
 
@@ -47,6 +48,11 @@ class Transmitter:
         return self._source.xruns
 
     @property
+    def silent_for(self) -> float:
+        """Seconds since there was anything but digital silence; 0 while it is muted."""
+        return (self._position - self._sounded_at) / RATE
+
+    @property
     def eager(self) -> bool:
         """Whether the line gets more as soon as it is calm."""
         return self._ladder.eager
@@ -62,7 +68,7 @@ class Transmitter:
         self._began = started if self._began is None else self._began
         self._send = send
         self._gathered.clear()
-        self._position = self._silent_from = offset = round((started - self._began) * RATE)
+        self._position = self._silent_from = self._sounded_at = offset = round((started - self._began) * RATE)
         self._silent = True
         self._encoder.adapt(*self._ladder.rung)
         try:
@@ -80,6 +86,8 @@ class Transmitter:
         if position != self._position:  # the source lost some: what was gathered belongs to another time
             self._gathered.clear()
         self._position = position + len(pcm) // SAMPLE_BYTES
+        if self.muted or pcm.count(0) < len(pcm):
+            self._sounded_at = self._position
         if self.muted:
             self._gathered.clear()
             self._fall_silent()

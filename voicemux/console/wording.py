@@ -12,12 +12,15 @@ from voicemux.events import (
     Listening,
     NewCode,
     Notice,
+    PeerSwitched,
+    Quiet,
     Ringing,
     Stats,
     Status,
     Switched,
     TextReceived,
     TurnedAway,
+    Voice,
 )
 from voicemux.security.likeness import alike
 
@@ -26,6 +29,12 @@ SECURITY = {
     "known": "whose key you know",
     "code": "who knows the code, and is remembered",
     "open": "who may be anybody",
+}
+PEER_SWITCHES = {  # of a peer, by what it says of its voice: off, on
+    "sends": ("sends no voice", "sends voice"),
+    "muted": ("is no longer muted", "has muted: you do not hear them"),
+    "deafened": ("hears you again", "has deafened: they do not hear you"),
+    "records": ("no longer records what you say", "records what you say"),
 }
 PREFIX = "voicemux: "  # of our own notices; no line of a peer's begins with it
 
@@ -62,6 +71,10 @@ def _words(event: Event) -> list[str]:
         case Connected():
             security = SECURITY[event.security]
             return [f"connected to {_who(event.name, event.address)}, {security}; {_voice(event)}", *_compare(event)]
+        case PeerSwitched():
+            return [f"{printable_name(event.name)} {PEER_SWITCHES[event.what][event.on]}"]
+        case Quiet():
+            return [_quiet(event)]
         case AudioStopped() if event.error:
             return [f"{event.error}; text goes on"]
         case Switched():
@@ -144,15 +157,60 @@ def _who(name: str, address: str) -> str:
 
 
 def _voice(event: Connected) -> str:
-    match bool(event.sends), bool(event.hears):
-        case True, True:
-            return f"you hear each other ({event.sends})"
-        case True, False:
-            return "they hear you, you do not hear them"
-        case False, True:
-            return "you hear them, they do not hear you"
+    """Who hears whom, as far as it is known, and why somebody does not."""
+    own, peer = event.own, event.peer or Voice()
+    heard_by_them = bool(event.sends) and not own.muted and not peer.deafened
+    heard_by_us = bool(event.hears) and not own.deafened and not peer.muted
+    is_recorded = " and record you" if event.sends and peer.records else ""
+    if heard_by_them and heard_by_us:
+        return f"you hear each other ({event.sends}){'; they record what you say' if is_recorded else ''}"
+    they = (
+        f"they hear you{is_recorded}"
+        if heard_by_them
+        else _deaf(
+            "they do not hear you",
+            (own.muted and event.sends, "you are muted"),
+            (peer.deafened, "they have deafened"),
+        )
+    )
+    if not event.hears and own.plays and not own.deafened and event.peer is None:
+        return f"{they}, whether they send voice is not known"
+    if not (event.sends or event.hears):
+        return "text only"
+    we = (
+        "you hear them"
+        if heard_by_us
+        else _deaf(
+            "you do not hear them",
+            (own.deafened, "you have deafened"),
+            (peer.muted and event.hears, "they have muted"),
+            (own.plays and event.peer and not peer.sends, "they send no voice"),
+        )
+    )
+    return f"{we}, {they}" if heard_by_us else f"{they}, {we}"
+
+
+def _deaf(what: str, *reasons: tuple[object, str]) -> str:
+    """With the first reason that is so."""
+    why = next((reason for is_so, reason in reasons if is_so), "")
+    return f"{what} ({why})" if why else what
+
+
+def _quiet(event: Quiet) -> str:
+    name = printable_name(event.name)
+    match event.what, event.on:
+        case "line", True:
+            return f"nothing has come from {name} for {event.seconds:.0f} s: what you say may not arrive"
+        case "line", False:
+            return f"{name} is back"
+        case "voice", True:
+            return f"no voice has come from {name} for {event.seconds:.0f} s"
+        case "voice", False:
+            return f"voice comes from {name} again"
+        case _, True:
+            return f"your microphone has been silent for {event.seconds:.0f} s: is it switched off?"
         case _:
-            return "text only"
+            return "your microphone is heard again"
 
 
 def _ms(milliseconds: float | None) -> str:

@@ -25,7 +25,7 @@ from voicemux.net.flow import Flow
 from voicemux.net.line import Line
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.delivery import Outbox
-from voicemux.protocol.messages import Audio, Bye, Message, Ping, Pong, Report, Text, TextAck
+from voicemux.protocol.messages import Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
 
 MAX_AUDIO_WAIT = 0.120  # seconds in the lane; later than that it would be too late at the far end
 TEXT_TURN = 2.0  # seconds that text waits for voice at most: on a line too slow for both, one frame of it goes then
@@ -34,7 +34,7 @@ CONTROL_WAIT = 0.1  # seconds that a control message may wait for something to t
 NO_WAIT = 4096  # unacknowledged bytes: with a frame more they still fit the smallest buffer of a kernel
 VOICE_FLOWS = 0.070  # seconds after a packet of voice in which the next is to be expected: 60 ms is the longest
 
-Control = Pong | TextAck | Report
+Control = Pong | TextAck | Report | VoiceState
 
 
 @dataclass

@@ -1,0 +1,99 @@
+"""What the user is told of the other side while a call goes on: that nothing comes, and what it does with voice.
+
+Pure: time is an argument. Each thing is told once, and once more when it is over; what changes all the time is told
+at most every two seconds, whatever the peer says.
+"""
+
+from dataclasses import dataclass
+
+from voicemux.events import PeerSwitched, Quiet, Voice
+
+LINE_QUIET = 3.0  # seconds without a byte: PINGs come every 2 (protocol.md §9)
+VOICE_QUIET = 3.0  # seconds without a packet, of a peer that says that it sends voice
+MICROPHONE_QUIET = 5.0  # seconds of digital silence: a microphone that is on has some noise
+TOLD_AGAIN = 2.0  # seconds between two lines about the same thing
+STALL = 1.0  # seconds between two looks after which we have slept ourselves, and know nothing of the peer
+
+SWITCHES = ("sends", "muted", "deafened", "records")  # of `Voice`, as they are told
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What there is to see at one look."""
+
+    bytes_read: int  # off the line, so far
+    packets: int  # of voice that have come, so far
+    paused: bool  # the last of them said that silence begins
+    peer: Voice | None  # what it says; None if it has said nothing
+    own_silence: float  # seconds of digital silence from our microphone; 0 where it is muted, or there is none
+
+
+class Watch:
+    """`begin()` when the user is told of the call, then `look()` ten times a second or so. Any one thread."""
+
+    def __init__(self, name: str, *, hears: bool) -> None:
+        """`name` is the peer's; `hears` is whether we play its voice at all."""
+        self._name = name
+        self._hears = hears
+        self._looked: float | None = None
+        self._bytes = self._packets = 0
+        self._byte_at = self._packet_at = 0.0
+        self._quiet = {"line": False, "voice": False, "microphone": False}
+        self._told: dict[str, bool | None] = dict.fromkeys(SWITCHES, False)
+        self._told_at: dict[str, float] = {}
+
+    def begin(self, peer: Voice | None, *, hears: bool) -> None:
+        """What the user has been told at the beginning; `hears` is whether voice had come then."""
+        for what in SWITCHES:
+            self._told[what] = getattr(peer, what) if peer else False
+        if peer is None:
+            self._told["sends"] = True if hears else None
+
+    def look(self, now: float, signs: Signs) -> list[Quiet | PeerSwitched]:
+        """What there is to tell. `now` is in seconds."""
+        if self._looked is None or now - self._looked > STALL:
+            self._byte_at = self._packet_at = now
+        self._looked = now
+        if signs.bytes_read != self._bytes:
+            self._bytes, self._byte_at = signs.bytes_read, now
+        if signs.packets != self._packets or not self._is_awaited(signs):
+            self._packets, self._packet_at = signs.packets, now
+        line = now - self._byte_at >= LINE_QUIET
+        return [
+            *self._switches(now, signs),
+            *self._tell("line", line, LINE_QUIET, now),
+            # Where nothing comes at all, that says it.
+            *self._tell("voice", now - self._packet_at >= VOICE_QUIET and not line, VOICE_QUIET, now),
+            *self._tell("microphone", signs.own_silence >= MICROPHONE_QUIET, MICROPHONE_QUIET, now),
+        ]
+
+    def _is_awaited(self, signs: Signs) -> bool:
+        """Whether packets should come."""
+        return self._hears and signs.peer is not None and signs.peer.sends and not (signs.peer.muted or signs.paused)
+
+    def _tell(self, what: str, quiet: bool, seconds: float, now: float) -> list[Quiet | PeerSwitched]:
+        if quiet == self._quiet[what] or (quiet and not self._may_tell(what, now)):
+            return []
+        self._quiet[what] = quiet
+        return [Quiet(what, quiet, self._name, seconds)]
+
+    def _switches(self, now: float, signs: Signs) -> list[Quiet | PeerSwitched]:
+        found: list[Quiet | PeerSwitched] = []
+        for what in SWITCHES:
+            is_on = self._is_on(what, signs)
+            if is_on is not None and is_on != self._told[what] and self._may_tell(what, now):
+                self._told[what] = is_on
+                found.append(PeerSwitched(self._name, what, is_on))
+        return found
+
+    def _is_on(self, what: str, signs: Signs) -> bool | None:
+        """As the peer says it; of one that says nothing, its voice shows whether it sends some."""
+        if signs.peer:
+            return bool(getattr(signs.peer, what))
+        return (signs.packets > 0 or None) if what == "sends" else False
+
+    def _may_tell(self, what: str, now: float) -> bool:
+        if now - self._told_at.get(what, float("-inf")) < TOLD_AGAIN:
+            return False
+        self._told_at[what] = now
+        return True
