@@ -31,11 +31,12 @@ RANKS = [
     ["audio.files", "audio.pipes", "audio.null", "audio.transmitter", "audio.player"],
     ["audio.measure", "audio.studio", "audio.blocks"],
     ["console.commands", "console.printable"],
-    ["console.wording"],
+    ["console.wording", "console.question"],
     ["console.plain"],
     ["console.terminal"],
     ["voice", "trust"],
     ["vitals", "introduction", "watch"],
+    ["dialling"],
     ["call"],
     ["session", "demo", "api"],
     ["conform"],
@@ -56,7 +57,7 @@ KNOWS = {
     "security": {"errors", "protocol"},
     "net": {"errors", "threads", "protocol", "security"},
     "audio": {"errors", "threads", "protocol"},
-    "console": {"errors", "events", "threads", "security"},
+    "console": {"errors", "events", "threads", "security", "remedies"},
     "conform": {"errors", "protocol", "security", "net"},
     "voice": {"protocol"},
     "vitals": {"events", "voice", "protocol", "net"},
@@ -84,7 +85,7 @@ HOMES = {
     "selectors": {"net.reception"},
     "numpy": {"audio.resample", "audio.stretch", "audio.player", "audio.measure"},
     "fcntl": {"net.line"},
-    "termios": {"net.line"},
+    "termios": {"net.line", "console.question"},
 }
 IMPURE = {"socket", "threading", "time", "selectors", "select", "queue", "os", "sys", "subprocess", "signal"}
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicemux.call import Call as _Call
+from voicemux.dialling import reach
 from voicemux.errors import ConnectionLost, VoicemuxError
 from voicemux.events import Ended, Stats, TextReceived
-from voicemux.introduction import Introduced, answer, name_of, own_hello, reach, receive
+from voicemux.introduction import Introduced, answer, name_of, own_hello, receive
 from voicemux.net.address import DEFAULT_PORT
 from voicemux.net.line import Listener as _Listener
 from voicemux.net.reception import Caller
@@ -55,7 +56,7 @@ def dial(
     code), RemoteProtocolError (that is not voicemux) or ConnectionLost.
     """
     _check_plain(plain, code, open)
-    trust = None if plain else Trust(Security(home or usual_folder(), code, knows_all=not open))
+    trust = None if plain else Trust(Security(home or usual_folder(), code, is_open=open))
     booth = _booth(audio)
     met = reach(target, trust, lambda: _hello(name, booth))
     return Call(met, name_of(met, trust, _log.warning), booth)

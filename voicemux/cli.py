@@ -155,7 +155,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--code-words",
-    type=click.IntRange(1, 8),
+    type=click.IntRange(2, 8),
     default=2,
     show_default=True,
     metavar="N",
@@ -202,7 +202,8 @@ def listen(
 
 @cli.command()
 @click.argument("target", metavar="HOST[:PORT]|NAME")
-@click.argument("code", required=False, envvar="VOICEMUX_CODE", metavar="[CODE]")
+@click.argument("code", required=False, nargs=-1, envvar="VOICEMUX_CODE", metavar="[CODE]")
+@click.option("--code", "code_option", metavar="CODE", default="", help="The same as CODE.")
 @click.option(
     "--code-file",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
@@ -211,21 +212,30 @@ def listen(
 )
 @click.option("--open", "is_open", is_flag=True, help="Call somebody unknown without a code, and compare words.")
 @call_options
-def dial(target: str, code: str | None, code_file: str | None, is_open: bool, **options: Any) -> None:
+def dial(
+    target: str, code: tuple[str, ...], code_option: str, code_file: str | None, is_open: bool, **options: Any
+) -> None:
     """Call somebody who listens: an address, or a contact by name.
 
     The first call needs the code that the other side was shown. Without one you are asked for it.
     """
-    if options["plain"] and (is_open or code_file or _was_typed("code")):
+    typed = " ".join(code) if _was_typed("code") else ""
+    if options["plain"] and (is_open or code_file or typed or code_option):
         raise click.UsageError("--unencrypted goes with none of CODE, --code-file, --open: nothing is checked then")
-    if is_open and not _was_typed("code"):
-        code = None  # what the environment has is for other calls
-    if code_file:
-        code = _read_line(code_file)
-    if not (code or is_open or options["plain"] or options["as_json"]) and _is_terminal():
-        code = _ask_for_code(target)
-    options["security"] = {"code": code or ""}
-    _run(options, lambda session: session.dial(target))
+    if sum(map(bool, (typed, code_option, code_file))) > 1:
+        raise click.UsageError("one code, please: CODE, --code and --code-file are the same")
+    chosen = _read_line(code_file) if code_file else code_option or typed
+    if not (chosen or is_open or options["plain"]):  # what the environment has is for other calls
+        chosen = " ".join(code)
+    options["security"] = {"code": chosen, "is_open": is_open}
+    asks = not (chosen or is_open or options["plain"] or options["as_json"]) and _can_ask()
+
+    def body(session: "Session") -> "Outcome":
+        from voicemux.console.question import ask_for_code
+
+        return session.dial(target, ask_for_code) if asks else session.dial(target)
+
+    _run(options, body)
 
 
 @cli.group(invoke_without_command=True)
@@ -508,19 +518,6 @@ def _folder() -> "Path":
     return usual_folder()
 
 
-def _ask_for_code(target: str) -> str:
-    """The code, unless the target is known."""
-    with _exit_codes(None):
-        from voicemux.net.address import parse_address
-        from voicemux.security.contacts import Contacts
-
-        known = Contacts(_folder())
-        if known.named(target) or known.at(str(parse_address(target))):
-            return ""
-        question = "voicemux: the code that you were told (Enter if there is none)"
-        return str(click.prompt(question, default="", show_default=False))
-
-
 def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
     from voicemux.protocol.messages import Codec
     from voicemux.session import Settings
@@ -560,6 +557,11 @@ def _console(settings: "Settings", *, as_json: bool, draws: bool) -> "Console":
 
 def _is_terminal() -> bool:
     return all(each is not None and each.isatty() for each in (sys.stdin, sys.stdout))
+
+
+def _can_ask() -> bool:
+    """Whether a question is seen, and its answer typed by somebody."""
+    return all(each is not None and each.isatty() for each in (sys.stdin, sys.stderr))
 
 
 def _login_name() -> str:

@@ -1,16 +1,19 @@
-"""From a place to call, or a caller, to a call that can begin: the same steps for people and for programs."""
+"""From a caller to a call that can begin, and what the peer is called: the same steps for people and for programs.
+
+How a place to call gets there is in `dialling`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicemux import __version__
 from voicemux.console.printable import printable_name
-from voicemux.errors import CallRefused, ConnectionLost, Kind, RemoteProtocolError, SecurityError
-from voicemux.net.address import DEFAULT_PORT, Address, parse_address
-from voicemux.net.greeting import Greeting, part
-from voicemux.net.line import Line, Listener, dial
+from voicemux.errors import SecurityError
+from voicemux.net.address import DEFAULT_PORT, Address
+from voicemux.net.greeting import part
+from voicemux.net.line import Line, Listener
 from voicemux.net.reception import Caller, Reception
-from voicemux.protocol.connection import Receiving, Sending, State
+from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
 from voicemux.security.admission import Admission
@@ -48,58 +51,6 @@ def own_hello(name: str, playable: tuple[int, ...]) -> Hello:
     """Ours; the name as far as there is room for it."""
     short = name.encode(errors="replace")[:MAX_NAME].decode(errors="ignore")
     return Hello(short, f"voicemux/{__version__}", playable)
-
-
-def reach(
-    target: str,
-    trust: Trust | None,
-    hello: Callable[[], Hello],
-    on_calling: Tell = lambda _: None,
-    on_ringing: Tell = lambda _: None,
-    patience: float = 0.0,
-) -> Introduced:
-    """Call an address or a contact, plain without `trust`. Raises VoicemuxError; the peer hears a goodbye then.
-
-    `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address once.
-    `patience` is how many seconds to wait for the first words, if that is more than usual.
-    """
-    address = trust.address_of(target) if trust else parse_address(target)
-    on_calling(str(address))
-    line = dial(address)
-    greeting = Greeting(line, patience)
-    peer = None
-    try:
-        if trust:
-            peer = trust.greet(greeting, target, address)
-        else:
-            greeting.open()
-        known = known_as(peer, trust, _ignore) if trust and peer else None
-        who = known.name if known else "the other side"
-        theirs = greeting.introduce(hello(), lambda: on_ringing(str(address)), who)
-    except BaseException as error:
-        if bye := _farewell(error, greeting.receiving):
-            part(line, greeting.sending, bye)
-        line.close()
-        raise
-    return Introduced(line, greeting.sending, greeting.receiving, theirs, peer, str(address), is_caller=False)
-
-
-def _farewell(error: BaseException, receiving: Receiving) -> Bye | None:
-    """What the other side is told of why there will be no call."""
-    greeted, has_left = receiving.greeted, receiving.state is State.DONE
-    match error:
-        case SecurityError(kind=Kind.WRONG_CODE) if (
-            greeted and not has_left
-        ):  # it is the listener who does not know it
-            return Bye(ByeCode.WRONG_CODE)
-        case CallRefused(kind=Kind.SILENCE) | ConnectionLost(kind=Kind.SILENCE) if greeted:
-            return Bye(ByeCode.TIMEOUT)
-        case CallRefused() | SecurityError() | KeyboardInterrupt() if greeted:
-            return Bye()
-        case RemoteProtocolError() if greeted or error.code == ByeCode.VERSION:
-            return Bye(error.code, str(error))
-        case _:
-            return None
 
 
 def receive(
@@ -173,7 +124,3 @@ def known_as(peer: Peer, trust: Trust, tell: Tell) -> Contact | None:
     except SecurityError as error:
         tell(str(error))
         return None
-
-
-def _ignore(_: str) -> None:
-    pass

@@ -32,6 +32,7 @@ from voicemux.console.commands import (
     Verify,
 )
 from voicemux.console.plain import Console
+from voicemux.dialling import reach
 from voicemux.errors import (
     ConnectionLost,
     DeviceError,
@@ -49,7 +50,7 @@ from voicemux.events import (
     TurnedAway,
 )
 from voicemux.interrupts import interrupts_handled_by, interrupts_wait
-from voicemux.introduction import Introduced, answer, known_as, name_of, own_hello, reach, receive, remember
+from voicemux.introduction import Introduced, answer, known_as, name_of, own_hello, receive, remember
 from voicemux.net.address import Address, is_inside
 from voicemux.net.line import Listener
 from voicemux.net.reception import Caller, Reception
@@ -124,8 +125,11 @@ class Session:
 
     # --- the two commands, in the main thread ------------------------------------------------------
 
-    def dial(self, target: str) -> Outcome:
-        """Call an address, or a contact, and hold the call. Raises VoicemuxError if it does not come about."""
+    def dial(self, target: str, ask_code: Callable[[str], str] = lambda _: "") -> Outcome:
+        """Call an address, or a contact, and hold the call. Raises VoicemuxError if it does not come about.
+
+        `ask_code` is asked for the code of somebody unknown, before the console reads what is typed.
+        """
         self._check_audio()
         with self._sound():
             met = reach(
@@ -134,6 +138,7 @@ class Session:
                 self._hello,
                 lambda address: self._console.show(Calling(address)),
                 lambda address: self._console.show(Ringing("", address)),
+                ask_code,
                 patience=self._settings.silence_timeout,
             )
             return self._hold(met)

@@ -3,7 +3,7 @@
 import contextlib
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voicemux.errors import Kind, SecurityError
@@ -11,7 +11,7 @@ from voicemux.net.address import Address, parse_address
 from voicemux.net.greeting import Greeting
 from voicemux.protocol.messages import Method
 from voicemux.security.admission import Admission
-from voicemux.security.code import USUAL_WORDS
+from voicemux.security.code import USUAL_WORDS, tidy
 from voicemux.security.contacts import Contact, Contacts
 from voicemux.security.handshake import Dialler, Peer
 from voicemux.security.identity import fingerprint_of, load_identity
@@ -23,9 +23,9 @@ class Security:
 
     folder: Path
     code: str = ""
-    knows_all: bool = False  # a dialler: nobody unknown is called without a code
+    # A listener: somebody unknown may call, and is asked about. A dialler: somebody unknown is called without a code.
+    is_open: bool = False
     words: int = USUAL_WORDS  # of the codes that a listener makes; 0: it makes none
-    is_open: bool = False  # a listener: whoever calls is asked about
     accepts_all: bool = False  # and is not even asked about
     allowed: tuple[str, ...] = ()  # names of the only contacts that a listener answers
 
@@ -34,7 +34,9 @@ class Trust:
     """Our key and whom we know."""
 
     def __init__(self, security: Security) -> None:
-        """Makes the key at first use. Raises SecurityError if it, or the contacts, cannot be used."""
+        """Makes the key at first use. Raises SecurityError if it, the contacts or the code cannot be used."""
+        if security.code:
+            tidy(security.code)  # what is no code is better found before anybody is called
         self._security = security
         self.contacts = Contacts(security.folder)
         self.contacts.all()  # what is damaged is better found before anybody calls
@@ -49,20 +51,41 @@ class Trust:
             )
         return parse_address(contact.address if contact else target)
 
-    def greet(self, greeting: Greeting, target: str, address: Address) -> Peer:
-        """The dialler's part, up to both sides knowing who the other is. Raises SecurityError if it is not who was
-        meant, or lets us not in."""
+    def greet(self, greeting: Greeting, target: str, address: Address, *, by_code: bool = False) -> Peer:
+        """The dialler's part, up to both sides knowing who the other is.
+
+        `by_code` is whether a code speaks for us though we know the listener's key: it has said that it does not know
+        ours. Raises SecurityError if the listener is not who was meant, or lets us not in; it has been sent nothing
+        if its key is unknown and nothing speaks for it (Kind.UNKNOWN_LISTENER).
+        """
         certificate = greeting.secure()
         fingerprint = fingerprint_of(certificate)
         contact = self.contacts.with_fingerprint(fingerprint)
         self._check_key(target, address, fingerprint, contact)
-        method = Method.CODE if self._security.code else Method.KNOWN if contact else Method.OPEN
-        if method is Method.OPEN and self._security.knows_all:
-            raise SecurityError(
-                f"you do not know who answers at {address}: the first call needs a code", kind=Kind.UNKNOWN_LISTENER
-            )
+        method = self._method(address, is_known=contact is not None and not by_code)
         greeting.open()
         return greeting.authenticate(Dialler(self.identity, certificate, method, self._security.code))
+
+    def _method(self, address: Address, *, is_known: bool) -> Method:
+        """What speaks for a listener: its key, or else a code, or else the user, who wants it so. This is the only
+        place that decides whether anything is sent to somebody unknown."""
+        if is_known:
+            return Method.KNOWN
+        if self._security.code:
+            return Method.CODE
+        if self._security.is_open:
+            return Method.OPEN
+        raise SecurityError(
+            f"you do not know who answers at {address}: the first call needs a code", kind=Kind.UNKNOWN_LISTENER
+        )
+
+    @property
+    def has_code(self) -> bool:
+        return bool(self._security.code)
+
+    def use_code(self, code: str) -> None:
+        """What the user has been told meanwhile. Raises SecurityError if it is none."""
+        self._security = replace(self._security, code=tidy(code))
 
     def _check_key(self, target: str, address: Address, fingerprint: str, contact: Contact | None) -> None:
         """Of an address, who is there may change, if it is somebody we know as well; of a name, never."""

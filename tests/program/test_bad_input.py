@@ -92,7 +92,7 @@ def complaint(err: list[str]) -> str:
         *((["dial", address], "is no address: expected") for address in ("", "[::1", "a b")),
         (["listen", "--host", ""], "is no host: expected a name or an address"),
         (["dial"], "missing argument"),
-        (["dial", "a", "7-quiet-test", "b"], "unexpected extra argument"),
+        (["dial", "a", "7-quiet-test", "--code", "7-quiet-test"], "one code, please"),
         (["dial", "a", "--codec", "mp3"], "is not one of 'auto', 'opus', 'pcm'"),
         (["dial", "a", "--bitrate", "500"], "is not in the range"),
         (["dial", "a", "--frame-ms", "7"], "is not one of"),
@@ -107,7 +107,7 @@ def complaint(err: list[str]) -> str:
         *((["listen", "--unencrypted", *also], "--unencrypted goes with none of --code, --open and --allow")
           for also in (["--code", "7-quiet-test"], ["--open"], ["--allow", "bob"])),
         (["listen", "--auto-accept"], "--auto-accept goes with --open"),
-        *((["listen", "--code-words", number], "is not in the range") for number in ("0", "9")),
+        *((["listen", "--code-words", number], "is not in the range") for number in ("1", "9")),
         (["dial", "a", "--code-file", "no such file"], "'no such file' does not exist"),
         (["contacts", "forget"], "missing argument"),
         (["shout"], "no such command"),
@@ -123,7 +123,7 @@ def test_misuse_is_named(arguments: list[str], words: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["listen", "--port", "0", "--code", "x-1"], "a code has at least 4 letters and digits"),
+        (["listen", "--port", "0", "--code", "x-1"], "that is no code; a code looks like 42-beeswax-caravan"),
         (["listen", "--port", "0", "--allow", "bob"], "bob is no contact: nobody of that name can be allowed"),
         (["contacts", "show", "bob"], "bob is no contact"),
         (["contacts", "forget", "bob"], "no contact is called 'bob'"),

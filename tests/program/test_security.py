@@ -91,7 +91,7 @@ def test_three_wrong_codes_end_a_code_and_then_the_right_one_is_refused_too(home
 
 def test_whoever_is_unknown_is_told_what_it_takes(homes):
     with listening(TEXT_ONLY, env=homes["bob"]) as (_, address):
-        code, told = say("hi", address, env=homes["mallory"])
+        code, told = say("hi", address, "--open", env=homes["mallory"])
     assert code == 6
     assert told[-1] == "voicemux: you are not known there; the other side is shown a code: voicemux dial HOST CODE"
 
@@ -119,7 +119,7 @@ def test_an_open_listener_asks_and_both_compare_the_same_words(homes):
 
 def test_an_open_call_may_be_declined(homes):
     with listening(TEXT_ONLY, "--json", "--open", env=homes["bob"]) as (bob, address):
-        with Program("dial", address, TEXT_ONLY, env=homes["mallory"]) as mallory:
+        with Program("dial", address, "--open", TEXT_ONLY, env=homes["mallory"]) as mallory:
             bob.event("ringing")
             bob.command(command="decline")
             assert mallory.wait() == 1
@@ -131,7 +131,7 @@ def test_an_open_call_may_be_declined(homes):
 def test_nobody_is_asked_where_all_are_accepted(homes):
     with (
         listening(TEXT_ONLY, "--open", "--auto-accept", env=homes["bob"]) as (bob, address),
-        Program("dial", address, TEXT_ONLY, env=homes["alice"]) as alice,
+        Program("dial", address, "--open", TEXT_ONLY, env=homes["alice"]) as alice,
     ):
         for side in (alice, bob):
             await_connection(side)
@@ -157,7 +157,7 @@ def spoil(home: Path, how: str) -> None:
 @pytest.mark.parametrize(("how", "words"), [("damaged", "is damaged"), ("not to be written", "cannot change")])
 def test_a_call_goes_on_when_its_contacts_are_spoiled_and_a_notice_says_so(homes, how, words):
     with listening(TEXT_ONLY, "--json", "--open", "--auto-accept", env=homes["bob"]) as (bob, address):
-        with Program("dial", address, TEXT_ONLY, "--json", "--name", "alice", env=homes["alice"]) as alice:
+        with Program("dial", address, "--open", TEXT_ONLY, "--json", "--name", "alice", env=homes["alice"]) as alice:
             for side in (alice, bob):
                 side.event("connected")
             for side, name in ((alice, "alice"), (bob, "bob")):
@@ -190,7 +190,7 @@ def test_a_name_of_a_contact_does_not_make_somebody_unknown_that_contact(homes):
     with listening(TEXT_ONLY, "--code", "7-quiet-test", "--once", env=homes["bob"]) as (_, address):
         assert say("hi", address, "7-quiet-test", "--name", "alice", env=homes["alice"])[0] == 0
     with listening(TEXT_ONLY, "--open", "--auto-accept", env=homes["bob"]) as (bob, address):
-        say("I am alice", address, "--name", "alice", env=homes["mallory"])
+        say("I am alice", address, "--open", "--name", "alice", env=homes["mallory"])
         assert bob.read() == "alice (not the contact)> I am alice"
 
 
@@ -278,7 +278,7 @@ def test_a_key_that_others_can_read_is_not_used(homes):
         (("listen", "--unencrypted", "--open"), "--unencrypted goes with none of"),
         (("listen", "--unencrypted", "--code", "7-quiet-test"), "--unencrypted goes with none of"),
         (("dial", "localhost", "7-quiet-test", "--unencrypted"), "--unencrypted goes with none of"),
-        (("listen", "--code-words", "0"), "invalid value for '--code-words'"),
+        (("listen", "--code-words", "1"), "invalid value for '--code-words'"),
         (("dial", "localhost", "--code-file", "/nowhere"), "invalid value for '--code-file'"),
     ],
 )

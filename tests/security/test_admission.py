@@ -100,7 +100,7 @@ def test_guesses_count_as_long_as_a_code_is_in_use_whoever_succeeds_in_between(a
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(chosen=st.sampled_from([{"code": CODE}, {"words": 1}]), guesses=st.lists(st.booleans(), max_size=6))
+@given(chosen=st.sampled_from([{"code": CODE}, {"words": 2}]), guesses=st.lists(st.booleans(), max_size=6))
 def test_no_code_is_ever_guessed_at_more_often_than_it_should(alice, bob, chosen, guesses):
     """Right and wrong ones in any order, all of them begun before the first is judged."""
     door = Door(bob, **chosen)
@@ -186,5 +186,5 @@ def test_of_two_who_use_a_code_at_once_the_second_is_told_that_it_was_valid(alic
 
 
 def test_a_code_of_hardly_anything_is_refused_at_once(bob):
-    with pytest.raises(SecurityError, match="at least 4"):
+    with pytest.raises(SecurityError, match="no code"):
         Door(bob, code="1")

@@ -144,7 +144,7 @@ def test_the_certificate_of_a_contact_without_its_key_is_no_use(alice, bob, mall
         greeting.open()
         with pytest.raises(VoicemuxError) as refused:
             greeting.authenticate(Dialler(stolen, certificate, Method.KNOWN))
-        assert "PROOF with a signature that the certificate's key has not made" in refused.value.said
+        assert "PROOF with a signature of something else" in refused.value.said
 
 
 def test_a_key_that_has_changed_is_refused_until_it_is_forgotten(alice, bob, mallory):
@@ -183,6 +183,7 @@ def test_who_answers_at_the_address_of_a_contact_must_be_somebody_we_know(alice,
             greet_at(alice, "BOB", address, house.port)
         assert house.turned_away == []
         alice.knows(mallory, "mallory")
+        mallory.knows(alice, "alice")
         assert greet_at(alice, "192.0.2.7", address, house.port).fingerprint == mallory.identity.fingerprint
         with pytest.raises(
             SecurityError, match="the key of bob at"

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicemux.errors import RemoteProtocolError, SecurityError
+from voicemux.remedies import hint
 from voicemux.security.code import Exchange, new_code, tidy
 from voicemux.security.words import EVEN, ODD, spoken
 
@@ -51,10 +52,33 @@ def test_a_code_is_the_same_however_it_was_written_down(written):
     assert tidy(written) == CODE
 
 
-@pytest.mark.parametrize("written", ["", " - ", "abc", "!!!!"])
-def test_what_is_hardly_anything_is_no_code(written):
-    with pytest.raises(SecurityError, match="a code has at least 4"):
+@pytest.mark.parametrize(
+    "code",
+    ["7-quiet-test", "1 a b", "7-r2d2-c3po", "12-\u043b\u0435\u0442\u043e-\u0447\u0430\u0439", "007-\u8336-\u6c34"],
+)
+def test_a_code_that_somebody_chose_is_a_number_and_words_too(code):
+    assert tidy(code) == code.replace(" ", "-")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", " - ", "abc", "!!!!", "8689", "42", "42-", "-42-"),
+        *("bedlamp company", "26-bedlamp", "bedlamp-26-company", "sesame", "42-8689-1", "42-beeswax-26"),
+        *("localhost", "192.168.1.5", "10.0.0.1:8689", "kitchen.lan", "alice@kitchen.lan", "Bob the Builder"),
+        *("fd00::5", "[2001:db8:aa::1]:9000", "2001:db8:aa:bb::1", "--open"),
+    ],
+)
+def test_what_cannot_be_a_code_is_told_from_a_wrong_one(written):
+    with pytest.raises(SecurityError, match=r"^that is no code$") as refused:
         tidy(written)
+    assert hint(refused.value) == "a code looks like 42-beeswax-caravan"
+
+
+@given(st.integers(2, 8))
+def test_every_code_that_is_made_can_be_a_code(words):
+    code = new_code(words)
+    assert tidy(code) == code
 
 
 @given(st.text())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.security.people import Person
-from voicemux.errors import NotAdmitted, RemoteProtocolError, SecurityError
+from voicemux.errors import Kind, NotAdmitted, RemoteProtocolError, SecurityError
 from voicemux.protocol.messages import ByeCode, Challenge, Claim, Method, Welcome
 from voicemux.security import code as code_module
 from voicemux.security import handshake
@@ -92,8 +92,9 @@ def test_a_listener_that_does_not_confirm_the_code_is_not_believed(alice, bob, c
     dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
     listener = Listener(bob.certificate, dialler.claim(), CODE)
     dialler.prove(listener.challenge)
-    with pytest.raises(SecurityError, match="does not know the code"):
+    with pytest.raises(SecurityError, match="does not know it") as refused:
         dialler.accept(Welcome(Method.CODE, confirmation))
+    assert refused.value.kind is Kind.MAN_IN_THE_MIDDLE
 
 
 def test_the_diallers_own_confirmation_is_no_listeners(alice, bob):

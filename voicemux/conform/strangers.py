@@ -61,8 +61,9 @@ def wrong_confirmation(subject: Subject) -> None:
         link.say(replace(proof, confirmation=bytes(len(proof.confirmation))))
         link.expect_goodbye(ByeCode.WRONG_CODE)
     elif isinstance(subject, DiallerSubject):
-        link = _greeted(subject)
-        listener = subject.challenge(link)
+        with subject.with_another_key():
+            link = _greeted(subject)
+            listener = subject.challenge(link)
         welcome = listener.welcome(listener.method)
         if not welcome.confirmation:
             raise Skipped("it calls without a code")

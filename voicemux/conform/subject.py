@@ -6,9 +6,11 @@ import select
 import shlex
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from voicemux.conform.link import Link, encode
@@ -31,7 +33,7 @@ from voicemux.protocol.messages import (
 )
 from voicemux.protocol.wire import PREFACE
 from voicemux.security import handshake
-from voicemux.security.identity import Identity
+from voicemux.security.identity import Identity, load_identity
 
 OWN_HELLO = Hello(name="conform", agent="voicemux conform", codecs=())
 CALL_PATIENCE = 30.0  # seconds for somebody to dial
@@ -202,6 +204,18 @@ class DiallerSubject(Subject):
         link.hello = link.expect(Hello)
         link.say(Ringing(), hello)
         return link
+
+    @contextlib.contextmanager
+    def with_another_key(self) -> Iterator[None]:
+        """Listen with a key that the dialler cannot have remembered: a code counts between strangers only."""
+        assert self.keys
+        keys = self.keys
+        with tempfile.TemporaryDirectory(prefix="voicemux-conform-") as folder:
+            self.keys = replace(keys, identity=load_identity(Path(folder) / "key"))
+            try:
+                yield
+            finally:
+                self.keys = keys
 
     def wait(self, seconds: float) -> Line | None:
         """The next connection, None if none comes."""

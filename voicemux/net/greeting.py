@@ -46,6 +46,7 @@ class Greeting:
         self.sending = Sending()
         self.receiving = Receiving(unfit=NOT_A_LISTENERS)
         self._rings = False
+        self._has_proved = False  # and the listener has not said yet what it thinks of it
 
     def secure(self) -> bytes:
         """Begin TLS. The listener's certificate (DER), which tells nobody yet who that is.
@@ -70,7 +71,9 @@ class Greeting:
         challenge = self._await(Challenge, deadline)
         assert isinstance(challenge, Challenge)
         self.line.write(self.sending.encode(dialler.prove(challenge)))
+        self._has_proved = True
         welcome = self._await(Welcome, deadline)
+        self._has_proved = False
         assert isinstance(welcome, Welcome)
         return dialler.accept(welcome)
 
@@ -130,7 +133,7 @@ class Greeting:
                     self._rings = True
                     on_ringing()
                 if isinstance(message, Bye):
-                    raise refusal(message, who)
+                    raise refusal(message, who, has_proved=self._has_proved)
             if most is not None and self.line.bytes_read > most:
                 raise RemoteProtocolError("too much came before the call was answered", ByeCode.FLOOD)
             if (data := self._receive(deadline)) == b"":
@@ -156,8 +159,15 @@ def part(line: Line, sending: Sending, bye: Bye) -> None:
     line.close()
 
 
-def refusal(bye: Bye, who: str = "the other side") -> VoicemuxError:
-    """Why the listener, called `who`, did not take the call. Its reason becomes `said` of the error."""
+def refusal(bye: Bye, who: str = "the other side", *, has_proved: bool = False) -> VoicemuxError:
+    """Why the listener, called `who`, did not take the call. Its reason becomes `said` of the error.
+
+    `has_proved` is whether it is the answer to our PROOF. Ours is right, so who calls it wrong is not who has got it
+    from us, or has shown us another certificate than its own (protocol.md §12, step 4).
+    """
+    if has_proved and bye.code == ByeCode.PROTOCOL:
+        words = "the proof of who you are did not reach the listener as it was sent"
+        return SecurityError(words, kind=Kind.MAN_IN_THE_MIDDLE, said=bye.reason)
     known: dict[int, tuple[str, Kind | None]] = {
         ByeCode.BUSY: (f"{who} is busy", None),
         ByeCode.DECLINED: (f"{who} declined the call", None),

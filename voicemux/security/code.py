@@ -16,7 +16,7 @@ from voicemux.security.words import spoken
 
 NUMBERS = range(10, 100)  # what a code begins with
 USUAL_WORDS = 2  # 22 bits with the number: three guesses at it succeed once in two million times
-LEAST_CHARACTERS = 4  # of a code that somebody chose
+LEAST_WORDS = 2  # in a code, also in one that somebody chose: what is no code at all is told from a wrong one
 SHARE_SIZE = 33  # bytes: the letter of a side, and a point
 
 
@@ -28,12 +28,14 @@ def new_code(words: int = USUAL_WORDS) -> str:
 def tidy(code: str) -> str:
     """A code as both sides must have it, however it was written down: words in lower case with hyphens between.
 
-    Raises SecurityError if hardly anything is left.
+    Raises SecurityError if it cannot be one: it is a number and at least two words, made here or chosen (protocol.md
+    §12). So an address, a port, a name or half a code is not taken for a guess at one.
     """
-    tidied = "-".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", code).casefold()))
-    if len(tidied) < LEAST_CHARACTERS:
-        raise SecurityError(f"a code has at least {LEAST_CHARACTERS} letters and digits", kind=Kind.MALFORMED_CODE)
-    return tidied
+    number, *words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", code).casefold()) or [""]
+    # Of an IPv6 address, all but the colons could be a code.
+    if ":" in code or not number.isdecimal() or sum(not word.isdecimal() for word in words) < LEAST_WORDS:
+        raise SecurityError("that is no code", kind=Kind.MALFORMED_CODE)
+    return "-".join([number, *words])
 
 
 class Exchange:

@@ -67,7 +67,9 @@ class Dialler:
             raise RemoteProtocolError(f"WELCOME by method {welcome.admitted}, expected 0 to {max(Method)}")
         _expect_none(self._exchange, "WELCOME with a confirmation", welcome.confirmation)
         if not hmac.compare_digest(welcome.confirmation, _confirm(self._key, LISTENER, self._transcript)):
-            raise SecurityError("whoever answers does not know the code", kind=Kind.WRONG_CODE)
+            raise SecurityError(
+                "the listener says that the code is right, and does not know it", kind=Kind.MAN_IN_THE_MIDDLE
+            )
         weakest = Method.OPEN if welcome.admitted == Method.OPEN else self._method
         return Peer(_hash(self._listener).hex(), weakest, _words(self._transcript))
 
@@ -105,7 +107,9 @@ class Listener:
             raise RemoteProtocolError("PROOF with a nonce other than the one committed to")
         self._transcript = _transcript(self._certificate, self._claim, proof.nonce, self.challenge)
         if not verify(self._claim.certificate, proof.signature, DIALLER + self._transcript):
-            raise RemoteProtocolError("PROOF with a signature that the certificate's key has not made")
+            raise RemoteProtocolError(
+                "PROOF with a signature of something else: somebody may be in the middle", kind=Kind.MAN_IN_THE_MIDDLE
+            )
         if self._exchange:
             self._key = self._exchange.finish(self._claim.share)
         is_right = hmac.compare_digest(proof.confirmation, _confirm(self._key, DIALLER, self._transcript))

@@ -1,0 +1,42 @@
+"""The one question that is asked before a call, on a terminal: for the code of somebody unknown."""
+
+import contextlib
+import sys
+
+from voicemux.console.printable import printable
+from voicemux.errors import SecurityError
+from voicemux.remedies import hint
+from voicemux.security.code import tidy
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import termios
+
+TRIES = 3  # at typing something that can be a code
+
+
+def ask_for_code(address: str) -> str:
+    """The code that the user was told; "" for none. What was typed before the question is no answer to it."""
+    _discard_what_was_typed()
+    question = (
+        f"voicemux: you do not know who answers at {printable(address)}. Which code were you told (Enter: none)? "
+    )
+    for _ in range(TRIES):
+        print(question, end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline().strip()
+        try:
+            return tidy(answer) if answer else ""
+        except SecurityError as error:
+            print(f"voicemux: {error}; {hint(error)}", file=sys.stderr)
+            question = "voicemux: what is the code (Enter: none)? "
+    return ""
+
+
+def _discard_what_was_typed() -> None:
+    if sys.platform == "win32":
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+    else:
+        with contextlib.suppress(OSError, ValueError, termios.error):  # no terminal, or closed
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)

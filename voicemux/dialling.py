@@ -1,0 +1,117 @@
+"""From a place to call to a call that can begin: the same steps for people and for programs."""
+
+from collections.abc import Callable
+
+from voicemux.errors import CallRefused, ConnectionLost, Kind, RemoteProtocolError, SecurityError
+from voicemux.introduction import Introduced, Tell, known_as
+from voicemux.net.address import Address, parse_address
+from voicemux.net.greeting import Greeting, part
+from voicemux.net.line import dial
+from voicemux.protocol.connection import Receiving, State
+from voicemux.protocol.messages import Bye, ByeCode, Hello
+from voicemux.security.handshake import Peer
+from voicemux.trust import Trust
+
+
+def reach(
+    target: str,
+    trust: Trust | None,
+    hello: Callable[[], Hello],
+    on_calling: Tell = lambda _: None,
+    on_ringing: Tell = lambda _: None,
+    ask_code: Callable[[str], str] = lambda _: "",
+    patience: float = 0.0,
+) -> Introduced:
+    """Call an address or a contact, plain without `trust`. Raises VoicemuxError; the peer hears a goodbye then.
+
+    `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address once.
+    `ask_code` is asked for the code of an unknown listener at that address, while there is no connection to it;
+    "" if there is none. `patience` is how many seconds to wait for the first words, if that is more than usual.
+    """
+    address = trust.address_of(target) if trust else parse_address(target)
+    on_calling(str(address))
+    caller = _Dialler(target, address, trust, hello, lambda: on_ringing(str(address)), patience)
+    if trust is None:
+        return caller.call()
+    try:
+        return caller.call()
+    except _CodeNeeded:
+        return caller.call(by_code=True)
+    except SecurityError as error:
+        if error.kind is not Kind.UNKNOWN_LISTENER or not (code := ask_code(str(address))):
+            raise
+        trust.use_code(code)
+        return caller.call()
+
+
+class _CodeNeeded(Exception):
+    """The listener's key is known, ours is unknown to it: a code speaks for us, in a new connection."""
+
+
+class _Dialler:
+    """Who is called, and with what."""
+
+    def __init__(
+        self,
+        target: str,
+        address: Address,
+        trust: Trust | None,
+        hello: Callable[[], Hello],
+        on_ringing: Callable[[], None],
+        patience: float,
+    ) -> None:
+        self._target = target
+        self._address = address
+        self._trust = trust
+        self._hello = hello
+        self._on_ringing = on_ringing
+        self._patience = patience
+
+    def call(self, *, by_code: bool = False) -> Introduced:
+        """One connection. Raises _CodeNeeded if another one by code may do better."""
+        line = dial(self._address)
+        greeting = Greeting(line, self._patience)
+        peer = None
+        try:
+            if self._trust:
+                peer = self._greet(self._trust, greeting, by_code=by_code)
+            else:
+                greeting.open()
+            known = known_as(peer, self._trust, _ignore) if self._trust and peer else None
+            who = known.name if known else "the other side"
+            theirs = greeting.introduce(self._hello(), self._on_ringing, who)
+        except BaseException as error:
+            if bye := _farewell(error, greeting.receiving):
+                part(line, greeting.sending, bye)
+            line.close()
+            raise
+        address = str(self._address)
+        return Introduced(line, greeting.sending, greeting.receiving, theirs, peer, address, is_caller=False)
+
+    def _greet(self, trust: Trust, greeting: Greeting, *, by_code: bool) -> Peer:
+        try:
+            return trust.greet(greeting, self._target, self._address, by_code=by_code)
+        except SecurityError as error:
+            if error.kind is Kind.UNKNOWN_CALLER and trust.has_code and not by_code:
+                raise _CodeNeeded from error
+            raise
+
+
+def _farewell(error: BaseException, receiving: Receiving) -> Bye | None:
+    """What the other side is told of why there will be no call."""
+    greeted, has_left = receiving.greeted, receiving.state is State.DONE
+    match error:
+        case SecurityError(kind=Kind.MAN_IN_THE_MIDDLE) if greeted and not has_left:  # it does not know the code
+            return Bye(ByeCode.WRONG_CODE)
+        case CallRefused(kind=Kind.SILENCE) | ConnectionLost(kind=Kind.SILENCE) if greeted:
+            return Bye(ByeCode.TIMEOUT)
+        case CallRefused() | SecurityError() | KeyboardInterrupt() | _CodeNeeded() if greeted:
+            return Bye()
+        case RemoteProtocolError() if greeted or error.code == ByeCode.VERSION:
+            return Bye(error.code, str(error))
+        case _:
+            return None
+
+
+def _ignore(_: str) -> None:
+    pass
