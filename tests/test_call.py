@@ -299,8 +299,9 @@ def test_hanging_up_ends_it_at_both_sides():
         assert time.monotonic() - began < PROMPTLY
         assert [(end.by, end.reason, end.undelivered) for end in ends] == [
             ("us", "so long", False),
-            ("them", "so long", False),
+            ("them", "", False),
         ]
+        assert [end.said for end in ends] == ["", "so long"]
         assert near.call.error is far.call.error is None
 
 
@@ -320,7 +321,7 @@ def test_hanging_up_again_is_nothing():
         for _ in range(3):
             near.call.hang_up(reason="first")
         near.call.hang_up(ByeCode.INTERNAL, "second")
-        assert near.wait_for_end().reason == far.wait_for_end().reason == "first"
+        assert near.wait_for_end().reason == far.wait_for_end().said == "first"
 
 
 @pytest.mark.parametrize("last", ["last words", LONG], ids=["short", "long"])
@@ -370,13 +371,13 @@ def test_a_goodbye_is_answered():
         assert peer.hear_to_the_end()[-1] == Bye()
         peer.finish()
         ended = owner.wait_for_end()
-        assert (ended.by, ended.reason, owner.call.error) == ("them", "so long", None)
+        assert (ended.by, ended.reason, ended.said, owner.call.error) == ("them", "", "so long", None)
 
 
 @pytest.mark.parametrize(
     ("bye", "words"),
     [
-        (Bye(ByeCode.FLOOD, "too much"), r"the other side ended the call \(flood: too much\)"),
+        (Bye(ByeCode.FLOOD, "too much"), r"the other side ended the call \(flood\)"),
         (Bye(ByeCode.INTERNAL), r"the other side ended the call \(internal\)"),
         (Bye(4711), r"the other side ended the call \(internal\)"),
     ],
@@ -385,9 +386,11 @@ def test_a_goodbye_that_names_a_fault_is_an_error(bye, words):
     with in_call() as (owner, peer):
         peer.send(bye)
         peer.finish()
-        assert owner.wait_for_end().by == "them"
-        with pytest.raises(ConnectionLost, match=f"^{words}$"):
+        ended = owner.wait_for_end()
+        assert (ended.by, ended.said, bye.reason in ended.reason) == ("them", bye.reason, not bye.reason)
+        with pytest.raises(ConnectionLost, match=f"^{words}$") as broken:
             raise owner.call.error
+        assert broken.value.said == bye.reason
 
 
 def test_a_peer_that_never_says_goodbye_is_not_waited_for_long(monkeypatch):

@@ -30,7 +30,8 @@ RANKS = [
     ["audio.metronome", "audio.codec", "audio.jitter", "audio.devices"],
     ["audio.files", "audio.pipes", "audio.null", "audio.transmitter", "audio.player"],
     ["audio.measure", "audio.studio", "audio.blocks"],
-    ["console.commands", "console.printable"],
+    ["console.commands", "console.printable", "console.cells"],
+    ["console.quoting", "console.rows"],
     ["console.wording", "console.question"],
     ["console.plain"],
     ["console.terminal"],
@@ -63,7 +64,7 @@ KNOWS = {
     "vitals": {"events", "voice", "protocol", "net"},
     "trust": {"errors", "protocol", "security", "net"},
     "watch": {"events"},
-    "call": {"errors", "events", "threads", "voice", "vitals", "watch", "protocol", "net"},
+    "call": {"errors", "events", "remedies", "threads", "voice", "vitals", "watch", "protocol", "net"},
     "demo": {"errors", "threads", "audio"},
 }
 
@@ -76,6 +77,7 @@ HOMES = {
     "samplerate": {"audio.resample"},
     "soundfile": {"audio.files"},
     "prompt_toolkit": {"console.terminal"},
+    "wcwidth": {"console.cells"},
     "cryptography": {"security.identity"},
     "spake2": {"security.code"},
     "filelock": {"security.contacts"},

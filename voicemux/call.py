@@ -40,6 +40,7 @@ from voicemux.net.writer import Writer
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.delivery import Inbox
 from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Ping, Pong, Report, Text, TextAck, VoiceState
+from voicemux.remedies import hint
 from voicemux.threads import Threads, take
 from voicemux.vitals import LOOK_INTERVAL, Vitals
 from voicemux.voice import Half, Player, Transmitter
@@ -64,6 +65,7 @@ class _Reason:
     by: str
     text: str
     error: VoicemuxError | None = None
+    said: str = ""  # the peer's words
 
 
 class Call:
@@ -194,7 +196,12 @@ class Call:
     def ended(self) -> Ended | None:
         """How it ended, as far as is known; None as long as it goes on."""
         reason = self._reason
-        return Ended(reason.by, reason.text, self._writer.undelivered, self.stats()) if reason else None
+        if reason is None:
+            return None
+        kind, advice = (str(reason.error.kind or ""), hint(reason.error)) if reason.error else ("", "")
+        return Ended(
+            reason.by, reason.text, self._writer.undelivered, self.stats(), said=reason.said, kind=kind, hint=advice
+        )
 
     # --- for any thread --------------------------------------------------------------------------
 
@@ -405,8 +412,9 @@ class Call:
             self._writer.round_trip(round_trip)
 
     def _on_bye(self, bye: Bye) -> None:
-        error = None if bye.code == ByeCode.NORMAL else ConnectionLost(describe_bye(bye))
-        self._end(_Reason("them", bye.reason, error))
+        is_well = bye.code == ByeCode.NORMAL
+        error = None if is_well else ConnectionLost(describe_bye(bye), said=bye.reason)
+        self._end(_Reason("them", "" if is_well else name_of_code(bye), error, bye.reason))
         self._events.put(bye)
 
     # --- shared ---------------------------------------------------------------------------------------
@@ -428,9 +436,14 @@ class Call:
 
 
 def describe_bye(bye: Bye) -> str:
-    """What a goodbye with a code says of why. Its reason is a peer's text: to be made printable."""
+    """What a goodbye with a code says of why. Its reason, a peer's text, is not part of it."""
+    return f"the other side ended the call ({name_of_code(bye)})"
+
+
+def name_of_code(bye: Bye) -> str:
+    """In lower case: "flood"; unknown codes count as internal errors (protocol.md §5.5)."""
     try:
-        name = ByeCode(bye.code).name.lower()
+        name = ByeCode(bye.code).name
     except ValueError:
-        name = ByeCode.INTERNAL.name.lower()
-    return f"the other side ended the call ({name}{': ' if bye.reason else ''}{bye.reason})"
+        name = ByeCode.INTERNAL.name
+    return name.lower().replace("_", " ")

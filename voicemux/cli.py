@@ -586,16 +586,15 @@ def _exit_codes(console: "Console | None") -> Iterator[None]:
         yield
     except VoicemuxError as error:
         code = _exit_code(error)
-        if console:
-            from voicemux.events import Failed
-
-            console.show(Failed(str(error), code))
-        from voicemux.console.printable import printable
+        from voicemux.console.plain import screen_of
+        from voicemux.console.wording import written
+        from voicemux.events import Failed
         from voicemux.remedies import hint
 
-        said = f' (the other side says: "{printable(error.said)}")' if error.said else ""
-        advice = f"; {hint(error)}" if hint(error) else ""
-        click.echo(f"voicemux: {printable(str(error))}{said}{advice}", err=True)
+        failed = Failed(str(error), code, said=error.said, kind=str(error.kind or ""), hint=hint(error))
+        if console:
+            console.show(failed)
+        click.echo("".join(written(failed, screen_of(sys.stderr))), err=True, nl=False)
         sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

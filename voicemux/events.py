@@ -194,20 +194,30 @@ class Status(Stats):
 
 @dataclass(frozen=True)
 class Ended:
-    """The call is over. `by` is "us", "them" or "error"; `undelivered` says that some text may not have arrived."""
+    """The call is over. `by` is "us", "them" or "error"; `undelivered` says that some text may not have arrived.
+
+    `reason` is in our words; `said` is what the peer gave as its reason. `kind` is what went wrong, as in
+    `errors.Kind`, and `hint` what can be done about it; both are empty if that is not known.
+    """
 
     by: str
     reason: str
     undelivered: bool
     stats: Stats
+    said: str = ""
+    kind: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Why the program ends, when not well."""
+    """Why the program ends, when not well. `said`, `kind` and `hint` are as those of `Ended`."""
 
     error: str
     exit_code: int
+    said: str = ""
+    kind: str = ""
+    hint: str = ""
 
 
 Event = (

@@ -238,7 +238,7 @@ class Session:
         call = Call(
             line, met.sending, met.receiving, hello, transmitter, player, status_interval=settings.status_interval
         )
-        with _interrupts_to(call), _collected_garbage():
+        with _interrupts_to(call, self._console.hurry), _collected_garbage():
             call.start()
             self._call = call  # before anybody is told: whoever answers at once is heard
             try:
@@ -456,7 +456,7 @@ class _Leave(Exception):
 
 
 @contextlib.contextmanager
-def _interrupts_to(call: Call) -> Iterator[None]:
+def _interrupts_to(call: Call, hurry: Callable[[], None]) -> Iterator[None]:
     """Ctrl-C and a request to end the process hang up. The second breaks off whatever is going on."""
     asked = False
 
@@ -466,6 +466,7 @@ def _interrupts_to(call: Call) -> Iterator[None]:
             call.abandon()
             raise KeyboardInterrupt
         asked = True
+        hurry()
         call.post(Interrupt())
 
     with interrupts_handled_by(post):

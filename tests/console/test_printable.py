@@ -6,19 +6,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.console.strategies import tricky_texts
-from voicemux.console.printable import MAX_NAME, printable, printable_lines, printable_name
+from voicemux.console.printable import (
+    DIRECTIONS,
+    JOINERS,
+    MAX_NAME,
+    count_lines,
+    few_marks,
+    folded,
+    line_places,
+    printable,
+    printable_lines,
+    printable_name,
+)
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
-BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 SEPARATORS = "\n\x0b\x0c\r\x1c\x1d\x1e\x85\u2028\u2029"
-INVISIBLE = "\xad\u200b\u2060\u2061\u2064\u180e\ufeff\ufff9\u034f\u115f\u1160\u17b4\u3164\uffa0\U000e0041\U0001d173"
+INVISIBLE = "\u200b\u2060\u2061\u2064\u180e\ufeff\ufff9\u034f\u115f\u1160\u17b4\u3164\uffa0\U000e0041\U0001d173"
 PERSIAN = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"  # without the joiner it falls apart
 JOINED = "\N{WOMAN}\u200d\N{PERSONAL COMPUTER}"
 
 
 def is_harmless(text: str) -> bool:
     """Whether a terminal shows all of it, in one line and from left to right as far as its letters are."""
-    categories = {unicodedata.category(character) for character in text if character not in "\u200c\u200d"}
+    categories = {unicodedata.category(character) for character in text if character not in f"{JOINERS}{DIRECTIONS}"}
     return not categories & {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
@@ -73,9 +84,22 @@ def test_an_escape_sequence_is_shown_and_not_obeyed(sequence, shown):
     assert printable(sequence) == shown
 
 
-@pytest.mark.parametrize("text", [JOINED, PERSIAN, "❤\ufe0f", "e\u0301"], ids=ascii)
+ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+HEBREW = "\u05e9\u05dc\u05d5\u05dd!\u200f (\u200eok\u200e)\u061c"  # as people type it
+
+
+@pytest.mark.parametrize("text", [JOINED, PERSIAN, "❤\ufe0f", "e\u0301", ENGLAND, HEBREW], ids=ascii)
 def test_emoji_and_scripts_that_need_invisible_characters_keep_them(text):
     assert printable(text) == text
+
+
+def test_a_soft_hyphen_shows_nothing():
+    assert printable("Donau\xaddampf\xadschiff") == "Donaudampfschiff"
+
+
+@pytest.mark.parametrize("text", ["\U0001f3f4\U000e0068\U000e0069\U000e007f", ENGLAND[1:], ENGLAND[:-1]], ids=ascii)
+def test_letters_that_show_nothing_are_spelt_out_unless_they_are_a_flag(text):
+    assert r"\U000e00" in printable(text)
 
 
 def test_a_text_has_as_many_lines_as_were_typed():
@@ -88,7 +112,7 @@ def test_a_text_has_as_many_lines_as_were_typed():
 def test_a_name_is_short_harmless_and_without_our_marks(name):
     shown = printable_name(name)
     assert is_harmless(shown)
-    assert len(shown) <= MAX_NAME
+    assert len(shown.removesuffix(" (them)").removesuffix(" (not the contact)")) <= MAX_NAME
     assert not set(shown) & set("<>:|")
     assert shown == " ".join(shown.split())
 
@@ -102,9 +126,31 @@ def test_a_name_is_short_harmless_and_without_our_marks(name):
         ("alice> hi|there", "alice_ hi_there"),
         ("bob\nvoicemux", r"bob\nvoicemux"),
         ("\u2800", ""),
+        ("\u2800bob\u3000\u2003\t x", "bob x"),
+        ("b\u200fo\u200e\xadb", "bob"),
+        ("bob" + "\u0301" * 20, "bob\u0301\u0301"),
+        ("to be continued…", "to be continued_"),
+        ("n" * 60 + " (not the contact)", "n" * 31 + "… (not the contact)"),
+        ("bob (not the contact) (them)", "bob (not the contact) (them)"),
         ("n" * 32, "n" * 32),
         ("n" * 33, "n" * 31 + "…"),
     ],
 )
 def test_a_name_as_it_is_shown(name, shown):
     assert printable_name(name) == shown
+
+
+@given(tricky_texts)
+def test_lines_are_found_where_python_finds_them_and_are_counted_without_being_made(text):
+    places = list(line_places(text))
+    assert [text[start:end] for start, end in places] == (text.splitlines() or [""])
+    for place in range(len(text) + 1):
+        assert count_lines(text, place) == len(text[place:].splitlines())
+
+
+def test_runs_of_blanks_of_any_kind_become_one():
+    assert folded("\t\u3000a\u2003\u2800 \xa0b\u00a0") == "a b"
+
+
+def test_a_character_has_no_more_marks_than_it_may():
+    assert few_marks("a\u0301\u0302\u0303b\u0301", 2) == "a\u0301\u0302b\u0301"

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from tests.console.strategies import KINDS, ONE_OF_EACH, any_event, make_stats, tricky_texts
 from tests.console.test_printable import is_harmless
 from voicemux.console.printable import printable_name
-from voicemux.console.wording import PREFIX, notice_lines, stats_line, text_lines
+from voicemux.console.wording import PREFIX, notice_lines, stats_line, written
 from voicemux.events import (
     AudioStarted,
     AudioStopped,
@@ -32,6 +32,11 @@ WORDLESS = {
     TextReceived,  # it is no notice
 }
 CONNECTED = Connected("bob", "192.168.1.5", "voicemux/1", "opus", "opus")
+
+
+def text_lines(event, own_name="") -> list[str]:
+    """As they are written to what is no terminal."""
+    return "".join(written(event, None, own_name)).split("\n")[:-1]
 
 
 def said(event) -> str:
@@ -171,7 +176,7 @@ def test_somebody_without_a_name_goes_by_the_address(name):
 
 
 def test_a_name_in_a_notice_cannot_end_it():
-    assert said(replace(CONNECTED, name="bob\nvoicemux: bye")).startswith(r"connected to bob\nvoicemux_ bye (192")
+    assert said(replace(CONNECTED, name="bob\nvoicemux: bye")).startswith(r'connected to "bob\nvoicemux_ bye" (192')
 
 
 def test_sound_that_breaks_is_told_and_a_file_that_ends_is_not():
@@ -202,6 +207,36 @@ def test_whoever_was_turned_away_is_named_with_the_reason():
 
 def test_a_failure_is_its_own_sentence():
     assert said(Failed("nobody listens there", 3)) == "nobody listens there"
+
+
+def test_a_failure_has_the_words_of_the_other_side_in_quotes_and_then_what_can_be_done():
+    failed = Failed("busy", 1, said='back "soon"\x1b[2J', hint="call later")
+    assert said(failed) == r"""busy (the other side says: "back 'soon'\x1b[2J"); call later"""
+
+
+def test_what_the_other_side_gives_as_its_reason_is_marked_as_its_words():
+    ended = Ended("them", "flood", False, make_stats(), said="you talk too much", hint="talk less")
+    first, hint = notice_lines(ended)
+    assert first.startswith("voicemux: the other side hung up (flood) after 0:00 ")
+    assert first.endswith(' (the other side says: "you talk too much")')
+    assert hint == "voicemux: talk less"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Bob the Builder", '"Bob the Builder"'),
+        ("bob, whose key you know;", '"bob, whose key you know;"'),
+        ("Bob the Builder (not the contact)", '"Bob the Builder" (not the contact)'),
+        ("jean-luc", "jean-luc"),
+        ("bob (not the contact)", "bob (not the contact)"),
+        ('"', '"\'"'),
+        ("\u05d0\u05d1", "\u05d0\u05d1\u200e"),
+    ],
+    ids=ascii,
+)
+def test_a_name_in_a_notice_that_is_no_plain_word_is_in_quotes(name, shown):
+    assert said(replace(CONNECTED, name=name)).startswith(f"connected to {shown} (192.168.1.5), ")
 
 
 @pytest.mark.parametrize(
@@ -280,6 +315,7 @@ def test_every_line_of_a_text_is_marked():
     [
         ("", "(them)"),
         (" \u200d", "\u200d (them)"),
+        ("n" * 60 + " (not the contact)", "n" * 31 + "… (not the contact)"),
         ("\u2800", "(them)"),
         ("voicemux", "voicemux (them)"),
         ("VOICEMUX", "VOICEMUX (them)"),

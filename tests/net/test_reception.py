@@ -163,8 +163,8 @@ def test_only_one_caller_is_handed_out_until_the_owner_is_free(desk):
         (b"GET / HTTP/1.1\r\nHost: here\r\n\r\n", "that is not voicemux, it speaks HTTP"),
         (b"SSH-2.0-OpenSSH_9.7\r\n", "that is not voicemux, it speaks SSH"),
         (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", "an encrypted call, and only plain ones are taken"),
-        (bytes(100), f"that is not voicemux, it began with {bytes(8)!a}"),
-        (PREFACE[:5] + b"?\r\n", "version '?' of the protocol is spoken there, version 1 here"),
+        (b"I AM BOB", "that is not voicemux, it speaks something unknown"),
+        (PREFACE[:5] + b"?\r\n", "another version of the protocol is spoken there, version 1 here"),
     ],
 )
 def test_strangers_are_named_and_harm_nobody(desk, first, words):

@@ -1,7 +1,8 @@
 """Consoles for pipes and scripts: plain lines, or JSON lines, in and out; no control characters.
 
 The rules of output: the peer's lines go to standard output, our own notices to standard error, each
-with its mark in front. With --json everything that happens is a line on standard output.
+with its mark in front. With --json everything that happens is a line on standard output. An output that is a terminal
+gets rows of its width (rows.py), also where the other one is none.
 """
 
 import codecs
@@ -10,17 +11,19 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TextIO
 
 from voicemux.console.commands import Command, EndOfInput, HangUp, parse_json, parse_line
-from voicemux.console.wording import notice_lines, text_lines
+from voicemux.console.rows import Screen
+from voicemux.console.wording import written
 from voicemux.errors import VoicemuxError
 from voicemux.events import Event, Failed, TextReceived, to_dict
 from voicemux.threads import Threads
 
 READ_SIZE = 65_536  # bytes
 MAX_LINE = 1_048_576  # bytes; what is longer is sent as several lines
+USUAL_COLUMNS = 80  # of a terminal that does not say how many it has
 
 Handler = Callable[[Command], None]
 
@@ -33,6 +36,9 @@ class Console(Protocol):
 
     def start(self, handle: Handler) -> None:
         """Begin to read; `handle` is called in the keyboard's thread, at the end with EndOfInput."""
+
+    def hurry(self) -> None:
+        """The user wants to be gone: nothing waits for being shown any more. May be called in a signal handler."""
 
     def close(self) -> None: ...
 
@@ -54,15 +60,18 @@ class PlainConsole:
 
     def show(self, event: Event) -> None:
         if isinstance(event, TextReceived):
-            self._write(self._texts, text_lines(event))
+            self._write(self._texts, written(event, screen_of(self._texts)))
         else:
             with contextlib.suppress(VoicemuxError):  # text goes on without notices
-                self._write(self._notices, notice_lines(event))
+                self._write(self._notices, written(event, screen_of(self._notices)))
 
     def start(self, handle: Handler) -> None:
         self._handle = handle
         # Nothing can wake a read of standard input: this thread ends with the process.
         self._threads.start("keyboard", self._read, daemon=True)
+
+    def hurry(self) -> None:
+        pass
 
     def close(self) -> None:
         with self._lock:
@@ -83,15 +92,16 @@ class PlainConsole:
             except VoicemuxError:  # the answer cannot be shown
                 handle(HangUp())
 
-    def _write(self, stream: TextIO | None, lines: list[str]) -> None:
-        """Raises VoicemuxError if the stream takes no more."""
-        if stream is None or not lines:
+    def _write(self, stream: TextIO | None, pieces: Iterable[str]) -> None:
+        """Write pieces as they are made. Raises VoicemuxError if the stream takes no more."""
+        if stream is None:
             return
         with self._lock:
             if self._lost and stream is not self._notices:
                 raise self._lost
             try:
-                stream.write("".join(line + "\n" for line in lines))
+                for piece in pieces:
+                    stream.write(piece)
                 stream.flush()
             except OSError as error:
                 raise self._lose(stream, error) from error
@@ -117,7 +127,22 @@ class JsonConsole(PlainConsole):
     def show(self, event: Event) -> None:
         # A failure is the last event, and may be that nobody reads.
         with contextlib.suppress(VoicemuxError) if isinstance(event, Failed) else contextlib.nullcontext():
-            self._write(self._texts, [json.dumps(to_dict(event))])
+            self._write(self._texts, [f"{json.dumps(to_dict(event))}\n"])
+
+
+def screen_of(stream: TextIO | None) -> Screen | None:
+    """The terminal that a stream goes to; None if it goes elsewhere. No escape sequences are written to it."""
+    if stream is None or not stream.isatty():
+        return None
+    return Screen(lambda: columns_of(stream), clips=False)
+
+
+def columns_of(stream: TextIO) -> int:
+    """Of the terminal that a stream goes to, now."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or USUAL_COLUMNS
+    except OSError:  # it has gone
+        return USUAL_COLUMNS
 
 
 def read_lines() -> Iterator[str]:

@@ -1,31 +1,141 @@
 """Peer text made fit for a terminal: nothing in it can move the cursor, hide, or look like somebody else's line."""
 
+import functools
+import re
 import unicodedata
+from collections.abc import Iterator
 
 MAX_NAME = 32  # characters of a name that are shown
-JOINERS = "\u200c\u200d"  # harmless format characters without which emoji and Persian fall apart
+MOST_MARKS_OF_NAMES = 2  # above and below a character
+TAB = "    "
+JOINERS = "\u200c\u200d"  # without which emoji and Persian fall apart
+# What people who write from right to left type, to say where a full stop belongs. It shows nothing, and moves only
+# what stands beside it in the same text: rows.py keeps our marks out of that. Overrides and isolates stay visible.
+DIRECTIONS = "\u061c\u200e\u200f"
+SOFT_HYPHEN = "\xad"  # where a word may be cut: shows nothing
 ILL_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # controls, formats (bidirectional ones too), separators
 INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"  # letters and marks that show nothing
+# All that looks like a blank: category Zs, the tab, and symbols without ink.
+BLANKS = (
+    "\t \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+    "\u2800\U00013441\U00013442\U0001d159"
+)
+UNASSIGNED_INVISIBLE = ((0x2065, 0x2065), (0xFFF0, 0xFFF8), (0xE0000, 0xE0FFF))  # Default_Ignorable_Code_Point
+BLACK_FLAG = "\U0001f3f4"
+# The flags of England, Scotland and Wales: a black flag, and letters of an alphabet that shows nothing.
+_TAGS_OF_FLAGS = ("".join(chr(0xE0000 + ord(each)) for each in name) for name in ("gbeng", "gbsct", "gbwls"))
+_TAGGED_FLAG = re.compile(f"{BLACK_FLAG}(?:{'|'.join(_TAGS_OF_FLAGS)})\U000e007f")
+_LINE_END = re.compile("\r\n|[\n\x0b\x0c\r\x1c\x1d\x1e\x85\u2028\u2029]")  # as str.splitlines has it
+_TAG = re.compile(r"( \((?:not the contact|them)\)){1,2}$")  # said by us of a name: they are never cut off
+_BLANK_RUN = re.compile(f"[{BLANKS}]+")
+_PIECE = 8192  # characters
 
 
 def printable(text: str) -> str:
     """`text` in one line, with everything that is not plainly visible written as an escape."""
-    return "".join(_visible(character) for character in text.replace("\t", "    "))
+    if text.isprintable() and not any(
+        each in text for each in INVISIBLE
+    ):  # nearly all there is, and 50 times as fast
+        return text
+    return "".join(shown for shown, _ in visible(text))
 
 
 def printable_lines(text: str) -> list[str]:
     """The lines of `text`, each printable; at least one."""
-    return [printable(line) for line in text.splitlines()] or [""]
+    return [printable(text[start:end]) for start, end in line_places(text)]
+
+
+def printable_pieces(text: str, start: int, end: int) -> Iterator[str]:
+    """A line of any length, made printable piece by piece."""
+    for place in range(start, end, _PIECE):
+        yield printable(text[place : min(place + _PIECE, end)])
 
 
 def printable_name(name: str) -> str:
     """A name in one short piece without the marks that our own lines are built with."""
-    shown = " ".join(printable(name).translate(str.maketrans("<>:|\u2800", "____ ")).split())
-    return shown if len(shown) <= MAX_NAME else shown[: MAX_NAME - 1] + "…"
+    return "".join(name_and_tag(name))
 
 
+def name_and_tag(name: str) -> tuple[str, str]:
+    """A name as it is shown, at most MAX_NAME characters, and what we say of it: " (not the contact)", " (them)"."""
+    tags = _TAG.search(name)
+    tag, stem = (tags[0], name[: tags.start()]) if tags else ("", name)
+    shown = printable(few_marks(folded(stem), MOST_MARKS_OF_NAMES)).translate(_NO_MARKS).strip()
+    return shown if len(shown) <= MAX_NAME else f"{shown[: MAX_NAME - 1]}…", tag
+
+
+def folded(text: str) -> str:
+    """`text` with one space for each run of blanks, and none at the ends."""
+    return _BLANK_RUN.sub(" ", text).strip(" ")
+
+
+def few_marks(text: str, most: int) -> str:
+    """`text` with at most so many marks on each character."""
+    kept, marks = list[str](), 0
+    for character in text:
+        marks = marks + 1 if is_mark(character) else 0
+        if marks <= most:
+            kept.append(character)
+    return "".join(kept)
+
+
+def visible(text: str) -> Iterator[tuple[str, int]]:
+    """What is shown of each character, an escape or nothing if it is not itself, and the place behind it."""
+    place = 0
+    while place < len(text):
+        character = text[place]
+        if character == BLACK_FLAG and (flag := _TAGGED_FLAG.match(text, place)):
+            place = flag.end()
+            yield flag[0], place
+        else:
+            place += 1
+            yield _visible(character), place
+
+
+@functools.lru_cache(maxsize=4096)
 def _visible(character: str) -> str:
-    ill = unicodedata.category(character) in ILL_CATEGORIES or character in INVISIBLE
-    if ill and character not in JOINERS:
+    if " " <= character <= "~":
+        return character
+    if character == "\t":
+        return TAB
+    if character == SOFT_HYPHEN:
+        return ""
+    ill = unicodedata.category(character) in ILL_CATEGORIES or character in INVISIBLE or _is_unassigned(character)
+    if ill and character not in JOINERS and character not in DIRECTIONS:
         return character.encode("unicode_escape").decode("ascii")
     return character
+
+
+def is_mark(character: str) -> bool:
+    """Whether it stands above, below or around the character before it."""
+    return unicodedata.category(character) in ("Mn", "Me")
+
+
+def is_from_the_right(text: str) -> bool:
+    """Whether something in it is written from the right to the left."""
+    return not text.isascii() and any(unicodedata.bidirectional(each) in ("R", "AL", "AN") for each in text)
+
+
+def line_places(text: str) -> Iterator[tuple[int, int]]:
+    """Where each line of `text` begins and ends; at least one."""
+    start = 0
+    for found in _LINE_END.finditer(text):
+        yield start, found.start()
+        start = found.end()
+    if start < len(text) or not text:
+        yield start, len(text)
+
+
+def count_lines(text: str, start: int) -> int:
+    """How many lines of `text` there are from `start` on. Makes no copies."""
+    ends = sum(text.count(end, start) for end in "\n\x0b\x0c\r\x1c\x1d\x1e\x85\u2028\u2029") - text.count(
+        "\r\n", start
+    )
+    return ends + (start < len(text) and not _LINE_END.match(text, len(text) - 1))
+
+
+_NO_MARKS = {**str.maketrans("<>:|…", "_____"), **dict.fromkeys(map(ord, DIRECTIONS))}
+
+
+def _is_unassigned(character: str) -> bool:
+    return any(first <= ord(character) <= last for first, last in UNASSIGNED_INVISIBLE)

@@ -1,6 +1,10 @@
 """Events in words, for people."""
 
-from voicemux.console.printable import printable, printable_lines, printable_name
+from collections.abc import Iterator
+
+from voicemux.console.printable import name_and_tag, printable
+from voicemux.console.quoting import quoted_name, they_say
+from voicemux.console.rows import OURS, Mark, Screen, rows, whole_lines
 from voicemux.events import (
     AudioStarted,
     AudioStopped,
@@ -36,19 +40,31 @@ PEER_SWITCHES = {  # of a peer, by what it says of its voice: off, on
     "deafened": ("hears you again", "has deafened: they do not hear you"),
     "records": ("no longer records what you say", "records what you say"),
 }
-PREFIX = "voicemux: "  # of our own notices; no line of a peer's begins with it
+PREFIX = OURS.before(OURS.first)  # of our own notices; no line of a peer's begins with it
+COPIED = Listening | NewCode  # they have a command to copy, which is not to be taken apart, and no peer's words
 
 
-def text_lines(event: TextReceived, own_name: str = "") -> list[str]:
-    """A peer's line, marked with who said it on every line that it takes.
+def written(event: Event, screen: Screen | None, own_name: str = "") -> Iterator[str]:
+    """What is written of an event: rows of that screen, each with its end, or pieces of whole lines if there is none.
 
-    No name makes it look like a notice, or like a line of the user's, who is shown as `own_name`.
+    Each row and line says who speaks. No name makes a peer's look like a notice, or like a line of the user's, who
+    is shown as `own_name`.
     """
-    name = printable_name(event.name)
-    while any(alike(name, taken) for taken in ("", "voicemux", own_name)):
-        name = f"{name} (them)".lstrip()
-    first, *others = printable_lines(event.text)
-    return [f"{name}> {first}", *(f"{name}| {line}" for line in others)]
+    if isinstance(event, TextReceived):
+        mark = mark_of(event.name, own_name)
+        yield from (f"{row}\n" for row in rows(mark, event.text, screen)) if screen else whole_lines(mark, event.text)
+    elif screen is None or isinstance(event, COPIED):
+        yield from (f"{line}\n" for line in notice_lines(event))
+    else:
+        yield from (f"{row}\n" for line in _words(event) for row in rows(OURS, line, screen))
+
+
+def mark_of(name: str, own_name: str = "") -> Mark:
+    """What stands before the lines of a peer of that name."""
+    stem, tag = name_and_tag(name)
+    while any(alike(stem + tag, taken) for taken in ("", OURS.name, own_name)):
+        tag = f"{tag} (them)"
+    return Mark(stem, tag) if stem else Mark(tag.strip())
 
 
 def notice_lines(event: Event) -> list[str]:
@@ -72,7 +88,7 @@ def _words(event: Event) -> list[str]:
             security = SECURITY[event.security]
             return [f"connected to {_who(event.name, event.address)}, {security}; {_voice(event)}", *_compare(event)]
         case PeerSwitched():
-            return [f"{printable_name(event.name)} {PEER_SWITCHES[event.what][event.on]}"]
+            return [f"{quoted_name(event.name)} {PEER_SWITCHES[event.what][event.on]}"]
         case Quiet():
             return [_quiet(event)]
         case AudioStopped() if event.error:
@@ -92,7 +108,7 @@ def _words(event: Event) -> list[str]:
         case Ended():
             return _ended(event)
         case Failed():
-            return [event.error]
+            return [f"{event.error}{they_say(event.said)}{'; ' if event.hint else ''}{event.hint}"]
         case AudioStarted() | AudioStopped() | TextReceived():
             return []
 
@@ -135,7 +151,8 @@ def stats_lines(stats: Stats) -> list[str]:
 def _ended(event: Ended) -> list[str]:
     who = {"us": "you hung up", "them": "the other side hung up", "error": "the call broke off"}[event.by]
     reason = f" ({event.reason})" if event.reason else ""
-    lines = [f"{who}{reason} after {stats_line(event.stats)}"]
+    hint = [event.hint] if event.hint else []
+    lines = [f"{who}{reason} after {stats_line(event.stats)}{they_say(event.said)}", *hint]
     if event.undelivered:
         lines.append("your last text may not have arrived")
     return lines
@@ -152,7 +169,7 @@ def _compare(event: Connected) -> list[str]:
 
 
 def _who(name: str, address: str) -> str:
-    shown = printable_name(name)
+    shown = quoted_name(name)
     return f"{shown} ({address})" if shown and shown != address else address
 
 
@@ -197,7 +214,7 @@ def _deaf(what: str, *reasons: tuple[object, str]) -> str:
 
 
 def _quiet(event: Quiet) -> str:
-    name = printable_name(event.name)
+    name = quoted_name(event.name)
     match event.what, event.on:
         case "line", True:
             return f"nothing has come from {name} for {event.seconds:.0f} s: what you say may not arrive"

@@ -141,8 +141,9 @@ class Receiving:
             if len(got) < len(wire.PREFACE):
                 return
             version = got[len(stem) :].split(b"\r")[0].decode("ascii", "replace")
+            named = f"version {version!a}" if version.isdigit() else "another version"  # no words of a stranger's
             raise RemoteProtocolError(
-                f"version {version!a} of the protocol is spoken there, version {wire.VERSION} here", ByeCode.VERSION
+                f"{named} of the protocol is spoken there, version {wire.VERSION} here", ByeCode.VERSION
             )
         raise RemoteProtocolError(describe_stranger(got))
 
@@ -161,8 +162,8 @@ _STRANGERS = (
 
 
 def describe_stranger(first: bytes) -> str:
-    """What the first bytes of something that is not voicemux look like."""
+    """What the first bytes of something that is not voicemux look like. They are a stranger's, and not repeated."""
     for start, name in _STRANGERS:
         if first.startswith(start):
             return f"that is not voicemux, it speaks {name}"
-    return f"that is not voicemux, it began with {first!a}"
+    return "that is not voicemux, it speaks something unknown"
