@@ -1,6 +1,8 @@
 -- voicemux in Wireshark: names what is in a plain call, and flags what protocol.md calls a protocol error.
 --
 -- Install: copy this file to ~/.local/lib/wireshark/plugins/, or run `tshark -X lua_script:contrib/voicemux.lua`.
+-- As root, Wireshark 4.4 and later ignore scripts without a word: run it as another user (captures need no root to
+-- be read: `setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/tmp tshark -r FILE ...`).
 -- Filter:  voicemux.tag == 2 (TEXT), voicemux.fault (what breaks the protocol), voicemux.delivery (wrong text ids).
 -- Plain calls are found on any port, by their first 8 bytes. For captures with segments out of order, turn on
 -- "Reassemble out-of-order segments" of TCP (-o tcp.reassemble_out_of_order:TRUE).

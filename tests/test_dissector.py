@@ -1,11 +1,13 @@
 """The dissector for Wireshark, run by tshark: over a real call, hand-made segments, and the vectors."""
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -29,6 +31,13 @@ SOUND = 0.5  # seconds of it
 DIALLER, LISTENER = "dialler", "listener"
 FIELDS = ("tcp.dstport", "tcp.srcport", "_ws.col.Info", "_ws.expert.message")
 DECRYPTED = ("-o", "voicemux.decrypted:TRUE")
+NOBODY = 65534
+# Wireshark 4.4 ignores -X lua_script as root, without a word.
+LIKE_A_USER = (
+    ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    if os.geteuid() == 0 and shutil.which("setpriv")
+    else []
+)
 
 pytestmark = pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
 
@@ -68,15 +77,22 @@ def in_segments(stream: int, sender: str, data: bytes, at: int = 0, size: int = 
 
 def shown(capture: Path, fields: Iterable[str], *options: str) -> list[list[str]]:
     """These fields of every packet of calls."""
-    run = subprocess.run(
-        ["tshark", "-n", "-2", "-r", str(capture), "-X", f"lua_script:{ROOT / 'contrib/voicemux.lua'}", *options]
-        + ["-Y", "voicemux", "-T", "fields", "-E", "aggregator=|"]
-        + [argument for field in ("_ws.malformed", *fields) for argument in ("-e", field)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    with tempfile.TemporaryDirectory() as name:  # pytest's folders are its user's alone
+        folder = Path(name)
+        folder.chmod(0o755)
+        for file in (capture, ROOT / "contrib" / "voicemux.lua"):
+            shutil.copyfile(file, folder / file.name)
+        run = subprocess.run(
+            [*LIKE_A_USER, "tshark", "-n", "-2", "-r", str(folder / capture.name)]
+            + ["-X", f"lua_script:{folder / 'voicemux.lua'}", *options]
+            + ["-Y", "voicemux", "-T", "fields", "-E", "aggregator=|"]
+            + [argument for field in ("_ws.malformed", *fields) for argument in ("-e", field)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+            env=os.environ | {"HOME": name},
+        )
     assert "Lua" not in run.stderr, run.stderr
     assert "Lua Error" not in run.stdout
     packets = [line.split("\t") for line in run.stdout.splitlines()]

@@ -41,7 +41,7 @@ RANKS = [
     ["call"],
     ["session", "demo", "api"],
     ["conform"],
-    ["conform.verdict"],
+    ["conform.verdict", "conform.record", "conform.rules"],
     ["conform.link", "conform.report"],
     ["conform.subject"],
     ["conform.opening", "conform.texts", "conform.sounds", "conform.endings", "conform.strangers"],

@@ -341,7 +341,12 @@ def demo(live: bool, keep: str | None, as_json: bool) -> None:
 
 @cli.group()
 def conform() -> None:
-    """Find out whether another program speaks protocol.md, by calling it or being called by it."""
+    """Find out whether another program speaks protocol.md, by calling it or being called by it.
+
+    The program under test takes every call by itself and asks nobody; stays in it until the BYE, also when its
+    standard input has ended; and, to have everything checked, makes sound and writes more than 64 KiB of text from
+    the beginning of each call. What it does not offer is skipped, and said.
+    """
 
 
 def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -355,6 +360,8 @@ def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
             " of protocol.md; repeatable."),
         click.option("--quick", is_flag=True, help="No case that takes over 5 seconds."),
         click.option("--list", "lists", is_flag=True, help="Show the cases and run none."),
+        click.option("-v", "--verbose", is_flag=True, help="Of a case that failed, show what protocol.md says and"
+            " every frame, in both directions."),
         click.option("--json", "as_json", is_flag=True, help="The results as one JSON object."),
         click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write the"
             " results in JUnit's XML, too."),
@@ -433,11 +440,12 @@ def _conform(role: str, options: dict[str, Any], examine: Callable[..., Any]) ->
                 keys = Keys(load_identity(Path(folder) / "key"), code)
                 if role == "dialler" and code and not options["code"]:
                     click.echo(f"voicemux: the code is {code}", err=True)
-            tell = (
-                (lambda _: None)
-                if options["as_json"]
-                else (lambda result: click.echo(printable(report.line(result))))
-            )
+
+            def tell(result: Any) -> None:
+                lines = [report.line(result), *(report.details(result).splitlines() if options["verbose"] else ())]
+                for line in [] if options["as_json"] else lines:
+                    click.echo(printable(line))
+
             results = examine(keys, selection, tell)
         if options["junit"]:
             Path(options["junit"]).write_bytes(report.as_junit(results))

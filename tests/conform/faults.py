@@ -654,12 +654,12 @@ class FallsBackToPlain(Peer):
 
 @caught_by("flood", LISTENER)
 class RemembersEverything(Peer):
-    """Each frame in as many bytes as the longest may have."""
+    """Each frame in twice as many bytes as the longest may have."""
 
     remembered: ClassVar[list[bytes]] = []
 
     def read(self, frame: Frame) -> Message | None:
-        self.remembered.append(frame.payload.ljust(MAX_PAYLOAD, b"\0"))
+        self.remembered.append(frame.payload.ljust(2 * MAX_PAYLOAD, b"\0"))
         return super().read(frame)
 
 

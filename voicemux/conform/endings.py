@@ -86,5 +86,7 @@ def text_before_goodbye(subject: Subject) -> None:
 
 
 def _judge_answer(bye: Bye) -> None:
-    if bye.code == ByeCode.PROTOCOL:
-        raise Failed(f"expected a BYE, got one that finds an error: {bye.reason}")
+    if bye.code != ByeCode.NORMAL:
+        raise Failed(
+            f"expected a BYE of code 0 as the answer to ours, got one of code {bye.code} {bye.reason}".rstrip()
+        )

@@ -9,6 +9,7 @@ import select
 import time
 from typing import NamedTuple, TypeVar
 
+from voicemux.conform.record import Record
 from voicemux.conform.verdict import Failed
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError
 from voicemux.net.line import Line
@@ -19,6 +20,7 @@ from voicemux.protocol.wire import PREFACE
 PATIENCE = 2.0  # seconds for an answer that may come at once
 APART = 0.002  # seconds between bytes that are to come one at a time
 PREFACE_PATIENCE = 12.0  # seconds: a listener may make whoever has failed before wait (protocol.md §12)
+LAST_WORDS = 0.1  # seconds for what a peer that has closed may have said before
 GOODBYE = 2.5  # seconds for the end of a stream: protocol.md §10 gives it 2
 
 Wanted = TypeVar("Wanted")
@@ -46,6 +48,9 @@ class Link:
         self.ended = False  # the peer's stream
         self.was_reset = False
         self.said_goodbye = False
+        self.record = Record()
+        self._began = time.monotonic()
+        self._takes_nothing = False  # the peer's end: a write has failed
         self._raw = bytearray()  # what came and was not taken for frames yet
         self._frames = FrameDecoder()
         self._next = 0  # of `heard`, for `expect`
@@ -55,12 +60,13 @@ class Link:
     def write(self, data: bytes) -> None:
         """Raises Failed if the peer has closed the connection."""
         try:
-            for piece in (data[i : i + 1] for i in range(len(data))) if self.trickles else (data,):
-                self.line.write(piece)
-                if self.trickles:
-                    time.sleep(APART)
+            self._send(data)
         except ConnectionLost as error:
-            raise Failed(f"expected it to listen, got {self._last_words() or error}") from error
+            with contextlib.suppress(Failed):
+                self.watch(LAST_WORDS)
+            goodbyes = self.all(Bye)
+            came = _described(goodbyes[-1]) if goodbyes else self._silence(0) if self.ended else str(error)
+            raise Failed(f"expected it to listen, got {came}") from error
 
     def say(self, *messages: Message) -> None:
         self.write(encode(*messages))
@@ -70,6 +76,7 @@ class Link:
 
     def finish(self) -> None:
         self.said_goodbye = True
+        self.record.note(self._now, "the end of our direction", is_ours=True)
         self.line.finish()
 
     # --- in ---------------------------------------------------------------------------------------------
@@ -86,6 +93,8 @@ class Link:
             pass
         came = bytes(self._raw[:count])
         del self._raw[:count]
+        if came:
+            self.record.received_bytes(self._now, came)
         return came
 
     def watch(self, seconds: float) -> list[Heard]:
@@ -97,9 +106,14 @@ class Link:
             self._cut()
         return self.heard[before:]
 
-    def expect(self, kind: type[Wanted], within: float = PATIENCE) -> Wanted:
-        """The next message of that kind; others are passed over. Raises Failed if a BYE, the end or nothing comes."""
+    def expect(self, kind: type[Wanted], within: float = PATIENCE, what: str = "") -> Wanted:
+        """The next message of that kind, called `what` in a failure; others are passed over.
+
+        Raises Failed if a BYE, the end or nothing comes.
+        """
         deadline = time.monotonic() + within
+        what = what or _article(kind)
+        others: dict[str, None] = {}  # that came instead, in their order
         while True:
             self._cut()
             while self._next < len(self.heard):
@@ -108,9 +122,12 @@ class Link:
                 if isinstance(message, kind):
                     return message
                 if isinstance(message, Bye):
-                    raise Failed(f"expected {_article(kind)}, got {_described(message)}")
+                    raise Failed(f"expected {what}, got {_described(message)}")
+                if message:
+                    others[_name(type(message))] = None
             if not self._receive(deadline):
-                raise Failed(f"expected {_article(kind)}, got {self._silence(within)}")
+                instead = f"{', '.join(others)}, and then " if others else ""
+                raise Failed(f"expected {what}, got {instead}{self._silence(within)}")
 
     def expect_end(self, within: float = GOODBYE, *, reset_is_fine: bool = False) -> None:
         """The peer closes, in the time that protocol.md §10 gives it, and without a reset."""
@@ -122,10 +139,7 @@ class Link:
 
     def expect_goodbye(self, code: int) -> Bye:
         """A BYE of that code, and the end."""
-        try:
-            bye = self.expect(Bye)
-        except Failed as error:
-            raise Failed(str(error).replace("a BYE", f"a BYE of code {code}", 1)) from error
+        bye = self.expect(Bye, what=f"a BYE of code {code}")
         if bye.code != code:
             raise Failed(f"expected a BYE of code {code}, got {_described(bye)}")
         self.expect_end()
@@ -145,10 +159,8 @@ class Link:
         deadline = time.monotonic() + within
         highest = 0
         while highest < number:
-            try:
-                highest = self.expect(TextAck, max(0.0, deadline - time.monotonic())).id
-            except Failed as error:
-                raise Failed(str(error).replace("a TEXT_ACK", f"a TEXT_ACK of {number}", 1)) from error
+            left = max(0.0, deadline - time.monotonic())
+            highest = self.expect(TextAck, left, what=f"a TEXT_ACK of {number}").id
         if highest > number:
             raise Failed(f"expected a TEXT_ACK of {number}, got one of {highest}")
 
@@ -179,11 +191,30 @@ class Link:
         try:
             while not self.line.is_secure:
                 if not self._receive(deadline):
-                    raise Failed(f"expected TLS, got {self._silence(within)}")
+                    raise Failed(f"expected TLS, got {self._silence(within)}", hangs=not self.ended)
         except (RemoteProtocolError, SecurityError) as error:
             raise Failed(f"expected TLS 1.3, got: {error}") from error
 
     # --- inside -----------------------------------------------------------------------------------------
+
+    @property
+    def _now(self) -> float:
+        """Seconds since the connection began."""
+        return time.monotonic() - self._began
+
+    def _send(self, data: bytes) -> None:
+        """Raises ConnectionLost, from then on every time."""
+        self.record.sent(self._now, data)
+        if self._takes_nothing:
+            raise ConnectionLost("the connection broke")
+        try:
+            for piece in (data[i : i + 1] for i in range(len(data))) if self.trickles else (data,):
+                self.line.write(piece)
+                if self.trickles:
+                    time.sleep(APART)
+        except ConnectionLost:
+            self._takes_nothing = True
+            raise
 
     def _receive(self, deadline: float) -> bool:
         """Wait for more bytes. False if none will come, or not in time."""
@@ -195,11 +226,14 @@ class Link:
                 data = self.line.receive()
             except ConnectionLost:
                 self.ended = self.was_reset = True
+                self.record.note(self._now, "a reset", is_ours=False)
                 return False
             if data is None:  # TLS talks to itself
                 return True
             self._raw += data
             self.ended = not data
+            if self.ended:
+                self.record.note(self._now, "the end of its direction", is_ours=False)
             return bool(data)
         return False
 
@@ -210,9 +244,14 @@ class Link:
             for frame in self._frames.feed(data):
                 message = from_frame(frame)
                 self.heard.append(Heard(now, frame, message))
+                self.record.received(now - self._began, frame, message)
                 if isinstance(message, Text) and self.acknowledges and not self.said_goodbye:
-                    self.say(TextAck(message.id))
+                    with contextlib.suppress(
+                        ConnectionLost
+                    ):  # it may have gone: what it has said is read all the same
+                        self._send(encode(TextAck(message.id)))
         except RemoteProtocolError as error:
+            self.record.received_bytes(now - self._began, data)
             raise Failed(f"expected a frame as protocol.md has it, got {error}") from error
 
     def _silence(self, seconds: float) -> str:
@@ -220,16 +259,14 @@ class Link:
             return "a reset"
         return "the end of its stream" if self.ended else f"nothing for {seconds:.2g} s"
 
-    def _last_words(self) -> str:
-        with contextlib.suppress(Failed):
-            self.watch(0.1)
-        goodbyes = [heard.message for heard in self.heard if isinstance(heard.message, Bye)]
-        return _described(goodbyes[-1]) if goodbyes else ""
+
+def _name(kind: type) -> str:
+    return "TEXT_ACK" if kind is TextAck else kind.__name__.upper()
 
 
 def _article(kind: type) -> str:
-    name = {Bye: "a BYE", TextAck: "a TEXT_ACK"}.get(kind)
-    return name or f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__.upper()}"
+    name = _name(kind)
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
 def _described(bye: Bye) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from xml.etree import ElementTree
 
+from voicemux.conform.rules import rules
 from voicemux.conform.verdict import FAIL, PASS, SKIP, Case, Result
 
 SHOWN = {PASS: "pass", FAIL: "FAIL", SKIP: "skip"}
@@ -13,6 +14,14 @@ SHOWN = {PASS: "pass", FAIL: "FAIL", SKIP: "skip"}
 
 def line(result: Result) -> str:
     return f"{SHOWN[result.verdict]}  {result.section:2}  {result.name}  {result.detail}".rstrip()
+
+
+def details(result: Result) -> str:
+    """Of a case that failed: what protocol.md says, and what was said. Empty for others."""
+    if result.verdict != FAIL:
+        return ""
+    said = [f'protocol.md, section {result.section}: "{rule}"' for rule in rules(result.name)]
+    return "\n".join(f"      {each}" for each in (*said, *result.said))
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -44,5 +53,5 @@ def as_junit(results: Sequence[Result]) -> bytes:
         )
         if result.verdict != PASS:
             kind = "failure" if result.verdict == FAIL else "skipped"
-            ElementTree.SubElement(case, kind, message=result.detail)
+            ElementTree.SubElement(case, kind, message=result.detail).text = details(result) or None
     return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))

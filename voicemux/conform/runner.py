@@ -80,6 +80,7 @@ def _examine(subject: Subject, selection: Selection, tell: Tell) -> list[Result]
     gone = ""
     for case in selection.cases(subject.role, encrypted=subject.keys is not None):
         start = time.monotonic()
+        said: tuple[str, ...] = ()
         try:
             verdict, detail = (FAIL, gone) if gone else _try(case, subject)
             while verdict == FAIL and subject.was_busy and time.monotonic() < start + BUSY_PATIENCE:
@@ -92,8 +93,10 @@ def _examine(subject: Subject, selection: Selection, tell: Tell) -> list[Result]
             verdict, detail = FAIL, str(error)
             gone = detail
         finally:
+            said = subject.said()
             subject.close_all()
-        results.append(Result(case.name, case.section, verdict, detail, time.monotonic() - start))
+        duration = time.monotonic() - start
+        results.append(Result(case.name, case.section, verdict, detail, duration, said if verdict == FAIL else ()))
         tell(results[-1])
     return results
 

@@ -15,7 +15,8 @@ from voicemux.protocol.wire import GREASE_TAG, NONCE_SIZE, PREFACE, PREFACE_STEM
 from voicemux.security.handshake import Dialler
 
 FLOOD = 8_000_000  # bytes
-MEMORY = 32_000_000  # bytes that it may grow by
+WARM_UP = 2_000_000  # bytes of a first flood, after which a runtime has what it needs
+MEMORY = 64_000_000  # bytes that it may grow by (protocol.md §12)
 SECOND_TRY = 2.0  # seconds in which a dialler would fall back
 
 
@@ -27,7 +28,7 @@ def old_tls(subject: Subject) -> None:
     try:
         subject.connect(until_tls_1_2(context))
     except Failed as error:
-        if "nothing" in str(error):  # it hangs
+        if error.hangs:
             raise
     else:
         raise Failed("expected that TLS 1.2 is refused, got a connection")
@@ -36,8 +37,7 @@ def old_tls(subject: Subject) -> None:
 @case(12, LISTENER, encrypted=True)
 def wrong_nonce(subject: ListenerSubject) -> None:
     """A PROOF with another nonce than the one committed to is refused."""
-    link, dialler, challenge = _challenged(subject)
-    dialler._nonce = bytes(NONCE_SIZE)  # the rest of the proof is right: only the commitment tells
+    link, dialler, challenge = _challenged(subject, bytes(NONCE_SIZE))  # all but the commitment is right
     link.say(dialler.prove(challenge))
     link.expect_refusal("PROOF with another nonce")
 
@@ -57,7 +57,7 @@ def wrong_confirmation(subject: Subject) -> None:
     if isinstance(subject, ListenerSubject):
         link, proof = _proof(subject)
         if not proof.confirmation:
-            raise Skipped("the call is made without a code")
+            raise Skipped("the call is made without a code", "let it listen with a code, and give --code")
         link.say(replace(proof, confirmation=bytes(len(proof.confirmation))))
         link.expect_goodbye(ByeCode.WRONG_CODE)
     elif isinstance(subject, DiallerSubject):
@@ -66,7 +66,7 @@ def wrong_confirmation(subject: Subject) -> None:
             listener = subject.challenge(link)
         welcome = listener.welcome(listener.method)
         if not welcome.confirmation:
-            raise Skipped("it calls without a code")
+            raise Skipped("it calls without a code", "let it call with {code}")
         link.say(replace(welcome, confirmation=bytes(len(welcome.confirmation))))
         link.expect_end(3.0, reset_is_fine=True)
         if link.all(Hello):
@@ -123,7 +123,7 @@ def busy(subject: Subject) -> None:
         if not [bye for bye in second.all(Bye) if bye.code == ByeCode.BUSY]:
             raise
     else:
-        raise Skipped("it takes more calls than one")
+        raise Skipped("it takes more calls than one, so there is nothing to check")
 
 
 @case(12, slow=True)
@@ -131,21 +131,38 @@ def flood(subject: Subject) -> None:
     """Whatever comes, its memory stays bounded."""
     link = subject.call()
     before = _memory(subject.process_id)
+    if _pour(link, WARM_UP):  # a runtime takes memory for what it has not done before, and keeps it
+        before = _memory(subject.process_id)
+        _pour(link, FLOOD)
+    elif subject.role == LISTENER:
+        subject.close_all()
+        link = subject.call()
+        before = _memory(subject.process_id)
+        _pour(link, FLOOD)
+    grown = _memory(subject.process_id) - before
+    if grown > MEMORY:
+        raise Failed(
+            f"expected a memory that grows by at most {MEMORY / 1e6:.0f} MB behind a first flood, "
+            f"got {grown / 1e6:.0f} MB (a runtime that takes what there is needs a limit, as with java -Xmx64m)"
+        )
+
+
+def _pour(link: Link, size: int) -> bool:
+    """So many bytes come. Whether the call goes on; else it has ended as a flood, which is fine, too."""
     chunk = b"".join(
         encode_frame(Frame(tag, 0, payload)) * 400
         for tag, payload in ((TAG_PING, bytes(8)), (TAG_REPORT, bytes(12)), (GREASE_TAG, bytes(100)))
     )
     try:
-        for _ in range(FLOOD // len(chunk)):
+        for _ in range(size // len(chunk)):
             link.write(chunk)
             link.watch(0.001)
         link.expect_pong(10.0)
     except Failed:
         if not [bye for bye in link.all(Bye) if bye.code == ByeCode.FLOOD]:
             raise
-    grown = _memory(subject.process_id) - before
-    if grown > MEMORY:
-        raise Failed(f"expected a memory that grows by less than 32 MB, got {grown / 1e6:.0f} MB")
+        return False
+    return True
 
 
 def _greeted(subject: Subject) -> Link:
@@ -155,12 +172,14 @@ def _greeted(subject: Subject) -> Link:
     return link
 
 
-def _challenged(subject: ListenerSubject) -> tuple[Link, Dialler, Challenge]:
+def _challenged(subject: ListenerSubject, commitment: bytes = b"") -> tuple[Link, Dialler, Challenge]:
+    """CLAIM has been said, with that commitment instead of the right one, and answered."""
     link = subject.connect()
     link.write(PREFACE)
     link.expect_preface()
     dialler = subject.dialler(link)
-    link.say(dialler.claim())
+    claim = dialler.claim()
+    link.say(replace(claim, commitment=commitment or claim.commitment))
     return link, dialler, link.expect(Challenge)
 
 

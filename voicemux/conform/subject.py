@@ -93,6 +93,16 @@ class Subject:
         """Whether it has said so: the case before is not over there."""
         return any(bye.code == ByeCode.BUSY for link in self._links for bye in link.all(Bye))
 
+    def said(self) -> tuple[str, ...]:
+        """What was said on the connections of this case, a line for each frame."""
+        lines: list[str] = []
+        for number, link in enumerate(self._links, 1):
+            lines.append(f"connection {number} (seconds, --> from the tester, <-- from the program)")
+            if link.record.forgotten:
+                lines.append(f"... {link.record.forgotten} frames before these")
+            lines += map(str, link.record.lines)
+        return tuple(lines)
+
     def close_all(self) -> None:
         self.acknowledges = True
         while self._links:

@@ -9,6 +9,7 @@ from voicemux.protocol.wire import SESSION_SIZE, TAG_TEXT, TEXT_WINDOW, text_hea
 
 NOT_UTF_8 = {"a byte that never is": b"hi\xff", "a torn code point": b"gr\xc3", "a surrogate": b"\xed\xa0\x80"}
 FULL = TEXT_WINDOW - 4096  # bytes after which another frame may not fit in the window
+WRITE = "let it write more than 64 KiB at the beginning of each call"
 WRITING = 1.5  # seconds that are given to it to write something of its own
 
 
@@ -65,7 +66,7 @@ def text_numbers(subject: Subject) -> None:
     link.watch(WRITING)
     numbers = [text.id for text in link.all(Text)]
     if not numbers:
-        raise Skipped("it writes no text")
+        raise Skipped("it writes no text", "let it write a line at the beginning of each call")
     for expected, number in enumerate(numbers, 1):
         if number != expected:
             raise Failed(f"expected TEXT {expected}, got TEXT {number}")
@@ -100,10 +101,10 @@ def text_window(subject: Subject) -> None:
         link.expect_pong(5.0)
     texts = [heard for heard in link.heard if isinstance(heard.message, Text)]
     if sum(len(heard.frame.payload) for heard in texts) < FULL:
-        raise Skipped("it writes less than the window of text")
+        raise Skipped("it writes less than the window of text", WRITE)
     link.say(TextAck(link.all(Text)[-1].id))
     if not any(isinstance(heard.message, Text) for heard in link.watch(WRITING)):
-        raise Skipped("it writes no more than the window of text")
+        raise Skipped("it writes no more than the window of text", WRITE)
 
 
 @case(7, LISTENER)

@@ -9,11 +9,21 @@ PASS, FAIL, SKIP = "pass", "fail", "skip"
 
 
 class Failed(Exception):
-    """The program under test does not do what protocol.md says: "expected ..., got ..."."""
+    """The program under test does not do what protocol.md says: "expected ..., got ...".
+
+    `hangs`: what was wrong is that nothing came, not even an end.
+    """
+
+    def __init__(self, message: str, *, hangs: bool = False) -> None:
+        super().__init__(message)
+        self.hangs = hangs
 
 
 class Skipped(Exception):
-    """It does not offer what the case is about."""
+    """It does not offer what the case is about. `remedy` is what to do to have it checked."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(f"{message}; to have this checked, {remedy}" if remedy else message)
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class Result:
     verdict: str
     detail: str
     seconds: float
+    said: tuple[str, ...] = ()  # of a case that failed: what was said on its connections, a line for each frame
 
 
 CASES: list[Case] = []
