@@ -355,6 +355,7 @@ def test_who_speaks_writes_where_there_is_room_for_sure_and_the_writing_thread_w
         with running(writer, line) as thread:
             writer.send(Pong(bytes(8)))
             peer.hear(Pong)
+            wait_until(lambda: not writer._is_taken)  # the peer may hear before who writes has given the turn back
             wrote.clear()
             writer.send_audio(audio(0))
             peer.hear(Audio)
