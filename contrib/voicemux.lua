@@ -17,7 +17,7 @@ local TAGS = {"HELLO", "TEXT", "AUDIO", "PING", "PONG", "BYE", "TEXT_ACK", "REPO
 local KEYS = {"name", "agent", "codecs", "session", "last_text"}
 local CODECS = {"PCM", "Opus"}
 local CODES = {[0] = "NORMAL", "BUSY", "DECLINED", "PROTOCOL", "VERSION", "TIMEOUT", "FLOOD", "INTERNAL", "REPLACED",
-  "SECURITY", "UNKNOWN_CALLER", "WRONG_CODE"}
+  "SECURITY", "UNKNOWN_CALLER", "WRONG_CODE", [16] = "LATER"}
 local METHODS = {[0] = "OPEN", "KNOWN", "CODE"}
 
 local voicemux = Proto("voicemux", "voicemux call")

@@ -12,16 +12,16 @@ ROOT = Path(voicemux.__file__).parent
 
 # From the bottom to the top: a module may import from lower ranks only, also inside functions.
 RANKS = [
-    ["", "errors", "events", "threads", "interrupts", "protocol", "security", "net", "audio", "console"],
-    ["remedies", "protocol.wire"],
+    ["", "errors", "events", "interrupts", "protocol", "security", "net", "audio", "console"],
+    ["remedies", "threads", "protocol.wire"],
     ["protocol.frames"],
     ["protocol.messages"],
     ["protocol.connection", "protocol.delivery"],
-    ["security.files", "security.words", "security.likeness"],
+    ["security.files", "security.networks", "security.words", "security.likeness"],
     ["security.identity", "security.contacts", "security.code"],
-    ["security.handshake"],
+    ["security.handshake", "security.guesses"],
     ["security.admission"],
-    ["net.address", "net.tls", "net.guard", "net.quota"],
+    ["net.address", "net.tls", "net.lobby", "net.refusals", "net.quota"],
     ["net.line", "net.flow"],
     ["net.writer", "net.demultiplexer", "net.greeting"],
     ["net.reception"],
@@ -162,10 +162,13 @@ def test_every_home_is_lived_in(package):
 
 PURE = [
     "net.flow",
-    "net.guard",
+    "net.lobby",
+    "net.refusals",
     "net.quota",
     "security.words",
     "security.code",
+    "security.guesses",
+    "security.networks",
     "security.handshake",
     "security.likeness",
     "audio.arrivals",

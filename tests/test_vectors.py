@@ -53,7 +53,8 @@ def named(error: Exception) -> str:
     if isinstance(error, ConnectionLost):
         return "torn" if "middle" in str(error) else "lost"
     if isinstance(error, NotAdmitted):
-        return {ByeCode.WRONG_CODE: "wrong-code", ByeCode.UNKNOWN_CALLER: "unknown-caller"}[error.code]
+        refused = {ByeCode.WRONG_CODE: "wrong-code", ByeCode.UNKNOWN_CALLER: "unknown-caller", ByeCode.LATER: "later"}
+        return refused[error.code]
     if isinstance(error, RemoteProtocolError):
         return "not-voicemux" if str(error).startswith("that is not voicemux") else ERRORS[error.code]
     return "key-changed" if "has changed" in str(error) else "wrong-code"
@@ -295,9 +296,9 @@ def listen(vector: dict[str, Any], folder: Path) -> None:
         contacts.remember("alice", alice.fingerprint, "", "code")
     used = vector.get("used_code", "")
     admission = Admission(bob, contacts, lambda *_: None, code=used, is_open=vector["open"])
-    listener = admission.begin(said["claim"])
+    listener = admission.begin(said["claim"], "192.0.2.1", 0.0)
     assert listener.challenge == said["challenge"] or vector.get("by") == "dialler"
-    welcome, peer = admission.finish(listener, said["proof"])
+    welcome, peer = admission.finish(listener, said["proof"], "192.0.2.1", 0.0)
     assert (peer.fingerprint, list(peer.words)) == (alice.fingerprint, vector["words"])
     assert welcome == said["welcome"] or vector.get("by") == "dialler"
 
@@ -333,9 +334,9 @@ def test_a_code_can_be_guessed_at_as_often_as_it_should(vector, tmp_path):
     admission = Admission(bob, Contacts(tmp_path), lambda *_: None, code=vector["code"])
     for guess in vector["guesses"]:
         dialler = Dialler(alice, bob.certificate, Method.CODE, guess["code"])
-        listener = admission.begin(dialler.claim())
         try:
-            welcome, _ = admission.finish(listener, dialler.prove(listener.challenge))
+            listener = admission.begin(dialler.claim(), "192.0.2.1", 0.0)
+            welcome, _ = admission.finish(listener, dialler.prove(listener.challenge), "192.0.2.1", 0.0)
             dialler.accept(welcome)
             outcome = "admitted"
         except NotAdmitted as error:

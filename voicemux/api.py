@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 from voicemux.call import Call as _Call
 from voicemux.dialling import reach
-from voicemux.errors import ConnectionLost, VoicemuxError
+from voicemux.errors import ConnectionLost, OutOfResources, VoicemuxError
 from voicemux.events import Ended, Stats, TextReceived
 from voicemux.introduction import Introduced, answer, name_of, own_hello, receive
 from voicemux.net.address import DEFAULT_PORT
 from voicemux.net.line import Listener as _Listener
 from voicemux.net.reception import Caller
+from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Hello
 from voicemux.security.files import usual_folder
 from voicemux.threads import NAP
@@ -204,6 +205,10 @@ class Call:
         self._call.took()
         self._call.hang_up()
 
+    def replace(self) -> None:
+        """Not for programs: the peer has called again, and gets a new call."""
+        self._call.replace()
+
     def close(self) -> None:
         """Hang up, if nobody has, and wait until nothing of the call is left, some seconds at most.
 
@@ -223,7 +228,10 @@ class Listener:
         listener = _Listener(host, port)
         self.port = listener.port
         self._trust, self._name, self._audio = trust, name, audio
-        self._reception, self._admission = receive(listener, trust, _turned_away, _new_code)
+        self._current: Call | None = None
+        self._reception, self._admission = receive(
+            listener, trust, _turned_away, _new_code, _log.warning, self._on_replaced
+        )
         self._closed = False
         self._reception.start()
 
@@ -246,8 +254,12 @@ class Listener:
                 try:
                     if call := self._answer(caller):
                         with call:
+                            self._current = call
+                            if self._reception.is_replaced:
+                                call.replace()
                             yield call
                 finally:
+                    self._current = None
                     self._reception.free()
         except _Stopped:
             return
@@ -266,10 +278,17 @@ class Listener:
         booth = _booth(self._audio)
         try:
             met = answer(caller, lambda: _hello(self._name, booth))
+            return Call(met, name_of(met, self._trust, _log.warning), booth) if met else None
         except ConnectionLost as error:
             _log.info("the caller has gone: %s", error)
-            return None
-        return Call(met, name_of(met, self._trust, _log.warning), booth) if met else None
+        except OutOfResources as error:
+            _log.warning("%s; that call was not answered", error)
+        return None
+
+    def _on_replaced(self) -> None:
+        """The caller has called again."""
+        if call := self._current:
+            call.replace()
 
 
 class _Stopped(Exception):
@@ -293,8 +312,9 @@ def _hello(name: str, booth: "Booth | None") -> Hello:
     return own_hello(name, booth.playable if booth else ())
 
 
-def _turned_away(host: str, why: str) -> None:
-    _log.info("%s was not answered: %s", host, why)
+def _turned_away(refusal: Refusal) -> None:
+    who = f"{refusal.name or 'somebody'} at {refusal.address}"
+    _log.info("%s was not answered (%d): %s", who, refusal.times, refusal.why)
 
 
 def _new_code(code: str, why: str) -> None:

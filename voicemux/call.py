@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from voicemux.errors import ConnectionLost, DeviceError, RemoteProtocolError, VoicemuxError
+from voicemux.errors import ConnectionLost, DeviceError, OutOfResources, RemoteProtocolError, VoicemuxError
 from voicemux.events import (
     AudioStarted,
     AudioStopped,
@@ -36,6 +36,7 @@ from voicemux.events import (
 )
 from voicemux.net.demultiplexer import demultiplex
 from voicemux.net.line import Line
+from voicemux.net.reception import REPLACED
 from voicemux.net.writer import Writer
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.delivery import Inbox
@@ -47,6 +48,7 @@ from voicemux.voice import Half, Player, Transmitter
 from voicemux.watch import Signs, Watch
 
 REOPEN_INTERVAL = 2.0  # seconds between two attempts to have a broken device back
+REPLACED_PATIENCE = 0.3  # seconds for the goodbye to a peer who has called again meanwhile
 GOODBYE_TIMEOUT = 2.0  # seconds for our last text, and as long again for the peer's (protocol.md §10)
 OWN_SOURCE = 0  # whose AUDIO and STATE the peer's own are; others are for relays to come
 DELIVERY_PATIENCE = 10.0  # seconds without an acknowledgement after which waiting for delivery is given up
@@ -108,12 +110,29 @@ class Call:
         self._watch: Watch | None = None
         self._vitals = Vitals(line, self._writer.counts, transmitter, player)
         self._status_interval = status_interval
+        self._patience = 2 * GOODBYE_TIMEOUT  # seconds for what is left once there is a reason to end
         self._next_status = time.monotonic() + status_interval
         self._threads = Threads(self._on_failure)
 
     # --- for the owner -------------------------------------------------------------------------
 
     def start(self) -> None:
+        """Raises OutOfResources if the system has no threads for it; then nothing is left of the call."""
+        try:
+            self._start()
+        except OutOfResources:
+            self._ending.set()
+            self._read_to_the_end.set()
+            self._writer.give_up()
+            self._line.cut()
+            for half in (self._transmitter, self._player):
+                if half:
+                    half.stop()
+            self._threads.join()
+            self._line.close()
+            raise
+
+    def _start(self) -> None:
         self._tell_state()  # ahead of all voice
         self._threads.start("demultiplexer", self._demultiplex)
         self._threads.start("writer", self._writer.run)
@@ -225,6 +244,12 @@ class Call:
         if self._end(_Reason("us", reason)):
             self._writer.finish(Bye(code, reason), GOODBYE_TIMEOUT)
 
+    def replace(self) -> None:
+        """End it at once: the same peer has called again, so this line is dead, or not wanted any more."""
+        self._patience = REPLACED_PATIENCE
+        if self._end(_Reason("them", "called again")):
+            self._writer.finish(Bye(ByeCode.REPLACED, REPLACED), 0, peer_is_done=True)
+
     def mute(self) -> None:
         """Stop sending voice, or send it again."""
         if self._transmitter:
@@ -313,7 +338,7 @@ class Call:
             if self._status_interval and now >= self._next_status:
                 self._next_status = now + self._status_interval
                 self.post(Status(**vars(self.stats())))
-        if not self._read_to_the_end.wait(2 * GOODBYE_TIMEOUT):
+        if not self._read_to_the_end.wait(self._patience):
             self._line.cut()
 
     def _tell_state(self) -> None:

@@ -156,7 +156,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--code-words",
     type=click.IntRange(2, 8),
-    default=2,
+    default=3,  # USUAL_WORDS of security.code, which takes long to import
     show_default=True,
     metavar="N",
     help="Words in a code that is made here.",

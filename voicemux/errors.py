@@ -10,6 +10,7 @@ VoicemuxError
 ├── ProtocolError
 │   ├── LocalProtocolError    a bug in this program: never the peer's fault
 │   └── RemoteProtocolError   the peer broke the protocol, or does not speak it
+├── OutOfResources            the system gives no thread
 └── DeviceError               a sound card, sound file or codec that cannot be used
     └── LibraryMissing        because something is not installed
 """
@@ -93,6 +94,10 @@ class RemoteProtocolError(ProtocolError):
     def __init__(self, message: str, code: int = 3, *, kind: Kind | None = None) -> None:
         super().__init__(message, kind=kind)
         self.code = code
+
+
+class OutOfResources(VoicemuxError):
+    """The system does not give what every call needs: a thread."""
 
 
 class DeviceError(VoicemuxError):

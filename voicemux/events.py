@@ -147,10 +147,15 @@ class Notice:
 
 @dataclass(frozen=True)
 class TurnedAway:
-    """Somebody who called was not answered."""
+    """`times` callers from `address`, a host or a network, were not answered.
+
+    `name` is that of the contact who called, empty if it was none.
+    """
 
     address: str
     why: str
+    times: int = 1
+    name: str = ""
 
 
 @dataclass(frozen=True)

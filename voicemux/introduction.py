@@ -13,6 +13,7 @@ from voicemux.net.address import DEFAULT_PORT, Address
 from voicemux.net.greeting import part
 from voicemux.net.line import Line, Listener
 from voicemux.net.reception import Caller, Reception
+from voicemux.net.refusals import Refusal
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
@@ -56,19 +57,38 @@ def own_hello(name: str, playable: tuple[int, ...]) -> Hello:
 def receive(
     listener: Listener,
     trust: Trust | None,
-    on_turned_away: Callable[[str, str], None],
+    on_turned_away: Callable[[Refusal], None],
     on_code: Callable[[str, str], None],
+    tell: Tell,
+    on_replaced: Callable[[], None],
 ) -> tuple[Reception, Admission | None]:
     """A reception for callers, not started yet, and who is let in; None: anybody may call, plain.
 
-    Raises SecurityError; the listener is closed then. The callbacks are those of both.
+    Raises SecurityError; the listener is closed then. The callbacks are those of both; `tell` hears what the user
+    should know besides.
     """
     try:
-        admission = trust.admission(on_code) if trust else None
+        admission = trust.admission(on_code, tell) if trust else None
     except SecurityError:
         listener.close()
         raise
-    return Reception(listener, on_turned_away, admission, trust.identity.path if trust else None), admission
+    identity = trust.identity.path if trust else None
+
+    def on_missed(caller: Caller) -> str:
+        return missed(caller, trust, tell)
+
+    reception = Reception(listener, on_turned_away, admission, identity, on_missed=on_missed, on_replaced=on_replaced)
+    return reception, admission
+
+
+def missed(caller: Caller, trust: Trust | None, tell: Tell) -> str:
+    """Who has called in vain, if it is somebody we know. By a code they become known: then a name is enough later."""
+    if not (trust and caller.peer):
+        return ""
+    if caller.peer.method is Method.CODE:
+        return remember(_met(caller), trust, tell)
+    known = known_as(caller.peer, trust, tell)
+    return known.name if known else ""
 
 
 def answer(
@@ -88,8 +108,14 @@ def answer(
     except BaseException:
         line.close()
         raise
-    address = str(Address(line.peer.host, DEFAULT_PORT))
-    return Introduced(line, sending, caller.receiving, caller.hello, caller.peer, address, is_caller=True)
+    return _met(caller)
+
+
+def _met(caller: Caller) -> Introduced:
+    address = str(Address(caller.line.peer.host, DEFAULT_PORT))
+    return Introduced(
+        caller.line, caller.sending, caller.receiving, caller.hello, caller.peer, address, is_caller=True
+    )
 
 
 def name_of(met: Introduced, trust: Trust | None, tell: Tell) -> str:

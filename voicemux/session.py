@@ -36,6 +36,7 @@ from voicemux.dialling import reach
 from voicemux.errors import (
     ConnectionLost,
     DeviceError,
+    OutOfResources,
     VoicemuxError,
 )
 from voicemux.events import (
@@ -149,7 +150,14 @@ class Session:
         listener = Listener(host, port)
         addresses = listener.addresses()
         places = [Address(each, listener.port) for each in addresses]
-        reception, admission = receive(listener, self._trust, self._on_turned_away, partial(self._on_code, places))
+        reception, admission = receive(
+            listener,
+            self._trust,
+            lambda refusal: self._console.show(TurnedAway(**vars(refusal))),
+            partial(self._on_code, places),
+            self._notice,
+            self._on_replaced,
+        )
         self._reception = reception
         try:
             code = admission.code if admission else ""
@@ -164,8 +172,12 @@ class Session:
                 if self._console.eager:
                     self._start_console()
             while True:
-                outcome = self._answer(reception.next_caller())
-                if outcome.interrupted or (once and outcome.ended):
+                try:
+                    outcome = self._answer(reception.next_caller())
+                except OutOfResources as error:
+                    outcome = Outcome()
+                    self._notice(f"{error}; that call was not answered")
+                if outcome.interrupted or (once and outcome.ended and not reception.is_replaced):
                     return outcome
                 reception.free()
         except _Leave:
@@ -241,6 +253,8 @@ class Session:
         with _interrupts_to(call, self._console.hurry), _collected_garbage():
             call.start()
             self._call = call  # before anybody is told: whoever answers at once is heard
+            if self._reception and self._reception.is_replaced:
+                call.replace()
             try:
                 self._console.show(self._connected(call, met, sends))
                 if settings.verbose:
@@ -366,8 +380,12 @@ class Session:
             self._reads_input = False
             self._console.start(self.handle)
 
-    def _on_turned_away(self, host: str, why: str) -> None:
-        self._console.show(TurnedAway(host, why))
+    def _on_replaced(self) -> None:
+        """The caller has called again. Called by the reception."""
+        if call := self._call:
+            call.replace()
+        else:  # between the two, `_hold` asks
+            self._answers.put(ConnectionLost("it calls again"))
 
     def _hello(self) -> Hello:
         """Opens the sound of this call, which says what can be heard here."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from voicemux.errors import OutOfResources
+
 NAP = 0.5  # seconds that the main thread sleeps at a time
 
 Item = TypeVar("Item")
@@ -51,7 +53,7 @@ class Threads:
         self._threads: list[threading.Thread] = []
 
     def start(self, name: str, body: Callable[[], None], *, daemon: bool = False) -> None:
-        """Run `body` in a thread called voicemux-`name`.
+        """Run `body` in a thread called voicemux-`name`. Raises OutOfResources if the system gives none.
 
         A daemon is for a body that nothing can wake (a read of standard input); it is never joined.
         """
@@ -65,9 +67,14 @@ class Threads:
                 self._on_failure(error)
 
         thread = threading.Thread(target=run, name=f"voicemux-{name}", daemon=daemon)
+        try:
+            thread.start()
+        except RuntimeError as error:  # "can't start new thread": no memory for its stack, or a limit of processes
+            raise OutOfResources(
+                f"the system gives no thread for the {name}: memory or processes are used up"
+            ) from error
         if not daemon:
             self._threads.append(thread)
-        thread.start()
 
     def join(self) -> None:
         """Wait for all to end; the caller has told them to, by whatever means wakes them."""

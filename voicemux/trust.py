@@ -100,7 +100,7 @@ class Trust:
                 "and call with a new code"
             )
 
-    def admission(self, on_code: Callable[[str, str], None]) -> Admission:
+    def admission(self, on_code: Callable[[str, str], None], on_guessing: Callable[[str], None]) -> Admission:
         """The listener's part. Raises SecurityError for a bad code, or a name to be allowed that is no contact's."""
         chosen = self._security
         allowed = []
@@ -116,6 +116,7 @@ class Trust:
             words=0 if chosen.is_open or chosen.allowed else chosen.words,
             is_open=chosen.is_open,
             allowed=allowed,
+            on_guessing=on_guessing,
         )
 
     def is_contact(self, name: str) -> bool:

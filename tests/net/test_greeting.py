@@ -182,7 +182,7 @@ def test_a_listener_of_a_slow_tunnel_is_waited_for_longer_than_a_caller():
 def test_another_version_is_named():
     with connected() as (line, peer):
         peer.send(b"VMUX/2\r\n")
-        with pytest.raises(RemoteProtocolError, match=r"^version '2' of the protocol is spoken there, ") as refused:
+        with pytest.raises(RemoteProtocolError, match=r"^version 2 of the protocol is spoken there, ") as refused:
             Greeting(line).open()
         assert refused.value.code == ByeCode.VERSION
 

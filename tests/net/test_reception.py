@@ -8,10 +8,9 @@ import pytest
 
 from tests.peers import PATIENCE, PROMPTLY, Peer, wait_until
 from voicemux.net import reception as reception_module
-from voicemux.net.greeting import PREFACE_TIMEOUT, TLS_TIMEOUT
-from voicemux.net.guard import DELAYED_FROM, FIRST_DELAY, MOST_DELAY
 from voicemux.net.line import SILENCE_TIMEOUT, Listener
-from voicemux.net.reception import MAX_VISITORS, MAX_VISITORS_OF_A_HOST, MOST_BYTES, Caller, Reception
+from voicemux.net.reception import MAX_VISITORS, MOST_BYTES, Caller, Reception
+from voicemux.net.refusals import LINES, Refusal
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Ping, Preface, Ringing, Text
 from voicemux.protocol.wire import PREFACE
@@ -24,8 +23,11 @@ class Desk:
         listener = Listener("127.0.0.1", 0)
         self.port = listener.port
         self.turned_away: list[str] = []
-        self.reception = Reception(listener, lambda host, why: self.turned_away.append(f"{host}: {why}"))
+        self.reception = Reception(listener, self._turn_away)
         self._stack = contextlib.ExitStack()
+
+    def _turn_away(self, refusal: Refusal) -> None:
+        self.turned_away.append(f"{refusal.address}: {refusal.why}")
 
     def visit(self, host: str = "127.0.0.1") -> Peer:
         connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE, (host, 0))
@@ -189,38 +191,16 @@ def test_whoever_calls_encrypted_can_see_that_plain_calls_are_taken_here(desk):
     assert peer.hear_to_the_end() == [Preface(), Bye(ByeCode.SECURITY)]
 
 
-def test_whoever_fails_again_and_again_waits_ever_longer_and_others_do_not(desk):
-    for number in range(DELAYED_FROM):
-        desk.visit("127.0.0.2").send(b"GET / ")
-        wait_until(lambda done=number: len(desk.turned_away) > done)
+def test_however_often_somebody_fails_nobody_of_that_address_waits_and_the_owner_reads_some_lines_only(desk):
+    for _ in range(5 * LINES):
+        stranger = desk.visit()
+        stranger.send(b"GET / ")
+        assert is_gone(stranger)
     began = time.monotonic()
-    again = desk.visit("127.0.0.2")
-    again.send(PREFACE)
-    other = desk.visit()
-    other.send(PREFACE)
-    assert other.hear() == Preface()
-    assert time.monotonic() - began < FIRST_DELAY / 2
-    assert again.hear() == Preface()
-    assert time.monotonic() - began >= FIRST_DELAY
-
-
-def test_whoever_has_failed_and_is_let_in_waits_no_more(desk):
-    for number in range(DELAYED_FROM - 1):
-        desk.visit().send(b"GET / ")
-        wait_until(lambda done=number: len(desk.turned_away) > done)
     desk.call("alice")
-    desk.take()
-    desk.visit().send(b"GET / ")
-    wait_until(lambda: len(desk.turned_away) == DELAYED_FROM)
-    began = time.monotonic()
-    peer = desk.visit()
-    peer.send(PREFACE)
-    assert peer.hear() == Preface()
-    assert time.monotonic() - began < FIRST_DELAY / 2
-
-
-def test_whoever_has_to_wait_is_still_there_when_its_turn_comes():
-    assert min(PREFACE_TIMEOUT, TLS_TIMEOUT) > MOST_DELAY
+    assert desk.take().hello.name == "alice"
+    assert time.monotonic() - began < PROMPTLY
+    assert len(desk.turned_away) == LINES
 
 
 def test_whoever_says_too_much_before_it_says_who_it_is_is_sent_away(desk):
@@ -325,25 +305,23 @@ def greet(peer: Peer) -> Peer:
     return peer
 
 
-def test_one_machine_has_room_for_so_many_visitors_and_the_next_one_once_they_have_gone(desk):
-    visitors = [greet(desk.visit()) for _ in range(MAX_VISITORS_OF_A_HOST)]
-    assert is_gone(desk.visit())
-    assert desk.turned_away == []  # so it was not its silence
-    visitors[0].finish()
-    assert visitors[0].hear_to_the_end() == []
-    desk.call("alice")
-    assert desk.take().hello.name == "alice"
-    visitors[1].send(Hello("one of them"))
-    assert visitors[1].hear(Bye).code == ByeCode.BUSY
-
-
 def test_where_all_places_are_taken_whoever_comes_gets_that_of_who_has_come_first(desk):
-    visitors = [greet(desk.visit(f"127.0.0.{2 + number // 8}")) for number in range(MAX_VISITORS)]
+    visitors = [greet(desk.visit()) for _ in range(MAX_VISITORS)]
     desk.call("alice")
     assert desk.take().hello.name == "alice"
     assert visitors[0].hear_to_the_end() == []
     visitors[1].send(Hello("one of them"))
     assert visitors[1].hear(Bye).code == ByeCode.BUSY
+
+
+def test_who_is_silent_gives_way_to_who_comes_and_not_who_has_said_something(desk):
+    visitors = [desk.visit() for _ in range(MAX_VISITORS - 1)]
+    said_something = greet(desk.visit())
+    desk.call("alice")
+    assert desk.take().hello.name == "alice"
+    assert is_gone(visitors[0])
+    said_something.send(Hello("one of them"))
+    assert said_something.hear(Bye).code == ByeCode.BUSY
 
 
 def test_a_call_takes_no_room_from_visitors(desk):
@@ -360,7 +338,7 @@ def test_the_owner_can_be_interrupted_while_it_waits(desk):
 
 
 def test_a_bug_in_the_reception_reaches_the_owner():
-    def stumble(host: str, why: str) -> None:
+    def stumble(refusal: Refusal) -> None:
         raise ZeroDivisionError
 
     listener = Listener("127.0.0.1", 0)

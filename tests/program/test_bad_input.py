@@ -268,7 +268,7 @@ def test_a_dialler_knows_another_version() -> None:
     with far_end(says(OTHER_VERSION)) as address:
         code, out, err = run("dial", address, *PLAIN, stdin="secret\n")
     assert (code, out) == (4, [])
-    assert "version '2' of the protocol is spoken there, version 1 here" in complaint(err)
+    assert "version 2 of the protocol is spoken there, version 1 here" in complaint(err)
 
 
 @pytest.mark.parametrize("preface", [PREFACE, OTHER_VERSION])
@@ -366,7 +366,7 @@ def test_a_caller_of_another_version_is_told_so_and_the_next_one_served() -> Non
             stranger.send(OTHER_VERSION)
             assert isinstance(stranger.hear(), Preface)
             assert stranger.hear(Bye).code == ByeCode.VERSION
-        assert "version '2' of the protocol is spoken there" in bob.notice_with("turned away")
+        assert "version 2 of the protocol is spoken there" in bob.notice_with("turned away")
         assert run("dial", address, TEXT_ONLY, "--name", "alice", stdin="hi\n")[0] == 0
         assert bob.read() == "alice> hi"
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -75,18 +77,54 @@ def test_a_wrong_code_is_told_to_both(homes):
         code, told = say("hi", address, "8-quiet-test", env=homes["mallory"])
         assert code == 6
         assert told[-1].startswith("voicemux: the code is wrong, or no longer valid; most likely it is mistyped")
-        assert bob.notice_with("turned away").endswith("a wrong code, 2 more end it")
+        assert bob.notice_with("turned away").endswith("a wrong code")
 
 
-def test_three_wrong_codes_end_a_code_and_then_the_right_one_is_refused_too(homes):
+def test_wrong_codes_end_no_code_and_somebody_who_tries_many_is_told_of(homes):
     with listening(TEXT_ONLY, "--json", env=homes["bob"]) as (bob, address):
         right = json.loads(bob.out[0])["code"]
-        for _ in range(3):
+        for _ in range(10):
             assert say("hi", address, "8-quiet-test", env=homes["mallory"])[0] == 6
-        after = bob.event("new_code")
-        assert after["why"] == "it was guessed at 3 times"
-        assert after["code"] != right
-        assert say("hi", address, right, env=homes["alice"])[0] == 6
+        assert bob.event("notice")["text"].startswith("somebody tries codes, 10 wrong ones so far")
+        assert say("hi", address, right, env=homes["alice"])[0] == 0
+        assert bob.event("new_code")["code"].count("-") == 4  # words, not three as before
+        assert right.count("-") == 3
+
+
+def test_the_right_code_while_the_line_is_busy_makes_a_contact_and_the_owner_reads_who_called(homes):
+    with (
+        listening(TEXT_ONLY, "--json", "--code", "7-quiet-test", env=homes["bob"]) as (bob, address),
+        Program("dial", address, "7-quiet-test", "--name", "carol", TEXT_ONLY, env=homes["mallory"]) as carol,
+    ):
+        await_connection(carol)
+        code, told = say("hi", address, "7-quiet-test", "--name", "alice", env=homes["alice"])
+        assert code == 1
+        assert "busy" in told[-1]
+        missed = bob.event("turned_away")
+        assert (missed["why"], missed["name"], missed["times"]) == ("busy", "alice", 1)
+    assert contacts(homes["bob"])["alice"]["how"] == "code"
+
+
+def test_who_calls_again_takes_the_place_of_its_own_call_at_once(homes):
+    """Its network has died, and the listener has not noticed."""
+    with listening(TEXT_ONLY, "--json", "--code", "7-quiet-test", env=homes["bob"]) as (bob, address):
+        assert say("hi", address, "7-quiet-test", "--name", "alice", env=homes["alice"])[0] == 0
+        bob.event("ended")
+        with Program("dial", address, TEXT_ONLY, env=homes["alice"]) as first:
+            await_connection(first)
+            bob.event("connected")
+            os.kill(first.process.pid, signal.SIGSTOP)
+            began = time.monotonic()
+            try:
+                assert say("me again", address, env=homes["alice"])[0] == 0
+                assert time.monotonic() - began < 5
+                ended = bob.event("ended")
+                assert (ended["by"], ended["reason"]) == ("them", "called again")
+                assert bob.event("text")["text"] == "me again"
+            finally:
+                os.kill(first.process.pid, signal.SIGCONT)
+            assert first.wait() == 1
+            assert "the same key has called again" in first.err[-1]
 
 
 def test_whoever_is_unknown_is_told_what_it_takes(homes):

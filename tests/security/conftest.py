@@ -18,3 +18,8 @@ def bob(tmp_path: Path) -> Person:
 @pytest.fixture
 def mallory(tmp_path: Path) -> Person:
     return Person(tmp_path / "mallory")
+
+
+@pytest.fixture
+def carol(tmp_path: Path) -> Person:
+    return Person(tmp_path / "carol")

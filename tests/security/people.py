@@ -13,6 +13,7 @@ from voicemux.net.address import Address
 from voicemux.net.greeting import Greeting
 from voicemux.net.line import Line, Listener
 from voicemux.net.reception import Caller, Reception
+from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Hello, Method
 from voicemux.security.admission import Admission
 from voicemux.security.contacts import Contacts
@@ -64,15 +65,36 @@ class House:
     def __init__(self, owner: Person, **chosen: Any) -> None:
         self.turned_away: list[str] = []
         self.codes: list[tuple[str, str]] = []
+        self.warnings: list[str] = []
+        self.missed: list[Caller] = []
+        self.replaced = 0
         self.admission = Admission(
-            owner.identity, owner.contacts, lambda code, why: self.codes.append((code, why)), **chosen
+            owner.identity,
+            owner.contacts,
+            lambda code, why: self.codes.append((code, why)),
+            on_guessing=self.warnings.append,
+            **chosen,
         )
         listener = Listener("127.0.0.1", 0)
         self.port = listener.port
-        self.reception = Reception(listener, self._turn_away, self.admission, owner.identity.path)
+        self.reception = Reception(
+            listener,
+            self._turn_away,
+            self.admission,
+            owner.identity.path,
+            on_missed=self._miss,
+            on_replaced=self._replace,
+        )
 
-    def _turn_away(self, host: str, why: str) -> None:
-        self.turned_away.append(why)
+    def _turn_away(self, refusal: Refusal) -> None:
+        self.turned_away.append(refusal.why)
+
+    def _miss(self, caller: Caller) -> str:
+        self.missed.append(caller)
+        return "somebody"
+
+    def _replace(self) -> None:
+        self.replaced += 1
 
     @contextlib.contextmanager
     def caller(self, name: str = "the owner") -> Iterator[Caller]:

@@ -100,7 +100,7 @@ def _words(event: Event) -> list[str]:
         case Notice():
             return event.text.splitlines()
         case TurnedAway():
-            return [f"turned away a caller from {event.address}: {event.why}"]
+            return [_turned_away(event)]
         case Status():
             return [stats_line(event)]
         case Stats():
@@ -111,6 +111,13 @@ def _words(event: Event) -> list[str]:
             return [f"{event.error}{they_say(event.said)}{'; ' if event.hint else ''}{event.hint}"]
         case AudioStarted() | AudioStopped() | TextReceived():
             return []
+
+
+def _turned_away(event: TurnedAway) -> str:
+    if event.name and event.why == "busy":
+        return f"{_who(event.name, event.address)} called meanwhile and was told that you are in a call"
+    who = f"{event.times} more callers" if event.times > 1 else "a caller"
+    return f"turned away {who} from {event.address}: {event.why}"
 
 
 def stats_line(stats: Stats) -> str:

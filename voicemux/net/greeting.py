@@ -175,6 +175,7 @@ def refusal(bye: Bye, who: str = "the other side", *, has_proved: bool = False) 
         ByeCode.VERSION: ("another version", None),
         ByeCode.SECURITY: ("an encrypted call is wanted there", Kind.WANTS_ENCRYPTION),
         ByeCode.UNKNOWN_CALLER: ("you are not known there", Kind.UNKNOWN_CALLER),
+        ByeCode.LATER: ("too many wrong codes have been tried there: try again in some minutes", None),
         ByeCode.WRONG_CODE: ("the code is wrong, or no longer valid", Kind.WRONG_CODE),
     }
     words, kind = known.get(bye.code, (f"{who} hung up", None))

@@ -21,6 +21,9 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
+if sys.platform != "win32":
+    import resource
+
 READ_SIZE = 65_536  # bytes asked for at once: more than 60 ms of raw PCM in any case
 CONNECT_TIMEOUT = 10.0  # seconds for the last of a host's addresses
 EARLY_CONNECT_TIMEOUT = 3.0  # seconds for each address before it, so that a dead IPv6 route costs little
@@ -30,6 +33,7 @@ MIN_RTT = struct.Struct("=148xI")  # tcpi_min_rtt of Linux's struct tcp_info, in
 NOT_MEASURED = 2**32 - 1
 EVERYWHERE = "*"  # a host to listen on: every interface
 WILDCARDS = ("0.0.0.0", "::")  # what sockets call it, of one family
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 CONGESTION_CONTROL_SIZE = 16  # bytes, of its name: TCP_CA_NAME_MAX of Linux
 # Seconds: now and then bbr lets only four packets be under way for a while (PROBE_RTT), which are 80 ms of voice.
 # On a line of 300 ms that makes 1 to 4 % of voice late; with cubic nothing is.
@@ -262,12 +266,22 @@ class Listener:
 
 
 def accept(listening: socket.socket) -> Line | None:
-    """The next caller's line, None if there is none (any more)."""
+    """The next caller's line, None if there is none (any more). Raises Unreachable if no descriptor is left."""
     try:
         connection, place = listening.accept()
-    except OSError:
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise Unreachable(f"no connection can be taken: {reason(error)}") from error
         return None
     return Line(connection, Address(place[0].removeprefix("::ffff:"), place[1]))
+
+
+def most_connections() -> int:
+    """How many this process may have open at once, other files included: the limit that `ulimit -n` shows."""
+    if sys.platform == "win32":
+        return 512  # what Windows takes in one select(), as Python is built
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 1_000_000 if limit == resource.RLIM_INFINITY else limit
 
 
 class Wake:

@@ -1,24 +1,27 @@
 """The reception: accepts callers, finds out who they are, hands one at a time to the owner, tells the others "busy".
 
 One thread waits for all of them at once, so that a caller who says nothing keeps nobody waiting.
-What a stranger can cost is bounded: connections, bytes (a frame decoder holds one frame), time, and tries.
+What a stranger can cost is bounded: connections, bytes (a frame decoder holds one frame), time, and tries at a code.
 """
 
+import contextlib
 import queue
 import selectors
+import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError, SecurityError
+from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError, SecurityError, Unreachable
 from voicemux.net.greeting import GOODBYE_TIMEOUT, PREFACE_TIMEOUT
-from voicemux.net.guard import Guard, place_of
-from voicemux.net.line import SILENCE_TIMEOUT, Line, Listener, Wake, accept
+from voicemux.net.line import SILENCE_TIMEOUT, Line, Listener, Wake, accept, most_connections
+from voicemux.net.lobby import Lobby, Stage
+from voicemux.net.refusals import Refusal, Refusals
 from voicemux.net.tls import HANDSHAKE, listener_context
 from voicemux.protocol.connection import NOT_A_DIALLERS, Receiving, Sending, State
-from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Message, Preface, Proof
+from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Message, Method, Preface, Proof
 from voicemux.security import handshake
 from voicemux.security.admission import Admission
 from voicemux.security.handshake import Peer
@@ -26,8 +29,12 @@ from voicemux.threads import Threads, take
 
 HELLO_TIMEOUT = 10.0  # seconds
 ACCEPT_PAUSE = 0.01  # seconds
-MAX_VISITORS = 32  # connections that are being greeted, or sent away
-MAX_VISITORS_OF_A_HOST = 8  # of them: one machine cannot have them all, however many IPv6 addresses it has
+# Connections that are being greeted, or sent away: a friend whose round trip is 200 ms is not pushed out by 1000 a
+# second that are silent, nor by 500 that say a ClientHello. Each costs up to 100 kB while TLS is being set up.
+MAX_VISITORS = 256
+VISITORS_SHARE = 4  # at most one in so many of the descriptors that the process may have: calls and sound need some
+LEAST_VISITORS = 4
+REPLACED = "the same key has called again"
 MOST_BYTES = 65_536  # of a visitor: all that there is to say has some 2000
 VISITOR_PATIENCE = 0.5  # seconds that the few bytes to a visitor may take: they fit any empty buffer
 
@@ -46,19 +53,29 @@ class Caller:
 @dataclass(eq=False)
 class _Visitor:
     line: Line
-    place: Hashable
     deadline: float
     sending: Sending = field(default_factory=Sending)
     receiving: Receiving = field(default_factory=lambda: Receiving(unfit=NOT_A_DIALLERS))
     opened: bool = False  # whether anything has come
     proving: handshake.Listener | None = None
     peer: Peer | None = None
-    waits_until: float = 0.0  # before it is looked at
     leaving: bool = False
 
     @property
     def host(self) -> str:
         return self.line.peer.host
+
+    @property
+    def stage(self) -> Stage:
+        if self.leaving:
+            return Stage.LEAVING
+        if self.peer:
+            return Stage.PROVED
+        if self.proving:
+            return Stage.CLAIMED
+        if self.line.is_secure:
+            return Stage.SECURE
+        return Stage.ANSWERED if self.line.bytes_written else Stage.SILENT
 
 
 class Reception:
@@ -67,25 +84,37 @@ class Reception:
     def __init__(
         self,
         listener: Listener,
-        on_turned_away: Callable[[str, str], None],
+        on_turned_away: Callable[[Refusal], None],
         admission: Admission | None = None,
         identity: Path | None = None,
+        *,
+        on_missed: Callable[[Caller], str] = lambda caller: "",
+        on_replaced: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_turned_away(host, why)` is called in the reception's thread and must not wait.
+        """All callbacks are called in the reception's thread and must not wait. `on_turned_away` hears who was not
+        answered. `on_missed` hears of a caller who may call, and is told "busy"; it returns who that is, if known.
+        `on_replaced` hears that the caller who was handed out has called again: the call that is up is to end.
 
         Without an `admission` calls are plain, and anybody may call; with one, `identity` is the file of our key.
         """
         self._listener = listener
         self._on_turned_away = on_turned_away
+        self._on_missed = on_missed
+        self._on_replaced = on_replaced
         self._admission = admission
         self._tls = listener_context(identity) if identity else None
-        self._guard = Guard()
         self._callers: queue.SimpleQueue[Caller | BaseException] = queue.SimpleQueue()
-        self._busy = False  # set by the reception's thread, cleared by the owner
+        self._lock = threading.Lock()  # guards who has been handed out, and who takes its place
+        self._current: Caller | None = None
+        self._next: Caller | None = None
         self._wake = Wake()
         self._selector = selectors.DefaultSelector()
         self._threads = Threads(self._callers.put)
-        self._visitors: dict[_Visitor, None] = {}  # in the order of their coming
+        self._lobby: Lobby[_Visitor] = Lobby(
+            min(MAX_VISITORS, max(LEAST_VISITORS, most_connections() // VISITORS_SHARE))
+        )
+        # What strangers do, and what people whom we know do: those must not go under in the other.
+        self._refusals = {False: Refusals(), True: Refusals()}
 
     def start(self) -> None:
         self._threads.start("reception", self._run)
@@ -103,13 +132,24 @@ class Reception:
 
     def free(self) -> None:
         """The owner can take another caller."""
-        self._busy = False
+        with self._lock:
+            self._current, self._next = self._next, None
+            if self._current:
+                self._callers.put(self._current)
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the caller who was handed out last has called again, and waits."""
+        with self._lock:
+            return self._next is not None
 
     def close(self) -> None:
         self._wake.set()
         self._threads.join()
         self._listener.close()
         self._wake.close()
+        if self._next:
+            self._next.line.close()
         while not self._callers.empty():
             if isinstance(caller := self._callers.get(), Caller):
                 caller.line.close()
@@ -123,58 +163,58 @@ class Reception:
                 while self._serve():
                     pass
             finally:
-                for visitor in list(self._visitors):
+                for visitor in list(self._lobby):
                     self._dismiss(visitor)
 
     def _serve(self) -> bool:
         """Whatever is to be done now, after waiting for it. False when the reception closes."""
         now = time.monotonic()
-        times = [visitor.waits_until if visitor.waits_until > now else visitor.deadline for visitor in self._visitors]
-        for key, _ in self._selector.select(max(0.0, min(times) - now) if times else None):
-            if key.fileobj is self._wake:
-                return False
-            if not isinstance(key.data, _Visitor):
-                self._welcome(accept(key.data))
-            elif key.data in self._visitors:  # it may have made room for another just now
+        times = [visitor.deadline for visitor in self._lobby]
+        times += [each.next_time for each in self._refusals.values() if each.next_time is not None]
+        ready = [key for key, _ in self._selector.select(max(0.0, min(times) - now) if times else None)]
+        if any(key.fileobj is self._wake for key in ready):
+            return False
+        for key in ready:  # who has said something, before newcomers take the places of those who have not
+            if isinstance(key.data, _Visitor):
                 self._hear(key.data)
+        for key in ready:
+            if not isinstance(key.data, _Visitor):
+                self._welcome(key.data)
         now = time.monotonic()
-        for visitor in list(self._visitors):
-            if 0 < visitor.waits_until <= now:
-                visitor.waits_until = 0.0
-                self._selector.register(visitor.line, selectors.EVENT_READ, visitor)
-            if visitor.deadline <= now:
-                if not visitor.leaving:
-                    self._turn_away(visitor, "it said nothing that voicemux understands in time")
-                self._dismiss(visitor)
+        for visitor in [each for each in self._lobby if each.deadline <= now]:
+            if not visitor.leaving:
+                self._turn_away(visitor, "it said nothing that voicemux understands in time")
+            self._dismiss(visitor)
+        for refusals in self._refusals.values():
+            for refusal in refusals.due(now):
+                self._on_turned_away(refusal)
         return True
 
-    def _welcome(self, line: Line | None) -> None:
-        if line is None:  # it has gone again; or we have no descriptor for it: then looking again at once is no use
-            time.sleep(ACCEPT_PAUSE)
-            return
+    def _welcome(self, listening: Any) -> None:
         now = time.monotonic()
-        delay = self._guard.delay(line.peer.host, now)
-        place = place_of(line.peer.host)
-        crowds = Counter(visitor.place for visitor in self._visitors)
-        if delay is None or crowds[place] >= MAX_VISITORS_OF_A_HOST:
-            line.close()
+        try:
+            line = accept(listening)
+        except Unreachable:  # no descriptor is left: one visitor less is the one that the newcomer needs
+            if loser := self._lobby.evict(now):
+                self._close(loser)
+            else:
+                time.sleep(ACCEPT_PAUSE)  # looking again at once is no use
             return
-        if len(self._visitors) >= MAX_VISITORS:  # room is made by the first of a crowd, not by who has come alone
-            self._dismiss(max(self._visitors, key=lambda visitor: crowds[visitor.place]))
+        if line is None:  # it has gone again
+            return
         line.set_timeout(VISITOR_PATIENCE)
-        visitor = _Visitor(line, place, now + delay + PREFACE_TIMEOUT)
-        self._visitors[visitor] = None
-        if delay:
-            visitor.waits_until = now + delay
-        else:
-            self._selector.register(line, selectors.EVENT_READ, visitor)
+        visitor = _Visitor(line, now + PREFACE_TIMEOUT)
+        if loser := self._lobby.enter(visitor, line.peer.host, now):
+            self._close(loser)
+        self._selector.register(line, selectors.EVENT_READ, visitor)
 
     def _hear(self, visitor: _Visitor) -> None:
         try:
             self._judge(visitor)
         except ConnectionLost:
-            self._leaves(visitor)
             self._dismiss(visitor)
+        if visitor in self._lobby:
+            self._lobby.reached(visitor, visitor.stage)
 
     def _judge(self, visitor: _Visitor) -> None:
         try:
@@ -182,7 +222,6 @@ class Reception:
             if visitor.line.bytes_read > MOST_BYTES and not visitor.leaving:
                 raise NotAdmitted("it said too much before it said who it is", ByeCode.FLOOD)
             if data == b"":
-                self._leaves(visitor)
                 self._dismiss(visitor)
             elif data and not visitor.leaving:
                 self._greet(visitor, data)
@@ -190,7 +229,7 @@ class Reception:
             self._turn_away(visitor, str(error))
             self._send_away(visitor, Bye(error.code))
         except SecurityError as error:  # ours: the contacts cannot be read
-            self._on_turned_away(visitor.host, str(error))
+            self._turn_away(visitor, str(error))
             self._send_away(visitor, Bye(ByeCode.INTERNAL))
         except RemoteProtocolError as error:
             self._turn_away(visitor, str(error))
@@ -216,15 +255,10 @@ class Reception:
                 visitor.deadline = time.monotonic() + HELLO_TIMEOUT
                 if self._admission and not visitor.line.is_secure:
                     raise NotAdmitted("a plain call, and only encrypted ones are taken", ByeCode.SECURITY)
-            elif isinstance(message, Hello) and not self._busy:
-                self._hand_over(visitor, message)
-                return
             elif isinstance(message, Hello):
-                self._on_turned_away(visitor.host, "busy")
-                self._send_away(visitor, Bye(ByeCode.BUSY, "in another call"))
+                self._answer(visitor, message)
                 return
             elif isinstance(message, Bye):
-                self._leaves(visitor)
                 self._send_away(visitor, Bye())
                 return
             else:
@@ -232,31 +266,48 @@ class Reception:
 
     def _authenticate(self, visitor: _Visitor, message: Message) -> None:
         assert self._admission
+        now = time.monotonic()
         if isinstance(message, Claim):
-            visitor.proving = self._admission.begin(message)
+            visitor.proving = self._admission.begin(message, visitor.host, now)
             visitor.line.write(visitor.sending.encode(visitor.proving.challenge))
         else:
             assert isinstance(message, Proof)
             assert visitor.proving
-            welcome, visitor.peer = self._admission.finish(visitor.proving, message)
+            welcome, visitor.peer = self._admission.finish(visitor.proving, message, visitor.host, now)
             visitor.line.write(visitor.sending.encode(welcome))
-            self._guard.succeeded(visitor.host)
 
-    def _hand_over(self, visitor: _Visitor, hello: Hello) -> None:
-        self._busy = True
-        self._guard.succeeded(visitor.host)
-        self._forget(visitor)
-        visitor.line.set_timeout(SILENCE_TIMEOUT)
-        self._callers.put(Caller(visitor.line, visitor.sending, visitor.receiving, hello, visitor.peer))
+    def _answer(self, visitor: _Visitor, hello: Hello) -> None:
+        """The visitor may call: hand it out, or tell it that somebody else has the line."""
+        if self._admission:
+            assert visitor.proving
+            assert visitor.peer
+            self._admission.use(visitor.proving, visitor.peer, time.monotonic())
+        caller = Caller(visitor.line, visitor.sending, visitor.receiving, hello, visitor.peer)
+        replaced = None
+        with self._lock:
+            replaces = self._current is not None and _is_same(caller, self._current)
+            if replaces:
+                replaced, self._next = self._next, caller
+            elif is_free := self._current is None:
+                self._current = caller
+        if replaces or is_free:
+            self._forget(visitor)
+            visitor.line.set_timeout(SILENCE_TIMEOUT)
+        if replaced:  # it has called once more, before it could be answered
+            _end(replaced)
+        if replaces:
+            self._on_replaced()
+        elif is_free:
+            self._callers.put(caller)
+        else:
+            self._turn_away(visitor, "busy", self._on_missed(caller))
+            self._send_away(visitor, Bye(ByeCode.BUSY, "in another call"))
 
-    def _turn_away(self, visitor: _Visitor, why: str) -> None:
-        self._guard.failed(visitor.host, time.monotonic())
-        self._on_turned_away(visitor.host, why)
-
-    def _leaves(self, visitor: _Visitor) -> None:
-        """Of its own accord: nobody is told, but halfway through TLS or a code it has cost as much as a failure."""
-        if self._tls and visitor.opened and not visitor.peer and not visitor.leaving:
-            self._guard.failed(visitor.host, time.monotonic())
+    def _turn_away(self, visitor: _Visitor, why: str, name: str = "") -> None:
+        refusal = Refusal(visitor.host, why, name=name)
+        known = visitor.peer is not None and visitor.peer.method is not Method.OPEN
+        for each in self._refusals[known].add(refusal, time.monotonic()):
+            self._on_turned_away(each)
 
     def _refuse(self, visitor: _Visitor, error: RemoteProtocolError) -> None:
         if error.code == ByeCode.VERSION:
@@ -274,10 +325,28 @@ class Reception:
         visitor.deadline = time.monotonic() + GOODBYE_TIMEOUT
 
     def _forget(self, visitor: _Visitor) -> None:
-        del self._visitors[visitor]
-        if not visitor.waits_until:
-            self._selector.unregister(visitor.line)
+        self._lobby.leave(visitor)
+        self._selector.unregister(visitor.line)
 
     def _dismiss(self, visitor: _Visitor) -> None:
-        self._forget(visitor)
+        self._lobby.leave(visitor)
+        self._close(visitor)
+
+    def _close(self, visitor: _Visitor) -> None:
+        """Of one who has no place any more."""
+        self._selector.unregister(visitor.line)
         visitor.line.close()
+
+
+def _end(caller: Caller) -> None:
+    """One who was not handed out yet."""
+    caller.line.set_timeout(VISITOR_PATIENCE)
+    with contextlib.suppress(ConnectionLost):
+        caller.line.write(caller.sending.encode(Bye(ByeCode.REPLACED, REPLACED)))
+    caller.line.finish()
+    caller.line.close()
+
+
+def _is_same(caller: Caller, other: Caller) -> bool:
+    """Whether one key has made both calls: each has proved that it has it."""
+    return caller.peer is not None and other.peer is not None and caller.peer.fingerprint == other.peer.fingerprint

@@ -32,6 +32,7 @@ class ByeCode(IntEnum):
     SECURITY = 9
     UNKNOWN_CALLER = 10
     WRONG_CODE = 11
+    LATER = 16
 
 
 class Method(IntEnum):

@@ -1,22 +1,30 @@
 """Who may call: contacts, whoever knows the code, anybody if the owner wants it so. It belongs to one thread.
 
-A code that was used, or guessed wrong too often, is over; a new one takes its place, unless somebody chose it.
+A code that was made here is over when it was used, and a new one takes its place. Wrong guesses end none: `guesses`
+says how many there may be. `now` is in seconds, of a clock that only goes forward.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection
 
 from voicemux.errors import NotAdmitted
 from voicemux.protocol.messages import ByeCode, Claim, Method, Proof, Welcome
 from voicemux.security.code import new_code, tidy
-from voicemux.security.contacts import Contacts
+from voicemux.security.contacts import Contact, Contacts
+from voicemux.security.guesses import YEARS, Guesses
 from voicemux.security.handshake import Listener, Peer
 from voicemux.security.identity import Identity
+from voicemux.security.networks import networks_of
 
-GUESSES = 3  # wrong ones that end a code
+SUSPICIOUS = 10  # wrong codes in a row, of people we do not know: no friend mistypes so often
+LONGER_WORDS = 4  # of the codes that are made from then on: 38 bits
+MOST_CONTACTS = 10  # new ones in an HOUR by a code that a person chose, and that may have got around
+HOUR = 3600.0  # seconds
+CONTACTS_GUESSES = 10  # wrong codes of a contact in an HOUR that are no guesses
 
 
 class Admission:
-    """`begin()` with a CLAIM, `finish()` with the PROOF."""
+    """`begin()` with a CLAIM, `finish()` with the PROOF, `use()` what was proved when the HELLO has come."""
 
     def __init__(
         self,
@@ -28,61 +36,123 @@ class Admission:
         words: int = 0,
         is_open: bool = False,
         allowed: Collection[str] = (),
+        on_guessing: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`code` was chosen by the owner; otherwise codes of so many `words` are made, none if that is 0.
 
         `allowed` are names of contacts: only they may call then, or whoever knows a code. `on_code(code, why)` hears
-        that a code is over, and of the next, "" if there is none. Raises SecurityError for a bad code.
+        that a code is over, and of the next. `on_guessing(what)` hears once that somebody tries wrong codes.
+        Raises SecurityError for a bad code.
         """
         self._identity = identity
         self._contacts = contacts
         self._on_code = on_code
-        self._makes_codes = not code and words
+        self._on_guessing = on_guessing
+        self._makes_codes = not code and words > 0
         self._words = words
         self._is_open = is_open
         self._allowed = allowed
-        self._wrong = 0  # guesses at this code
         self.code = tidy(code) if code else new_code(words) if words else ""
+        self._guesses = Guesses(self.code if code else "", words)
+        self._wrong = 0  # guesses of people we do not know
+        self._told: set[str] = set()
+        self._mistyped: dict[str, deque[float]] = {}  # when each contact has said a wrong code
+        self._added: deque[float] = deque(maxlen=MOST_CONTACTS)  # when contacts were made by a code of a person
 
-    def begin(self, claim: Claim) -> Listener:
-        """Raises RemoteProtocolError."""
+    def begin(self, claim: Claim, host: str, now: float) -> Listener:
+        """Raises NotAdmitted if it is no use to try a code (now), or RemoteProtocolError."""
+        if claim.method == Method.CODE:
+            if not self.code:
+                raise NotAdmitted("a code, and none is in use", ByeCode.WRONG_CODE)
+            if not self._guesses.may_try(networks_of(host), now):
+                longer = (
+                    f"--code-words {LONGER_WORDS}" if self._makes_codes else "a longer --code, or none of your own"
+                )
+                self._tell(
+                    "later",
+                    "so many wrong codes were tried that callers with a code are told to try again later, and only "
+                    f"contacts get in: {longer} helps",
+                )
+                raise NotAdmitted("too many wrong codes lately to try another now", ByeCode.LATER)
         return Listener(self._identity.certificate, claim, self.code)
 
-    def finish(self, listener: Listener, proof: Proof) -> tuple[Welcome, Peer]:
+    def finish(self, listener: Listener, proof: Proof, host: str, now: float) -> tuple[Welcome, Peer]:
         """Raises NotAdmitted, whose text is for the owner, or RemoteProtocolError."""
         try:
             peer = listener.judge(proof)
         except NotAdmitted as error:
-            raise self._guessed_wrong(listener, error) from error
-        method = self._admitted(listener, peer)
+            raise self._guessed_wrong(listener, error, host, now) from error
+        if peer.method is Method.CODE:
+            self._guesses.right(networks_of(host))
+            self._check(listener)
+            return listener.welcome(Method.CODE), peer
+        method = self._admitted(peer)
         return listener.welcome(method), Peer(peer.fingerprint, method, peer.words)
 
-    def _admitted(self, listener: Listener, peer: Peer) -> Method:
-        if peer.method is Method.CODE:
-            if listener.code != self.code:
-                raise NotAdmitted("a code that was valid a moment ago", ByeCode.WRONG_CODE)
-            if self._makes_codes:
-                self._replace("it has been used")
-            return Method.CODE
-        contact = self._contacts.with_fingerprint(peer.fingerprint)
-        if contact and (not self._allowed or contact.name in self._allowed):
+    def use(self, listener: Listener, peer: Peer, now: float) -> None:
+        """The caller has said HELLO: by a code, it becomes a contact. Raises NotAdmitted if the code is over."""
+        if peer.method is not Method.CODE:
+            return
+        self._check(listener)
+        if self._makes_codes:
+            self._replace("it has been used")
+        elif not self._contact(peer.fingerprint):
+            if len(self._added) == MOST_CONTACTS and now - self._added[0] < HOUR:
+                raise NotAdmitted(f"the code has made {MOST_CONTACTS} contacts within an hour", ByeCode.LATER)
+            self._added.append(now)
+
+    def _check(self, listener: Listener) -> None:
+        if listener.code != self.code:
+            raise NotAdmitted("a code that was valid a moment ago", ByeCode.WRONG_CODE)
+
+    def _contact(self, fingerprint: str) -> Contact | None:
+        """Whose key that is, if they may call."""
+        contact = self._contacts.with_fingerprint(fingerprint)
+        return contact if contact and (not self._allowed or contact.name in self._allowed) else None
+
+    def _admitted(self, peer: Peer) -> Method:
+        if self._contact(peer.fingerprint):
             # Whoever does not know us compares words, so that we must show them, too.
             return peer.method
         if self._is_open:
             return Method.OPEN
+        contact = self._contacts.with_fingerprint(peer.fingerprint)
         why = f"{contact.name} is not allowed" if contact else "no contact, and no code"
         raise NotAdmitted(why, ByeCode.UNKNOWN_CALLER)
 
-    def _guessed_wrong(self, listener: Listener, error: NotAdmitted) -> NotAdmitted:
-        if not self.code or listener.code != self.code:
-            return error
+    def _guessed_wrong(self, listener: Listener, error: NotAdmitted, host: str, now: float) -> NotAdmitted:
+        contact = self._contact(listener.fingerprint)  # its key is proved
+        if contact and self._may_mistype(contact, now):
+            self._guesses.right(networks_of(host))
+            return NotAdmitted(f"{contact.name} said an old or wrong code, and needs none", error.code)
         self._wrong += 1
-        if self._wrong < GUESSES:
-            return NotAdmitted(f"{error}, {GUESSES - self._wrong} more end it", ByeCode.WRONG_CODE)
-        self._replace(f"it was guessed at {GUESSES} times")
+        if self._wrong == SUSPICIOUS:
+            longer = ""
+            if self._makes_codes and self._words < LONGER_WORDS:
+                self._words, longer = LONGER_WORDS, f"; the codes after this one have {LONGER_WORDS} words"
+            self._tell(
+                "guessing",
+                f"somebody tries codes, {SUSPICIOUS} wrong ones so far, the last from {networks_of(host)[0]}: "
+                f"to hit one takes {YEARS} years or more on average{longer}",
+            )
         return error
+
+    def _may_mistype(self, contact: Contact, now: float) -> bool:
+        """Whether a wrong code of a contact is no guess: unless there are many, it is an old command."""
+        when = self._mistyped.setdefault(contact.fingerprint, deque(maxlen=CONTACTS_GUESSES))
+        if len(when) == CONTACTS_GUESSES and now - when[0] < HOUR:
+            return False
+        when.append(now)
+        return True
 
     def _replace(self, why: str) -> None:
         self._wrong = 0
-        self.code = new_code(self._words) if self._makes_codes else ""
+        self.code = new_code(self._words)
+        if self._words != self._guesses.words:
+            self._guesses = Guesses("", self._words)
         self._on_code(self.code, why)
+
+    def _tell(self, topic: str, what: str) -> None:
+        if topic not in self._told:
+            self._told.add(topic)
+            self._on_guessing(what)

@@ -5,6 +5,7 @@ RFC 9382. Whoever is in the middle, or guesses, has one guess for each exchange 
 right, and nothing else.
 """
 
+import math
 import re
 import secrets
 import unicodedata
@@ -15,7 +16,7 @@ from voicemux.errors import Kind, RemoteProtocolError, SecurityError
 from voicemux.security.words import spoken
 
 NUMBERS = range(10, 100)  # what a code begins with
-USUAL_WORDS = 2  # 22 bits with the number: three guesses at it succeed once in two million times
+USUAL_WORDS = 3  # 1.5 thousand million codes: two tries a second hit one in 12 years (docs/security.md)
 LEAST_WORDS = 2  # in a code, also in one that somebody chose: what is no code at all is told from a wrong one
 SHARE_SIZE = 33  # bytes: the letter of a side, and a point
 
@@ -23,6 +24,19 @@ SHARE_SIZE = 33  # bytes: the letter of a side, and a point
 def new_code(words: int = USUAL_WORDS) -> str:
     """A number and so many words, such as 42-beeswax-caravan."""
     return "-".join([str(secrets.choice(NUMBERS)), *spoken(secrets.token_bytes(words))])
+
+
+def codes_like(code: str, words: int) -> int:
+    """Among how many codes one must guess: of so many `words`, or, if there is one, like the `code` of a person.
+
+    What people choose is guessed sooner than its length says. The estimate is that of NIST SP 800-63-2, table A.1:
+    4 bits for the first character, 2 for each of the next seven, 1.5 up to the twentieth, then 1.
+    """
+    if not code:
+        return len(NUMBERS) << 8 * words
+    length = len(tidy(code).replace("-", ""))
+    bits = 4 + 2 * min(length - 1, 7) + 1.5 * min(max(length - 8, 0), 12) + max(length - 20, 0)
+    return int(math.pow(2, bits))
 
 
 def tidy(code: str) -> str:

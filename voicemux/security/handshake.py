@@ -100,8 +100,13 @@ class Listener:
     def method(self) -> Method:
         return Method(self._claim.method)
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the certificate that the dialler has shown; it is the dialler's own once `judge` has found no fault."""
+        return _hash(self._claim.certificate).hex()
+
     def judge(self, proof: Proof) -> Peer:
-        """Raises RemoteProtocolError if the proof is none, NotAdmitted if the code was guessed wrong."""
+        """Raises RemoteProtocolError if the proof is none, NotAdmitted if only the code was wrong."""
         _expect_none(self._exchange, "PROOF with a confirmation", proof.confirmation)
         if not hmac.compare_digest(self._claim.commitment, _hash(COMMITMENT, proof.nonce)):
             raise RemoteProtocolError("PROOF with a nonce other than the one committed to")
@@ -115,7 +120,7 @@ class Listener:
         is_right = hmac.compare_digest(proof.confirmation, _confirm(self._key, DIALLER, self._transcript))
         if not is_right or (self._exchange and not self.code):  # where there is no code, none is right by chance
             raise NotAdmitted("a wrong code", ByeCode.WRONG_CODE)
-        return Peer(_hash(self._claim.certificate).hex(), self.method, _words(self._transcript))
+        return Peer(self.fingerprint, self.method, _words(self._transcript))
 
     def welcome(self, admitted: Method) -> Welcome:
         return Welcome(admitted, _confirm(self._key, LISTENER, self._transcript))

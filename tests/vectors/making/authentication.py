@@ -18,9 +18,9 @@ def authentication() -> list[Entry]:
     def refused(name: str, description: str, by: str, error: str, method: int, *codes: str, **changed: Any) -> Entry:
         return meeting(name, description, method, codes, by=by, error=error, **changed)
 
-    def guesses(name: str, description: str, *outcomes: tuple[str, str]) -> Entry:
+    def guesses(name: str, description: str, *outcomes: tuple[str, str], used: str = SPOKEN) -> Entry:
         shown = [{"code": code, "outcome": outcome} for code, outcome in outcomes]
-        return entry(name, "12", description, kind="guesses", code=SPOKEN, guesses=shown)
+        return entry(name, "12", description, kind="guesses", code=used, guesses=shown)
 
     def key(name: str, description: str, shown: Person, **outcome: Any) -> Entry:
         who = {"remembered": BOB.fingerprint.hex(), "certificate": shown.certificate.hex()}
@@ -150,12 +150,19 @@ def authentication() -> list[Entry]:
         refused("claim-unknown-method", "3 is none.", "listener", "protocol", 3),
         refused("unknown-caller", "A listener that knows nobody.", "listener", "unknown-caller", KNOWN, known=False),
         guesses(
-            "guesses-three",
-            "Three wrong ones end a code: then the right one is wrong, too.",
-            *[(wrong, "wrong-code")] * 3,
-            (SPOKEN, "wrong-code"),
+            "guesses-ten",
+            "Wrong ones do not end a code: then the right one is still right.",
+            *[(wrong, "wrong-code")] * 10,
+            (SPOKEN, "admitted"),
         ),
-        guesses("guesses-two", "Two do not.", *[(wrong, "wrong-code")] * 2, (SPOKEN, "admitted")),
+        guesses(
+            "guesses-short-code",
+            "Of a code that is so short, only three may be tried at once, right or wrong.",
+            *[("7-a-c", "wrong-code")] * 3,
+            ("7-a-c", "later"),
+            ("7-a-b", "later"),
+            used="7-a-b",
+        ),
         guesses(
             "guesses-spelling",
             "However it is written down.",

@@ -138,7 +138,7 @@ def messages() -> list[Entry]:
         bye("bye", "Somebody hung up.", 0),
         bye("bye-reason", "Why, for people.", 1, "in a call now"),
         bye("bye-longest-reason", "256 bytes.", 0, "r" * 256),
-        bye("bye-highest-known-code", "11, WRONG_CODE.", 11),
+        bye("bye-highest-known-code", "16, LATER.", 16),
         bye("bye-unknown-code", "Taken as 7, INTERNAL, and no error.", 65535),
         fault("bye-without-code", "5.5", "One byte is no code.", frame(BYE, b"\0")),
         fault("bye-empty", "5.5", "Nor is none.", frame(BYE)),

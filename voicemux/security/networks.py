@@ -1,0 +1,23 @@
+"""Which networks an address belongs to: one owner may have all addresses of each of them. Pure."""
+
+import ipaddress
+
+Network = str  # as people write it: "192.0.2.0/24", "2001:db8::/48"; of a host that is no address, its name
+
+# Prefix lengths, the widest first. IPv6: a site gets a /48 or a /56, a link a /64 (RFC 6177). IPv4: /24 is the
+# longest prefix that is routed on the Internet, so that its addresses have one owner, or neighbours.
+IPV6_BITS = (48, 56, 64)
+IPV4_BITS = (24, 32)
+
+
+def networks_of(host: str) -> tuple[Network, ...]:
+    """The networks of `host`, the widest first."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return (host,)
+    # A socket that takes both families has IPv4 as ::ffff:192.0.2.1.
+    if isinstance(address, ipaddress.IPv6Address) and not address.ipv4_mapped:
+        return tuple(str(ipaddress.IPv6Network((int(address), bits), strict=False)) for bits in IPV6_BITS)
+    number = int(address) & 0xFFFF_FFFF
+    return tuple(str(ipaddress.IPv4Network((number, bits), strict=False)) for bits in IPV4_BITS)
