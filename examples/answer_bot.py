@@ -4,7 +4,6 @@ python examples/answer_bot.py closed.wav --text "We are open from 9 to 5."
 """
 
 import argparse
-import contextlib
 import sys
 import wave
 
@@ -43,5 +42,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         main()
+    except KeyboardInterrupt:
+        pass
+    except (EOFError, OSError, wave.Error, voicemux.VoicemuxError) as error:
+        sys.exit(f"answer_bot: {error}")

@@ -9,6 +9,7 @@ import readline from 'node:readline'
 import tls from 'node:tls'
 import { parseArgs } from 'node:util'
 
+process.once('uncaughtException', ({ message }) => { console.error(`client: ${message}`); process.exit(2) })
 const TAGS = { // [5] number, least and most bytes of payload; without the values of a code
   HELLO: [1, 0, 4096], TEXT: [2, 4, 4096], AUDIO: [3, 8, 4096], PING: [4, 8, 8], PONG: [5, 8, 8], BYE: [6, 2, 258],
   TEXT_ACK: [7, 4, 4], REPORT: [8, 12, 12], RINGING: [9, 0, 0], CLAIM: [10, 34, 2082], CHALLENGE: [11, 32, 32],
@@ -20,6 +21,9 @@ const { values: options, positionals: [role, ...address] } = parseArgs({ allowPo
   key: { type: 'string', default: 'key.pem' }, 'key-of-peer': { type: 'string' }, unencrypted: { type: 'boolean' },
   audio: { type: 'boolean' }, play: { type: 'string' }, record: { type: 'string' }, once: { type: 'boolean' },
 } })
+if (!(role === 'dial' ? [2] : role === 'listen' ? [1, 2] : []).includes(address.length)) {
+  throw new Error('expected dial HOST PORT or listen [HOST] PORT, see README.md')
+}
 const end = (bye = NORMAL, message = '') => Object.assign(new Error(message), { bye }) // why we end, to be thrown
 const must = (fine, expected) => { if (!fine) throw end(PROTOCOL, `expected ${expected}`) }
 const note = (text) => console.error(`client: ${text}`)

@@ -52,16 +52,16 @@ class Call:
         except (OSError, ValueError) as error:  # the latter if something is not UTF-8
             code, failure = SILENT if isinstance(error, OSError) else PROTOCOL, str(error)
         failed = bool(failure) and not self.parted
+        Call.current = None if Call.current is self else Call.current  # who calls while we part is not told "busy"
         if failed:
             print("client:", failure, file=sys.stderr)
         with contextlib.suppress(End, OSError):
-            if code is not SILENT and not self.parted:
+            if code is not SILENT and self.line and not self.parted:
                 self.part(code, failure if code else "")
             while self.parted:  # closing with unread bytes could destroy our BYE on its way
                 self.read(4096)
         if self.line:
             self.line.close()
-        Call.current = None if Call.current is self else Call.current
         return int(failed)
 
     def part(self, code=NORMAL, reason=""):  # [10] and for 2 seconds what still comes is read
@@ -101,7 +101,7 @@ class Call:
         return tag, flags, payload
 
     def meet(self):  # [3] TLS and the preface, [12] who is who, [5.1] HELLO
-        self.line = self.line or socket.create_connection((*host, port))
+        self.line = self.line or socket.create_connection((host, port))
         self.line.settimeout(5)
         self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         tls = bool(key) if dials else self.line.recv(1, socket.MSG_PEEK) == b"\x16"
@@ -182,13 +182,18 @@ class Call:
 
 keyboard = codecs.getincrementaldecoder("utf-8")("ignore")
 NAMES = ["unencrypted", "once", "audio", "play=", "record=", "key=", "key-of-peer="]
-pairs, (role, *host, port) = getopt.gnu_getopt(sys.argv[1:], "", NAMES)
-options, dials = dict(pairs), role == "dial"
-key = None if "--unencrypted" in options else importlib.import_module("encrypted").Key(options)
-sound = os.open(options["--play"], os.O_RDONLY) if "--play" in options else None
+try:
+    pairs, (role, *host, port) = getopt.gnu_getopt(sys.argv[1:], "", NAMES)
+    options, dials, port = dict(pairs), bool(["listen", "dial"].index(role)), range(65536).index(int(port))
+    (host,) = host if dials else host or [""]
+    key = None if "--unencrypted" in options else importlib.import_module("encrypted").Key(options)
+    sound = os.open(options["--play"], os.O_RDONLY) if "--play" in options else None
+    server = None if dials else socket.create_server((host, port))
+except (getopt.GetoptError, OSError, ValueError) as error:
+    print(f"client: {error}; expected dial HOST PORT or listen [HOST] PORT, see README.md", file=sys.stderr)
+    sys.exit(2)
 hello = b"\1\x08stranger\2\x09client.py\x5a\0\3" + (b"\1\1" if "--audio" in options else b"\0")  # [5.1]
 if not dials:
-    server = socket.create_server((*(host or [""]), int(port)))
     print(f"client: listening on port {server.getsockname()[1]}", file=sys.stderr)
 with contextlib.suppress(KeyboardInterrupt):
     while True:

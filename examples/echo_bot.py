@@ -4,7 +4,7 @@ python examples/echo_bot.py --port 8690
 """
 
 import argparse
-import contextlib
+import sys
 import threading
 from collections import deque
 
@@ -48,5 +48,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         main()
+    except KeyboardInterrupt:
+        pass
+    except (OSError, voicemux.VoicemuxError) as error:
+        sys.exit(f"echo_bot: {error}")

