@@ -30,7 +30,7 @@ RANKS = [
     ["audio.metronome", "audio.codec", "audio.jitter", "audio.devices"],
     ["audio.files", "audio.pipes", "audio.null", "audio.transmitter", "audio.player"],
     ["audio.measure", "audio.studio", "audio.blocks"],
-    ["console.commands", "console.printable", "console.cells"],
+    ["console.commands", "console.modes", "console.printable", "console.cells"],
     ["console.quoting", "console.rows"],
     ["console.wording", "console.question"],
     ["console.plain"],
@@ -87,7 +87,7 @@ HOMES = {
     "selectors": {"net.reception"},
     "numpy": {"audio.resample", "audio.stretch", "audio.player", "audio.measure"},
     "fcntl": {"net.line"},
-    "termios": {"net.line", "console.question"},
+    "termios": {"net.line", "console.modes", "console.question"},
 }
 IMPURE = {"socket", "threading", "time", "selectors", "select", "queue", "os", "sys", "subprocess", "signal"}
 

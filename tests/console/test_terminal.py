@@ -2,22 +2,30 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import socket
 import struct
 import termios
+import threading
 import time
 from collections.abc import Callable
 
 import pyte
 import pytest
 
-from tests.console.puppet import PATIENCE, Puppet
+from tests.console.puppet import PATIENCE, SHOWN, Puppet
 from voicemux.console.commands import HELP, HangUp, Help, Interrupted, Mute, Say
-from voicemux.console.wording import notice_lines
-from voicemux.events import Calling, Connected, Notice, Switched, TextReceived
+from voicemux.console.wording import notice_lines, status_line
+from voicemux.events import Calling, Connected, Notice, Status, Switched, TextReceived
 
 HI = TextReceived("bob", "hi")
+STATUS = Status(
+    seconds=3725.4, round_trip_ms=20.4, mouth_to_ear_ms=163.2, capture_ms=5, packet_ms=22.5, network_ms=10,
+    buffer_ms=100, playout_ms=25, drift_ppm=-12, kbit_sent=69, kbit_received=69, audio_sent=186_250, audio_dropped=12,
+    audio_received=186_240, audio_late=13, audio_concealed=44, shortened_ms=120, lengthened_ms=240, xruns=2,
+    texts_sent=17, texts_received=21, bytes_sent=10_000_000, bytes_received=10_000_000,
+)  # fmt: skip
 CTRL_C, CTRL_D, UP, ENTER = b"\x03", b"\x04", b"\x1b[A", b"\r"
 PASTE = b"\x1b[200~%b\x1b[201~"
 
@@ -75,6 +83,16 @@ class Terminal(Puppet):
         """Wait until exactly this is on the screen."""
         deadline = time.monotonic() + PATIENCE
         while self.lines != [*lines]:
+            assert time.monotonic() < deadline, f"on the screen: {self.lines}"
+            self._draw(deadline)
+
+    def wait_for_prompt(self) -> None:
+        """Wait until there is an empty one behind all lines."""
+        self.wait_for_last("alice>")
+
+    def wait_for_last(self, line: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self.lines[-1:] != [line]:
             assert time.monotonic() < deadline, f"on the screen: {self.lines}"
             self._draw(deadline)
 
@@ -149,6 +167,13 @@ def test_what_is_pasted_in_several_lines_is_one_text(terminal):
     assert terminal.command() == Say("one\ntwo")
 
 
+def test_what_is_typed_ahead_is_not_shown_twice_and_not_lost(terminal):
+    for number in range(20):
+        terminal.type(f"{number}\r")
+    assert [terminal.command() for _ in range(20)] == [Say(str(number)) for number in range(20)]
+    terminal.wait_for_screen(*(f"alice> {number}" for number in range(20)), "alice>")
+
+
 def test_the_arrow_brings_the_last_line_back(terminal):
     terminal.type(b"again" + ENTER)
     assert terminal.command() == Say("again")
@@ -159,12 +184,57 @@ def test_the_arrow_brings_the_last_line_back(terminal):
     assert terminal.command() == Say("again")
 
 
-def test_ctrl_c_interrupts_also_in_the_middle_of_a_line_and_the_prompt_comes_back(terminal):
-    terminal.type(b"half a li" + CTRL_C)
-    assert terminal.command() == Interrupted()
-    terminal.wait_for_screen("alice> half a li", "alice>")
+def test_ctrl_c_takes_back_what_was_typed_and_in_an_empty_line_it_interrupts(terminal):
+    terminal.type(b"half a li")
+    terminal.wait_for_screen("alice> half a li")
+    terminal.type(CTRL_C)
+    terminal.wait_for_screen("alice>")
+    terminal.type(b"another" + ENTER)
+    assert terminal.command() == Say("another")
+    terminal.wait_for_screen("alice> another", "alice>")
     terminal.type(CTRL_C)
     assert terminal.command() == Interrupted()
+    terminal.wait_for_screen("alice> another", "alice>", "alice>")
+    terminal.type(CTRL_C)
+    assert terminal.command() == Interrupted()
+
+
+def test_ctrl_c_takes_back_a_paste_of_many_lines(terminal):
+    terminal.type(PASTE % b"\n".join(b"%d" % number for number in range(100)))
+    terminal.wait_for_screen("95", "96", "97", "98", "99")
+    terminal.type(CTRL_C)
+    terminal.wait_for_screen("alice>")
+    terminal.type(b"hi" + ENTER)
+    assert terminal.command() == Say("hi")
+
+
+def test_ctrl_c_does_not_wait_behind_what_is_to_be_shown(terminal):
+    texts = [TextReceived("bob", "\n".join(f"line {number}" for number in range(90)))] * 100
+    terminal.order(*texts)
+    terminal.type(CTRL_C)
+    while (answer := terminal.answer()) == SHOWN:
+        texts.pop()
+    assert answer == repr(Interrupted())
+    assert len(texts) > 50
+    for _ in texts:
+        assert terminal.answer() == SHOWN
+
+
+@pytest.mark.parametrize("keys", [b"\x1a", b"\x11\x1a", b"\x16\x02", PASTE % b"\x03\x1a\x1b\x00\x7f"])
+def test_no_control_character_enters_a_line(terminal, keys):
+    terminal.type(b"a")
+    terminal.wait_for_screen("alice> a")
+    terminal.type(keys)
+    terminal.wait_for_screen("alice> a")
+    terminal.type(b"b" + ENTER)
+    command = terminal.command()
+    assert isinstance(command, Say)
+    assert sorted(command.text) == ["a", "b"]
+
+
+def test_blanks_take_the_place_of_tabs(terminal):
+    terminal.type(PASTE % b"if x:\r\n\treturn" + ENTER)
+    assert terminal.command() == Say("if x:\n    return")
 
 
 def test_ctrl_d_hangs_up(terminal):
@@ -223,11 +293,13 @@ def test_a_half_typed_line_stays_whole(terminal):
     terminal.type(b"half a li")
     terminal.wait_for_screen("alice> half a li")
     terminal.show(HI, Switched("muted", True))
-    terminal.wait_for_screen("bob> hi", "voicemux: muted: they do not hear you", "alice> half a li")
-    assert terminal.cursor == (2, len("alice> half a li"))
+    terminal.wait_for_screen("bob> hi", "voicemux: muted: they do not hear you", "alice (muted)> half a li")
+    assert terminal.cursor == (2, len("alice (muted)> half a li"))
     terminal.type(b"ne" + ENTER)
     assert terminal.command() == Say("half a line")
-    terminal.wait_for_screen("bob> hi", "voicemux: muted: they do not hear you", "alice> half a line", "alice>")
+    terminal.wait_for_screen(
+        "bob> hi", "voicemux: muted: they do not hear you", "alice (muted)> half a line", "alice (muted)>"
+    )
 
 
 def test_a_half_typed_line_stays_whole_on_a_terminal_of_20_columns():
@@ -334,6 +406,90 @@ def test_a_console_can_be_closed_that_was_never_started():
         terminal.show(Notice("nobody answers"))
         terminal.wait_for_screen("voicemux: nobody answers")
         assert terminal.wait() == 0
+
+
+def test_the_terminal_is_asked_for_nothing_and_the_cursor_never_rises_above_the_typed_line():
+    with Terminal(columns=40, rows=10) as terminal:
+        terminal.start()
+        terminal.wait_for_screen("alice>")
+        terminal.type(b"x" * 70)
+        terminal.wait_for_screen("alice> " + "x" * 33, "x" * 37)
+        for number in range(40):
+            terminal.show(TextReceived("bob", f"line {number}"), Switched("muted", number % 2 == 0))
+        terminal.type(CTRL_C)
+        terminal.wait_for_prompt()
+        terminal.close()
+        assert terminal.wait() == 0
+        assert b"\x1b[6n" not in terminal.raw
+        ups = [int(count or 1) for count in re.findall(rb"\x1b\[(\d*)A", terminal.raw)]
+        assert max(ups) <= 2  # so high is the typed line with its prompt
+        assert b"\x1bM" not in terminal.raw
+        assert not re.findall(rb"\x1b\[\d*;?\d*[Hfd]", terminal.raw)
+
+
+def test_a_terminal_150_ms_away_shows_40_lines_at_once(terminal):
+    """What comes is read 150 ms late, and what it would answer arrives 150 ms late, too."""
+    terminal.show(HI)  # tables are read at the first text
+    arrived: list[tuple[float, bytes]] = []
+    wait = threading.Event()
+
+    def carry() -> None:
+        while not wait.wait(0.005):
+            if select.select([terminal.master], [], [], 0)[0]:
+                arrived.append((time.monotonic() + 0.15, os.read(terminal.master, 1 << 16)))
+
+    carrier = threading.Thread(target=carry)
+    carrier.start()
+    try:
+        began = time.monotonic()
+        terminal.order(*(TextReceived("bob", f"line {number}") for number in range(40)))
+        while not any(b"line 39" in data for _, data in arrived):
+            assert time.monotonic() < began + PATIENCE
+            time.sleep(0.005)
+        assert max(moment for moment, _ in arrived) - began < 0.15 + 0.3
+    finally:
+        wait.set()
+        carrier.join()
+
+
+@pytest.mark.parametrize("rows", [3, 10])
+def test_a_paste_that_is_higher_than_the_screen_leaves_room_for_what_comes_and_no_copies(rows):
+    with Terminal(columns=40, rows=rows) as terminal:
+        terminal.start()
+        terminal.wait_for_screen("alice>")
+        terminal.type(PASTE % b"\n".join(b"paste %d" % number for number in range(50)))
+        for number in range(10):
+            terminal.show(TextReceived("bob", f"line {number}"))
+        for number in range(10):
+            assert terminal.raw.count(b"bob> line %d\r\n" % number) == 1
+        assert b"paste 3\r" not in terminal.raw
+        assert any("bob> line 9" in line for line in terminal.lines)
+        terminal.type(ENTER)
+        assert terminal.command() == Say("\n".join(f"paste {number}" for number in range(50)))
+        terminal.wait_for_prompt()
+        assert terminal.raw.count(b"alice> paste 0\r\nalice| paste 1\r\n") == 1
+        assert terminal.raw.count(b"alice| ...\r\n") == 1
+
+
+def test_the_prompt_says_who_is_muted(terminal):
+    terminal.show(Switched("muted", True))
+    terminal.wait_for_screen("voicemux: muted: they do not hear you", "alice (muted)>")
+    terminal.show(Switched("deafened", True))
+    terminal.wait_for_last("alice (muted, deafened)>")
+    terminal.show(Switched("muted", False))
+    terminal.wait_for_last("alice (deafened)>")
+
+
+def test_the_figures_stand_right_below_the_prompt_and_are_whole():
+    with Terminal(columns=90) as terminal:
+        terminal.start()
+        terminal.wait_for_screen("alice>")
+        terminal.show(STATUS)
+        terminal.wait_for_last(status_line(STATUS, 89))
+        assert terminal.lines[0] == "alice>"
+        assert len(terminal.lines) == 2
+        terminal.show(HI)
+        terminal.wait_for_screen("bob> hi", "alice>", status_line(STATUS, 89))
 
 
 def test_the_screen_is_never_cleared_nor_exchanged_for_another(terminal):

@@ -137,6 +137,23 @@ def stats_line(stats: Stats) -> str:
     return " · ".join(parts)
 
 
+def status_line(stats: Stats, width: int) -> str:
+    """The figures that say how the call goes, as far as they fit into `width` columns."""
+    if len(line := stats_line(stats)) <= width:
+        return line
+    parts = [_clock(stats.seconds)]
+    if stats.mouth_to_ear_ms is not None:
+        parts.append(f"delay {stats.mouth_to_ear_ms:.0f} ms")
+    if stats.round_trip_ms is not None:
+        parts.append(f"round trip {stats.round_trip_ms:.0f} ms")
+    if stats.audio_received or stats.audio_sent or stats.audio_dropped:
+        parts.append(f"dropped {stats.audio_dropped}, late {stats.audio_late}, concealed {stats.audio_concealed}")
+    parts.append(f"lines {stats.texts_sent}/{stats.texts_received}")
+    while len(parts) > 1 and len(" · ".join(parts)) > width:
+        parts.pop()
+    return " · ".join(parts)[: max(0, width)]
+
+
 def stats_lines(stats: Stats) -> list[str]:
     """All the figures, for whoever asks."""
     lines = [stats_line(stats)]
