@@ -25,10 +25,10 @@ ALONE = [
     TESTS / f"{each}.py"
     for each in (
         *(f"test_{name}" for name in ("api", "bench", "bots", "call", "endings", "threads")),
-        *(f"audio/test_{name}" for name in ("devices", "files", "metronome", "pipes", "studio")),
+        *(f"audio/test_{name}" for name in ("devices", "files", "metronome", "pipes", "recording", "studio")),
         *(f"console/test_{name}" for name in ("plain", "terminal")),
         *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception", "writer")),
-        *(f"program/test_{name}" for name in ("bad_line", "call", "demo", "devices", "voice")),
+        *(f"program/test_{name}" for name in ("bad_line", "call", "demo", "devices", "recordings", "voice")),
     )
 ]
 PATIENT = [

@@ -25,10 +25,12 @@ RANKS = [
     ["net.line", "net.flow"],
     ["net.writer", "net.demultiplexer", "net.greeting"],
     ["net.reception"],
-    ["audio.endpoints", "audio.resample"],
+    ["audio.endpoints", "audio.resample", "audio.mixing", "audio.recognition"],
     ["audio.arrivals", "audio.ladder", "audio.stretch"],
     ["audio.metronome", "audio.codec", "audio.jitter", "audio.devices"],
-    ["audio.files", "audio.pipes", "audio.null", "audio.transmitter", "audio.player"],
+    ["audio.wav"],
+    ["audio.stream"],
+    ["audio.files", "audio.recording", "audio.pipes", "audio.null", "audio.transmitter", "audio.player"],
     ["audio.measure", "audio.studio", "audio.blocks"],
     ["console.commands", "console.modes", "console.printable", "console.cells"],
     ["console.quoting", "console.rows"],
@@ -75,7 +77,7 @@ HOMES = {
     "pyaudio": {"audio.devices"},
     "opuslib_next": {"audio.codec"},
     "samplerate": {"audio.resample"},
-    "soundfile": {"audio.files"},
+    "soundfile": {"audio.files", "audio.recording"},
     "prompt_toolkit": {"console.terminal"},
     "wcwidth": {"console.cells"},
     "cryptography": {"security.identity"},
@@ -85,7 +87,7 @@ HOMES = {
     "ssl": {"net.tls"},
     "socket": {"net.line"},
     "selectors": {"net.reception"},
-    "numpy": {"audio.resample", "audio.stretch", "audio.player", "audio.measure"},
+    "numpy": {"audio.mixing", "audio.resample", "audio.wav", "audio.stretch", "audio.player", "audio.measure"},
     "fcntl": {"net.line"},
     "termios": {"net.line", "console.modes", "console.question"},
 }
@@ -174,7 +176,10 @@ PURE = [
     "audio.arrivals",
     "audio.jitter",
     "audio.ladder",
+    "audio.mixing",
+    "audio.recognition",
     "audio.stretch",
+    "audio.wav",
 ]
 
 

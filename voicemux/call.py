@@ -7,6 +7,7 @@ The threads of a call, and what wakes each when it is to end:
     timer           waits for the end      the end: pings and reports until then, then cuts a goodbye that hangs
     microphone      waits for the source   `Transmitter.stop()`
     speaker         waits for the sink     `Player.stop()`
+    recorder        likewise: a second player, whose sink is a file
 
 How it ends: anybody may ask (`hang_up`, the peer's BYE, a broken line, a bug); the first reason is
 kept. The goodbye goes out behind the last text, the peer's last text still comes in, and when its
@@ -82,15 +83,17 @@ class Call:
         transmitter: Transmitter | None,
         player: Player | None,
         *,
+        recorder: Player | None = None,
         status_interval: float = 0.0,
     ) -> None:
-        """`status_interval` is the seconds between two `Status` events; 0: there are none."""
+        """`recorder` gets what `player` gets. `status_interval` is the seconds between two `Status` events, or 0."""
         self.peer = peer
         self.name = peer.name or line.peer.host
         self._line = line
         self._receiving = receiving
         self._transmitter = transmitter
         self._player = player
+        self._recorder = recorder
         self._writer = Writer(line, sending)
         self._inbox = Inbox()  # filled by the demultiplexer, emptied by the owner, both under the lock
         self._lock = threading.Lock()
@@ -141,6 +144,8 @@ class Call:
             self._threads.start("microphone", self._transmit)
         if self._player:
             self._threads.start("speaker", self._play)
+        if self._recorder:
+            self._threads.start("recorder", self._record)
 
     def next_event(self) -> Event | Interrupt:
         """Wait for what happens next. Asking says that the one before has been shown. The last is `Ended`."""
@@ -186,7 +191,7 @@ class Call:
         """
         self.hang_up()
         self._writer.finish(Bye(), GOODBYE_TIMEOUT, peer_is_done=self._read_to_the_end.is_set())
-        for half in (self._transmitter, self._player):
+        for half in (self._transmitter, self._player, self._recorder):
             if half:
                 half.stop()
         self._writer.wait_until_finished(GOODBYE_TIMEOUT + 1)
@@ -275,7 +280,7 @@ class Call:
             plays=player is not None,
             muted=bool(transmitter and transmitter.muted),
             deafened=bool(player and player.deafened),
-            records=bool(player and player.records),
+            records=any(each.records for each in (player, self._recorder) if each),
         )
 
     def stats(self) -> Stats:
@@ -371,6 +376,10 @@ class Call:
         assert self._player
         self._run_audio("output", self._player, self._player.run)
 
+    def _record(self) -> None:
+        assert self._recorder
+        self._run_audio("recording", self._recorder, self._recorder.run)
+
     def _run_audio(self, direction: str, half: Half, body: Callable[[Callable[[float], None]], None]) -> None:
         """Voice may end for a reason of its own; the call goes on, and a device may come back."""
         while not self._ending.is_set():
@@ -422,8 +431,9 @@ class Call:
             self._packets += 1
             self._newest = audio
             self._peer_told.set()
-        if self._player:
-            self._player.put(audio)
+        for player in (self._player, self._recorder):
+            if player:
+                player.put(audio)
 
     def _on_state(self, state: VoiceState) -> None:
         if state.source == OWN_SOURCE:

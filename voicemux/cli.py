@@ -47,6 +47,7 @@ EXIT_CODES: dict[type[VoicemuxError], int] = {  # the first that fits
     VoicemuxError: CALL_FAILED,
 }
 
+STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")  # other names of "-"
 RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 
 EPILOG = """\b
@@ -484,6 +485,8 @@ def _run(options: dict[str, Any], body: "Callable[[Session], Outcome]") -> None:
         if input_ or output or options["record"]:
             raise click.UsageError("--no-audio goes with none of --input, --output and --record")
         input_ = output = "none"
+    if input_ in STANDARD_INPUT:
+        input_ = "-"
     if as_json and "-" in (input_, output):
         raise click.UsageError("--json and raw sound cannot share standard input and output")
     from voicemux.session import Session

@@ -121,6 +121,8 @@ def hold_demo(folder: str | None, *, live: bool, tell: Tell) -> dict[str, Any]:
         alice.command(command="quit")
         ended = {name: side.wait_for("ended", deadline) for name, side in sides.items()}
         codes = [side.wait() for side in sides.values()]
+    # Where something was kept before, the recordings have other names.
+    recordings = {name: str(kept / _recording(side)["device"]) for name, side in sides.items()}
     directions = [("alice", "bob", "dialler.wav")] + ([] if live else [("bob", "alice", "listener.wav")])
     heard = [_heard(sides[mouth], sides[ear], speech, recordings[ear]) for mouth, ear, speech in directions]
     return _report(sides, ended, heard, recordings, well=codes == [0, 0], live=live)
@@ -136,8 +138,13 @@ def _converse(sides: dict[str, _Side], tell: Tell) -> None:
 
 def _heard(mouth: _Side, ear: _Side, speech: str, recording: str) -> Heard:
     said_since = next(each["since"] for each in mouth.events if each.get("direction") == "input")
-    heard_since = next(each["since"] for each in ear.events if each.get("direction") == "output")
-    return compare(str(SPEECH / speech), said_since, recording, heard_since)
+    return compare(str(SPEECH / speech), said_since, recording, _recording(ear)["since"])
+
+
+def _recording(side: _Side) -> dict[str, Any]:
+    """The event with which its recording began; live, it also has a loudspeaker."""
+    started = {each["direction"]: each for each in side.events if each["event"] == "audio_started"}
+    return started.get("recording") or started["output"]
 
 
 def _report(

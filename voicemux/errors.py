@@ -37,6 +37,8 @@ class Kind(enum.StrEnum):
     WANTS_PLAIN = "wants_plain"  # the peer takes plain calls only
     MAN_IN_THE_MIDDLE = "man_in_the_middle"  # what only somebody between the two ends can bring about
     NO_SUCH_DEVICE = "no_such_device"
+    NOT_RAW = "not_raw"  # what was piped in is no raw sound
+    UNKNOWN_FORM = "unknown_form"  # of a sound file
 
 
 class VoicemuxError(Exception):

@@ -57,6 +57,8 @@ _HINTS = {
     Kind.WANTS_PLAIN: "it runs with --unencrypted: if it should, so must you",
     Kind.MAN_IN_THE_MIDDLE: "somebody may be in the middle: nothing was said; call by another way and ask",
     Kind.NO_SUCH_DEVICE: "voicemux devices lists what there is",
+    Kind.NOT_RAW: "this makes raw sound of it: ... | ffmpeg -i - -f s16le -ar 48000 -ac 1 - | voicemux ... --input -",
+    Kind.UNKNOWN_FORM: "if it is sound, this makes a file of it that can be used: ffmpeg -i FILE sound.wav",
 }
 
 

@@ -6,7 +6,6 @@ shows it; what the user types is handled in the keyboard's thread.
 
 import contextlib
 import gc
-import os
 import queue
 import time
 from collections.abc import Callable, Iterator
@@ -61,9 +60,10 @@ from voicemux.remedies import hint
 from voicemux.security.handshake import Peer
 from voicemux.threads import NAP
 from voicemux.trust import Security, Trust
-from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS
+from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS, Player
 
 if TYPE_CHECKING:
+    from voicemux.audio.stream import Stream
     from voicemux.audio.studio import Studio
 
 STATE_PATIENCE = 0.5  # seconds for the other side to say what it does with voice; older programs never do
@@ -90,7 +90,7 @@ class Settings:
 
     @property
     def wants_audio(self) -> bool:
-        return not self.input == self.output == "none"
+        return not self.input == self.output == "none" or bool(self.record)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,6 @@ class Session:
         self._console = console
         self._call: Call | None = None
         self._reception: Reception | None = None
-        self._calls = 0
         self._reads_input = reads_input
         self._typed_all = not reads_input
         self._typed_something = False
@@ -121,6 +120,8 @@ class Session:
         self._trust = Trust(settings.security) if settings.security else None
         self._met: Introduced | None = None  # in this call
         self._studio: Studio | None = None  # of this call
+        self._stream: Stream | None = None  # of the whole run: a pipe is opened once
+        self._broken: DeviceError | None = None  # a recording or pipe that was named, and took no more
         self._answers: queue.SimpleQueue[bool | BaseException] = queue.SimpleQueue()
         self._asking = False
 
@@ -177,7 +178,8 @@ class Session:
                 except OutOfResources as error:
                     outcome = Outcome()
                     self._notice(f"{error}; that call was not answered")
-                if outcome.interrupted or (once and outcome.ended and not reception.is_replaced):
+                has_no_reader = self._broken and self._is_piped
+                if outcome.interrupted or has_no_reader or (once and outcome.ended and not reception.is_replaced):
                     return outcome
                 reception.free()
         except _Leave:
@@ -240,15 +242,25 @@ class Session:
         self._met = met
         hello = replace(met.hello, name=name_of(met, self._trust, self._notice))
         line.set_timeout(settings.silence_timeout)
-        transmitter = player = None
+        transmitter = player = recorder = None
         self._finite = self._heard_all = False
         if studio:
             transmitter = studio.make_transmitter(hello.playable, settings.codec, settings.frame_ms, settings.bitrate)
-            player = studio.make_player(settings.max_delay)
-            self._finite = studio.finite and transmitter is not None
+            player, recorder = (self._made(make) for make in (studio.make_player, studio.make_recorder))
+            for wanted, made in studio.renamed:
+                self._notice(f"{wanted} is there already: recording to {made}")
+            self._finite = studio.finite
+            self._heard_all = self._finite and transmitter is None  # as of a file that has ended
         sends = transmitter.codec.name.lower() if transmitter else ""
         call = Call(
-            line, met.sending, met.receiving, hello, transmitter, player, status_interval=settings.status_interval
+            line,
+            met.sending,
+            met.receiving,
+            hello,
+            transmitter,
+            player,
+            recorder=recorder,
+            status_interval=settings.status_interval,
         )
         with _interrupts_to(call, self._console.hurry), _collected_garbage():
             call.start()
@@ -261,6 +273,11 @@ class Session:
                     self._console.show(Notice(f"the connection has: {', '.join(line.options) or 'no options'}"))
                 if transmitter and settings.codec and transmitter.codec != settings.codec:
                     self._notice(f"the other side cannot play {settings.codec.name.lower()}: sending {sends}")
+                if self._heard_all:
+                    self._console.show(
+                        Notice(f"the other side plays no voice: {studio.source if studio else ''} is not sent")
+                    )
+                    self._hang_up_if_all_is_said(call)
                 self._start_console()
                 return self._show_until_the_end(call)
             finally:
@@ -309,8 +326,31 @@ class Session:
             if isinstance(event, AudioStopped) and event.direction == "input" and self._finite:
                 self._heard_all = True
                 self._hang_up_if_all_is_said(call)
+            if isinstance(event, AudioStopped) and event.error:
+                self._on_broken(event, call)
             if isinstance(event, Ended):
-                return Outcome(event, call.error, interrupted)
+                return Outcome(event, call.error or self._broken, interrupted)
+
+    def _on_broken(self, stopped: AudioStopped, call: Call) -> None:
+        """A file or pipe that was named is of no use any more. Without a reader behind it the call is for nobody."""
+        if self._studio and not self._studio.may_come_back(stopped.direction):
+            self._broken = DeviceError(stopped.error)
+            if stopped.direction == "output" and self._is_piped:
+                call.hang_up()
+
+    @property
+    def _is_piped(self) -> bool:
+        """Whether what is heard goes to a program behind a pipe."""
+        return self._settings.output == "-"
+
+    def _made(self, make: Callable[[float], Player | None]) -> Player | None:
+        """None if a recording cannot be made, which is said."""
+        try:
+            return make(self._settings.max_delay)
+        except DeviceError as error:
+            self._broken = error
+            self._notice(f"{error}; the call goes on without it")
+            return None
 
     def _hang_up_if_all_is_said(self, call: Call) -> None:
         """Where what is typed and what is heard come from files or pipes, the end of both ends the call.
@@ -397,12 +437,11 @@ class Session:
         """Raises DeviceError if the user named a device or file that cannot be used. Defaults may be missing."""
         settings = self._settings
         if settings.wants_audio:
-            from voicemux.audio.studio import check
+            from voicemux.audio.studio import check_input, check_output
 
-            named = (("input", settings.input), ("output", settings.output), ("output", settings.record))
-            for kind, wanted in named:
-                if wanted:
-                    check(kind, wanted)
+            for wanted in filter(None, (settings.output, settings.record)):
+                check_output(wanted)
+            self._stream = check_input(settings.input) if settings.input else None
 
     @contextlib.contextmanager
     def _sound(self) -> Iterator[None]:
@@ -410,20 +449,23 @@ class Session:
         try:
             yield
         finally:
-            if self._studio:
-                self._studio.close()
-            self._studio = None
+            studio, self._studio = self._studio, None
+            if studio:
+                try:
+                    studio.close()
+                except DeviceError as error:  # the end of a recording
+                    self._broken = error
+                    self._notice(str(error))
 
     def _open_studio(self) -> None:
         """The sound for this call, as far as there is any: what is missing is said, text goes on."""
         from voicemux.audio.studio import Studio
 
-        self._calls += 1
         studio = self._studio = Studio()
         steps: tuple[Callable[[], None], ...] = (
-            partial(studio.open_input, self._settings.input),
-            partial(studio.open_output, self._numbered(self._settings.output)),
-            *([partial(studio.record, self._numbered(self._settings.record))] if self._settings.record else []),
+            partial(studio.open_input, self._settings.input, self._stream),
+            partial(studio.open_output, self._settings.output),
+            *([partial(studio.record, self._settings.record)] if self._settings.record else []),
             studio.check_codec,
         )
         missing: list[str] = []
@@ -436,15 +478,6 @@ class Session:
                 advices.append(hint(error) or "voicemux devices lists what there is")
         if missing:
             self._notice("; ".join(dict.fromkeys([*missing, *advices])))
-
-    def _numbered(self, output: str) -> str:
-        """The name of this call's recording: each call of a listener has a file of its own."""
-        from voicemux.audio.studio import is_file
-
-        if self._calls == 1 or not is_file(output):
-            return output
-        stem, ending = os.path.splitext(output)
-        return f"{stem}-{self._calls}{ending}"
 
     def _notice(self, text: str) -> None:
         """Say something once in this run."""

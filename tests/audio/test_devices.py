@@ -19,7 +19,7 @@ from tests.soundcards import SoundCards, without_sound
 from voicemux.audio.devices import Loudspeaker, Microphone, PortAudio
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS
 from voicemux.audio.jitter import MAX_DELAY
-from voicemux.audio.studio import Studio, check
+from voicemux.audio.studio import Studio, check_input, check_output
 from voicemux.errors import DeviceError, LibraryMissing
 from voicemux.protocol.messages import Codec
 
@@ -117,7 +117,7 @@ def test_a_device_that_is_not_there_is_refused(kind: str, wanted: str, complaint
         portaudio.find(kind, wanted)
     assert str(caught.value) == complaint
     with pytest.raises(DeviceError):
-        check(kind, wanted)
+        (check_input if kind == "input" else check_output)(wanted)
 
 
 def test_a_name_that_fits_several_devices_is_refused_with_their_numbers(portaudio: PortAudio) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.audio.speech import DIALLER
 from voicemux.audio.jitter import MAX_DELAY
-from voicemux.audio.studio import Studio, check, is_file
+from voicemux.audio.studio import Studio, check_input, check_output, is_file
 from voicemux.errors import DeviceError, LibraryMissing
 from voicemux.protocol.messages import Codec
 
@@ -45,6 +45,9 @@ def test_a_studio_of_files_sends_one_and_records_to_the_other(tmp_path: Path) ->
     player = studio.make_player(MAX_DELAY)
     assert player
     assert player.label == "heard.wav"
+    recorder = studio.make_recorder(MAX_DELAY)
+    assert recorder
+    assert recorder.label == "too.flac"
     for playable, wanted, codec in [
         ((Codec.OPUS, Codec.PCM), None, Codec.OPUS),
         ((Codec.OPUS, Codec.PCM), Codec.PCM, Codec.PCM),
@@ -64,10 +67,11 @@ def test_pipes_are_the_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None
     with os.fdopen(read) as stdin, os.fdopen(write, "w") as stdout:
         monkeypatch.setattr(sys, "stdin", stdin)
         monkeypatch.setattr(sys, "stdout", stdout)
-        check("input", "-")
-        check("output", "-")
+        os.write(write, bytes(4096))
+        stream = check_input("-")
+        check_output("-")
         studio = Studio()
-        studio.open_input("-")
+        studio.open_input("-", stream)
         studio.open_output("-")
         transmitter, player = (
             studio.make_transmitter((Codec.PCM,), None, 20, 32_000),
@@ -87,16 +91,41 @@ def test_a_half_that_cannot_be_opened_leaves_the_other(tmp_path: Path) -> None:
     studio.open_output(str(tmp_path / "heard.wav"))
     assert studio.make_transmitter((Codec.PCM,), None, 20, 32_000) is None
     assert studio.make_player(MAX_DELAY)
+    studio.record(str(tmp_path / "no folder" / "too.wav"))
     with pytest.raises(DeviceError):
-        studio.record(str(tmp_path))
+        studio.make_recorder(MAX_DELAY)
     studio.close()
 
 
-def test_without_a_loudspeaker_there_is_nothing_to_record(tmp_path: Path) -> None:
+def test_what_arrives_is_recorded_without_a_loudspeaker_too(tmp_path: Path) -> None:
     studio = Studio()
     studio.record(str(tmp_path / "heard.wav"))
+    assert studio.playable == (Codec.OPUS, Codec.PCM)
+    player = studio.make_player(MAX_DELAY)
+    assert player
+    assert player.label == "heard.wav"
+    assert studio.make_recorder(MAX_DELAY) is None
+    assert not any(studio.may_come_back(direction) for direction in ("input", "output", "recording"))
+    studio.close()
+
+
+def test_no_recording_is_made_before_there_is_a_call(tmp_path: Path) -> None:
+    studio = Studio()
+    studio.open_output(str(tmp_path / "heard.wav"))
+    studio.record(str(tmp_path / "too.wav"))
     studio.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_recordings_that_were_there_get_other_names(tmp_path: Path) -> None:
+    (tmp_path / "heard.wav").write_bytes(b"dear")
+    studio = Studio()
+    studio.open_output(str(tmp_path / "heard.wav"))
+    studio.record(str(tmp_path / "heard.wav"))
+    labels = [each.label for make in (studio.make_player, studio.make_recorder) if (each := make(MAX_DELAY))]
+    studio.close()
+    assert labels == ["heard-2.wav", "heard-3.wav"]
+    assert studio.renamed == [(str(tmp_path / "heard.wav"), str(tmp_path / label)) for label in labels]
 
 
 @pytest.mark.parametrize(
@@ -121,19 +150,19 @@ def test_what_cannot_be_had_is_refused_beforehand(
     monkeypatch.setattr(sys, "stdout", None)
     (tmp_path / "text.wav").write_text("Dear diary")
     with pytest.raises(DeviceError) as caught:
-        check(kind, wanted.format(tmp_path))
+        (check_input if kind == "input" else check_output)(wanted.format(tmp_path))
     assert str(caught.value) == complaint.format(*[tmp_path] * 2)
 
 
 @pytest.mark.parametrize(("kind", "wanted"), [("input", "none"), ("output", "none"), ("output", "{}/heard.wav")])
 def test_what_can_be_had_is_left_as_it_is(kind: str, wanted: str, tmp_path: Path) -> None:
-    check(kind, wanted.format(tmp_path))
+    (check_input if kind == "input" else check_output)(wanted.format(tmp_path))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_recording_that_is_there_is_not_touched_by_the_check(tmp_path: Path) -> None:
     (tmp_path / "heard.wav").write_bytes(b"dear")
-    check("output", str(tmp_path / "heard.wav"))
+    check_output(str(tmp_path / "heard.wav"))
     assert (tmp_path / "heard.wav").read_bytes() == b"dear"
 
 

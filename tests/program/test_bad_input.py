@@ -530,7 +530,7 @@ def test_a_device_that_does_not_exist_is_named(command: list[str], kind: str, so
     [
         (DIAL, None, "no such file or directory"),
         (LISTEN, None, "no such file or directory"),
-        (DIAL, b"", "as sound: "),
+        (DIAL, b"", "is empty"),
         (DIAL, b"I am no sound\n" * 100, "as sound: "),
         (DIAL, b"RIFF\xff\xff\xff\xffWAVEfmt ", "as sound: "),
     ],

@@ -1,56 +1,45 @@
-"""Raw sound on standard input and output: signed 16-bit little endian, 48 kHz, mono, at real pace."""
+"""Pipes as a microphone and a loudspeaker, at real pace. What goes out is raw: s16le, 48 kHz, mono."""
 
 import os
 import select
 import sys
-from typing import TextIO
 
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, TAIL_BLOCKS, Block
 from voicemux.audio.metronome import Metronome, PacedSink
+from voicemux.audio.stream import Stream, descriptor_of
 from voicemux.errors import DeviceError
 
 
 class PipeSource:
-    """Standard input. What comes faster than real time waits in the pipe."""
+    """A stream. What comes faster than real time waits in it."""
 
-    label = "standard input"
     finite = True
     batch = 1
     delay_ms = 0.0
     xruns = 0
 
-    def __init__(self) -> None:
-        """Raises DeviceError if it was closed before we began."""
-        self._descriptor = _descriptor(sys.stdin, self.label)
+    def __init__(self, stream: Stream) -> None:
+        """It is not closed with this: the next call may go on with it."""
+        self.label = stream.label
+        self._stream = stream
         self._metronome = Metronome(first=1)
         self._wake = os.pipe()
+        self._pcm = bytearray()
         self._tail = TAIL_BLOCKS
 
     def start(self) -> float:
         return self._metronome.start()
 
     def read(self) -> Block | None:
-        pcm = b""
-        while len(pcm) < BLOCK_BYTES:
-            more = self._read(BLOCK_BYTES - len(pcm))
-            if not more:
-                break
-            pcm += more
+        while len(self._pcm) < BLOCK_BYTES and (more := self._stream.read(self._wake[0])):
+            self._pcm += more
+        pcm = bytes(self._pcm[:BLOCK_BYTES])
+        del self._pcm[:BLOCK_BYTES]
         beat = self._metronome.wait()
         self._tail -= not pcm
         if beat is None or not self._tail:
             return None
         return Block((beat - 1) * BLOCK_SAMPLES, pcm.ljust(BLOCK_BYTES, b"\0"))
-
-    def _read(self, wanted: int) -> bytes:
-        if sys.platform != "win32":  # where pipes cannot be waited for
-            ready, _, _ = select.select([self._descriptor, self._wake[0]], [], [])
-            if self._descriptor not in ready:
-                return b""
-        try:
-            return os.read(self._descriptor, wanted)
-        except OSError as error:
-            raise DeviceError(f"cannot read standard input: {(error.strerror or '').lower()}") from error
 
     def stop(self) -> None:
         self._metronome.stop()
@@ -69,7 +58,7 @@ class PipeSink(PacedSink):
     def __init__(self) -> None:
         """Raises DeviceError if it was closed before we began."""
         super().__init__()
-        self._descriptor = _descriptor(sys.stdout, self.label)
+        self._descriptor = descriptor_of(sys.stdout, self.label)
 
     def write(self, pcm: bytes) -> None:
         self._account(pcm)
@@ -86,9 +75,3 @@ class PipeSink(PacedSink):
 
     def close(self) -> None:
         pass
-
-
-def _descriptor(stream: TextIO | None, name: str) -> int:
-    if stream is None:
-        raise DeviceError(f"{name} is closed")
-    return stream.fileno()

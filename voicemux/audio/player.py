@@ -12,6 +12,7 @@ from voicemux.audio.endpoints import RATE, Sink
 from voicemux.audio.jitter import MAX_DELAY, Conceal, JitterBuffer, Play
 from voicemux.audio.resample import Samples, from_bytes
 from voicemux.audio.stretch import FADE, LONGEST_PERIOD, ComfortNoise, join, lengthen, shorten
+from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Audio, Report
 
 PEER = 0  # the source whose AUDIO is played; others are for relays to come
@@ -105,6 +106,13 @@ class Player:
     def run(self, on_start: Callable[[float], None]) -> None:
         """Play until `stop()`. Raises DeviceError."""
         on_start(self._sink.start())
+        try:
+            self._play_on()
+        except DeviceError:
+            self.records = False
+            raise
+
+    def _play_on(self) -> None:
         while self._sink.ready():
             while self._arrived:
                 self._jitter.put(*self._arrived.popleft())

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 CONVERTER = "sinc_fastest"  # 0.5 ms of latency, 105 dB; the better ones wait longer for nothing that speech has
 FULL_SCALE = 32768.0
+LOWEST_RATE, HIGHEST_RATE = 1000, 768_000  # Hz of what is sound; libsamplerate takes any ratio up to 256
 
 Samples = NDArray[np.int16]
 

@@ -4,6 +4,7 @@ What may be written for an input or output: nothing (the system's default), `non
 standard input or output), a file's name, a device's number or a part of its name.
 """
 
+import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Codec
 
 if TYPE_CHECKING:
-    from voicemux.audio.files import Recorder
+    from voicemux.audio.recording import FileSink
+    from voicemux.audio.stream import Stream
 
 NONE = "none"
 PIPE = "-"
@@ -36,48 +38,78 @@ class Studio:
         self._portaudio: PortAudio | None = None
         self._source: Source | None = None
         self._sink: Sink | None = None
-        self._recorder: Recorder | None = None
+        self._kept: dict[str, str] = {"output": "", "record": ""}  # recordings that are wanted
+        self._recordings: list[FileSink] = []
         self._decoders = make_decoders()
+        self.renamed: list[tuple[str, str]] = []  # recordings that were there already: what was wanted, and made
 
-    def open_input(self, wanted: str) -> None:
-        """Raises DeviceError; there is no microphone then."""
-        self._source = self._open_source(wanted)
+    def open_input(self, wanted: str, stream: "Stream | None" = None) -> None:
+        """`stream` is what `check_input` gave. Raises DeviceError; there is no microphone then."""
+        self._source = self._open_source(wanted, stream)
         self._wanted["input"] = wanted
 
     def open_output(self, wanted: str) -> None:
         """Raises DeviceError; there is no loudspeaker then."""
-        self._sink = self._open_sink(wanted)
+        if is_file(wanted):
+            self._kept["output"] = wanted
+        else:
+            self._sink = self._open_sink(wanted)
         self._wanted["output"] = wanted
 
     def record(self, path: str) -> None:
-        """Also keep in a file what the loudspeaker plays. Raises DeviceError."""
-        if self._sink:
-            from voicemux.audio.files import Recorder
-
-            self._recorder = Recorder(self._sink, path)
+        """Also keep in a file what arrives, whatever plays it."""
+        self._kept["record"] = path
 
     def check_codec(self) -> None:
         """Raises LibraryMissing if there is sound, and no Opus for it: it goes as PCM then."""
-        if self._source or self._sink:
+        if self._source or self._hears:
             check_opus()
 
     @property
     def playable(self) -> tuple[int, ...]:
-        """The codecs for our HELLO, the best first; none without a loudspeaker."""
-        return tuple(self._decoders) if self._sink else ()
+        """The codecs for our HELLO, the best first; none if voice is neither played nor recorded."""
+        return tuple(self._decoders) if self._hears else ()
+
+    @property
+    def _hears(self) -> bool:
+        return self._sink is not None or any(self._kept.values()) or bool(self._recordings)
 
     @property
     def finite(self) -> bool:
         """Whether the input has an end of its own."""
         return self._source is not None and self._source.finite
 
+    @property
+    def source(self) -> str:
+        """The name of the input; empty if there is none."""
+        return self._source.label if self._source else ""
+
     def make_player(self, max_delay: float) -> Player | None:
-        """None without a loudspeaker. `max_delay` is in seconds."""
+        """None without a loudspeaker or recording. `max_delay` is in seconds.
+
+        Only now is there a call, and a file made if one is wanted. Raises DeviceError if it cannot be.
+        """
         if self._sink is None:
-            return None
+            return self._make_recorder("output", max_delay) or self._make_recorder("record", max_delay)
         reopen = self._reopen_sink if self._has_device("output") else None
-        player = Player(self._recorder or self._sink, self._decoders, max_delay, reopen)
-        player.records = self._recorder is not None or is_file(self._wanted["output"])
+        return Player(self._sink, self._decoders, max_delay, reopen)
+
+    def make_recorder(self, max_delay: float) -> Player | None:
+        """What records beside the player, and does not depend on it. None if nothing is to be. Raises DeviceError."""
+        return self._make_recorder("record", max_delay)
+
+    def _make_recorder(self, kind: str, max_delay: float) -> Player | None:
+        wanted, self._kept[kind] = self._kept[kind], ""
+        if not wanted:
+            return None
+        from voicemux.audio.recording import FileSink
+
+        sink = FileSink(wanted)
+        self._recordings.append(sink)
+        if sink.path != wanted:
+            self.renamed.append((wanted, sink.path))
+        player = Player(sink, make_decoders(), max_delay)
+        player.records = True
         return player
 
     def make_transmitter(
@@ -92,9 +124,17 @@ class Studio:
         return Transmitter(self._source, encoder, self._reopen_source if self._has_device("input") else None)
 
     def close(self) -> None:
-        for each in (self._source, self._recorder, self._sink, self._portaudio):
-            if each is not None:
-                each.close()
+        """Raises DeviceError if the end of a recording cannot be written; the rest is closed all the same."""
+        with contextlib.ExitStack() as stack:
+            for each in (self._portaudio, *self._recordings, self._sink, self._source):
+                if each is not None:
+                    stack.callback(each.close)
+
+    def may_come_back(self, direction: str) -> bool:
+        """Whether what has broken is a sound card, and no file or pipe. `direction` is that of `AudioStopped`."""
+        if direction == "recording" or (direction == "output" and self._sink is None):
+            return False
+        return self._has_device(direction)
 
     def _has_device(self, kind: str) -> bool:
         """Whether it is a sound card, which may come back when it has broken."""
@@ -117,17 +157,15 @@ class Studio:
             self._sink.close()
             self._devices().look_again()
             self._sink = self._devices().open_sink(self._wanted["output"])
-            if self._recorder:
-                self._recorder.sink = self._sink
-            return self._recorder or self._sink
+            return self._sink
 
-    def _open_source(self, wanted: str) -> Source | None:
+    def _open_source(self, wanted: str, stream: "Stream | None") -> Source | None:
         if wanted == NONE:
             return None
-        if wanted == PIPE:
+        if stream:
             from voicemux.audio.pipes import PipeSource
 
-            return PipeSource()
+            return PipeSource(stream)
         if is_file(wanted):
             from voicemux.audio.files import FileSource
 
@@ -141,10 +179,6 @@ class Studio:
             from voicemux.audio.pipes import PipeSink
 
             return PipeSink()
-        if is_file(wanted):
-            from voicemux.audio.files import FileSink
-
-            return FileSink(wanted)
         return self._devices().open_sink(wanted)
 
     def _devices(self) -> PortAudio:
@@ -154,35 +188,63 @@ class Studio:
 
 
 def is_file(wanted: str) -> bool:
-    return wanted.lower().endswith(FILE_ENDINGS) or os.sep in wanted
+    """By its ending or a folder in it; or it has an ending and is there, as an input may."""
+    is_there = "." in wanted and os.path.isfile(wanted)
+    return wanted.lower().endswith(FILE_ENDINGS) or os.sep in wanted or is_there
 
 
-def check(kind: str, wanted: str) -> None:
-    """Raises DeviceError if what the user wrote for `kind` ("input" or "output") cannot be had.
+def check_input(wanted: str) -> "Stream | None":
+    """Raises DeviceError if what the user wrote for the input cannot be had, or is no sound.
+
+    A pipe is opened here, once for all calls, and is to be given to `open_input`, and closed.
+    """
+    if wanted == NONE:
+        return None
+    if wanted != PIPE and not is_file(wanted):
+        _check_device("input", wanted)
+        return None
+    from voicemux.audio.stream import open_stream, standard_input
+
+    stream = standard_input() if wanted == PIPE else open_stream(wanted)
+    if stream is None:
+        from voicemux.audio.files import FileSource
+
+        FileSource(wanted).close()
+        return None
+    try:
+        stream.check()
+    except DeviceError:
+        stream.close()
+        raise
+    return stream
+
+
+def check_output(wanted: str) -> None:
+    """Raises DeviceError if what the user wrote for an output cannot be had.
 
     No device is opened, and no file written, before there is a call.
     """
     if wanted == NONE:
         return
     if wanted == PIPE:
-        from voicemux.audio.pipes import PipeSink, PipeSource
+        from voicemux.audio.pipes import PipeSink
 
-        (PipeSource() if kind == "input" else PipeSink()).close()
+        PipeSink().close()
     elif not is_file(wanted):
-        portaudio = PortAudio()
-        try:
-            portaudio.find(kind, wanted)
-        finally:
-            portaudio.close()
-    elif kind == "input":
-        from voicemux.audio.files import FileSource
-
-        FileSource(wanted).close()
+        _check_device("output", wanted)
     elif not wanted.lower().endswith(FILE_ENDINGS):
         raise DeviceError(f"cannot write {wanted}: a recording's name ends in {', '.join(FILE_ENDINGS)}")
     else:
         folder = os.path.dirname(wanted) or "."
-        if not (os.path.isdir(folder) and os.access(wanted if os.path.exists(wanted) else folder, os.W_OK)):
+        if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
             raise DeviceError(
                 f"cannot write {wanted}: {'not permitted' if os.path.isdir(folder) else 'no such folder'}"
             )
+
+
+def _check_device(kind: str, wanted: str) -> None:
+    portaudio = PortAudio()
+    try:
+        portaudio.find(kind, wanted)
+    finally:
+        portaudio.close()

@@ -92,7 +92,7 @@ def _words(event: Event) -> list[str]:
         case Quiet():
             return [_quiet(event)]
         case AudioStopped() if event.error:
-            return [f"{event.error}; text goes on"]
+            return [f"{event.error}; {'the call' if event.direction == 'recording' else 'text'} goes on"]
         case Switched():
             other = {"muted": "they hear you again", "deafened": "you hear them again"}
             words = {"muted": "muted: they do not hear you", "deafened": "deafened: you do not hear them"}

@@ -1,0 +1,164 @@
+"""Recordings of the shipped program: whatever plays what arrives, and however the program ends."""
+
+import contextlib
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.audio.speech import DIALLER, RATE, SYLLABLE, Samples, level, likeness, speech
+from tests.running import Program, calling, listening
+from tests.soundcards import SoundCards, without_sound
+
+ALIKE = 0.7  # of what went as Opus, syllable by syllable; of other speech it is below 0.5
+FEW_WORDS = speech(seconds=2)
+SPEAKER = ("--input", str(DIALLER), "--output", "none")
+
+
+def sound_of(path: Path) -> Samples:
+    samples: Samples = soundfile.read(path, dtype="int16")[0]
+    return samples
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg"])
+def test_a_listener_that_is_killed_leaves_what_it_has_heard(ending: str, tmp_path: Path) -> None:
+    heard = tmp_path / f"heard.{ending}"
+    with calling(alice=SPEAKER, bob=("--input", "none", "--output", str(heard), "--once")) as (_, bob):
+        time.sleep(4)
+        bob.process.send_signal(signal.SIGKILL)
+        bob.wait()
+        sound = sound_of(heard)
+        assert 3.0 <= len(sound) / RATE <= 5.5
+        assert likeness(FEW_WORDS, sound, SYLLABLE) > ALIKE
+        assert os.stat(heard).st_mode & 0o777 == 0o600
+
+
+def test_what_was_recorded_before_stays_and_a_line_says_the_new_name(tmp_path: Path) -> None:
+    heard = tmp_path / "heard.wav"
+    for number in range(3):
+        bob = ("--input", "none", "--record", str(heard), "--output", "none", "--once")
+        with calling(alice=SPEAKER, bob=bob) as (alice, listener):
+            alice.write("quit\n")
+            assert (alice.wait(), listener.wait()) == (0, 0)
+            said = f"voicemux: {heard} is there already: recording to {tmp_path}/heard-{number + 1}.wav"
+            assert (said in listener.err) == (number > 0)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["heard-2.wav", "heard-3.wav", "heard.wav"]
+
+
+def test_a_call_that_does_not_come_about_leaves_no_recording(tmp_path: Path) -> None:
+    with listening("--no-audio", "--name", "bob") as (bob, address), Program("dial", address, "--no-audio") as first:
+        first.notice_with("connected to")
+        with Program("dial", address, "--input", "none", "--output", str(tmp_path / "heard.wav")) as second:
+            assert second.wait() == 1
+        bob.write("quit\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_arrives_is_recorded_without_a_sound_card(tmp_path: Path) -> None:
+    kept, folder = tmp_path / "kept.wav", tmp_path / "nothing"
+    folder.mkdir()
+    bob = ("--record", str(kept), "--once")
+    with calling(alice=SPEAKER, bob=bob, bob_env=without_sound(folder)) as (alice, listener):
+        alice.close_input()
+        assert (alice.wait(), listener.wait()) == (0, 0)
+    assert likeness(speech(), sound_of(kept), SYLLABLE) > ALIKE
+
+
+@pytest.mark.parametrize("trouble", ["dies", "freezes"])
+def test_what_arrives_is_recorded_while_the_sound_server(trouble: str, tmp_path: Path) -> None:
+    """Ten seconds of a call are ten seconds of a recording, and all that was said is in it."""
+    kept, said = tmp_path / "kept.wav", tmp_path / "said.wav"
+    words = np.concatenate((speech(seconds=6), np.zeros(RATE // 2, np.int16)))
+    soundfile.write(said, words, RATE)
+    alice = ("--input", str(said), "--output", "none")
+    bob = ("--input", "none", "--record", str(kept), "--once", "--json")
+    with (
+        SoundCards() as cards,
+        listening(*bob, env=cards.env("b")) as (listener, address),
+        Program("dial", address, *alice) as dialler,
+    ):
+        listener.event("connected")
+        time.sleep(1.5)
+        if trouble == "dies":
+            cards.kill()
+            dialler.close_input()
+            ended = listener.event("ended")
+        else:
+            with cards.frozen():
+                time.sleep(2.5)
+            dialler.close_input()
+            ended = listener.event("ended")
+        assert listener.wait() == 0
+    sound = sound_of(kept)
+    assert len(sound) / RATE == pytest.approx(ended["stats"]["seconds"], abs=0.5)
+    assert likeness(words[: 6 * RATE], sound, SYLLABLE) > ALIKE
+
+
+def test_a_recording_has_silence_where_nothing_came(tmp_path: Path) -> None:
+    """Bob says nothing for seven seconds, and is no less recorded."""
+    kept = tmp_path / "kept.wav"
+    alice = ("--input", "none", "--output", "none", "--record", str(kept), "--json")
+    with (
+        listening("--input", str(DIALLER), "--output", "none") as (_, address),
+        Program("dial", address, *alice) as caller,
+    ):
+        caller.event("connected")
+        time.sleep(9)
+        caller.command(command="quit")
+        ended = caller.event("ended")
+        assert caller.wait() == 0
+    sound = sound_of(kept)
+    assert len(sound) / RATE == pytest.approx(ended["stats"]["seconds"], abs=0.5)
+    assert level(sound[int(7.8 * RATE) :]) < 30
+
+
+def small_files() -> None:
+    """A limit of their size stands for a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_001, 100_001))
+
+
+@pytest.mark.parametrize("option", ["--output", "--record"])
+def test_a_full_disk_ends_a_recording_and_no_call(option: str, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.wav"
+    sound = ("--input", "none", option, str(kept), *(("--output", "none") if option == "--record" else ()))
+    with (
+        listening(*SPEAKER, "--name", "bob") as (bob, address),
+        Program("dial", address, "--name", "alice", *sound, preexec_fn=small_files) as alice,
+    ):
+        assert alice.notice_with("cannot write").startswith("voicemux: cannot write kept.wav: ")
+        alice.write("I cannot record you\n")
+        assert bob.read() == "alice> I cannot record you"
+        bob.write("never mind\n")
+        assert alice.read() == "bob> never mind"
+        alice.write("quit\n")
+        assert alice.wait() == 5
+        assert len([line for line in alice.err if "cannot write" in line]) == 1
+    assert len(sound_of(kept)) == 100_001 // 2 - 22
+
+
+@pytest.mark.parametrize("command", ["dial", "listen"])
+def test_an_output_whose_reader_goes_ends_the_call_and_the_program(command: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    raw = ("--input", "none", "--output", "-")
+    with contextlib.ExitStack() as stack:
+        if command == "listen":
+            program, address = stack.enter_context(listening(*raw, redirect=f"> {pipe}"))
+            other = stack.enter_context(Program("dial", address, *SPEAKER))
+        else:
+            other, address = stack.enter_context(listening(*SPEAKER, "--once"))
+            program = stack.enter_context(Program("dial", address, *raw, redirect=f"> {pipe}"))
+        program.notice_with("connected to")
+        time.sleep(0.3)
+        assert program.process.poll() is None
+        os.close(reader)
+        assert program.wait(5) == 5
+        assert other.wait(5) == 0
+        (said,) = [line for line in program.err if "broken pipe" in line]
+        assert said == "voicemux: cannot write standard output: broken pipe; text goes on"

@@ -1,0 +1,105 @@
+"""Several channels made one: those of a file by what they are for, those of a microphone by which is heard."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FADE = 240  # samples (5 ms) from one signal to another: no click is heard
+MEMORY = 4800  # samples (100 ms) over which loudness is compared
+LOUDER = 4.0  # times the energy (6 dB) that another channel must have to be switched to
+OPPOSED = 10.0  # times the energy of two channels' sum (10 dB) that their difference must have to be used instead
+
+# Loudspeakers, as the bits of WAVE_FORMAT_EXTENSIBLE's channel mask (Microsoft, 2007).
+_FL, _FR, _FC, _LFE, _BL, _BR, _FLC, _FRC, _BC, _SL, _SR = (1 << bit for bit in range(11))
+BITS = 32
+
+# The order of channels where a file does not say it: WAV and FLAC (RFC 9639, section 9.1.3); Vorbis (I,
+# section 4.3.9) and Opus (RFC 7845, section 5.1.1.2).
+_USUAL = {
+    1: (_FC,),
+    2: (_FL, _FR),
+    3: (_FL, _FR, _FC),
+    4: (_FL, _FR, _BL, _BR),
+    5: (_FL, _FR, _FC, _BL, _BR),
+    6: (_FL, _FR, _FC, _LFE, _BL, _BR),
+    7: (_FL, _FR, _FC, _LFE, _BC, _SL, _SR),
+    8: (_FL, _FR, _FC, _LFE, _BL, _BR, _SL, _SR),
+}
+_XIPH = {
+    **_USUAL,
+    3: (_FL, _FC, _FR),
+    5: (_FL, _FC, _FR, _BL, _BR),
+    6: (_FL, _FC, _FR, _BL, _BR, _LFE),
+    7: (_FL, _FC, _FR, _SL, _SR, _BC, _LFE),
+    8: (_FL, _FC, _FR, _SL, _SR, _BL, _BR, _LFE),
+}
+
+# What of a loudspeaker goes into its side of stereo by ITU-R BS.775-3, table 2; any other counts like a surround.
+_WEIGHTS = {_FL: 1.0, _FR: 1.0, _LFE: 0.0}
+_ELSE = math.sqrt(0.5)
+
+Weights = NDArray[np.float32]
+Floats = NDArray[np.float32]
+
+
+def weights(channels: int, mask: int = 0, *, is_xiph: bool = False) -> Weights:
+    """How much of each channel goes into one, of shape (channels,); their sum is 1, so that nothing can clip.
+
+    `mask` says what the channels are for; 0: they have the order of WAV, or that of Vorbis and Opus (`is_xiph`).
+    """
+    usual = (_XIPH if is_xiph else _USUAL).get(channels, ())
+    places = [1 << bit for bit in range(BITS) if mask >> bit & 1][:channels] if mask else list(usual)
+    if not places:  # nothing is known of them
+        return np.full(channels, 1 / channels, np.float32)
+    parts = [_WEIGHTS.get(place, _ELSE) for place in places] + [_ELSE] * (channels - len(places))
+    total = sum(parts)
+    return np.array([part / total if total else 1 / channels for part in parts], np.float32)
+
+
+class Loudest:
+    """Follows the loudest of several signals, and changes over without a click."""
+
+    def __init__(self, biases: tuple[float, ...]) -> None:
+        """How much the energy of each counts."""
+        self._biases = np.array(biases)
+        self._energies = np.zeros(len(biases))
+        self._current = 0
+
+    def follow(self, signals: NDArray[Any]) -> NDArray[Any]:
+        """The one of `signals`, shape (n, signals), that is followed, shape (n,); untouched but for a change."""
+        if not len(signals):
+            return signals[:, 0]
+        floats = signals.astype(np.float64)
+        kept = math.exp(-len(signals) / MEMORY)
+        self._energies = kept * self._energies + (1 - kept) * np.mean(floats**2, axis=0) * self._biases
+        before, best = self._current, int(np.argmax(self._energies))
+        if best == before or self._energies[best] <= LOUDER * self._energies[before]:
+            return signals[:, before]
+        self._current = best
+        share = np.minimum(1.0, np.arange(1, len(signals) + 1) / min(FADE, len(signals)))
+        mixed = share * floats[:, best] + (1 - share) * floats[:, before]
+        if np.issubdtype(signals.dtype, np.integer):
+            mixed = np.rint(mixed)
+        result: NDArray[Any] = mixed.astype(signals.dtype)
+        return result
+
+
+class Mixer:
+    """Makes one channel of those of a file. Stereo in which one channel is the other upside down does not vanish."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self._sides = Loudest((1.0, LOUDER / OPPOSED)) if len(weights) == 2 else None
+
+    def mix(self, channels: Floats) -> Floats:
+        """`channels` of shape (n, channels), from -1 to 1; the result of shape (n,). What is no number is silence."""
+        channels = np.nan_to_num(channels, nan=0.0, posinf=1.0, neginf=-1.0)
+        if len(self._weights) == 1:
+            return channels[:, 0]
+        mono: Floats = channels @ self._weights
+        if self._sides is None:
+            return mono
+        difference = (channels[:, 0] - channels[:, 1]) / 2
+        return self._sides.follow(np.stack((mono, difference), axis=1))

@@ -1,0 +1,248 @@
+"""Recordings: new sound files in 48 kHz mono that can be played at any time, also after this program was killed.
+
+What tells a player how long a file is stands at its beginning, and would be written at its end. So it is written
+anew with each piece. WAV, AIFF and AU are made here; libsndfile makes the others, of which Ogg needs short pages,
+MP3 a constant bit rate, and FLAC a number in STREAMINFO (RFC 9639, section 8.2).
+"""
+
+import array
+import contextlib
+import os
+import struct
+import sys
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import soundfile
+
+from voicemux.audio.endpoints import RATE, SAMPLE_BYTES, SILENT_BLOCK
+from voicemux.audio.metronome import PacedSink
+from voicemux.errors import DeviceError
+
+PIECE = RATE // 20 * SAMPLE_BYTES  # bytes (50 ms) that are written at a time: what a killed program loses
+PAGE_MS = 200.0  # milliseconds in a page of Ogg, which is written as a whole
+MOST_NAMES = 10_000  # that are tried for one recording
+MAX_SIZE = 2**32 - 1  # bytes that a header can tell of, 12 hours; players read on to the end of a longer file
+SILENCES = 200  # blocks (1 s) of silence that are made at a time
+
+# What libsndfile makes, and what it must be told.
+_CODED: dict[str, dict[str, Any]] = {
+    ".flac": {"format": "FLAC", "subtype": "PCM_16"},
+    ".ogg": {"format": "OGG", "subtype": "OPUS"},  # Vorbis fills its pages, with seconds of what is quiet
+    ".opus": {"format": "OGG", "subtype": "OPUS"},
+    # 96 kbit/s. Without a level libsndfile ignores the mode.
+    ".mp3": {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT", "compression_level": 0.8},
+}
+
+
+def _wav(size: int) -> bytes:
+    size = min(size, MAX_SIZE - 36)
+    form = struct.pack("<IHHIIHH", 16, 1, 1, RATE, RATE * SAMPLE_BYTES, SAMPLE_BYTES, 8 * SAMPLE_BYTES)
+    return b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + form + b"data" + struct.pack("<I", size)
+
+
+def _aiff(size: int) -> bytes:
+    size = min(size, MAX_SIZE - 46)
+    rate = b"\x40\x0e\xbb\x80" + bytes(6)  # 48,000 in 80 bits of floating point
+    form = struct.pack(">IhIh", 18, 1, size // SAMPLE_BYTES, 8 * SAMPLE_BYTES) + rate
+    return b"FORM" + struct.pack(">I", 46 + size) + b"AIFFCOMM" + form + b"SSND" + struct.pack(">III", size + 8, 0, 0)
+
+
+def _au(size: int) -> bytes:
+    return b".snd" + struct.pack(">IIIII", 24, min(size, MAX_SIZE), 3, RATE, 1)  # 3: linear, 16 bits
+
+
+# The header in front of so many bytes of samples; those of WAV alone are little endian.
+_HEADERS: dict[str, Callable[[int], bytes]] = {".wav": _wav, ".aiff": _aiff, ".aif": _aiff, ".au": _au}
+
+ENDINGS = (*_HEADERS, *_CODED)
+
+
+class Recording:
+    """A file that is being written. It never replaces one: `path` is the first free name, see `claim`."""
+
+    def __init__(self, wanted: str) -> None:
+        """Raises DeviceError if there can be no such file."""
+        self._descriptor, self.path = claim(wanted)
+        self._name = os.path.basename(self.path)
+        self._held = bytearray()
+        self._failed = False
+        ending = os.path.splitext(wanted)[1].lower()
+        try:
+            if make_header := _HEADERS.get(ending):
+                self._body: _Plain | _Coded = _Plain(self._descriptor, make_header)
+            else:
+                self._body = _Coded(self._descriptor, ending)
+        except (OSError, soundfile.SoundFileError) as error:
+            os.close(self._descriptor)
+            raise self._broken(error) from error
+
+    def write(self, pcm: bytes) -> None:
+        """Append samples. Raises DeviceError."""
+        self._held += pcm
+        if len(self._held) >= PIECE:
+            self._flush()
+
+    def close(self) -> None:
+        """Raises DeviceError if the last piece cannot be written, unless that was said before."""
+        try:
+            if not self._failed:
+                self._flush()
+        finally:
+            with contextlib.suppress(OSError, soundfile.SoundFileError):
+                self._body.close()
+            os.close(self._descriptor)
+
+    def _flush(self) -> None:
+        pcm = bytes(self._held)
+        self._held.clear()
+        try:
+            self._body.write(pcm)
+        except (OSError, soundfile.SoundFileError, AssertionError) as error:  # soundfile asserts that all went in
+            self._failed = True
+            raise self._broken(error) from error
+
+    def _broken(self, error: Exception) -> DeviceError:
+        return DeviceError(f"cannot write {self._name}: {_reason(error, self._descriptor)}")
+
+
+class FileSink(PacedSink):
+    """A recording as long as the call: where nothing was played in time it has silence."""
+
+    def __init__(self, wanted: str) -> None:
+        """Raises DeviceError if there can be no such file."""
+        super().__init__()
+        self._recording = Recording(wanted)
+        self.path = self._recording.path
+        self.label = os.path.basename(self.path)
+
+    def write(self, pcm: bytes) -> None:
+        lost = self._account(pcm)
+        while lost:  # after a stall of hours, that is much
+            blocks = min(lost, SILENCES)
+            self._recording.write(SILENT_BLOCK * blocks)
+            lost -= blocks
+        self._recording.write(pcm)
+
+    def close(self) -> None:
+        """Raises DeviceError as `Recording.close` does."""
+        self._recording.close()
+
+
+class _Plain:
+    """A header, and samples as they are."""
+
+    def __init__(self, descriptor: int, make_header: Callable[[int], bytes]) -> None:
+        self._descriptor = descriptor
+        self._make_header = make_header
+        self._is_little = make_header is _wav
+        self._size = 0
+        _write_all(descriptor, make_header(0))
+
+    def write(self, pcm: bytes) -> None:
+        samples = array.array("h", pcm)
+        if self._is_little != (sys.byteorder == "little"):
+            samples.byteswap()
+        try:
+            _write_all(self._descriptor, samples.tobytes())
+        finally:  # also of a disk that has become full in between
+            header = len(self._make_header(0))
+            self._size = (os.lseek(self._descriptor, 0, os.SEEK_END) - header) // SAMPLE_BYTES * SAMPLE_BYTES
+            _patch(self._descriptor, 0, self._make_header(self._size))
+
+    def close(self) -> None:
+        pass
+
+
+class _Coded:
+    """What libsndfile makes."""
+
+    def __init__(self, descriptor: int, ending: str) -> None:
+        self._descriptor = descriptor
+        self._is_flac = ending == ".flac"
+        self._frames = 0  # written
+        self._file: Any = soundfile.SoundFile(
+            descriptor, "w", samplerate=RATE, channels=1, closefd=False, **_CODED[ending]
+        )
+        if _CODED[ending]["format"] == "OGG":
+            _shorten_pages(self._file)
+
+    def write(self, pcm: bytes) -> None:
+        self._file.buffer_write(pcm, dtype="int16")
+        self._frames += len(pcm) // SAMPLE_BYTES
+        if self._is_flac:
+            self._tell_length()
+
+    def _tell_length(self) -> None:
+        """The total of samples, so far as they have left the encoder: whole blocks, and one sample is kept back."""
+        head = _peek(self._descriptor, 26)
+        if len(head) < 26:  # nothing has been written yet
+            return
+        block = int.from_bytes(head[10:12], "big")
+        total = max(0, self._frames - 1) // block * block
+        fields = int.from_bytes(head[18:26], "big") >> 36 << 36  # rate, channels, bits of a sample
+        _patch(self._descriptor, 18, (fields | total).to_bytes(8, "big"))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def claim(wanted: str) -> tuple[int, str]:
+    """A file that was not there, for nobody but us: its descriptor and its path, `wanted` or with -2, -3 ... in it.
+
+    Nobody else can get the same one, nor can a link lead us to another. Raises DeviceError.
+    """
+    stem, ending = os.path.splitext(wanted)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    for number in count(1):
+        path = wanted if number == 1 else f"{stem}-{number}{ending}"
+        try:
+            return os.open(path, flags, 0o600), path
+        except FileExistsError:
+            if number == MOST_NAMES:
+                raise DeviceError(f"cannot write {wanted}: it is there, and {MOST_NAMES} others like it") from None
+        except OSError as error:
+            raise DeviceError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
+    raise AssertionError
+
+
+def _shorten_pages(file: Any) -> None:
+    """Of Opus, which libsndfile makes a second long. soundfile has no public way to it: without, it stays at that."""
+    with contextlib.suppress(AttributeError, TypeError):
+        milliseconds = soundfile._ffi.new("double[1]", [PAGE_MS])
+        soundfile._snd.sf_command(file._file, 0x1302, milliseconds, 8)  # SFC_SET_OGG_PAGE_LATENCY_MS
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """At the end of the file."""
+    os.lseek(descriptor, 0, os.SEEK_END)
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _patch(descriptor: int, at: int, data: bytes) -> None:
+    """Write over what stands at `at`, and leave the position as it was."""
+    position = os.lseek(descriptor, 0, os.SEEK_CUR)
+    os.lseek(descriptor, at, os.SEEK_SET)
+    os.write(descriptor, data)
+    os.lseek(descriptor, position, os.SEEK_SET)
+
+
+def _peek(descriptor: int, size: int) -> bytes:
+    """The beginning of the file; the position stays as it was."""
+    position = os.lseek(descriptor, 0, os.SEEK_CUR)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    head = os.read(descriptor, size)
+    os.lseek(descriptor, position, os.SEEK_SET)
+    return head
+
+
+def _reason(error: Exception, descriptor: int) -> str:
+    """The system's words; libsndfile has none for a disk that is full."""
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    with contextlib.suppress(OSError, AttributeError):  # Windows has no fstatvfs
+        if not os.fstatvfs(descriptor).f_bavail:
+            return "no space left on device"
+    return str(error).rpartition(": ")[2].rstrip(".").lower() or "the file takes no more"
