@@ -26,13 +26,16 @@ from voicemux.errors import ConnectionLost, DeviceError, OutOfResources, RemoteP
 from voicemux.events import (
     AudioStarted,
     AudioStopped,
+    Delivered,
     Ended,
     Event,
     Notice,
+    Rejected,
     Stats,
     Status,
     Switched,
     TextReceived,
+    Undelivered,
     Voice,
 )
 from voicemux.net.demultiplexer import demultiplex
@@ -51,6 +54,8 @@ from voicemux.watch import Signs, Watch
 REOPEN_INTERVAL = 2.0  # seconds between two attempts to have a broken device back
 REPLACED_PATIENCE = 0.3  # seconds for the goodbye to a peer who has called again meanwhile
 GOODBYE_TIMEOUT = 2.0  # seconds for our last text, and as long again for the peer's (protocol.md §10)
+MOST_UNDELIVERED_SHOWN = 20  # texts that may not have arrived: who pipes a file does not want all of it again
+MOST_OF_A_TEXT_SHOWN = 200  # characters of each
 OWN_SOURCE = 0  # whose AUDIO and STATE the peer's own are; others are for relays to come
 DELIVERY_PATIENCE = 10.0  # seconds without an acknowledgement after which waiting for delivery is given up
 
@@ -94,7 +99,7 @@ class Call:
         self._transmitter = transmitter
         self._player = player
         self._recorder = recorder
-        self._writer = Writer(line, sending)
+        self._writer = Writer(line, sending, lambda mark: self.post(Delivered(mark)))
         self._inbox = Inbox()  # filled by the demultiplexer, emptied by the owner, both under the lock
         self._lock = threading.Lock()
         self._events: queue.SimpleQueue[Event | Interrupt | Bye | _Over] = queue.SimpleQueue()
@@ -223,9 +228,22 @@ class Call:
         if reason is None:
             return None
         kind, advice = (str(reason.error.kind or ""), hint(reason.error)) if reason.error else ("", "")
+        texts = self._writer.undelivered
         return Ended(
-            reason.by, reason.text, self._writer.undelivered, self.stats(), said=reason.said, kind=kind, hint=advice
+            reason.by,
+            reason.text,
+            len(texts),
+            self.stats(),
+            said=reason.said,
+            kind=kind,
+            hint=advice,
+            undelivered_texts=[Undelivered(_shortened(text), mark) for mark, text in texts[:MOST_UNDELIVERED_SHOWN]],
         )
+
+    @property
+    def undelivered(self) -> list[str]:
+        """The texts that the peer has not acknowledged, or the rest of them, the oldest first."""
+        return [text for _, text in self._writer.undelivered]
 
     # --- for any thread --------------------------------------------------------------------------
 
@@ -233,11 +251,14 @@ class Call:
         """Give the owner an event. May be called in a signal handler."""
         self._events.put(event)
 
-    def say(self, text: str) -> bool:
-        """Send a line of text; waits while too much is queued. False if the call ended before it could be."""
+    def say(self, text: str, mark: str = "") -> bool:
+        """Send a line of text; waits while too much is queued. False if the call ended before it could be.
+
+        If it has a `mark`, `next_event` tells when it has been delivered.
+        """
         while not self._ending.is_set():
             if self._writer.wait_for_room(1.0):
-                return self._writer.send_text(text)
+                return self._writer.send_text(text, mark)
         return False
 
     def wait_for_delivery(self) -> bool:
@@ -261,7 +282,7 @@ class Call:
             self._transmitter.muted = not self._transmitter.muted
             self.post(Switched("muted", self._transmitter.muted))
         else:
-            self.post(Notice("you send no voice in this call"))
+            self.post(Rejected("you send no voice in this call"))
 
     def deafen(self) -> None:
         """Stop playing the peer's voice, or play it again."""
@@ -269,7 +290,7 @@ class Call:
             self._player.deafened = not self._player.deafened
             self.post(Switched("deafened", self._player.deafened))
         else:
-            self.post(Notice("you hear no voice in this call"))
+            self.post(Rejected("you hear no voice in this call"))
 
     @property
     def voice(self) -> Voice:
@@ -468,6 +489,10 @@ class Call:
                 self._reason = reason
         self._ending.set()
         return first
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_OF_A_TEXT_SHOWN else text[: MOST_OF_A_TEXT_SHOWN - 1] + "…"
 
 
 def describe_bye(bye: Bye) -> str:

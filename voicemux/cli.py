@@ -505,6 +505,8 @@ def _run(options: dict[str, Any], body: "Callable[[Session], Outcome]") -> None:
             sys.exit(INTERRUPTED)
         if outcome.error:  # it has been shown as the end of the call
             sys.exit(_exit_code(outcome.error))
+        if outcome.lost_text:
+            sys.exit(CALL_FAILED)
 
 
 def _read_line(path: str) -> str:

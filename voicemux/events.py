@@ -198,20 +198,45 @@ class Status(Stats):
 
 
 @dataclass(frozen=True)
+class Delivered:
+    """A text that was said with an `id` has reached its reader."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A command was not obeyed, `why`. `id` is that of the text that was not sent, if it had one."""
+
+    why: str
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Undelivered:
+    """A text that may not have arrived, as far as it is shown; `id` is what it was said with, if anything."""
+
+    text: str
+    id: str = ""
+
+
+@dataclass(frozen=True)
 class Ended:
-    """The call is over. `by` is "us", "them" or "error"; `undelivered` says that some text may not have arrived.
+    """The call is over. `by` is "us", "them" or "error".
 
     `reason` is in our words; `said` is what the peer gave as its reason. `kind` is what went wrong, as in
     `errors.Kind`, and `hint` what can be done about it; both are empty if that is not known.
+    `undelivered` is how many texts may not have arrived; `undelivered_texts` are the first of them.
     """
 
     by: str
     reason: str
-    undelivered: bool
+    undelivered: int
     stats: Stats
     said: str = ""
     kind: str = ""
     hint: str = ""
+    undelivered_texts: list[Undelivered] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -241,6 +266,8 @@ Event = (
     | TurnedAway
     | Stats
     | Status
+    | Delivered
+    | Rejected
     | Ended
     | Failed
 )

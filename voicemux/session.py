@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from voicemux.call import Call, Interrupt
 from voicemux.console.commands import (
-    HELP,
     Answer,
     Command,
     Deafen,
@@ -46,6 +45,7 @@ from voicemux.events import (
     Listening,
     NewCode,
     Notice,
+    Rejected,
     Ringing,
     TurnedAway,
 )
@@ -100,6 +100,7 @@ class Outcome:
     ended: Ended | None = None
     error: VoicemuxError | None = None
     interrupted: bool = False
+    lost_text: bool = False  # some may not have arrived, or was not sent
 
 
 class Session:
@@ -117,6 +118,7 @@ class Session:
         self._finite = False  # the input has an end of its own
         self._heard_all = False  # and has reached it
         self._noticed: set[str] = set()
+        self._unsent = 0  # texts that came when there was no call to send them in
         self._trust = Trust(settings.security) if settings.security else None
         self._met: Introduced | None = None  # in this call
         self._studio: Studio | None = None  # of this call
@@ -308,7 +310,7 @@ class Session:
     def _verify(self) -> None:
         """The user has compared the words."""
         if not (self._trust and self._met and self._met.words):
-            self._console.show(Notice("there are no words to compare in this call"))
+            self._reject("there are no words to compare in this call")
         elif name := remember(self._met, self._trust, self._notice):
             self._console.show(Notice(f"remembered as {name}: the next call needs neither code nor words"))
 
@@ -329,7 +331,8 @@ class Session:
             if isinstance(event, AudioStopped) and event.error:
                 self._on_broken(event, call)
             if isinstance(event, Ended):
-                return Outcome(event, call.error or self._broken, interrupted)
+                lost_text = bool(event.undelivered or self._unsent)
+                return Outcome(event, call.error or self._broken, interrupted, lost_text)
 
     def _on_broken(self, stopped: AudioStopped, call: Call) -> None:
         """A file or pipe that was named is of no use any more. Without a reader behind it the call is for nobody."""
@@ -367,9 +370,9 @@ class Session:
         call = self._call
         match command:
             case Help():
-                self._console.show(Notice(HELP))
+                self._console.show(Notice(self._console.help))
             case Unknown():
-                self._console.show(Notice(command.why))
+                self._console.show(Rejected(command.why, command.id))
             case EndOfInput():
                 if call:
                     call.wait_for_delivery()
@@ -383,17 +386,17 @@ class Session:
                     self._asking = False  # one answer for each question
                     self._answers.put(command.accepts)
                 else:
-                    self._console.show(Notice("nobody waits for an answer"))
+                    self._reject("nobody waits for an answer")
             case _ if call is None:
                 if isinstance(command, HangUp):
                     self._leave(_Leave())
                 elif isinstance(command, Interrupted):
                     self._leave(KeyboardInterrupt())
                 else:
-                    self._console.show(Notice("nobody is connected: that was not sent"))
+                    self._reject("nobody is connected: that was not sent", command)
             case Say():
-                if not call.say(command.text):
-                    self._notice("the call has ended: that was not sent")
+                if not call.say(command.text, command.id):
+                    self._reject("the call has ended: that was not sent", command)
             case Verify():
                 self._verify()
             case Mute():
@@ -406,6 +409,14 @@ class Session:
                 call.hang_up()
             case Interrupted():
                 call.post(Interrupt())
+
+    def _reject(self, why: str, command: Command | None = None) -> None:
+        """A command was not obeyed. Who pipes in a file is told once, and not for each of its lines."""
+        is_text = isinstance(command, Say)
+        self._unsent += is_text
+        if self._console.eager or why not in self._noticed:
+            self._noticed.add(why)
+            self._console.show(Rejected(why, command.id if isinstance(command, Say) else ""))
 
     def _leave(self, why: BaseException) -> None:
         if self._asking:

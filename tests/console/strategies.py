@@ -46,6 +46,7 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     float: st.floats(0, 1e6),
     float | None: st.none() | st.floats(0, 1e6),
+    list[events.Undelivered]: st.lists(st.builds(events.Undelivered, tricky_texts, tricky_texts), max_size=3),
     events.Voice: st.builds(events.Voice),
     events.Voice | None: st.none() | st.builds(events.Voice),
     Stats: st.deferred(lambda: events_of(Stats)),
@@ -82,7 +83,9 @@ ONE_OF_EACH: list[Event] = [
     events.TurnedAway("192.168.1.7", "busy"),
     make_stats(),
     Status(**vars(make_stats())),
-    events.Ended("us", "", False, make_stats()),
+    events.Delivered("7"),
+    events.Rejected("nobody is connected: that was not sent", "7"),
+    events.Ended("us", "", 1, make_stats(), [events.Undelivered("hi", "7")]),
     events.Failed("nobody listens there", 3),
 ]
 assert {type(event) for event in ONE_OF_EACH} == set(KINDS)

@@ -16,9 +16,15 @@ type a line to send it; what begins with a slash is a command:
   //...     send a line that begins with a slash"""
 
 
+MOST_OF_AN_ID = 64  # characters
+
+
 @dataclass(frozen=True)
 class Say:
+    """`id` is a program's: by it, it is told when the text has been delivered."""
+
     text: str
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,9 +78,10 @@ class EndOfInput:
 
 @dataclass(frozen=True)
 class Unknown:
-    """`why` is a line for the user."""
+    """`why` is a line for the user, `id` that of the text which was not to be sent."""
 
     why: str
+    id: str = ""
 
 
 Command = Say | Mute | Deafen | ShowStats | Verify | Answer | Help | HangUp | Interrupted | EndOfInput | Unknown
@@ -89,6 +96,17 @@ _WORDS: dict[str, Command] = {
     "help": Help(),
     "quit": HangUp(),
 }
+
+
+JSON_HELP = (
+    'a line of standard input is a JSON object: {"command": "say", "text": "hi"}, with an "id" if you want to know '
+    f'it has been delivered; or with a "command" out of {", ".join(_WORDS)}'
+)
+
+
+def parse_piped(line: str) -> Command:
+    """In a pipe everything is text, whatever it looks like. Empty lines are lines."""
+    return Say(line)
 
 
 def parse_line(line: str) -> Command:
@@ -106,7 +124,10 @@ def parse_line(line: str) -> Command:
 
 
 def parse_json(line: str) -> Command | None:
-    """The command of a line of JSON: {"command": "say", "text": "hi"}, {"command": "mute"}; None if it is empty."""
+    """The command of a line of JSON; None if it is empty.
+
+    {"command": "say", "text": "hi"}, {"command": "say", "text": "hi", "id": "7"}, {"command": "mute"}
+    """
     if not line.strip():
         return None
     try:
@@ -115,10 +136,12 @@ def parse_json(line: str) -> Command | None:
         return Unknown('expected a JSON object like {"command": "say", "text": "hi"}')
     word = given.get("command") if isinstance(given, dict) else None
     if word == "say":
-        text = given.get("text")
+        text, number = given.get("text"), given.get("id", "")
+        if not isinstance(number, str) or not _is_unicode(number) or len(number) > MOST_OF_AN_ID:
+            return Unknown(f'expected an "id" that is a string of at most {MOST_OF_AN_ID} characters')
         if not isinstance(text, str) or not _is_unicode(text):
-            return Unknown('expected {"command": "say", "text": a string}')
-        return Say(text)
+            return Unknown('expected {"command": "say", "text": a string}', number)
+        return Say(text, number)
     if isinstance(word, str) and word in _WORDS:
         return _WORDS[word]
     return Unknown(f'expected a "command" out of say, {", ".join(_WORDS)}')

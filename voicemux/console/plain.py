@@ -14,7 +14,16 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TextIO
 
-from voicemux.console.commands import Command, EndOfInput, HangUp, parse_json, parse_line
+from voicemux.console.commands import (
+    HELP,
+    JSON_HELP,
+    Command,
+    EndOfInput,
+    HangUp,
+    parse_json,
+    parse_line,
+    parse_piped,
+)
 from voicemux.console.rows import Screen
 from voicemux.console.wording import written
 from voicemux.errors import VoicemuxError
@@ -30,6 +39,7 @@ Handler = Callable[[Command], None]
 
 class Console(Protocol):
     eager: bool  # it reads also while there is no call
+    help: str  # what can be typed
 
     def show(self, event: Event) -> None:
         """Any thread. Raises VoicemuxError if it cannot be shown: a text must not be acknowledged then."""
@@ -47,7 +57,7 @@ class PlainConsole:
     """Lines in, lines out."""
 
     eager = False  # what is piped in waits for somebody to say it to
-    parse: Callable[[str], Command | None] = staticmethod(parse_line)
+    help = HELP
 
     def __init__(self, *, notices: TextIO | None = None, texts: TextIO | None = None) -> None:
         """`texts` is where the peer's lines go: standard output, unless that carries sound."""
@@ -55,6 +65,7 @@ class PlainConsole:
         self._notices = _whole(notices or sys.stderr)
         self._texts = _whole(texts or sys.stdout)
         self._lost: VoicemuxError | None = None
+        self._is_typed = sys.stdin is not None and sys.stdin.isatty()
         self._threads = Threads()
         self._handle: Handler | None = None
 
@@ -76,6 +87,10 @@ class PlainConsole:
     def close(self) -> None:
         with self._lock:
             self._handle = None
+
+    def parse(self, line: str) -> Command | None:
+        """What a line of input wants: only who types has commands; in a pipe everything is text."""
+        return parse_line(line) if self._is_typed else parse_piped(line)
 
     def _read(self) -> None:
         any_line = False
@@ -122,7 +137,10 @@ class JsonConsole(PlainConsole):
     """One JSON object a line, in and out; ASCII only, so that it is the same everywhere."""
 
     eager = True
-    parse = staticmethod(parse_json)
+    help = JSON_HELP
+
+    def parse(self, line: str) -> Command | None:
+        return parse_json(line)
 
     def show(self, event: Event) -> None:
         # A failure is the last event, and may be that nobody reads.

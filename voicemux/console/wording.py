@@ -10,6 +10,7 @@ from voicemux.events import (
     AudioStopped,
     Calling,
     Connected,
+    Delivered,
     Ended,
     Event,
     Failed,
@@ -18,6 +19,7 @@ from voicemux.events import (
     Notice,
     PeerSwitched,
     Quiet,
+    Rejected,
     Ringing,
     Stats,
     Status,
@@ -42,6 +44,7 @@ PEER_SWITCHES = {  # of a peer, by what it says of its voice: off, on
 }
 PREFIX = OURS.before(OURS.first)  # of our own notices; no line of a peer's begins with it
 COPIED = Listening | NewCode  # they have a command to copy, which is not to be taken apart, and no peer's words
+MOST_UNDELIVERED_LINES = 40  # on the screen, of the texts that may not have arrived
 
 
 def written(event: Event, screen: Screen | None, own_name: str = "") -> Iterator[str]:
@@ -105,11 +108,13 @@ def _words(event: Event) -> list[str]:
             return [stats_line(event)]
         case Stats():
             return stats_lines(event)
+        case Rejected():
+            return [event.why]
         case Ended():
             return _ended(event)
         case Failed():
             return [f"{event.error}{they_say(event.said)}{'; ' if event.hint else ''}{event.hint}"]
-        case AudioStarted() | AudioStopped() | TextReceived():
+        case AudioStarted() | AudioStopped() | TextReceived() | Delivered():
             return []
 
 
@@ -176,10 +181,16 @@ def _ended(event: Ended) -> list[str]:
     who = {"us": "you hung up", "them": "the other side hung up", "error": "the call broke off"}[event.by]
     reason = f" ({event.reason})" if event.reason else ""
     hint = [event.hint] if event.hint else []
-    lines = [f"{who}{reason} after {stats_line(event.stats)}{they_say(event.said)}", *hint]
-    if event.undelivered:
-        lines.append("your last text may not have arrived")
-    return lines
+    return [f"{who}{reason} after {stats_line(event.stats)}{they_say(event.said)}", *hint, *_undelivered(event)]
+
+
+def _undelivered(event: Ended) -> list[str]:
+    count, shown = event.undelivered, event.undelivered_texts
+    if not count:
+        return []
+    lines = [f"{count} {'text' if count == 1 else 'texts'} may not have arrived{':' if shown else ''}"]
+    lines += [f"  {line}" for each in shown for line in each.text.splitlines() or [""]][:MOST_UNDELIVERED_LINES]
+    return [*lines, f"  and {count - len(shown)} more"] if 0 < len(shown) < count else lines
 
 
 def _tell(dial: list[str]) -> str:

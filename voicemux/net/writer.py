@@ -48,7 +48,9 @@ class Writer:
     """`run()` is the body of the writing thread; everything else may be called by any thread and does not wait,
     but for `wait_for_room` and `wait_for_delivery`, which take a limit."""
 
-    def __init__(self, line: Line, sending: Sending) -> None:
+    def __init__(self, line: Line, sending: Sending, on_delivered: Callable[[str], None] = lambda _: None) -> None:
+        """`on_delivered` gets the mark of each text that has one, once acknowledged, in the thread that says so:
+        it must not wait."""
         self._line = line
         self._sending = sending  # belongs to whoever has the turn
         self._changed = threading.Condition()
@@ -56,6 +58,8 @@ class Writer:
         self._control: dict[type, Control | Callable[[], Ping]] = {}
         self._audio: deque[tuple[float, Audio]] = deque()
         self._outbox = Outbox()
+        self._on_delivered = on_delivered
+        self._marks: deque[tuple[int, str]] = deque()  # the last ids of marked texts that were not acknowledged
         self._near = Flow()  # as the kernel sees it, where that tells
         self._far = Flow(by_peer=True)  # as the peer sees it
         self._control_since = 0.0  # when the first control message that waits began to
@@ -100,14 +104,16 @@ class Writer:
         if messages:
             self._write(messages)
 
-    def send_text(self, text: str) -> bool:
+    def send_text(self, text: str, mark: str = "") -> bool:
         """Queue a message; raises LocalProtocolError if it is not Unicode. False after `finish`: it is not taken."""
         with self._changed:
             if self._bye:
                 return False
             if not self._outbox.can_send:
                 self._text_since = time.monotonic()
-            self._outbox.put(text)
+            number = self._outbox.put(text)
+            if mark:
+                self._marks.append((number, mark))
             self.counts.texts += 1
             self._changed.notify_all()
             return True
@@ -118,6 +124,8 @@ class Writer:
             self._outbox.acknowledge(number)
             self._far.heard(("text", number), time.monotonic())
             self._changed.notify_all()
+            while self._marks and self._marks[0][0] <= number:
+                self._on_delivered(self._marks.popleft()[1])
 
     def heard(self, report: Report) -> None:
         """What the peer says that it has received of our voice."""
@@ -151,10 +159,11 @@ class Writer:
             return self._outbox.delivered
 
     @property
-    def undelivered(self) -> bool:
-        """Whether there is text that the peer has not acknowledged."""
+    def undelivered(self) -> list[tuple[str, str]]:
+        """Texts that the peer has not acknowledged, or the rest of them, the oldest first, each behind its mark."""
         with self._changed:
-            return not self._outbox.delivered
+            marks = dict(self._marks)
+            return [(marks.get(number, ""), text) for number, text in self._outbox.undelivered_messages()]
 
     def finish(self, bye: Bye, timeout: float, *, peer_is_done: bool = False) -> None:
         """Send what text still waits, for at most `timeout` seconds, then `bye`, then nothing more.

@@ -5,6 +5,7 @@ the same two go on where they were.
 """
 
 from collections import deque
+from collections.abc import Iterator
 
 from voicemux.errors import LocalProtocolError, RemoteProtocolError
 from voicemux.protocol.messages import ByeCode, Text
@@ -58,6 +59,16 @@ class Outbox:
     def undelivered(self) -> int:
         """Frames that were put here and not acknowledged."""
         return self._last_id - self._last_acknowledged
+
+    def undelivered_messages(self) -> Iterator[tuple[int, str]]:
+        """Each message that was put here and not wholly acknowledged, the oldest first: its last id, and what of it
+        was not."""
+        parts: list[str] = []
+        for frame in (*self._unacknowledged, *self._waiting):
+            parts.append(frame.text)
+            if not frame.more:
+                yield frame.id, "".join(parts)
+                parts.clear()
 
     def put(self, text: str) -> int:
         """Number `text` and queue it, as several messages if it is longer than one may be.
