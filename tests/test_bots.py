@@ -63,7 +63,7 @@ def test_the_echo_bot_sends_text_back_to_one_caller_after_the_other() -> None:
                 caller.notice_with("connected to echo")
                 caller.write(f"{text}\n")
                 assert caller.read() == f"echo> {text}"
-                caller.write("quit\n")
+                caller.close_input()
                 assert caller.wait() == 0
 
 

@@ -85,7 +85,7 @@ ONE_OF_EACH: list[Event] = [
     Status(**vars(make_stats())),
     events.Delivered("7"),
     events.Rejected("nobody is connected: that was not sent", "7"),
-    events.Ended("us", "", 1, make_stats(), [events.Undelivered("hi", "7")]),
+    events.Ended("us", "", 1, make_stats(), undelivered_texts=[events.Undelivered("hi", "7")]),
     events.Failed("nobody listens there", 3),
 ]
 assert {type(event) for event in ONE_OF_EACH} == set(KINDS)

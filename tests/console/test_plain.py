@@ -1,5 +1,6 @@
 import json
 import os
+import pty
 import queue
 import signal
 import subprocess
@@ -26,12 +27,19 @@ LOST = "cannot write what they say: broken pipe"
 class Piped(Puppet):
     """A console whose three streams are pipes to us."""
 
-    def __init__(self, kind: str = "plain", *, closed: str = "", env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        kind: str = "plain",
+        *,
+        closed: str = "",
+        env: dict[str, str] | None = None,
+        stdin: int = subprocess.PIPE,
+    ) -> None:
         """`closed` is what a shell closes before it starts: "<&-" or ">&-"."""
         super().__init__(
             kind,
             prefix=("sh", "-c", f'exec "$@" {closed}', "sh") if closed else (),
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
@@ -71,17 +79,35 @@ class Piped(Puppet):
 # --- lines in
 
 
-def test_typed_lines_are_commands_as_soon_as_each_is_whole():
+def test_lines_are_taken_as_soon_as_each_is_whole():
     with Piped() as console:
         console.start()
-        console.type(b"hi\n/mute\nhalf a ")
-        assert [console.command(), console.command()] == [Say("hi"), Mute()]
+        console.type(b"hi\n\nhalf a ")
+        assert [console.command(), console.command()] == [Say("hi"), Say("")]
         console.type(b"line\r\n")
         assert console.command() == Say("half a line")
         console.type(b"the last")
         console.close_input()
         assert [console.command(), console.command()] == [Say("the last"), EndOfInput(meant=True)]
         console.assert_ends_well()
+
+
+def test_in_a_pipe_everything_is_text():
+    lines = ["/etc/passwd", "quit", "//", "/mute", " /quit ", "/home/x is ready", "/accept", '{"command": "mute"}']
+    with Piped() as console:
+        console.start()
+        console.type("".join(f"{line}\n" for line in lines).encode())
+        assert [console.command() for _ in lines] == list(map(Say, lines))
+
+
+def test_what_is_typed_into_plain_lines_may_be_a_command():
+    near, far = pty.openpty()
+    console = Piped(stdin=far)
+    os.close(far)
+    with console, open(near, "wb", buffering=0) as keyboard:
+        console.start()
+        keyboard.write(b"hi\n/mute\nquit\n")
+        assert [console.command() for _ in range(3)] == [Say("hi"), Mute(), HangUp()]
 
 
 def test_an_input_that_was_empty_from_the_start_means_nothing():
@@ -187,14 +213,14 @@ def test_an_answer_that_cannot_be_shown_hangs_up(keyboard, output):
 
     def handle(command):
         given_commands.put(command)
-        if command == Mute():
+        if command == Say("show me"):
             raise VoicemuxError(LOST)
 
     PlainConsole(notices=output[0], texts=output[0]).start(handle)
-    keyboard.write(b"/mute\n")
+    keyboard.write(b"show me\n")
     keyboard.close()
     got = [given_commands.get(timeout=PATIENCE) for _ in range(3)]
-    assert got == [Mute(), HangUp(), EndOfInput(meant=True)]
+    assert got == [Say("show me"), HangUp(), EndOfInput(meant=True)]
 
 
 # --- lines out

@@ -12,6 +12,7 @@ from voicemux.events import (
     AudioStopped,
     Calling,
     Connected,
+    Delivered,
     Ended,
     Failed,
     Listening,
@@ -19,16 +20,19 @@ from voicemux.events import (
     Notice,
     PeerSwitched,
     Quiet,
+    Rejected,
     Ringing,
     Switched,
     TextReceived,
     TurnedAway,
+    Undelivered,
     Voice,
 )
 from voicemux.security.likeness import alike
 
 WORDLESS = {
     AudioStarted,  # for programs: people have been told who hears whom
+    Delivered,  # for programs, too
     TextReceived,  # it is no notice
 }
 CONNECTED = Connected("bob", "192.168.1.5", "voicemux/1", "opus", "opus")
@@ -252,10 +256,29 @@ def test_the_end_says_who_ended_it_why_and_after_what(by, reason, words):
     assert said(Ended(by, reason, False, stats)) == f"{words} after {stats_line(stats)}"
 
 
-def test_the_end_says_if_text_may_be_lost():
-    assert notice_lines(Ended("them", "", True, make_stats()))[1:] == [
-        "voicemux: your last text may not have arrived"
+def test_the_end_says_which_text_may_be_lost():
+    one = Ended("them", "", 1, make_stats(), undelivered_texts=[Undelivered("dear bob,\nthe door code is 1234")])
+    assert notice_lines(one)[1:] == [
+        "voicemux: 1 text may not have arrived:",
+        "voicemux:   dear bob,",
+        "voicemux:   the door code is 1234",
     ]
+    many = replace(one, undelivered=1002, undelivered_texts=[Undelivered("a"), Undelivered("")])
+    assert notice_lines(many)[1:] == [
+        "voicemux: 1002 texts may not have arrived:",
+        "voicemux:   a",
+        "voicemux:   ",
+        "voicemux:   and 1000 more",
+    ]
+
+
+def test_of_text_that_may_be_lost_no_more_is_shown_than_fits_a_screen():
+    long = Ended("them", "", 1, make_stats(), undelivered_texts=[Undelivered("\n" * 200)])
+    assert len(notice_lines(long)) < 50
+
+
+def test_what_was_not_obeyed_is_told_with_the_reason():
+    assert said(Rejected("nobody is connected: that was not sent", "7")) == "nobody is connected: that was not sent"
 
 
 # --- figures

@@ -1,10 +1,15 @@
 """Two people who type: the shipped program at both ends of a connection, as two processes."""
 
+import contextlib
+import os
+import pty
 import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -148,14 +153,30 @@ def test_a_second_caller_is_told_busy_and_loses_nothing(tmp_path: Path) -> None:
         assert bob.read() == "carol> dear bob"
 
 
-@pytest.mark.parametrize("goodbye", ["quit\n", "/QUIT \n"])
-def test_a_typed_quit_hangs_up_politely(goodbye: str) -> None:
+def test_what_is_piped_in_is_text_whatever_it_looks_like() -> None:
+    lines = ["/etc/passwd", "quit", "//", "/mute", "/QUIT ", "/home/x is ready", "", "/accept"]
     with calling(TEXT_ONLY) as (alice, bob):
-        alice.write(f"/say quit\n//quit\nquit now\n{goodbye}")
+        alice.write("".join(f"{line}\n" for line in lines))
+        alice.close_input()
         assert alice.wait() == 0
         assert alice.err[-1].startswith("voicemux: you hung up after")
-        assert [bob.read(), bob.read()] == ["alice> /quit", "alice> quit now"]
+        assert [bob.read() for _ in lines] == [f"alice> {line}" for line in lines]
         assert bob.notice_with("hung up").startswith(HUNG_UP)
+
+
+@contextlib.contextmanager
+def typed_call(*options: str) -> Iterator[tuple[Program, BinaryIO, Program]]:
+    """Alice types what she says to bob, though what she sees goes into pipes; also her keyboard."""
+    near, far = pty.openpty()
+    with (
+        listening(*options, "--name", "bob") as (bob, address),
+        Program("dial", address, *options, "--name", "alice", stdin=far) as alice,
+        open(near, "wb", buffering=0) as keyboard,
+    ):
+        os.close(far)
+        await_connection(alice)
+        await_connection(bob)
+        yield alice, keyboard, bob
 
 
 @pytest.mark.parametrize("words", ["", "no line end"])
@@ -211,7 +232,8 @@ def test_a_dialler_whose_other_side_was_killed_says_so_and_ends() -> None:
 def test_many_last_words_arrive_before_the_goodbye() -> None:
     words = [f"{number} {'word ' * 20}".rstrip() for number in range(2000)]
     with calling(TEXT_ONLY) as (alice, bob):
-        alice.write("".join(f"{each}\n" for each in words) + "quit\n")
+        alice.write("".join(f"{each}\n" for each in words))
+        alice.close_input()
         assert [bob.read() for _ in words] == [f"alice> {each}" for each in words]
         assert alice.wait() == 0
         assert not [line for line in alice.err if "may not have arrived" in line]
@@ -219,7 +241,8 @@ def test_many_last_words_arrive_before_the_goodbye() -> None:
 
 def test_the_listeners_last_words_arrive_when_the_dialler_hangs_up() -> None:
     with calling(TEXT_ONLY) as (alice, bob):
-        bob.write("one\ntwo\nthree\nquit\n")
+        bob.write("one\ntwo\nthree\n")
+        bob.close_input()
         assert alice.wait() == 0
         assert alice.out == ["bob> one", "bob> two", "bob> three"]
 
@@ -236,7 +259,7 @@ def test_an_input_that_is_closed_from_the_start_means_nothing(redirect: str) -> 
         assert alice.read() == "bob> can you hear me?"
         with pytest.raises(subprocess.TimeoutExpired):
             alice.process.wait(0.5)
-        bob.write("quit\n")
+        bob.close_input()
         assert alice.wait() == 0
 
 
@@ -278,19 +301,28 @@ def test_a_reader_who_goes_away_ends_the_call_and_its_line_counts_as_unread(tmp_
             bob.wait()
             alice.wait(PATIENCE)
             assert b"Traceback" not in alice.stderr.read()
-        assert [line for line in bob.err if "your last text may not have arrived" in line]
+        assert [line for line in bob.err if "1 text may not have arrived" in line]
 
 
 def test_the_commands_of_a_call_are_explained_and_the_figures_shown() -> None:
-    with calling(TEXT_ONLY) as (alice, bob):
-        alice.write("/help\n")
+    with typed_call(TEXT_ONLY) as (alice, keyboard, bob):
+        keyboard.write(b"/help\n")
         assert alice.notice_with("/mute")
         assert "/quit" in alice.notice_with("/quit")
-        alice.write("/stats\n")
+        keyboard.write(b"/stats\n")
         assert "lines sent 0, received 0" in alice.notice_with("lines sent")
-        alice.write("/mute\n/deafen\n")
+        keyboard.write(b"/mute\n/deafen\n")
         assert alice.notice_with("no voice") == "voicemux: you send no voice in this call"
         assert alice.notice_with("voice") == "voicemux: you hear no voice in this call"
-        alice.write("/dance\nstill here\n")
+        keyboard.write(b"/dance\nstill here\n")
         assert "there is no command /dance" in alice.notice_with("dance")
         assert bob.read() == "alice> still here"
+
+
+@pytest.mark.parametrize("goodbye", [b"quit\n", b"/QUIT \n"])
+def test_a_typed_quit_hangs_up_politely(goodbye: bytes) -> None:
+    with typed_call(TEXT_ONLY) as (alice, keyboard, bob):
+        keyboard.write(b"/say quit\n//quit\nquit now\n" + goodbye)
+        assert alice.wait() == 0
+        assert [bob.read(), bob.read()] == ["alice> /quit", "alice> quit now"]
+        assert bob.notice_with("hung up").startswith(HUNG_UP)

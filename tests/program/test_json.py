@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ CORNERS = [
 MALFORMED = [
     *("hello", "{", "[]", "42", "null", '"quit"', "{}", "[" * 100_000),
     *('{"command": 1}', '{"command": "dance"}', '{"command": ["say"]}'),
+    *('{"command": "say", "text": "hi", "id": 7}', '{"command": "say", "text": "hi", "id": "' + "7" * 65 + '"}'),
     *('{"command": "say"}', '{"command": "say", "text": 1}', '{"command": "say", "text": "\\ud800"}'),
 ]
 
@@ -70,7 +72,7 @@ def test_the_events_of_a_call_are_as_documented() -> None:
         assert connected["words"] == events_of(bob)[2]["words"] == []
         assert connected["agent"].startswith("voicemux/")
         assert [connected[each] for each in ("name", "address", "sends", "hears")] == ["bob", "127.0.0.1", "", ""]
-        assert [ended[each] for each in ("by", "reason", "undelivered")] == ["us", "", False]
+        assert [ended[each] for each in ("by", "reason", "undelivered")] == ["us", "", 0]
         assert set(ended["stats"]) == documented()["stats"]
         assert events_of(bob)[-1]["by"] == "them"
 
@@ -103,14 +105,14 @@ def test_a_call_of_somebody_unknown_is_taken_and_verified() -> None:
     ):
         assert bob.event("ringing") == {"event": "ringing", "name": "alice", "address": "127.0.0.1", "asks": True}
         bob.command(command="verify")
-        assert "nobody is connected" in bob.event("notice")["text"]
+        assert "nobody is connected" in bob.event("rejected")["why"]
         bob.command(command="accept")
         connected = [side.event("connected") for side in (alice, bob)]
         assert [event["security"] for event in connected] == ["open", "open"]
         assert connected[0]["words"] == connected[1]["words"]
         assert len(connected[0]["words"]) == 4
         bob.command(command="accept")
-        assert "nobody waits for an answer" in bob.event("notice")["text"]
+        assert "nobody waits for an answer" in bob.event("rejected")["why"]
         bob.command(command="verify")
         assert "remembered as alice" in bob.event("notice")["text"]
         events_of(alice)
@@ -132,7 +134,29 @@ def test_a_call_of_somebody_unknown_is_declined_and_the_next_one_rings() -> None
 def test_words_are_for_calls_that_have_some() -> None:
     with calling(*OPTIONS) as (alice, _):
         alice.command(command="verify")
-        assert "no words to compare" in alice.event("notice")["text"]
+        assert "no words to compare" in alice.event("rejected")["why"]
+
+
+def test_a_text_with_an_id_is_told_of_when_it_has_been_delivered() -> None:
+    with calling(*OPTIONS) as (alice, bob):
+        alice.command(command="say", text="hi", id="a")
+        assert alice.event("delivered") == {"event": "delivered", "id": "a"}
+        bob.process.send_signal(signal.SIGSTOP)
+        for number in ("b", "c"):
+            alice.command(command="say", text=f"text {number}", id=number)
+        assert alice.event("quiet", timeout=30)["what"] == "line"
+        alice.command(command="quit")
+        assert alice.wait() == 1
+        ended = events_of(alice)[-1]
+        assert ended["undelivered"] == 2
+        assert ended["undelivered_texts"] == [{"text": f"text {number}", "id": number} for number in ("b", "c")]
+        bob.process.send_signal(signal.SIGCONT)
+
+
+def test_a_text_that_cannot_be_sent_is_rejected_by_its_id() -> None:
+    with listening(*OPTIONS) as (bob, _):
+        bob.command(command="say", text="hi", id="a")
+        assert bob.event("rejected")["id"] == "a"
 
 
 def test_texts_come_as_they_were_said_and_in_order() -> None:
@@ -160,7 +184,7 @@ def test_voice_is_switched_and_measured(tmp_path: Path) -> None:
             bob.command(command="deafen")
             assert bob.event("switched") == {"event": "switched", "what": "deafened", "on": on}
         bob.command(command="mute")
-        assert "no voice" in bob.event("notice")["text"]
+        assert "no voice" in bob.event("rejected")["why"]
         while not stats_of(bob)["audio_received"]:
             pass
         events_of(bob)
@@ -193,7 +217,7 @@ def test_who_is_not_heard_has_nothing_to_mute() -> None:
     ):
         assert alice.event("connected")["sends"] == ""
         alice.command(command="mute")
-        assert "no voice" in alice.event("notice")["text"]
+        assert "no voice" in alice.event("rejected")["why"]
         alice.command(command="quit")
         assert alice.wait() == 0
 
@@ -201,25 +225,28 @@ def test_who_is_not_heard_has_nothing_to_mute() -> None:
 def test_help_is_a_notice() -> None:
     with calling(*OPTIONS) as (alice, _):
         alice.command(command="help")
-        assert "/mute" in alice.event("notice")["text"]
+        explained = alice.event("notice")["text"]
+        assert '{"command": "say", "text": "hi"}' in explained
+        assert "deafen" in explained
+        assert "/" not in explained
 
 
-def test_a_malformed_command_gets_a_notice_and_ends_nothing() -> None:
+def test_a_malformed_command_is_rejected_and_ends_nothing() -> None:
     with calling(*OPTIONS) as (alice, bob):
         for line in MALFORMED:
             alice.write(f"{line}\n\n  \n")
-            assert alice.event("notice")["text"].startswith("expected ")
+            assert alice.event("rejected")["why"].startswith("expected ")
         alice.command(command="say", text="still here")
         assert bob.event("text")["text"] == "still here"
         alice.command(command="quit")
         assert alice.wait() == 0
-        assert [event["event"] for event in events_of(alice)].count("notice") == len(MALFORMED)
+        assert [event["event"] for event in events_of(alice)].count("rejected") == len(MALFORMED)
 
 
 def test_a_listener_takes_commands_before_anybody_calls() -> None:
     with listening(*OPTIONS) as (bob, _):
         bob.command(command="say", text="hi")
-        assert "nobody is connected" in bob.event("notice")["text"]
+        assert "nobody is connected" in bob.event("rejected")["why"]
         bob.command(command="quit")
         assert bob.wait() == 0
         assert (len(events_of(bob)), bob.err) == (2, [])
@@ -284,5 +311,5 @@ def test_a_failure_is_an_event_and_a_line(arguments: tuple[str, ...], code: int)
 
 
 def test_every_event_of_the_program_is_documented() -> None:
-    assert len(documented()) == 14
+    assert len(documented()) == 18
     assert len(documented()["stats"]) == 23

@@ -59,7 +59,7 @@ def test_two_people_talk_and_type_at_the_same_time(sound_cards: SoundCards) -> N
         assert [mouth.wait() for mouth in mouths] == [0, 0]
         time.sleep(FAREWELL)
         heard_by_alice, heard_by_bob = (ear.stop() for ear in ears)
-        alice.write("quit\n")
+        alice.close_input()
         assert (alice.wait(), bob.wait()) == (0, 0)
         assert alice.out == [f"bob> {line}" for line in lines]
         assert bob.out == [f"alice> {line}" for line in lines]
@@ -105,7 +105,8 @@ def test_a_peer_who_wants_no_voice_gets_none(tmp_path: Path) -> None:
     sound = ("--input", str(DIALLER), "--output", str(tmp_path / "heard.wav"))
     with calling(alice=sound, bob=("--no-audio",)) as (alice, bob):
         assert bob.err[-1].endswith("text only")
-        alice.write("do you hear me?\n/stats\n")
+        alice.write("do you hear me?\n")
+        alice.close_input()
         assert bob.read() == "alice> do you hear me?"
         assert "voice sent" not in alice.notice_with("lines sent")
 
@@ -132,7 +133,8 @@ def test_each_call_of_a_listener_is_a_recording_of_its_own(tmp_path: Path) -> No
         for _ in range(2):
             with Program("dial", address, "--no-audio") as alice:
                 alice.notice_with("connected to")
-                alice.write("quit\n")
+                alice.write("goodbye\n")
+                alice.close_input()
                 assert alice.wait() == 0
             bob.notice_with("hung up")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["heard-2.wav", "heard.wav"]
@@ -179,16 +181,17 @@ def test_what_is_heard_can_be_kept(sound_cards: SoundCards, few_words: str, tmp_
 
 def test_who_is_muted_is_not_heard_and_who_is_deafened_does_not_hear(sound_cards: SoundCards) -> None:
     alice, bob = ("--input", str(LISTENER), "--output", "none"), ("--input", "none")
-    with calling(alice=alice, bob=bob, bob_env=sound_cards.env("b")) as (caller, listener):
+    with calling("--json", alice=alice, bob=bob, bob_env=sound_cards.env("b")) as (caller, listener):
         assert level(_overhear(sound_cards)) > 300
-        caller.write("/mute\n")
-        caller.notice_with("muted")
+        caller.command(command="mute")
+        assert caller.event("switched")["on"]
+        assert listener.event("peer_switched")["what"] == "muted"
         time.sleep(SETTLED)
         assert level(_overhear(sound_cards)) < 30
-        caller.write("/mute\n")
-        caller.notice_with("hear you again")
-        listener.write("/deafen\n")
-        listener.notice_with("deafened")
+        caller.command(command="mute")
+        assert not caller.event("switched")["on"]
+        listener.command(command="deafen")
+        assert listener.event("switched")["on"]
         time.sleep(SETTLED)
         assert level(_overhear(sound_cards)) < 30
 
