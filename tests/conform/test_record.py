@@ -1,11 +1,13 @@
 """What is shown of a case that failed."""
 
+import re
+
 import pytest
 
 from tests.conform.test_closing_peers import HELLO, TWO_TEXTS, listener_that, says
 from tests.running import run
 from voicemux.conform.record import MOST_LINES, Record
-from voicemux.conform.rules import rules
+from voicemux.conform.rules import PACKAGE, rules
 from voicemux.conform.verdict import CASES
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Text
@@ -53,6 +55,15 @@ def test_the_oldest_are_forgotten():
     for _ in range(MOST_LINES + 7):
         record.sent(0, b"x")
     assert (len(record.lines), record.forgotten) == (MOST_LINES, 7)
+
+
+def test_the_page_for_client_authors_knows_what_every_skip_is_about():
+    page = (PACKAGE.parent / "docs" / "clients.md").read_text(encoding="utf-8")
+    sources = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "conform").glob("*.py"))
+    skips = re.findall(r'raise Skipped\("([^"]+)", ', sources)
+    assert len(skips) >= 8
+    for skip in skips:
+        assert skip.replace("no more than", "less than") in page
 
 
 @pytest.mark.parametrize("case", sorted({case.name for case in CASES} - SHOULD_ONLY))

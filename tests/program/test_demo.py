@@ -22,8 +22,8 @@ def test_the_demo_holds_a_call_and_reports_it(tmp_path: Path) -> None:
         assert sound.duration > 6
 
 
-def test_people_see_the_conversation_and_the_figures() -> None:
-    code, out, err = run("demo")
+def test_people_see_the_conversation_and_the_figures(tmp_path: Path) -> None:
+    code, out, err = run("demo", env={"TMPDIR": str(tmp_path)})  # where the recordings stay
     assert code == 0
     assert out[0] == "it works"
     assert [line for line in err if line.startswith(("alice> ", "bob> "))] == [*err[1:7]]
