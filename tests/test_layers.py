@@ -18,6 +18,7 @@ RANKS = [
     ["protocol.messages"],
     ["protocol.connection", "protocol.delivery"],
     ["security.files", "security.networks", "security.words", "security.likeness"],
+    ["security.names"],
     ["security.identity", "security.contacts", "security.code"],
     ["security.handshake", "security.guesses"],
     ["security.admission"],

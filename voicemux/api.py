@@ -57,10 +57,10 @@ def dial(
     code), RemoteProtocolError (that is not voicemux) or ConnectionLost.
     """
     _check_plain(plain, code, open)
-    trust = None if plain else Trust(Security(home or usual_folder(), code, is_open=open))
+    trust = None if plain else Trust(Security(home or usual_folder(), code, is_open=open, own_name=name))
     booth = _booth(audio)
     met = reach(target, trust, lambda: _hello(name, booth))
-    return Call(met, name_of(met, trust, _log.warning), booth)
+    return Call(met, name_of(met, trust, _log.warning).name, booth)
 
 
 def listen(
@@ -85,7 +85,10 @@ def listen(
     _check_plain(plain, code, open or bool(allow))
     trust = None
     if not plain:
-        trust = Trust(Security(home or usual_folder(), code, is_open=open, accepts_all=open, allowed=tuple(allow)))
+        security = Security(
+            home or usual_folder(), code, is_open=open, accepts_all=open, allowed=tuple(allow), own_name=name
+        )
+        trust = Trust(security)
     return Listener(host, port, trust, name, audio=audio)
 
 
@@ -106,7 +109,7 @@ class Call:
         self._sink = booth.sink if booth else None
         self._call = _Call(met.line, met.sending, met.receiving, hello, transmitter, player)
         self._read_all = self._closed = False
-        self.name = self._call.name  # as its peer says, as we remember it, or its address
+        self.name = self._call.name  # as we remember its peer, or as it says (made harmless), or its address
         self.address = met.line.peer.host
         self.security = met.security  # "plain", or what speaks for the peer: "known", "code", "open"
         self.words = met.words  # to be compared, if "open" and not known
@@ -278,7 +281,7 @@ class Listener:
         booth = _booth(self._audio)
         try:
             met = answer(caller, lambda: _hello(self._name, booth))
-            return Call(met, name_of(met, self._trust, _log.warning), booth) if met else None
+            return Call(met, name_of(met, self._trust, _log.warning).name, booth) if met else None
         except ConnectionLost as error:
             _log.info("the caller has gone: %s", error)
         except OutOfResources as error:

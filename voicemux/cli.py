@@ -183,6 +183,8 @@ def listen(
     """
     if auto_accept and not is_open:
         raise click.UsageError("--auto-accept goes with --open")
+    if is_open and allowed:
+        raise click.UsageError("--open and --allow contradict each other: anybody may call, or only some contacts")
     if options["plain"] and (is_open or allowed or _was_typed("code")):
         raise click.UsageError("--unencrypted goes with none of --code, --open and --allow: anybody may call then")
     from voicemux.net.address import parse_host, parse_port
@@ -243,7 +245,7 @@ def dial(
 @click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
 @click.pass_context
 def contacts(context: click.Context, as_json: bool) -> None:
-    """List, rename and forget those whose keys you know."""
+    """List, rename and forget those whose keys you know, and say where they are."""
     if context.invoked_subcommand:
         return
     with _exit_codes(None):
@@ -258,7 +260,8 @@ def contacts(context: click.Context, as_json: bool) -> None:
         elif not found:
             click.echo("voicemux: no contacts yet; the first call with a code makes one", err=True)
         for each in [] if as_json else found:
-            click.echo(printable(f"{each.name}  {each.address or '-'}  (by {each.how}, {each.since})"))
+            where = ", ".join(each.addresses) or "-"
+            click.echo(printable(f"{each.name}  {where}  (by {each.how}, {each.since})"))
 
 
 @contacts.command()
@@ -270,6 +273,31 @@ def rename(old: str, new: str) -> None:
         from voicemux.security.contacts import Contacts
 
         Contacts(_folder()).rename(old, new)
+
+
+@contacts.command()
+@click.argument("name")
+@click.argument("action", type=click.Choice(["add", "drop"]), required=False)
+@click.argument("place", metavar="[HOST[:PORT]]", required=False)
+def address(name: str, action: str | None, place: str | None) -> None:
+    """Show where a contact is called, in this order; add an address, which is called first, or drop one."""
+    if action and not place:
+        raise click.UsageError(f"which address? voicemux contacts address {name} {action} HOST[:PORT]")
+    with _exit_codes(None):
+        from voicemux.console.printable import printable
+        from voicemux.net.address import parse_address
+        from voicemux.security.contacts import Contacts
+
+        known = Contacts(_folder())
+        if action == "add":
+            known.add_address(name, str(parse_address(place or "")))
+        elif action == "drop":
+            known.drop_address(name, str(parse_address(place or "")))
+        elif contact := known.named(name):
+            for each in contact.addresses:
+                click.echo(printable(each))
+        else:
+            raise SecurityError(f"no contact is called {name!r}")
 
 
 @contacts.command()
@@ -537,8 +565,9 @@ def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
     from voicemux.trust import Security
 
     usual_bitrate = 64_000 if options["low_latency"] else Settings.bitrate
+    name = options["name"] if options["name"] is not None else _login_name()
     return Settings(
-        name=options["name"] if options["name"] is not None else _login_name(),
+        name=name,
         input=input_,
         output=output,
         record=options["record"],
@@ -549,7 +578,7 @@ def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
         status_interval=1.0 if options["status"] else 0.0,
         verbose=options["verbose"],
         silence_timeout=options["timeout"],
-        security=None if options["plain"] else Security(_folder(), **options["security"]),
+        security=None if options["plain"] else Security(_folder(), own_name=name, **options["security"]),
     )
 
 

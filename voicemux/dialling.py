@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from voicemux.errors import CallRefused, ConnectionLost, Kind, RemoteProtocolError, SecurityError
+from voicemux.errors import (
+    CallRefused,
+    ConnectionLost,
+    Kind,
+    RemoteProtocolError,
+    SecurityError,
+    Unreachable,
+    VoicemuxError,
+)
 from voicemux.introduction import Introduced, Tell, known_as
 from voicemux.net.address import Address, parse_address
 from voicemux.net.greeting import Greeting, part
@@ -22,23 +30,39 @@ def reach(
     ask_code: Callable[[str], str] = lambda _: "",
     patience: float = 0.0,
 ) -> Introduced:
-    """Call an address or a contact, plain without `trust`. Raises VoicemuxError; the peer hears a goodbye then.
+    """Call an address, or a contact at its addresses in turn; plain without `trust`.
+
+    Raises VoicemuxError; the peer hears a goodbye then.
 
     `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address once.
     `ask_code` is asked for the code of an unknown listener at that address, while there is no connection to it;
     "" if there is none. `patience` is how many seconds to wait for the first words, if that is more than usual.
     """
-    address = trust.address_of(target) if trust else parse_address(target)
-    on_calling(str(address))
-    caller = _Dialler(target, address, trust, hello, lambda: on_ringing(str(address)), patience)
-    if trust is None:
-        return caller.call()
+    addresses = trust.addresses_of(target) if trust else [parse_address(target)]
+    failures: list[VoicemuxError] = []
+    for address in addresses:
+        caller = _Dialler(target, address, trust, hello, on_ringing, patience)
+        on_calling(str(address))
+        try:
+            return _reach(caller, trust, ask_code)
+        except VoicemuxError as error:
+            if caller.is_there or len(addresses) == 1:
+                raise
+            failures.append(error)
+    changed = next((each for each in failures if isinstance(each, SecurityError)), None)
+    raise changed or Unreachable(
+        f"{target} is at none of the known addresses: {'; '.join(map(str, failures))}", kind=failures[0].kind
+    )
+
+
+def _reach(caller: "_Dialler", trust: Trust | None, ask_code: Callable[[str], str]) -> Introduced:
+    """By what is known; otherwise by a code, in a connection of its own."""
     try:
         return caller.call()
     except _CodeNeeded:
         return caller.call(by_code=True)
     except SecurityError as error:
-        if error.kind is not Kind.UNKNOWN_LISTENER or not (code := ask_code(str(address))):
+        if not (trust and error.kind is Kind.UNKNOWN_LISTENER and (code := ask_code(str(caller.address)))):
             raise
         trust.use_code(code)
         return caller.call()
@@ -57,11 +81,12 @@ class _Dialler:
         address: Address,
         trust: Trust | None,
         hello: Callable[[], Hello],
-        on_ringing: Callable[[], None],
+        on_ringing: Tell,
         patience: float,
     ) -> None:
+        self.address = address
+        self.is_there = False  # whoever is meant has answered: there is nobody else to call
         self._target = target
-        self._address = address
         self._trust = trust
         self._hello = hello
         self._on_ringing = on_ringing
@@ -69,7 +94,8 @@ class _Dialler:
 
     def call(self, *, by_code: bool = False) -> Introduced:
         """One connection. Raises _CodeNeeded if another one by code may do better."""
-        line = dial(self._address)
+        address = str(self.address)
+        line = dial(self.address)
         greeting = Greeting(line, self._patience)
         peer = None
         try:
@@ -79,18 +105,18 @@ class _Dialler:
                 greeting.open()
             known = known_as(peer, self._trust, _ignore) if self._trust and peer else None
             who = known.name if known else "the other side"
-            theirs = greeting.introduce(self._hello(), self._on_ringing, who)
+            theirs = greeting.introduce(self._hello(), lambda: self._on_ringing(address), who)
         except BaseException as error:
+            self.is_there = greeting.receiving.greeted
             if bye := _farewell(error, greeting.receiving):
                 part(line, greeting.sending, bye)
             line.close()
             raise
-        address = str(self._address)
         return Introduced(line, greeting.sending, greeting.receiving, theirs, peer, address, is_caller=False)
 
     def _greet(self, trust: Trust, greeting: Greeting, *, by_code: bool) -> Peer:
         try:
-            return trust.greet(greeting, self._target, self._address, by_code=by_code)
+            return trust.greet(greeting, self._target, self.address, by_code=by_code)
         except SecurityError as error:
             if error.kind is Kind.UNKNOWN_CALLER and trust.has_code and not by_code:
                 raise _CodeNeeded from error

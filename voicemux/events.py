@@ -42,12 +42,14 @@ class Calling:
 class Ringing:
     """Somebody calls (at the listener), or it rings at the other side (at the dialler; the name is not known yet).
 
+    `name` is a contact's if its key is known, and `claims` what it calls itself then, if that is something else.
     `asks` is whether the call waits for the user's "accept" or "decline".
     """
 
     name: str
     address: str
     asks: bool = False
+    claims: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class Connected:
     `peer` what the other side says that it does: None if it has not said, as older programs do not.
 
     `security` is "plain", or what speaks for the peer inside the encryption: "known" (a contact's key), "code", or
-    "open": nothing, until the `words` have been compared.
+    "open": nothing, until the `words` have been compared. `is_known` is whether the key will be known again, and
+    `claims` is as in `Ringing`.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Connected:
     words: list[str] = field(default_factory=list)
     own: Voice = field(default_factory=Voice)
     peer: Voice | None = None
+    claims: str = ""
+    is_known: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicemux import __version__
-from voicemux.console.printable import printable_name
 from voicemux.errors import SecurityError
 from voicemux.net.address import DEFAULT_PORT, Address
 from voicemux.net.greeting import part
@@ -18,8 +17,9 @@ from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
 from voicemux.security.admission import Admission
-from voicemux.security.contacts import Contact
+from voicemux.security.contacts import Contact, is_loopback
 from voicemux.security.handshake import Peer
+from voicemux.security.names import tame
 from voicemux.trust import Trust
 
 Tell = Callable[[str], None]  # hears what went wrong, while the call goes on
@@ -34,7 +34,7 @@ class Introduced:
     receiving: Receiving
     hello: Hello
     peer: Peer | None  # None in a plain call
-    address: str  # where to call them; of a caller, a guess
+    address: str  # where to call them; of a caller, a guess, "" for none
     is_caller: bool
 
     @property
@@ -112,35 +112,53 @@ def answer(
 
 
 def _met(caller: Caller) -> Introduced:
-    address = str(Address(caller.line.peer.host, DEFAULT_PORT))
-    return Introduced(
-        caller.line, caller.sending, caller.receiving, caller.hello, caller.peer, address, is_caller=True
-    )
+    host = caller.line.peer.host
+    guess = "" if is_loopback(host) else str(Address(host, DEFAULT_PORT))  # there, a tunnel ends
+    return Introduced(caller.line, caller.sending, caller.receiving, caller.hello, caller.peer, guess, is_caller=True)
 
 
-def name_of(met: Introduced, trust: Trust | None, tell: Tell) -> str:
-    """What the peer is called from here on. Whoever is authenticated is known by that name, and remembered."""
-    name, peer = met.hello.name, met.peer
-    if not (trust and peer):
-        return name
-    if peer.method is not Method.OPEN:
-        return remember(met, trust, tell) or name
-    if known := known_as(peer, trust, tell):
-        return known.name
-    return f"{name} (not the contact)" if trust.is_contact(name) else name
+@dataclass(frozen=True)
+class Named:
+    """What a peer is called here. The name of a contact, or its own, made harmless, or its host: never empty."""
+
+    name: str
+    claims: str = ""  # what a contact calls itself, if that is something else
+    is_known: bool = False  # and will be known again by its key
+
+
+def name_caller(caller: Caller, trust: Trust | None, tell: Tell) -> Named:
+    """What a caller is called from the first ring on. Who knows the code is remembered by now."""
+    return name_of(_met(caller), trust, tell)
+
+
+def name_of(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
+    """What the peer is called from here on. Who is authenticated is known by that name, and remembered."""
+    host, own = met.line.peer.host, tame(met.hello.name)
+    if not (trust and met.peer):
+        return Named(own or host)
+    by_key = met.peer.method is not Method.OPEN
+    known = _remember(met, trust, tell) if by_key else known_as(met.peer, trust, tell)
+    if known:
+        return Named(known.name, own if own != known.name else "", is_known=True)
+    return Named(trust.name_of_unknown(met.hello.name) or host)
 
 
 def remember(met: Introduced, trust: Trust, tell: Tell) -> str:
     """The name under which the peer is known from now on; empty if that cannot be."""
+    known = _remember(met, trust, tell)
+    return known.name if known else ""
+
+
+def _remember(met: Introduced, trust: Trust, tell: Tell) -> Contact | None:
     assert met.peer
     known = known_as(met.peer, trust, tell)
     if known and met.is_caller:  # where a caller can be called back is only guessed
-        return known.name
+        return known
     try:
-        return trust.remember(met.peer, printable_name(met.hello.name), met.address).name
+        return trust.remember(met.peer, met.hello.name, met.address)
     except SecurityError as error:
         tell(f"{error}; the call goes on, but is not remembered")
-        return known.name if known else ""
+        return known
 
 
 def known_as(peer: Peer, trust: Trust, tell: Tell) -> Contact | None:

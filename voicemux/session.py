@@ -50,7 +50,17 @@ from voicemux.events import (
     TurnedAway,
 )
 from voicemux.interrupts import interrupts_handled_by, interrupts_wait
-from voicemux.introduction import Introduced, answer, known_as, name_of, own_hello, receive, remember
+from voicemux.introduction import (
+    Introduced,
+    Named,
+    answer,
+    known_as,
+    name_caller,
+    name_of,
+    own_hello,
+    receive,
+    remember,
+)
 from voicemux.net.address import Address, is_inside
 from voicemux.net.line import Listener
 from voicemux.net.reception import Caller, Reception
@@ -202,7 +212,8 @@ class Session:
     def _answer(self, caller: Caller) -> Outcome:
         self._answers = queue.SimpleQueue()  # what was said to a caller before is none to this one
         asks = self._asking = self._must_ask(caller.peer)  # before anybody is told: answers come at once
-        self._console.show(Ringing(caller.hello.name, caller.line.peer.host, asks))
+        named = name_caller(caller, self._trust, self._notice)
+        self._console.show(Ringing(named.name, caller.line.peer.host, asks, named.claims))
         with self._sound():
             try:
                 met = answer(caller, self._hello, lambda: not asks or self._is_accepted(caller))
@@ -242,7 +253,8 @@ class Session:
         """Hold a call from its first moment to its last."""
         settings, studio, line = self._settings, self._studio, met.line
         self._met = met
-        hello = replace(met.hello, name=name_of(met, self._trust, self._notice))
+        named = name_of(met, self._trust, self._notice)
+        hello = replace(met.hello, name=named.name)
         line.set_timeout(settings.silence_timeout)
         transmitter = player = recorder = None
         self._finite = self._heard_all = False
@@ -270,7 +282,7 @@ class Session:
             if self._reception and self._reception.is_replaced:
                 call.replace()
             try:
-                self._console.show(self._connected(call, met, sends))
+                self._console.show(self._connected(call, met, named, sends))
                 if settings.verbose:
                     self._console.show(Notice(f"the connection has: {', '.join(line.options) or 'no options'}"))
                 if transmitter and settings.codec and transmitter.codec != settings.codec:
@@ -286,7 +298,7 @@ class Session:
                 self._call = self._met = None
                 call.close()
 
-    def _connected(self, call: Call, met: Introduced, sends: str) -> Connected:
+    def _connected(self, call: Call, met: Introduced, named: Named, sends: str) -> Connected:
         """Who it is, and who hears whom, as far as the other side has said so."""
         told, came_as = call.watch_the_peer(STATE_PATIENCE)
         hears = ""
@@ -305,6 +317,8 @@ class Session:
             met.words,
             own=call.voice,
             peer=told,
+            claims=named.claims,
+            is_known=named.is_known,
         )
 
     def _verify(self) -> None:

@@ -1,20 +1,21 @@
 """Who is called and who calls: keys, contacts and codes put to use for a session."""
 
 import contextlib
-import ipaddress
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voicemux.errors import Kind, SecurityError
-from voicemux.net.address import Address, parse_address
+from voicemux.net.address import Address, parse_address, parse_port
 from voicemux.net.greeting import Greeting
 from voicemux.protocol.messages import Method
 from voicemux.security.admission import Admission
 from voicemux.security.code import USUAL_WORDS, tidy
-from voicemux.security.contacts import Contact, Contacts
+from voicemux.security.contacts import Contact, Contacts, is_loopback
 from voicemux.security.handshake import Dialler, Peer
 from voicemux.security.identity import fingerprint_of, load_identity
+from voicemux.security.names import marked, passes_for_address, tame
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class Security:
     words: int = USUAL_WORDS  # of the codes that a listener makes; 0: it makes none
     accepts_all: bool = False  # and is not even asked about
     allowed: tuple[str, ...] = ()  # names of the only contacts that a listener answers
+    own_name: str = ""  # what others see; no contact is called that
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what contradicts itself."""
+        if self.is_open and self.allowed:
+            raise ValueError("open and allow contradict each other: anybody may call, or only some contacts")
 
 
 class Trust:
@@ -42,14 +49,30 @@ class Trust:
         self.contacts.all()  # what is damaged is better found before anybody calls
         self.identity = load_identity(security.folder)
 
-    def address_of(self, target: str) -> Address:
-        """Where to call: the last address of a contact of that name, or what was typed. Raises AddressError."""
-        contact = self.contacts.named(target)
-        if contact and not contact.address:
+    def addresses_of(self, target: str) -> list[Address]:
+        """Where to call, in turn: the addresses of a contact of that name, or what was typed.
+
+        NAME:PORT is that port of the contact's hosts. Raises AddressError; SecurityError if no address is known.
+        """
+        contact, port = self._meant(target)
+        if contact is None:
+            return [parse_address(target)]
+        if not contact.addresses:
             raise SecurityError(
-                f"no address of {contact.name} is known: dial the address, the key will be recognised"
+                f"no address of {contact.name} is known: dial the address, the key will be recognised "
+                f"(or: voicemux contacts address {shlex.quote(contact.name)} add HOST)"
             )
-        return parse_address(contact.address if contact else target)
+        known = [parse_address(each) for each in contact.addresses]
+        return list(dict.fromkeys(Address(each.host, port or each.port) for each in known))
+
+    def _meant(self, target: str) -> tuple[Contact | None, int | None]:
+        """The contact whom the user means, and the port if one was typed. What looks like an address is one."""
+        if not passes_for_address(target):
+            return self.contacts.named(target), None
+        name, colon, port = target.strip().rpartition(":")
+        if colon and port.isascii() and port.isdigit() and not passes_for_address(name):
+            return self.contacts.named(name), parse_port(port)
+        return None, None
 
     def greet(self, greeting: Greeting, target: str, address: Address, *, by_code: bool = False) -> Peer:
         """The dialler's part, up to both sides knowing who the other is.
@@ -89,15 +112,15 @@ class Trust:
 
     def _check_key(self, target: str, address: Address, fingerprint: str, contact: Contact | None) -> None:
         """Of an address, who is there may change, if it is somebody we know as well; of a name, never."""
-        meant = self.contacts.named(target)
-        if not meant and not contact and not _is_loopback(address.host):  # there, tunnels lead to many people
+        meant, _ = self._meant(target)
+        if not meant and not contact and not is_loopback(address.host):  # there, tunnels lead to many people
             meant = self.contacts.at(str(address))
         if meant and meant.fingerprint != fingerprint:
             raise SecurityError(
                 f"the key of {meant.name} at {address} has changed, from {_short(meant.fingerprint)} to "
                 f"{_short(fingerprint)}: somebody may be in the middle, or {meant.name} has a new key. "
-                f"Nothing was said. Ask {meant.name}; if it is so: voicemux contacts forget {meant.name}, "
-                "and call with a new code"
+                f"Nothing was said. Ask {meant.name}; if it is so: "
+                f"voicemux contacts forget {shlex.quote(meant.name)}, and call with a new code"
             )
 
     def admission(self, on_code: Callable[[str, str], None], on_guessing: Callable[[str], None]) -> Admission:
@@ -107,7 +130,7 @@ class Trust:
         for name in chosen.allowed:
             if not (contact := self.contacts.named(name)):
                 raise SecurityError(f"{name} is no contact: nobody of that name can be allowed")
-            allowed.append(contact.name)
+            allowed.append(contact.fingerprint)
         return Admission(
             self.identity,
             self.contacts,
@@ -119,23 +142,16 @@ class Trust:
             on_guessing=on_guessing,
         )
 
-    def is_contact(self, name: str) -> bool:
-        """Whether somebody we know is called that."""
+    def name_of_unknown(self, claimed: str) -> str:
+        """What somebody unknown is called, by what it calls itself: it looks like no contact's name."""
         with contextlib.suppress(SecurityError):
-            return self.contacts.named(name) is not None
-        return False
+            return marked(claimed, [contact.name for contact in self.contacts.all()])
+        return tame(claimed)
 
     def remember(self, peer: Peer, name: str, address: str) -> Contact:
         """Know that key from now on. Raises SecurityError if that cannot be written down."""
         how = {Method.CODE: "code", Method.KNOWN: "key", Method.OPEN: "words"}[peer.method]
-        return self.contacts.remember(name, peer.fingerprint, address, how)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return self.contacts.remember(name, peer.fingerprint, address, how, taken=[self._security.own_name])
 
 
 def _short(fingerprint: str) -> str:

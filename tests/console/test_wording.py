@@ -143,12 +143,24 @@ def test_silence_is_told_with_what_is_silent_and_when_it_is_over():
     ("security", "words"),
     [
         ("known", "whose key you know"),
-        ("code", "who knows the code, and is remembered"),
+        ("code", "who knows the code"),
         ("open", "who may be anybody"),
     ],
 )
 def test_a_connection_says_what_speaks_for_the_other_side(security, words):
     assert said(replace(CONNECTED, security=security)).startswith(f"connected to bob (192.168.1.5), {words}; ")
+
+
+def test_only_who_is_remembered_is_said_to_be():
+    told = replace(CONNECTED, security="code", is_known=True)
+    assert "who knows the code, and is remembered; " in said(told)
+    assert "remembered" not in said(replace(told, is_known=False))
+
+
+def test_what_a_contact_calls_itself_stands_beside_its_name():
+    assert said(Ringing("fred", "192.168.1.5", claims="alice")) == "fred (192.168.1.5, calls itself alice) is calling"
+    told = said(replace(CONNECTED, name="fred", claims="ali>ce"))
+    assert told.startswith("connected to fred (192.168.1.5, calls itself ali_ce), not encrypted")
 
 
 def test_words_to_compare_are_shown_with_what_to_do_about_them():

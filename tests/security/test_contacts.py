@@ -20,7 +20,7 @@ from voicemux.security.contacts import LOCK_FILE, Contact, Contacts
 
 BOB, EVE = "b0" * 32, "ee" * 32  # fingerprints
 TODAY = datetime.date.today().isoformat()
-ENTRY = {"name": "bob", "fingerprint": BOB, "address": "", "how": "code", "since": "2026-01-31"}
+ENTRY: dict[str, object] = {"name": "bob", "fingerprint": BOB, "addresses": [], "how": "code", "since": "2026-01-31"}
 
 
 @pytest.fixture
@@ -35,6 +35,10 @@ def path(tmp_path):
 
 def fingerprint(number: int) -> str:
     return f"{number:064x}"
+
+
+def contact(entry: dict[str, object], *addresses: str) -> Contact:
+    return Contact(**{**entry, "addresses": addresses})  # type: ignore[arg-type]
 
 
 def names(contacts: Contacts) -> list[str]:
@@ -53,7 +57,7 @@ def test_at_first_nobody_is_known_and_asking_makes_no_file(contacts, path):
 def test_whoever_is_remembered_is_found_by_name_key_and_address(contacts, path):
     bob = contacts.remember("bob", BOB, "bob.example", "code")
     contacts.remember("eve", EVE, "eve.example:7000", "words")
-    assert bob == Contact("bob", BOB, "bob.example", "code", TODAY)
+    assert bob == Contact("bob", BOB, ("bob.example",), "code", TODAY)
     for known in (contacts, Contacts(path.parent)):
         assert known.named("bob") == known.with_fingerprint(BOB) == known.at("bob.example") == bob
         assert known.named("alice") is known.with_fingerprint("a" * 64) is known.at("eve.example") is None
@@ -61,7 +65,7 @@ def test_whoever_is_remembered_is_found_by_name_key_and_address(contacts, path):
 
 def test_the_file_is_for_people_too(contacts, path):
     contacts.remember("Zoë", BOB, "zoe.example", "code")
-    expected = {"name": "Zoë", "fingerprint": BOB, "address": "zoe.example", "how": "code", "since": TODAY}
+    expected = {"name": "Zoë", "fingerprint": BOB, "addresses": ["zoe.example"], "how": "code", "since": TODAY}
     text = path.read_text(encoding="utf-8")
     assert json.loads(text) == [expected]
     assert '    "name": "Zoë",\n' in text
@@ -75,8 +79,9 @@ def test_what_people_change_in_the_file_counts_at_once(contacts, path):
 
 def test_whoever_is_known_keeps_name_date_and_how_and_gets_the_new_address(contacts, path):
     path.write_text(json.dumps([ENTRY]))
-    assert contacts.remember("robert", BOB, "new.example", "key") == Contact(**{**ENTRY, "address": "new.example"})
-    assert contacts.all() == [Contact(**{**ENTRY, "address": "new.example"})]
+    now = contact(ENTRY, "new.example")
+    assert contacts.remember("robert", BOB, "new.example", "key") == now
+    assert contacts.all() == [now]
     contacts.remember("robert", BOB, "", "key")
     assert contacts.at("new.example").name == "bob"
 
@@ -132,6 +137,23 @@ def test_whoever_has_no_name_gets_one(contacts):
         ("\u202ebob", "bob"),
         ("bo\ud800b", "bob"),
         ("  bob   the  second ", "bob the second"),
+        ("../../etc/passwd", "_--_etc_passwd"),
+        ("..", "unnamed"),
+        (".bashrc", "bashrc"),
+        ("--open", "open"),
+        ("bob> hi", "bob_ hi"),
+        ("n" * 40, "n" * 31 + "…"),
+        ("10.1.2.3", "10-1-2-3"),
+        ("kitchen.lan", "kitchen-lan"),
+        ("fd00::5", "fd00__5"),
+        ("alice@kitchen", "alice-kitchen"),
+        ("8689", "unnamed-8689"),
+        ("0x7f000001", "unnamed-0x7f000001"),
+        ("LocalHost", "unnamed-LocalHost"),
+        ("\uff18\uff16\uff18\uff19", "unnamed-\uff18\uff16\uff18\uff19"),
+        ("Dr. Who", "Dr. Who"),
+        ("voicemux", "voicemux-2"),
+        ("V\u043eiceMux", "V\u043eiceMux-2"),
         ("日本", "日本"),
         ("Zoë-Ann O'Neill", "Zoë-Ann O'Neill"),
     ],
@@ -179,7 +201,7 @@ def test_a_contact_that_is_renamed_keeps_everything_else(contacts):
     contacts.remember("eve", EVE, "", "words")
     contacts.rename("BOB", "  robert ")
     assert names(contacts) == ["robert", "eve"]
-    assert contacts.named("robert") == Contact("robert", BOB, "bob.example", "code", TODAY)
+    assert contacts.named("robert") == Contact("robert", BOB, ("bob.example",), "code", TODAY)
 
 
 def test_a_name_may_change_its_case(contacts):
@@ -323,10 +345,10 @@ DAMAGED = {
     "no JSON in line 1, unterminated string starting at": '[{"name": "bo',
     "no JSON": "[" * 100_000,
     "no list of contacts": json.dumps(ENTRY),
-    "contact 1 has not exactly name, fingerprint, address, how, since": '["bob"]',
-    "contact 2 has not exactly name, fingerprint, address, how, since": json.dumps([ENTRY, {"name": "bob"}]),
+    "contact 1 has not exactly name, fingerprint, addresses, how, since": '["bob"]',
+    "contact 2 has not exactly name, fingerprint, addresses, how, since": json.dumps([ENTRY, {"name": "bob"}]),
     "contact 1: its name is no plain text": json.dumps([{**ENTRY, "name": None}]),
-    "contact 1: its address is no plain text": json.dumps([{**ENTRY, "address": 8689}]),
+    "contact 1: its addresses are no plain texts": json.dumps([{**ENTRY, "addresses": [8689]}]),
     "contact 1: its how is no plain text": json.dumps([{**ENTRY, "how": ["code"]}]),
     "contact 1: '' is no name": json.dumps([{**ENTRY, "name": ""}]),
     "contact 1: '  ' is no name": json.dumps([{**ENTRY, "name": "  "}]),
@@ -341,7 +363,9 @@ DAMAGED = {
 }
 ALTERED = [
     *({**ENTRY, "name": f"bob{character}"} for character in "\x00\n\x1b\u202e\ud800"),
-    {**ENTRY, "address": "bob\x1b.example"},
+    {**ENTRY, "addresses": ["bob\x1b.example"]},
+    {**ENTRY, "addresses": "bob.example"},
+    {**ENTRY, "address": "bob.example"},
     {**ENTRY, "nickname": "bobby"},
     {**ENTRY, "fingerprint": f"{BOB}\n"},
 ]
@@ -400,7 +424,7 @@ def test_whatever_json_is_in_the_file_is_refused(tmp_path_factory, content):
 
 def test_an_editor_that_marks_the_beginning_of_the_file_does_no_harm(contacts, path):
     path.write_text(json.dumps([ENTRY]), encoding="utf-8-sig")
-    assert contacts.all() == [Contact(**ENTRY)]
+    assert contacts.all() == [contact(ENTRY)]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
@@ -445,3 +469,160 @@ def test_in_a_folder_that_may_only_be_read_contacts_are_known_and_none_are_made(
             contacts.remember("eve", EVE, "", "code")
     finally:
         tmp_path.chmod(0o700)
+
+
+# --- several addresses
+
+
+def test_the_address_that_worked_last_comes_first(contacts):
+    for address in ("home.example", "office.example", "home.example"):
+        bob = contacts.remember("bob", BOB, address, "code")
+    assert bob.addresses == ("home.example", "office.example")
+    assert contacts.at("office.example") == contacts.at("home.example") == bob
+
+
+@pytest.mark.parametrize("tunnel", ["127.0.0.1:9230", "[::1]:9230", "::1", "localhost:9230", "127.9.9.9"])
+def test_a_tunnel_never_comes_before_a_real_address(contacts, tunnel):
+    assert contacts.remember("bob", BOB, tunnel, "code").addresses == (tunnel,)
+    assert contacts.remember("bob", BOB, "home.example", "code").addresses == ("home.example", tunnel)
+    assert contacts.remember("bob", BOB, tunnel, "code").addresses == ("home.example", tunnel)
+
+
+def test_of_many_addresses_the_last_are_kept(contacts):
+    for number in range(20):
+        bob = contacts.remember("bob", BOB, f"{number}.example", "code")
+    assert bob.addresses == tuple(f"{number}.example" for number in range(19, 11, -1))
+
+
+def test_addresses_are_added_and_dropped_by_hand(contacts):
+    contacts.remember("bob", BOB, "home.example", "code")
+    contacts.add_address("Bob", "127.0.0.1:9230")
+    assert contacts.named("bob").addresses == ("127.0.0.1:9230", "home.example")
+    contacts.drop_address("bob", "home.example")
+    assert contacts.named("bob").addresses == ("127.0.0.1:9230",)
+    with pytest.raises(SecurityError, match=r"home.example is no address of bob \(known: 127.0.0.1:9230\)"):
+        contacts.drop_address("bob", "home.example")
+    with pytest.raises(SecurityError, match="no contact is called"):
+        contacts.add_address("eve", "home.example")
+
+
+def test_a_file_of_before_with_one_address_is_read(contacts, path):
+    old = {key: value for key, value in ENTRY.items() if key != "addresses"}
+    path.write_text(
+        json.dumps([{**old, "address": "bob.example"}, {**old, "name": "eve", "fingerprint": EVE, "address": ""}])
+    )
+    assert contacts.all() == [contact(ENTRY, "bob.example"), contact({**ENTRY, "name": "eve", "fingerprint": EVE})]
+    contacts.forget("eve")
+    assert json.loads(path.read_text()) == [{**ENTRY, "addresses": ["bob.example"]}]
+
+
+# --- names that look alike
+
+
+@pytest.mark.parametrize(
+    "name", ["b\u043eb", "bob\ufe0f", "bob\u180b", "\u2800bob", "b\u0305ob", "\uff42ob", "bob\u200d", "BOB"]
+)
+def test_a_new_contact_never_looks_like_another(contacts, name):
+    contacts.remember("bob", BOB, "", "code")
+    assert contacts.remember(name, EVE, "", "code").name.endswith("-2")
+
+
+def test_a_new_contact_does_not_look_like_the_user(contacts):
+    assert contacts.remember("\u0430lice", BOB, "", "code", taken=["alice"]).name == "\u0430lice-2"
+
+
+def test_a_long_name_that_is_taken_has_room_for_its_number(contacts):
+    for number in range(12):
+        last = contacts.remember("n" * 40, fingerprint(number), "", "code").name
+    assert last == "n" * 28 + "…-12"
+    assert {len(name) for name in names(contacts)} == {32}
+
+
+@pytest.mark.parametrize("new", ["10.1.2.3", "localhost", "8689", "bob:9240"])
+def test_no_contact_can_be_named_like_an_address(contacts, new):
+    contacts.remember("bob", BOB, "", "code")
+    with pytest.raises(SecurityError, match="it would be taken for an address"):
+        contacts.rename("bob", new)
+
+
+# --- files that are not what they should be
+
+
+def refused(act) -> str:
+    with pytest.raises(SecurityError) as refusal:
+        act()
+    assert str(refusal.value).isprintable()
+    return str(refusal.value)
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="of POSIX")
+
+
+@posix
+def test_contacts_that_others_can_change_are_refused(contacts, path):
+    contacts.remember("bob", BOB, "", "code")
+    for mode in (0o666, 0o620, 0o602):
+        path.chmod(mode)
+        assert refused(contacts.all) == f"{path} can be changed by others (mode {mode:04o}): chmod 600 it"
+    path.chmod(0o644)
+    assert names(contacts) == ["bob"]
+
+
+@posix
+def test_contacts_in_a_folder_that_others_can_change_are_refused(contacts, path):
+    contacts.remember("bob", BOB, "", "code")
+    path.parent.chmod(0o777)
+    assert refused(contacts.all) == f"{path.parent} can be changed by others (mode 0777): chmod 700 it"
+    path.parent.chmod(0o755)
+    assert names(contacts) == ["bob"]
+
+
+@posix
+def test_a_link_to_the_contacts_stays_one(tmp_path):
+    real, folder = tmp_path / "synchronised", tmp_path / "home"
+    for each in (real, folder):
+        each.mkdir(mode=0o700)
+    (folder / "contacts.json").symlink_to(real / "people.json")
+    contacts = Contacts(folder)
+    contacts.remember("bob", BOB, "", "code")
+    contacts.remember("eve", EVE, "", "code")
+    assert (folder / "contacts.json").is_symlink()
+    assert names(contacts) == ["bob", "eve"]
+    real.chmod(0o777)
+    assert "can be changed by others" in refused(contacts.all)
+
+
+@posix
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_contacts_that_are_no_file_are_refused(contacts, path, kind):
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    assert refused(contacts.all) == f"{path} is no file that can be read: it is a {kind}"
+
+
+def test_contacts_that_fill_the_memory_are_refused(contacts, path):
+    with path.open("wb") as file:
+        file.truncate(20_000_000)
+    assert refused(contacts.all) == f"{path} is too big: expected at most 16 MB"
+
+
+def test_there_is_an_end_to_the_contacts_that_are_made(contacts, monkeypatch):
+    monkeypatch.setattr(contacts_module, "MOST_CONTACTS", 2)
+    contacts.remember("bob", BOB, "", "code")
+    contacts.remember("eve", EVE, "", "code")
+    assert "room for no more" in refused(lambda: contacts.remember("carol", fingerprint(3), "", "code"))
+    assert contacts.remember("eve", EVE, "eve.example", "key").address == "eve.example"
+
+
+def test_contacts_that_have_not_changed_are_read_once(contacts, path, monkeypatch):
+    contacts.remember("bob", BOB, "", "code")
+    os.utime(path, (1, 1))
+    monkeypatch.setattr(contacts_module.files, "TICK", 0)
+    assert names(contacts) == ["bob"]
+    with monkeypatch.context() as patch:
+        patch.setattr(contacts_module.files, "read", lambda *_: pytest.fail("read again"))
+        assert contacts.named("bob") == contacts.with_fingerprint(BOB) == contacts.all()[0]
+    path.write_text(path.read_text().replace('"bob"', '"rob"'))
+    assert names(contacts) == ["rob"]

@@ -33,7 +33,7 @@ from voicemux.security.likeness import alike
 SECURITY = {
     "plain": "not encrypted",
     "known": "whose key you know",
-    "code": "who knows the code, and is remembered",
+    "code": "who knows the code",
     "open": "who may be anybody",
 }
 PEER_SWITCHES = {  # of a peer, by what it says of its voice: off, on
@@ -86,10 +86,13 @@ def _words(event: Event) -> list[str]:
             return [f"calling {event.address} ..."]
         case Ringing():
             asks = ["somebody unknown, whatever the name says: /accept or /decline"] if event.asks else []
-            return [f"{_who(event.name, event.address)} is calling" if event.name else "it rings ...", *asks]
+            who = _who(event.name, event.address, event.claims)
+            return [f"{who} is calling" if event.name else "it rings ...", *asks]
         case Connected():
-            security = SECURITY[event.security]
-            return [f"connected to {_who(event.name, event.address)}, {security}; {_voice(event)}", *_compare(event)]
+            who = _who(event.name, event.address, event.claims)
+            remembered = ", and is remembered" if event.security == "code" and event.is_known else ""
+            security = SECURITY[event.security] + remembered
+            return [f"connected to {who}, {security}; {_voice(event)}", *_compare(event)]
         case PeerSwitched():
             return [f"{quoted_name(event.name)} {PEER_SWITCHES[event.what][event.on]}"]
         case Quiet():
@@ -203,9 +206,10 @@ def _compare(event: Connected) -> list[str]:
     return [f"are these words the same on both sides? {' '.join(event.words)} (say them; if so: /verify)"]
 
 
-def _who(name: str, address: str) -> str:
+def _who(name: str, address: str, claims: str = "") -> str:
     shown = quoted_name(name)
-    return f"{shown} ({address})" if shown and shown != address else address
+    also = f", calls itself {quoted_name(claims)}" if claims else ""
+    return f"{shown} ({address}{also})" if shown and shown != address else f"{address}{also}"
 
 
 def _voice(event: Connected) -> str:

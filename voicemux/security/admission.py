@@ -40,8 +40,8 @@ class Admission:
     ) -> None:
         """`code` was chosen by the owner; otherwise codes of so many `words` are made, none if that is 0.
 
-        `allowed` are names of contacts: only they may call then, or whoever knows a code. `on_code(code, why)` hears
-        that a code is over, and of the next. `on_guessing(what)` hears once that somebody tries wrong codes.
+        `allowed` are fingerprints of contacts: only they may call then, or who knows a code. `on_code(code, why)`
+        hears that a code is over, and of the next. `on_guessing(what)` hears once that somebody tries wrong codes.
         Raises SecurityError for a bad code.
         """
         self._identity = identity
@@ -108,7 +108,7 @@ class Admission:
     def _contact(self, fingerprint: str) -> Contact | None:
         """Whose key that is, if they may call."""
         contact = self._contacts.with_fingerprint(fingerprint)
-        return contact if contact and (not self._allowed or contact.name in self._allowed) else None
+        return contact if contact and (not self._allowed or fingerprint in self._allowed) else None
 
     def _admitted(self, peer: Peer) -> Method:
         if self._contact(peer.fingerprint):

@@ -1,14 +1,15 @@
 """Whom we know: a name for each key, in a file that people can read and mend.
 
-Every program of the same user shares the file. It is read anew each time, and changed by one at a time.
+Every program of the same user shares the file. It is read anew when it has changed, and changed by one at a time.
 """
 
 import contextlib
 import datetime
+import ipaddress
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ from filelock import FileLock, Timeout
 
 from voicemux.errors import SecurityError
 from voicemux.security import files
+from voicemux.security.names import free_name, passes_for_address
 
 FILE = "contacts.json"
 LOCK_FILE = "contacts.json.lock"
 PATIENCE = 5.0  # seconds: others change the file within milliseconds
-NAMELESS = "unnamed"  # the name of those who give none
+MOST_BYTES = 16_000_000  # of the file: 20,000 contacts are 4 MB
+MOST_CONTACTS = 10_000  # that are made; more are known, if people write them down
+MOST_ADDRESSES = 8  # of a contact: those where it was met last
 WAYS = ("code", "words", "key")
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")  # SHA-256, in lower case
 
@@ -32,12 +36,18 @@ class Contact:
 
     name: str
     fingerprint: str  # of the certificate: 64 hexadecimal digits
-    address: str  # where they were called last; "" if they never were
+    addresses: tuple[str, ...]  # where to call them: where it worked last comes first, loopback comes last
     how: str  # one of WAYS: what made us believe that it was them
     since: str  # ISO date
 
+    @property
+    def address(self) -> str:
+        """Where they are called first; "" if no address is known."""
+        return self.addresses[0] if self.addresses else ""
+
 
 FIELDS = [field.name for field in fields(Contact)]
+OLD_FIELDS = ["address" if name == "addresses" else name for name in FIELDS]  # up to 0.1.0, with one address
 
 
 class Contacts:
@@ -49,11 +59,18 @@ class Contacts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / FILE
+        self._read: tuple[files.Version, tuple[Contact, ...]] | None = None  # replaced whole: threads share it
 
     def all(self) -> list[Contact]:
         """In the order in which they were last met."""
-        content = files.read(self._path)
-        return [] if content is None else self._parse(content)
+        version = files.version(self._path)
+        read = self._read
+        if read and version and read[0] == version:
+            return list(read[1])
+        content = files.read(self._path, MOST_BYTES)
+        contacts = [] if content is None else self._parse(content)
+        self._read = (version, tuple(contacts)) if version else None
+        return contacts
 
     def named(self, name: str) -> Contact | None:
         """Case, width and the like make no difference."""
@@ -65,12 +82,14 @@ class Contacts:
     def at(self, address: str) -> Contact | None:
         """Who was there last, if the address is written like that."""
         address = _shown(address)
-        return next((contact for contact in reversed(self.all()) if address and contact.address == address), None)
+        there = [contact for contact in self.all() if address and address in contact.addresses]
+        return max(reversed(there), key=lambda contact: contact.address == address, default=None)
 
-    def remember(self, name: str, fingerprint: str, address: str, how: str) -> Contact:
+    def remember(self, name: str, fingerprint: str, address: str, how: str, taken: Collection[str] = ()) -> Contact:
         """Add a contact; of one whose key is known, only note where it is now, if `address` is not "".
 
-        The name is what they call themselves, without what cannot be shown, and with a number if it is taken.
+        The name is what they call themselves, made harmless, and with a number if it looks like another contact's,
+        or like one of `taken`.
         """
         address = _shown(address)
         with self._changing() as contacts:
@@ -79,10 +98,13 @@ class Contacts:
                 return known
             if known:
                 contacts.remove(known)
-                contact = replace(known, address=address)
+                contact = replace(known, addresses=_with(known.addresses, address))
             else:
+                if len(contacts) >= MOST_CONTACTS:
+                    raise SecurityError(f"there are {len(contacts)} contacts, and room for no more: forget some")
                 today = datetime.date.today().isoformat()
-                contact = Contact(_free_name(contacts, name), fingerprint, address, how, today)
+                own = free_name(name, (*(each.name for each in contacts), *taken))
+                contact = Contact(own, fingerprint, _with((), address), how, today)
             contacts.append(contact)
         return contact
 
@@ -92,11 +114,30 @@ class Contacts:
             raise SecurityError(f"{new!r} cannot be a name: it holds something that cannot be shown")
         if not _tidy(new):
             raise SecurityError("a contact needs a name: expected some letters")
+        if passes_for_address(new):
+            raise SecurityError(f"{new!r} cannot be a name: it would be taken for an address")
         with self._changing() as contacts:
             contact = _get(contacts, old)
             if _named(contacts, new) not in (None, contact):
                 raise SecurityError(f"{_tidy(new)} is the name of another contact: choose a different one")
             contacts[contacts.index(contact)] = replace(contact, name=_tidy(new))
+
+    def add_address(self, name: str, address: str) -> None:
+        """Call them there first from now on. Raises SecurityError if nobody is called that."""
+        with self._changing() as contacts:
+            contact = _get(contacts, name)
+            addresses = (address, *(each for each in contact.addresses if each != address))
+            contacts[contacts.index(contact)] = replace(contact, addresses=addresses[:MOST_ADDRESSES])
+
+    def drop_address(self, name: str, address: str) -> None:
+        """Raises SecurityError if nobody is called that, or has no such address."""
+        with self._changing() as contacts:
+            contact = _get(contacts, name)
+            if address not in contact.addresses:
+                known = ", ".join(contact.addresses) or "none"
+                raise SecurityError(f"{address} is no address of {contact.name} (known: {known})")
+            addresses = tuple(each for each in contact.addresses if each != address)
+            contacts[contacts.index(contact)] = replace(contact, addresses=addresses)
 
     def forget(self, name: str) -> None:
         """Raises SecurityError if nobody is called that."""
@@ -125,6 +166,7 @@ class Contacts:
             yield contacts
             if contacts != before:
                 self._write(contacts)
+                self._read = None
 
     def _write(self, contacts: list[Contact]) -> None:
         text = json.dumps([asdict(contact) for contact in contacts], indent=2, ensure_ascii=False)
@@ -149,12 +191,19 @@ class Contacts:
         return contacts
 
     def _parse_entry(self, number: int, entry: Any) -> Contact:
-        if not isinstance(entry, dict) or set(entry) != set(FIELDS):
+        if not isinstance(entry, dict) or set(entry) not in (set(FIELDS), set(OLD_FIELDS)):
             raise self._damaged(f"contact {number} has not exactly {', '.join(FIELDS)}")
+        if "address" in entry:
+            address = entry["address"]
+            entry = {name: entry[name] for name in entry if name != "address"}
+            entry["addresses"] = [] if address == "" else [address]
+        addresses = entry.pop("addresses")
+        if not isinstance(addresses, list) or not all(map(_is_plain, addresses)):
+            raise self._damaged(f"contact {number}: its addresses are no plain texts")
         for field, value in entry.items():
-            if not isinstance(value, str) or not value.isprintable():
+            if not _is_plain(value):
                 raise self._damaged(f"contact {number}: its {field} is no plain text")
-        contact = Contact(**entry)
+        contact = Contact(addresses=tuple(addresses), **entry)
         expected = {
             "name": bool(_tidy(contact.name)),
             "fingerprint": FINGERPRINT.fullmatch(contact.fingerprint),
@@ -181,14 +230,25 @@ def _named(contacts: list[Contact], name: str) -> Contact | None:
     return next((contact for contact in contacts if _folded(contact.name) == _folded(name)), None)
 
 
-def _free_name(contacts: list[Contact], wanted: str) -> str:
-    wanted = _tidy(_shown(wanted)) or NAMELESS
-    taken = {_folded(contact.name) for contact in contacts}
-    name, number = wanted, 1
-    while _folded(name) in taken:
-        number += 1
-        name = f"{wanted}-{number}"
-    return name
+def _with(addresses: tuple[str, ...], address: str) -> tuple[str, ...]:
+    """`address` is the last that worked. A tunnel's end here (loopback) leads now to this one and now to that one: it
+    comes behind real addresses."""
+    all_of_them = [address, *(each for each in addresses if each != address)] if address else list(addresses)
+    return tuple(sorted(all_of_them, key=is_loopback)[:MOST_ADDRESSES])
+
+
+def is_loopback(address: str) -> bool:
+    """Whether HOST, HOST:PORT, IPv6 or [IPv6]:PORT is this machine itself."""
+    host = address[1:].split("]")[0] if address.startswith("[") else address
+    host = (host.split(":")[0] if host.count(":") == 1 else host).casefold().rstrip(".")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
 
 
 def _folded(name: str) -> str:

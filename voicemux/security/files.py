@@ -8,19 +8,29 @@ import os
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from voicemux.errors import SecurityError
 
+TICK = 100_000_000  # nanoseconds: some file systems note times that coarsely, or more so (FAT: 2 s)
 OPEN_TO_READ, OPEN_TO_WRITE = 0o044, 0o022  # bits of a mode: for the group or for all
 
 
 def usual_folder() -> Path:
-    """Where our key and our contacts are: VOICEMUX_HOME, or the system's place for such things."""
+    """Where our key and our contacts are: VOICEMUX_HOME, or the system's place for such things.
+
+    Raises SecurityError if the system knows no home of this user.
+    """
     if chosen := os.environ.get("VOICEMUX_HOME"):
         return Path(chosen)
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError:  # neither HOME nor an entry in the system's list of users
+        raise SecurityError(
+            "your key and your contacts have no place: set HOME, or VOICEMUX_HOME to a folder"
+        ) from None
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home) / "voicemux"
     if sys.platform == "darwin":
@@ -30,24 +40,56 @@ def usual_folder() -> Path:
 
 def make_folder(folder: Path) -> None:
     """Make it and those above it that are missing, for the owner only. Those that exist stay as they are."""
-    with _explained("make the folder", folder, "choose a place that you may write to"):
+    with _explained("make the folder", folder, "VOICEMUX_HOME names a place that you may write to"):
         _make(folder)
 
 
-def read(path: Path, *, is_secret: bool = False) -> bytes | None:
-    """What the file holds; None if there is none. A secret must be one: refused if others can read or change it."""
+def read(path: Path, most: int, *, is_secret: bool = False) -> bytes | None:
+    """What the file holds, at most so many bytes; None if there is none.
+
+    Refused if others can change it, or the folder that it is in, and a secret if others can read it.
+    """
     with _explained("read", path, "it must be a file that you may read"):
         try:
-            with path.open("rb") as file:
-                if is_secret:
-                    _refuse_if_open(path, stat.S_IMODE(os.fstat(file.fileno()).st_mode))
-                return file.read()
+            # A pipe that nobody writes to would be waited for at the opening.
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         except FileNotFoundError:
             return None
+        with open(descriptor, "rb") as file:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise SecurityError(f"{path} is no file that can be read: it is a {_kind(facts.st_mode)}")
+            _refuse_if_open(path, stat.S_IMODE(facts.st_mode), is_secret=is_secret)
+            for folder in {path.parent, Path(os.path.realpath(path)).parent}:
+                _refuse_if_open(folder, stat.S_IMODE(os.stat(folder).st_mode), is_secret=False)
+            content = file.read(most + 1)
+    if len(content) > most:
+        raise SecurityError(f"{path} is too big: expected at most {most / 1e6:g} MB")
+    return content
+
+
+Version = tuple[int, ...]
+
+
+def version(path: Path) -> Version | None:
+    """What changes when the file does; None if there is none, or it was changed just now.
+
+    Two changes within a tick of the file system's clock cannot be told apart. A change of what others may do with
+    the file is one, too.
+    """
+    try:
+        facts = path.stat()
+        folder = path.parent.stat()
+    except OSError:
+        return None
+    if abs(time.time_ns() - max(facts.st_mtime_ns, facts.st_ctime_ns)) < TICK:
+        return None
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, folder.st_mode
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put `content` in place of what the file holds, if it exists. Its folder must."""
+    """Put `content` in place of what the file holds, if it exists. Its folder must. A link stays one."""
+    path = Path(os.path.realpath(path))
     with _written(path, content) as draft:
         os.replace(draft, path)
 
@@ -64,12 +106,19 @@ def write_first(path: Path, content: bytes) -> None:
             os.replace(draft, path)
 
 
-def _refuse_if_open(path: Path, mode: int) -> None:
-    if os.name == "posix" and mode & (OPEN_TO_READ | OPEN_TO_WRITE):
-        act = "read" if mode & OPEN_TO_READ else "changed"
-        raise SecurityError(
-            f"{path} can be {act} by others (mode {mode:04o}): chmod 600 it, if nobody else has seen it"
-        )
+def _refuse_if_open(path: Path, mode: int, *, is_secret: bool) -> None:
+    forbidden = OPEN_TO_WRITE | (OPEN_TO_READ if is_secret else 0)
+    if os.name == "posix" and mode & forbidden:
+        act = "read" if mode & forbidden & OPEN_TO_READ else "changed"
+        if path.is_dir():
+            raise SecurityError(f"{path} can be changed by others (mode {mode:04o}): chmod 700 it")
+        unless = ", if nobody else has seen it" if is_secret else ""
+        raise SecurityError(f"{path} can be {act} by others (mode {mode:04o}): chmod 600 it{unless}")
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+    return kinds.get(stat.S_IFMT(mode), "device")
 
 
 def _make(folder: Path) -> None:
@@ -83,7 +132,9 @@ def _make(folder: Path) -> None:
 @contextlib.contextmanager
 def _written(path: Path, content: bytes) -> Iterator[str]:
     """The name of a file beside `path` that holds `content`, on the disk and for the owner only; gone afterwards."""
-    with _explained("write", path, "its folder must be one that you may write to, with room left"):
+    with _explained(
+        "write", path, "its folder must be one that you may write to, with room left, or VOICEMUX_HOME another"
+    ):
         descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
         try:
             with open(descriptor, "wb") as file:

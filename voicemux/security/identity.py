@@ -21,6 +21,7 @@ from voicemux.errors import SecurityError
 from voicemux.security import files
 
 FILE = "identity.pem"
+MOST_BYTES = 64_000  # of the file: ours has 700
 COMMON_NAME = "voicemux"  # the same for all: it would be sent to whoever asks
 VALID_FROM = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)  # before any clock that was ever set
 VALID_UNTIL = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)  # "no end" (RFC 5280 §4.1.2.5)
@@ -58,11 +59,11 @@ def load_identity(folder: Path) -> Identity:
     Raises SecurityError if they cannot be made, read or used, or if others can read the key.
     """
     path = folder / FILE
-    content = files.read(path, is_secret=True)
+    content = files.read(path, MOST_BYTES, is_secret=True)
     if content is None:
         files.make_folder(folder)
         files.write_first(path, _make_identity())
-        content = files.read(path, is_secret=True)
+        content = files.read(path, MOST_BYTES, is_secret=True)
     if content is None:
         raise SecurityError(f"{path} is gone as soon as it is made: is it a link to nowhere?")
     return _parse_identity(content, path)

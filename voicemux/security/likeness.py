@@ -23,7 +23,13 @@ def skeleton(text: str) -> str:
 
 def alike(one: str, other: str) -> bool:
     """Whether two texts look alike, or differ in upper and lower case only."""
-    return not {skeleton(one), skeleton(one.casefold())}.isdisjoint((skeleton(other), skeleton(other.casefold())))
+    return not looks(one).isdisjoint(looks(other))
+
+
+@functools.lru_cache(maxsize=16_384)
+def looks(text: str) -> frozenset[str]:
+    """The skeletons of a text: two texts that share one are alike. The I of BILL looks like an l, and is an i."""
+    return frozenset((skeleton(text), skeleton(text.casefold())))
 
 
 def _outline(text: str) -> str:
