@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def homes(tmp_path: Path) -> dict[str, dict[str, str]]:
     return {name: {**NO_CODE, "VOICEMUX_HOME": str(tmp_path / name)} for name in ("alice", "bob", "mallory")}
 
 
-def contacts(env: dict[str, str]) -> dict[str, dict[str, str]]:
+def contacts(env: dict[str, str]) -> dict[str, dict[str, Any]]:
     _, out, _ = run("contacts", "--json", env=env)
     return {each["name"]: each for each in json.loads("\n".join(out))}
 
@@ -42,7 +43,7 @@ def test_the_first_call_needs_the_code_that_is_shown_and_the_next_just_a_name(ho
         assert code == 0
         assert "whose key you know" in told[-2]
         assert bob.read() == "alice> by name"
-    assert contacts(homes["alice"])["bob"]["address"] == typed[0]
+    assert contacts(homes["alice"])["bob"]["addresses"] == [typed[0]]
     assert contacts(homes["bob"])["alice"]["how"] == "code"
 
 
