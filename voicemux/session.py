@@ -175,10 +175,10 @@ class Session:
         try:
             code = admission.code if admission else ""
             self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
-            if self._trust and all(map(is_inside, addresses)) and not self._trust.contacts.all():
+            if self._trust and is_inside(addresses[0]) and not self._trust.contacts.all():
                 self._notice(
-                    f"that works inside your own network only: from elsewhere it takes a VPN, a tunnel (ssh), or a "
-                    f"router that forwards port {listener.port} to this machine, and the router's address"
+                    f"{addresses[0]} works inside your own network only: from elsewhere it takes a VPN, a tunnel, or "
+                    f"a router that forwards port {listener.port} to this machine, and the router's address"
                 )
             with interrupts_wait():
                 reception.start()
