@@ -1,8 +1,9 @@
 """Virtual sound cards: a PulseAudio of our own with null sinks, and programs that play into and record from them.
 
-Each side has two: what is played into its microphone's sink is what its microphone hears, and what
-its loudspeaker's sink plays can be recorded. The server is reached by a socket in a folder of its own; the
-user's, if there is one, is not touched. It ends when its standard input does, so it cannot survive us.
+Each side has two: what is played into its microphone's sink is what its microphone hears, and what its
+loudspeaker's sink plays can be recorded. `wide_mic` is one more microphone, a stereo one. The server is reached by a
+socket in a folder of its own; the user's, if there is one, is not touched. It ends when its standard input does:
+it cannot survive us.
 """
 
 import contextlib
@@ -30,6 +31,7 @@ NEEDED = ("pulseaudio", "paplay", "parec")
 STARTUP = "\n".join(
     [
         *(f"load-module module-null-sink sink_name={sink} rate={RATE} channels=1 norewinds=1" for sink in SINKS),
+        f"load-module module-null-sink sink_name=wide_mic rate={RATE} channels=2 norewinds=1",
         "load-module module-cli exit_on_eof=1",
         "load-module module-native-protocol-unix auth-anonymous=1 socket={folder}/native",
         "",

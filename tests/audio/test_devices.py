@@ -14,7 +14,8 @@ import pyaudio
 import pytest
 import soundfile
 
-from tests.audio.speech import RATE, place, samples_of, speech, tone
+from tests.audio.speech import RATE, SYLLABLE, level, place, samples_of, speech, tone
+from tests.audio.speech import likeness as alike
 from tests.soundcards import SoundCards, without_sound
 from voicemux.audio.devices import Loudspeaker, Microphone, PortAudio
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS
@@ -25,6 +26,8 @@ from voicemux.protocol.messages import Codec
 
 Form = tuple[int, int]  # rate and channels
 FORMS = [(RATE, 2), (44_100, 1), (44_100, 2)]
+
+# Likeness is judged syllable by syllable: what follows a gap that a busy machine has left is late, and well.
 
 
 @pytest.fixture
@@ -155,7 +158,24 @@ def test_what_is_played_into_a_microphone_of_any_form_is_captured(
     while microphone.read():
         pass
     microphone.close()
-    assert place(said, heard)[1] > 0.98
+    assert alike(said, heard, SYLLABLE) > 0.98
+
+
+@pytest.mark.parametrize("gains", [(1, 0), (0, 1), (1, -1)], ids=["left only", "right only", "opposed"])
+def test_a_microphone_on_one_channel_or_upside_down_on_the_other_is_heard_at_its_full_level(
+    gains: tuple[int, int], portaudio: PortAudio, side_a: SoundCards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSE_SOURCE", "wide_mic.monitor")
+    said = speech(seconds=1.5)
+    soundfile.write(tmp_path / "said.wav", np.stack([said * gain for gain in gains], axis=1), RATE)
+    microphone = portaudio.open_source("")
+    microphone.start()
+    with side_a.play(tmp_path / "said.wav", "wide_mic"):
+        heard = capture(microphone, 2.2)
+    microphone.close()
+    assert alike(said, heard, SYLLABLE) > 0.98
+    start = place(said, heard)[0]
+    assert level(heard[start : start + len(said)]) == pytest.approx(level(said), rel=0.2)
 
 
 @pytest.mark.parametrize("picky", [None, *FORMS], indirect=True)
@@ -173,7 +193,7 @@ def test_what_is_said_to_a_loudspeaker_of_any_form_is_played(
     loudspeaker.stop()
     assert not loudspeaker.ready()
     loudspeaker.close()
-    assert place(said, recording.stop())[1] > 0.98
+    assert alike(said, recording.stop(), SYLLABLE) > 0.98
 
 
 def run_dry(loudspeaker: Loudspeaker, cards: SoundCards) -> None:

@@ -153,3 +153,36 @@ def test_a_file_that_turns_out_to_be_damaged_is_reported(tmp_path: Path) -> None
     source.close()
     with pytest.raises(DeviceError, match=r"^cannot read .*damaged\.flac: "):
         load(str(path))
+
+
+@pytest.mark.usefixtures("no_hurry")
+@pytest.mark.parametrize(
+    ("name", "form", "order"),
+    [
+        ("film.wav", {"format": "WAVEX"}, "L R C LFE Ls Rs"),
+        ("film.wav", {}, "L R C LFE Ls Rs"),
+        ("film.flac", {}, "L R C LFE Ls Rs"),
+        ("film.ogg", {"subtype": "VORBIS"}, "L C R Ls Rs LFE"),
+        ("film.opus", {"format": "OGG", "subtype": "OPUS"}, "L C R Ls Rs LFE"),
+    ],
+)
+def test_the_channels_of_a_film_are_heard_by_what_they_are_for(
+    name: str, form: dict, order: str, tmp_path: Path
+) -> None:
+    """A tone in one channel after the other, as loud as ITU-R BS.775 has it; the subwoofer's is not heard."""
+    parts = {"L": 1.0, "R": 1.0, "C": 0.5**0.5, "Ls": 0.5**0.5, "Rs": 0.5**0.5, "LFE": 0.0}
+    total = sum(parts.values())
+    for channel, place_ in enumerate(order.split()):
+        samples = np.zeros((RATE // 2, 6), np.float32)
+        samples[:, channel] = tone(60 if place_ == "LFE" else 1000, 0.5) / 32_768
+        soundfile.write(tmp_path / name, samples, RATE, **form)
+        heard = sound_of(read_all(FileSource(str(tmp_path / name))))[RATE // 10 : RATE // 3]
+        expected = parts[place_] / total * level(tone(1000, 1))
+        assert level(heard) == pytest.approx(expected, rel=0.08, abs=30), place_
+
+
+def test_a_file_of_an_impossible_rate_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "slow.wav"
+    soundfile.write(path, np.zeros(100, np.int16), 100)
+    with pytest.raises(DeviceError, match=r"^cannot use .*slow\.wav as sound: it has 100 samples a second$"):
+        FileSource(str(path))

@@ -1,22 +1,30 @@
+import io
+import itertools
 import os
 import select
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import soundfile
 
-from tests.audio.speech import speech
+from tests.audio.speech import pitch, samples_of, speech, tone
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, TAIL_BLOCKS, Block
 from voicemux.audio.pipes import PipeSink, PipeSource
-from voicemux.errors import DeviceError
+from voicemux.audio.stream import Stream as AudioStream
+from voicemux.audio.stream import standard_input
+from voicemux.audio.studio import check_input
+from voicemux.errors import DeviceError, Kind
 
 Pipe = tuple[int, int]  # the end to read from, and the one to write to
 
 
-class Stream:
+class Standard:
     """As much of sys.stdin or sys.stdout as pipes need."""
 
     def __init__(self, descriptor: int) -> None:
@@ -39,8 +47,8 @@ def pipe() -> Iterator[Pipe]:
 
 @pytest.fixture
 def source(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Iterator[PipeSource]:
-    monkeypatch.setattr(sys, "stdin", Stream(pipe[0]))
-    source = PipeSource()
+    monkeypatch.setattr(sys, "stdin", Standard(pipe[0]))
+    source = PipeSource(standard_input())
     source.start()
     yield source
     source.close()
@@ -48,7 +56,7 @@ def source(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Iterator[PipeSource]:
 
 @pytest.fixture
 def sink(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> PipeSink:
-    monkeypatch.setattr(sys, "stdout", Stream(pipe[1]))
+    monkeypatch.setattr(sys, "stdout", Standard(pipe[1]))
     sink = PipeSink()
     sink.start()
     return sink
@@ -137,9 +145,9 @@ def test_a_reader_that_has_gone_is_reported(pipe: Pipe, sink: PipeSink) -> None:
 
 
 REFUSED = """
-import os, voicemux.audio.pipes as pipes
+import os, voicemux.audio.pipes as pipes, voicemux.audio.stream as stream
 try:
-    pipes.{}()
+    {}()
 except pipes.DeviceError as error:
     os.write(2, str(error).encode())
 """
@@ -147,8 +155,137 @@ except pipes.DeviceError as error:
 
 @pytest.mark.parametrize(
     ("end", "closing", "complaint"),
-    [("PipeSource", "<&-", "standard input is closed"), ("PipeSink", ">&-", "standard output is closed")],
+    [
+        ("stream.standard_input", "<&-", "standard input is closed"),
+        ("pipes.PipeSink", ">&-", "standard output is closed"),
+    ],
 )
 def test_a_stream_that_was_closed_before_we_began_is_refused(end: str, closing: str, complaint: str) -> None:
     command = ["sh", "-c", f'exec "$0" -c "$1" {closing}', sys.executable, REFUSED.format(end)]
     assert subprocess.run(command, stderr=subprocess.PIPE, check=True).stderr.decode() == complaint
+
+
+# --- what is piped in, and is no raw sound
+
+
+def refused(path: str) -> DeviceError:
+    with pytest.raises(DeviceError) as caught:
+        check_input(path)
+    return caught.value
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+def writing(path: Path, data: bytes) -> threading.Thread:
+    """Opens the FIFO once, as `espeak-ng --stdout > fifo` does, and writes all of it."""
+    writer = threading.Thread(target=lambda: path.write_bytes(data))
+    writer.start()
+    return writer
+
+
+def sound_of(stream: AudioStream) -> bytes:
+    source = PipeSource(stream)
+    source._metronome.wait = itertools.count(1).__next__  # type: ignore[method-assign]
+    pcm = b""
+    while block := source.read():
+        pcm += block.pcm
+    source.close()
+    stream.close()
+    return pcm
+
+
+@pytest.mark.parametrize("rate", [48_000, 22_050])
+def test_a_fifo_is_opened_once_and_what_is_in_it_is_heard(rate: int, fifo: Path) -> None:
+    said = io.BytesIO()
+    soundfile.write(said, tone(1000, 1.0, rate), rate, "PCM_16", format="WAV")
+    header = said.getvalue()[:40] + b"\xff\xff\xff\x7f"  # as if its length were not known
+    writer = writing(fifo, header + said.getvalue()[44:])
+    stream = check_input(str(fifo))
+    assert stream
+    heard = samples_of(sound_of(stream))
+    writer.join(5)
+    assert not writer.is_alive()
+    assert pitch(heard[4800:43_200]) == pytest.approx(1000, abs=3)
+    assert len(heard) / 48_000 == pytest.approx(1.0 + TAIL_BLOCKS * BLOCK_SECONDS, abs=0.02)
+
+
+def test_raw_sound_in_a_fifo_is_heard_as_it_is(fifo: Path) -> None:
+    said = speech(seconds=0.5).tobytes()
+    writer = writing(fifo, said)
+    stream = check_input(str(fifo))
+    assert stream
+    assert sound_of(stream)[: len(said)] == said
+    writer.join(5)
+
+
+def test_a_fifo_whose_writer_is_late_is_waited_for(fifo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicemux.audio.stream.PATIENCE", 0.05)
+    stream = check_input(str(fifo))  # nobody has opened it yet
+    assert stream
+    said = speech(seconds=0.2).tobytes()
+    writer = writing(fifo, said)
+    assert sound_of(stream)[: len(said)] == said
+    writer.join(5)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint", "kind"),
+    [
+        (b"", "{} holds no sound", None),
+        (b"Dear diary,\n" * 400, "{} is text, and no sound", None),
+        (b"hi\n", "{} is text, and no sound", None),
+        (b"OggS\0\2" + bytes(1000), "{} is Ogg, and no raw sound", Kind.NOT_RAW),
+        (b"ID3\4\0\0\0\0\0\0" + bytes(1000), "{} is MP3, and no raw sound", Kind.NOT_RAW),
+        (b"fLaC\0\0\0\x22" + bytes(1000), "{} is FLAC, and no raw sound", Kind.NOT_RAW),
+        (
+            b"RIFF\0\0\0\0WAVEdata\0\0\0\0" + bytes(99),
+            "that WAV cannot be played: its header is damaged",
+            Kind.NOT_RAW,
+        ),
+    ],
+)
+def test_what_is_no_raw_sound_is_refused_before_the_call(
+    content: bytes, complaint: str, kind: Kind | None, fifo: Path
+) -> None:
+    writer = writing(fifo, content)
+    error = refused(str(fifo))
+    writer.join(5)
+    assert (str(error), error.kind) == (complaint.format(fifo), kind)
+
+
+def test_what_comes_too_late_to_be_refused_before_the_call_is_refused_in_it(
+    fifo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicemux.audio.stream.PATIENCE", 0.05)
+    stream = check_input(str(fifo))
+    assert stream
+    writer = writing(fifo, b"fLaC\0\0\0\x22" + bytes(1000))
+    with pytest.raises(DeviceError, match=r"is FLAC, and no raw sound$"):
+        sound_of(stream)
+    writer.join(5)
+    stream.close()
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/urandom", "/dev/null"])
+def test_a_device_of_the_system_is_no_source(path: str) -> None:
+    assert str(refused(path)) == f"cannot use {path} as sound: it is neither a file nor a pipe"
+
+
+def test_a_socket_in_the_file_system_is_no_source(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        assert str(refused(path)) == f"cannot use {path} as sound: it is neither a file nor a pipe"
+
+
+def test_a_terminal_is_no_raw_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    monkeypatch.setattr(sys, "stdin", Standard(theirs))
+    assert str(refused("-")) == "standard input is a terminal: raw sound has to be piped into it"
+    os.close(ours)
+    os.close(theirs)

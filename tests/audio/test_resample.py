@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.audio.speech import level, pitch, tone
-from voicemux.audio.resample import Resampler, from_bytes, from_floats, to_channels, to_mono
+from voicemux.audio.resample import Resampler, from_bytes, from_floats, to_channels
 
 RATE = 48_000
 
@@ -53,17 +53,6 @@ def test_a_full_scale_tone_is_clipped_and_does_not_wrap() -> None:
 )
 def test_floats_become_samples(value: float, sample: int) -> None:
     assert from_floats(np.array([value], np.float32)).tolist() == [sample]
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 6])
-def test_mono_is_the_mean_of_all_channels(channels: int) -> None:
-    one = np.arange(-300, 300, dtype=np.int16) * 10
-    interleaved = np.stack([one + 30 * channel for channel in range(channels)], axis=1).astype(np.int16)
-    assert np.abs(to_mono(interleaved.tobytes(), channels) - (one + 15 * (channels - 1))).max() <= 1
-
-
-def test_loud_channels_do_not_wrap() -> None:
-    assert set(to_mono(np.full(20, 32_767, np.int16).tobytes(), 2)) == {32_767}
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])

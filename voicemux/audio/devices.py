@@ -30,6 +30,7 @@ from voicemux.threads import Answer, within
 MAX_CAPTURED = 20  # blocks (100 ms) that wait to be read; older ones are thrown away
 MAX_RESERVE = 4  # blocks that may still wait when more is asked for: what hides the scheduling of Python threads
 AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
+MOST_CHANNELS = 8  # of a microphone that is listened to as a whole: arrays have 2 to 8
 LONG_BLOCKS = 2  # that a callback takes: 10 ms cost 15 ms of delay
 OFTEN = 3  # times that a card may run dry in RESERVE_TERM: then it is worth that
 CALM_TERM = 60.0  # seconds in which short blocks would not have run dry: then they are tried again
@@ -210,12 +211,8 @@ class _Stream:
         self._kind = kind
         self._blocks = 1  # that a callback takes
         self._let_go = threading.Event()
-        channels = device.inputs if kind == "input" else device.outputs
-        forms = dict.fromkeys(
-            ((RATE, 1), (RATE, min(2, channels)), (device.rate, 1), (device.rate, min(2, channels)))
-        )
         failure = "it takes no usual form of sound"
-        for self._rate, self._channels in forms:
+        for self._rate, self._channels in _forms(device, kind):
             try:
                 self._open()
                 return
@@ -293,8 +290,11 @@ class Microphone(_Stream):
         self._position = 0
         self._pcm = bytearray()
         if not self._is_native:
+            from voicemux.audio.mixing import Loudest
             from voicemux.audio.resample import Resampler
 
+            # Where a microphone has one channel of several, their mean would be half as loud, or nothing.
+            self._loudest = Loudest((1.0,) * self._channels) if self._channels > 1 else None
             self._resampler = Resampler(self._rate, RATE)
 
     def _callback(
@@ -340,9 +340,12 @@ class Microphone(_Stream):
     def _convert(self, data: bytes) -> bytes:
         if self._is_native:
             return data
-        from voicemux.audio.resample import to_mono
+        from voicemux.audio.resample import from_bytes
 
-        return self._resampler.process(to_mono(data, self._channels)).tobytes()
+        samples = from_bytes(data)
+        if self._loudest:
+            samples = self._loudest.follow(samples.reshape(-1, self._channels))
+        return self._resampler.process(samples).tobytes()
 
     def stop(self) -> None:
         self._captured.put(None)
@@ -505,6 +508,20 @@ class Loudspeaker(_Stream):
     def stop(self) -> None:
         self._stopped = True
         self._asked.put(None)
+
+
+def _forms(device: Device, kind: str) -> list[tuple[int, int]]:
+    """Rates and numbers of channels to try.
+
+    A microphone may be on any channel of its device. "default" and the like have dozens, which are no hardware's.
+    """
+    channels = device.inputs if kind == "input" else device.outputs
+    few = min(2, channels)
+    if kind == "input":
+        numbers = [channels, few, 1] if channels <= MOST_CHANNELS else [few, 1, channels]
+    else:
+        numbers = [1, few]
+    return list(dict.fromkeys((rate, number) for rate in (RATE, device.rate) for number in numbers))
 
 
 def _text(name: object) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from voicemux.audio.codec import Decoder, UndecodableError, lookahead_ms
 from voicemux.audio.endpoints import RATE, Sink
 from voicemux.audio.jitter import MAX_DELAY, Conceal, JitterBuffer, Play
+from voicemux.audio.limiter import Limiter
 from voicemux.audio.resample import Samples, from_bytes
 from voicemux.audio.stretch import FADE, LONGEST_PERIOD, ComfortNoise, join, lengthen, shorten
 from voicemux.errors import DeviceError
@@ -47,6 +48,7 @@ class Player:
         decoders: Mapping[int, Decoder],
         max_delay: float = MAX_DELAY,
         reopen: Callable[[], Sink] | None = None,
+        limiter: Limiter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`max_delay` is the most playout delay, in seconds; `reopen` gives a sink for one that has broken."""
@@ -57,6 +59,7 @@ class Player:
         self.deafened = False
         self.records = False
         self._sink = sink
+        self._limiter = limiter
         self._decoders = decoders
         self._arrived: deque[tuple[Audio, float]] = deque(maxlen=MAX_ARRIVED)
         self._jitter = JitterBuffer(max_delay)
@@ -117,7 +120,10 @@ class Player:
             while self._arrived:
                 self._jitter.put(*self._arrived.popleft())
             if self._sink.urgent or not self._jitter.empty:
-                pcm = self._more(self._clock() + self._sink.ahead).tobytes()
+                sound = self._more(self._clock() + self._sink.ahead)
+                if self._limiter:
+                    sound = self._limiter.limit(sound)
+                pcm = sound.tobytes()
                 self._sink.write(bytes(len(pcm)) if self.deafened else pcm)
 
     def reopen(self) -> None:

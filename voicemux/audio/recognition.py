@@ -51,6 +51,9 @@ RAW = ""
 _WAV_MARKS = (b"RIFF", b"RF64", b"BW64")
 _LONGEST = max(at + len(mark) for at, mark, _ in _MARKS)
 
+# What is known only by its second frame, and the bytes that this takes.
+_SYNCS = [(b"\xff", 4), (b"\x47", 377), (b"\x0b\x77", ENOUGH)]
+
 # MPEG-1 and 2 audio (ISO/IEC 11172-3 §2.4.2.3, 13818-3): kbit/s by whether it is MPEG-1, and layer; Hz by version.
 _BITRATES = {
     (True, 1): [32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
@@ -73,6 +76,8 @@ def recognise(head: bytes, *, is_all: bool) -> str | None:
     if head[:4] in _WAV_MARKS and head[8:12] == b"WAVE":
         return WAV
     if not is_all and len(head) < _LONGEST and _may_become_marked(head):
+        return None
+    if not is_all and any(head.startswith(sync[: len(head)]) and len(head) < enough for sync, enough in _SYNCS):
         return None
     for at, mark, name in _MARKS:
         if head[at : at + len(mark)] == mark:

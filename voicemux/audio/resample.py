@@ -36,15 +36,6 @@ def from_bytes(pcm: bytes) -> Samples:
     return np.frombuffer(pcm, np.int16)
 
 
-def to_mono(interleaved: bytes, channels: int) -> Samples:
-    """The mean of all channels."""
-    samples = np.frombuffer(interleaved, np.int16)
-    if channels == 1:
-        return samples
-    mono: Samples = samples.reshape(-1, channels).mean(axis=1).astype(np.int16)
-    return mono
-
-
 def to_channels(mono: Samples, channels: int) -> bytes:
     """The same sound on each channel, interleaved."""
     return np.repeat(mono, channels).tobytes()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from voicemux.audio.codec import check_opus, make_decoders, make_encoder
 from voicemux.audio.devices import PortAudio
 from voicemux.audio.endpoints import Sink, Source
+from voicemux.audio.limiter import Limiter
 from voicemux.audio.player import Player
 from voicemux.audio.transmitter import Transmitter
 from voicemux.errors import DeviceError
@@ -92,7 +93,8 @@ class Studio:
         if self._sink is None:
             return self._make_recorder("output", max_delay) or self._make_recorder("record", max_delay)
         reopen = self._reopen_sink if self._has_device("output") else None
-        return Player(self._sink, self._decoders, max_delay, reopen)
+        limiter = Limiter() if self._has_device("output") else None  # what is recorded or piped stays as it came
+        return Player(self._sink, self._decoders, max_delay, reopen, limiter)
 
     def make_recorder(self, max_delay: float) -> Player | None:
         """What records beside the player, and does not depend on it. None if nothing is to be. Raises DeviceError."""
