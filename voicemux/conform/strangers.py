@@ -118,7 +118,8 @@ def plain_refused(subject: ListenerSubject) -> None:
 def busy(subject: Subject) -> None:
     """Who is in a call says so to the next caller."""
     subject.call()
-    second = subject.open(Hello("conform", "voicemux conform", ()))
+    with subject.with_another_key():
+        second = subject.open(Hello("conform", "voicemux conform", ()))
     try:
         second.hello = second.expect(Hello, 5.0)
     except Failed:

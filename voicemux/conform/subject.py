@@ -108,6 +108,19 @@ class Subject:
         while self._links:
             self._links.pop().close()
 
+    @contextlib.contextmanager
+    def with_another_key(self) -> Iterator[None]:
+        """Be somebody whom the program cannot know: a code counts between strangers only, and a second call of a key
+        replaces the first. Plain calls have no key."""
+        keys = self.keys
+        with tempfile.TemporaryDirectory(prefix="voicemux-conform-") as folder:
+            if keys:
+                self.keys = replace(keys, identity=load_identity(Path(folder) / "key"))
+            try:
+                yield
+            finally:
+                self.keys = keys
+
     def _line(self) -> Line:
         raise NotImplementedError
 
@@ -214,18 +227,6 @@ class DiallerSubject(Subject):
         link.hello = link.expect(Hello)
         link.say(Ringing(), hello)
         return link
-
-    @contextlib.contextmanager
-    def with_another_key(self) -> Iterator[None]:
-        """Listen with a key that the dialler cannot have remembered: a code counts between strangers only."""
-        assert self.keys
-        keys = self.keys
-        with tempfile.TemporaryDirectory(prefix="voicemux-conform-") as folder:
-            self.keys = replace(keys, identity=load_identity(Path(folder) / "key"))
-            try:
-                yield
-            finally:
-                self.keys = keys
 
     def wait(self, seconds: float) -> Line | None:
         """The next connection, None if none comes."""
