@@ -521,7 +521,8 @@ def _run(options: dict[str, Any], body: "Callable[[Session], Outcome]") -> None:
 
     if options["record"] and not options["record"].lower().endswith(RECORDING_ENDINGS):
         raise click.UsageError(f"--record takes a file that ends in {' or '.join(RECORDING_ENDINGS)}")
-    settings = _settings(options, input_, output)
+    with _exit_codes(None):
+        settings = _settings(options, input_, output)
     console = _console(settings, as_json=as_json, draws=not options["line_mode"])
     sys.setswitchinterval(0.0005)  # seconds; with the usual 0.005 one busy thread makes a 5 ms callback late
     with _exit_codes(console if as_json else None):

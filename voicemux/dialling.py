@@ -12,12 +12,13 @@ from voicemux.errors import (
     VoicemuxError,
 )
 from voicemux.introduction import Introduced, Tell, known_as
-from voicemux.net.address import Address, parse_address
+from voicemux.net.address import Address, ends_like_a_port, parse_address
 from voicemux.net.greeting import Greeting, part
 from voicemux.net.line import dial
 from voicemux.protocol.connection import Receiving, State
 from voicemux.protocol.messages import Bye, ByeCode, Hello
 from voicemux.security.handshake import Peer
+from voicemux.security.names import passes_for_address
 from voicemux.trust import Trust
 
 
@@ -46,13 +47,24 @@ def reach(
         try:
             return _reach(caller, trust, ask_code)
         except VoicemuxError as error:
-            if caller.is_there or len(addresses) == 1:
+            if caller.is_there:
                 raise
             failures.append(error)
+    if len(failures) == 1:
+        raise _explained(failures[0], target)
     changed = next((each for each in failures if isinstance(each, SecurityError)), None)
     raise changed or Unreachable(
         f"{target} is at none of the known addresses: {'; '.join(map(str, failures))}", kind=failures[0].kind
     )
+
+
+def _explained(error: VoicemuxError, target: str) -> VoicemuxError:
+    """The error, or what is more to the point, by what was typed."""
+    if error.kind is Kind.NO_SUCH_HOST and not passes_for_address(target.split(":")[0]):
+        return Unreachable(f"{target} is no contact, and no host: {error}", kind=Kind.NO_SUCH_CONTACT)
+    if isinstance(error, Unreachable) and ends_like_a_port(target):
+        return Unreachable(str(error), kind=Kind.BARE_PORT)
+    return error
 
 
 def _reach(caller: "_Dialler", trust: Trust | None, ask_code: Callable[[str], str]) -> Introduced:

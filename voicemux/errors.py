@@ -21,6 +21,9 @@ import enum
 class Kind(enum.StrEnum):
     """What went wrong, where something can be done about it. `remedies.hint` has the words; no text is matched."""
 
+    NO_SUCH_HOST = "no_such_host"
+    NO_SUCH_CONTACT = "no_such_contact"  # nor a host of that name
+    BARE_PORT = "bare_port"  # behind an IPv6 address that has no brackets
     NOBODY_LISTENS = "nobody_listens"  # the host is there, and nothing takes connections at that port
     SILENCE = "silence"  # for as long as we were ready to wait
     SAYS_NOTHING = "says_nothing"  # a connection, on which not a byte has come

@@ -34,6 +34,10 @@ _PACKAGES = {
 
 
 _HINTS = {
+    Kind.NO_SUCH_CONTACT: (
+        "the first call takes an address: voicemux dial HOST CODE; voicemux contacts lists whom you know"
+    ),
+    Kind.BARE_PORT: "if the last part is a port, the address before it needs brackets: [fd00::5]:9003",
     Kind.NOBODY_LISTENS: "does voicemux listen run there?",
     Kind.SAYS_NOTHING: (
         "if this is a tunnel, its far end is slow or away, and --timeout waits longer; else it is not voicemux"

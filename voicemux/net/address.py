@@ -1,11 +1,16 @@
 """HOST, HOST:PORT, [IPv6]:PORT: the names of places, taken apart and put together."""
 
 import ipaddress
+import re
 from typing import NamedTuple
 
 from voicemux.errors import AddressError
 
 DEFAULT_PORT = 8689  # VMUX on a telephone keypad
+LOWEST_USUAL_PORT = 1024  # those below are for administrators
+
+OUR_SCHEMES = ("tcp", "voicemux", "vmux")  # of those who write addresses like a browser's
+A_CODE = re.compile(r"\d+([-_\s]+[^\W\d_]+){2,}")  # in the place of an address; it must not be asked of a name server
 
 # Addresses that mean something inside one network only: RFC 1918, 6598 (behind a provider's NAT), 3927, 4193, 4291.
 _INSIDE = [
@@ -47,8 +52,8 @@ def parse_host(text: str) -> str:
 
 
 def parse_address(text: str) -> Address:
-    """Raises AddressError if `text` is not HOST, HOST:PORT, IPv6 or [IPv6]:PORT."""
-    host, port = text.strip(), None
+    """Raises AddressError if `text` is not HOST, HOST:PORT, IPv6 or [IPv6]:PORT; tcp:// before it does no harm."""
+    host, port = _bare(text), None
     if host.startswith("["):
         host, bracket, rest = host[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -57,8 +62,32 @@ def parse_address(text: str) -> Address:
     elif host.count(":") == 1:
         host, port = host.split(":")
     if not host or any(character.isspace() for character in host):
-        raise AddressError(f"{text!r} is no address: expected HOST or HOST:PORT")
+        raise AddressError(f"{text!r} is no address: expected HOST or HOST:PORT, or the name of a contact")
     return Address(host, DEFAULT_PORT if port is None else parse_port(port))
+
+
+def _bare(text: str) -> str:
+    """An address without what people write around it. Raises AddressError for what is clearly something else."""
+    scheme, separator, place = text.strip().partition("://")
+    if not separator:
+        place = scheme
+    elif scheme.lower() in OUR_SCHEMES:
+        place = place.rstrip("/")
+    else:
+        raise AddressError(f"{text!r} is no address: leave {scheme}:// away")
+    if A_CODE.fullmatch(place):
+        raise AddressError(f"{text!r} is a code, and no address: voicemux dial HOST {'-'.join(place.split())}")
+    _, separator, host = place.rpartition("@")
+    if separator:
+        raise AddressError(f"{text!r} is no address: there are no users here, expected {host or 'HOST'} alone")
+    return place
+
+
+def ends_like_a_port(text: str) -> bool:
+    """Whether an IPv6 address without brackets may have been meant as an address and a port, such as ::1:9003."""
+    host, _, port = text.strip().rpartition(":")
+    is_port = port.isascii() and port.isdecimal() and LOWEST_USUAL_PORT <= int(port[:6]) <= 65535
+    return is_port and ":" in host and "[" not in host
 
 
 def is_inside(host: str) -> bool:

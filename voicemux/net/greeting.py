@@ -42,7 +42,7 @@ class Greeting:
         """`patience` is how many seconds the user wants to wait for a word, if that is longer than usual."""
         self.line = line
         self._patience = patience
-        self._began = time.monotonic()
+        self._began = self._heard = time.monotonic()  # the latter: when the last bytes came
         self.sending = Sending()
         self.receiving = Receiving(unfit=NOT_A_LISTENERS)
         self._rings = False
@@ -143,7 +143,15 @@ class Greeting:
         if (left := deadline - time.monotonic()) <= 0:
             raise ConnectionLost("the other side does not come to the point", kind=Kind.SILENCE)
         self.line.set_timeout(left)
-        return self.line.receive()
+        try:
+            data = self.line.receive()
+        except ConnectionLost as error:
+            if error.kind is not Kind.SILENCE:
+                raise
+            seconds = max(1, round(time.monotonic() - self._heard))
+            raise ConnectionLost(f"nothing came from the other side for {seconds} s", kind=Kind.SILENCE) from error
+        self._heard = time.monotonic()
+        return data
 
 
 def part(line: Line, sending: Sending, bye: Bye) -> None:

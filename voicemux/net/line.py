@@ -401,5 +401,5 @@ def _resolve(address: Address, *, passive: bool) -> list[tuple[socket.AddressFam
         )
     except (OSError, UnicodeError) as error:
         why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "that is no host name"
-        raise Unreachable(f"cannot find the host {address.host}: {why}") from error
+        raise Unreachable(f"cannot find the host {address.host}: {why}", kind=Kind.NO_SUCH_HOST) from error
     return list(dict.fromkeys((family, place) for family, _, _, _, place in found))

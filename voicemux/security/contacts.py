@@ -158,7 +158,8 @@ class Contacts:
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             raise SecurityError(
-                f"cannot change {self._path}: {why} (its folder must be one that you may write to, with room left)"
+                f"cannot change {self._path}: {why} (it takes a folder that you may write to, with room left; "
+                "VOICEMUX_HOME chooses another)"
             ) from error
         with held:
             before = self.all()

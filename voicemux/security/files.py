@@ -40,7 +40,7 @@ def usual_folder() -> Path:
 
 def make_folder(folder: Path) -> None:
     """Make it and those above it that are missing, for the owner only. Those that exist stay as they are."""
-    with _explained("make the folder", folder, "VOICEMUX_HOME names a place that you may write to"):
+    with _explained("make the folder", folder, "set VOICEMUX_HOME to a folder that you may write to"):
         _make(folder)
 
 
@@ -133,7 +133,7 @@ def _make(folder: Path) -> None:
 def _written(path: Path, content: bytes) -> Iterator[str]:
     """The name of a file beside `path` that holds `content`, on the disk and for the owner only; gone afterwards."""
     with _explained(
-        "write", path, "its folder must be one that you may write to, with room left, or VOICEMUX_HOME another"
+        "write", path, "it takes a folder that you may write to, with room left; VOICEMUX_HOME chooses another"
     ):
         descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
         try:
