@@ -28,9 +28,7 @@ def usual_folder() -> Path:
     try:
         home = Path.home()
     except RuntimeError:  # neither HOME nor an entry in the system's list of users
-        raise SecurityError(
-            "your key and your contacts have no place: set HOME, or VOICEMUX_HOME to a folder"
-        ) from None
+        raise SecurityError("no folder for your key and your contacts: set HOME, or VOICEMUX_HOME") from None
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home) / "voicemux"
     if sys.platform == "darwin":
