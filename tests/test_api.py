@@ -17,8 +17,9 @@ import voicemux
 import voicemux.protocol
 from tests.audio.speech import SYLLABLE, likeness, speech
 from tests.peers import PATIENCE, Peer, wait_until
-from voicemux.audio.blocks import MOST_HEARD, BlockSink, BlockSource
+from voicemux.audio.blocks import MOST_HEARD, STANDING, USUAL_BACKLOG, BlockSink, BlockSource
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE
+from voicemux.audio.resample import to_pcm
 from voicemux.net.address import Address
 from voicemux.net.line import dial as dial_line
 from voicemux.protocol.messages import Bye, ByeCode, Text
@@ -94,7 +95,7 @@ def test_a_call_has_only_names_that_are_meant_to_be_kept(tmp_path):
     with answering(tmp_path, echo) as listener, dial(listener, tmp_path, audio=False) as call:
         assert {each for each in dir(call) if not each.startswith("_")} == {
             *("name", "address", "security", "words", "ended", "error", "stats"),
-            *("send", "texts", "hear", "speak", "wait_for_delivery", "hang_up", "close"),
+            *("undelivered", "send", "texts", "hear", "speak", "wait_for_delivery", "hang_up", "close"),
         }
         assert {each for each in dir(listener) if not each.startswith("_")} == {"code", "port", "stop", "close"}
 
@@ -219,7 +220,12 @@ def test_who_plays_nothing_is_not_spoken_to(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "samples", [np.zeros(240, np.float32), np.zeros((240, 2), np.int16)], ids=["floats", "stereo"]
+    "samples",
+    [
+        *(np.zeros(240, kind) for kind in (np.float32, np.uint16, np.int32)),
+        *(np.zeros((240, 2), np.int16), b"\0\0" * 240, [0] * 240, None),
+    ],
+    ids=["floats", "unsigned", "wide", "stereo", "bytes", "list", "none"],
 )
 def test_samples_of_another_kind_are_refused(tmp_path, samples):
     with answering(tmp_path, echo) as listener, dial(listener, tmp_path) as call:
@@ -229,12 +235,114 @@ def test_samples_of_another_kind_are_refused(tmp_path, samples):
         assert next(call.texts()) == "still there"
 
 
+def test_samples_in_another_order_of_bytes_or_with_gaps_are_said_as_they_sound(tmp_path):
+    source = BlockSource()
+    for samples in (FEW_WORDS.astype(">i2"), np.repeat(FEW_WORDS, 2)[::2]):
+        assert to_pcm(samples) == FEW_WORDS.tobytes()
+    assert source.put(to_pcm(FEW_WORDS[:240].astype(">i2")), 0)
+
+
+def test_what_was_spoken_is_said_before_a_call_is_closed(tmp_path):
+    heard: list[np.ndarray] = []
+    second = FEW_WORDS[:RATE]
+    with answering(tmp_path, lambda call: heard.extend(call.hear())) as listener:
+        with dial(listener, tmp_path) as call:
+            assert call.speak(second)
+        wait_until(lambda: not listener._reception._current)
+    sound = np.concatenate(heard)
+    assert likeness(second, sound, SYLLABLE) > ALIKE
+    spoken = np.flatnonzero(np.abs(sound.astype(int)) > 300)
+    assert spoken[-1] - spoken[0] > 0.9 * (np.flatnonzero(np.abs(second.astype(int)) > 300)[[0, -1]] @ [-1, 1])
+
+
+def test_what_two_threads_speak_comes_one_after_the_other():
+    source = BlockSource()
+    call = voicemux.Call.__new__(voicemux.Call)
+    call._source, call._speaking, call._call = source, threading.Lock(), Going()
+    pieces = [np.full(40 * BLOCK_SAMPLES, number, np.int16) for number in (1, 2)]
+    threads = [threading.Thread(target=call.speak, args=(piece,)) for piece in pieces]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    said = np.frombuffer(bytes(source._unsaid), np.int16)
+    assert np.count_nonzero(np.diff(said)) == 1
+
+
+class Going:
+    goes_on = True
+
+
+def pass_beats(source: BlockSource, beats: int, piece: bytes = b"") -> None:
+    """As the microphone's thread reads, without its pace; before each beat `piece` is spoken."""
+    source._metronome = Pace()  # type: ignore[assignment]
+    for _ in range(beats):
+        if piece:
+            assert source.put(piece, 0, len(piece))
+        source.read()
+
+
+class Pace:
+    def wait(self) -> int:
+        return 1
+
+
+def test_in_a_stream_that_comes_as_fast_as_it_is_said_nothing_waits_for_good():
+    source = BlockSource()
+    for _ in range(80):  # behind after a pause
+        source.put(bytes(BLOCK_BYTES), 0, BLOCK_BYTES)
+    pass_beats(source, 2 * STANDING, bytes(BLOCK_BYTES))
+    assert len(source._unsaid) <= USUAL_BACKLOG * BLOCK_BYTES
+
+
+@pytest.mark.parametrize(("pieces", "each"), [(1, 90), (30, 3), (2, 45)], ids=["whole", "in pieces", "in two"])
+def test_what_is_not_said_while_it_is_made_is_said_whole(pieces, each):
+    source = BlockSource()
+    for _ in range(pieces):
+        for _ in range(each):
+            assert source.put(bytes(BLOCK_BYTES), 0, each * BLOCK_BYTES)
+    pass_beats(source, 89)
+    assert len(source._unsaid) == BLOCK_BYTES
+
+
+def test_what_is_made_faster_than_it_is_said_is_said_whole():
+    source = BlockSource()
+    said = 0
+    source._metronome = Pace()  # type: ignore[assignment]
+    for beat in range(1000):
+        for _ in range(2 if beat % 2 else 1):  # half as fast again
+            said += source.put(bytes(BLOCK_BYTES), 0, BLOCK_BYTES)
+        source.read()
+    assert len(source._unsaid) == (said - 1000) * BLOCK_BYTES
+
+
+def test_who_takes_no_faster_than_it_comes_does_not_stay_behind():
+    sink = BlockSink()
+    for _ in range(100):
+        sink.write(bytes(BLOCK_BYTES))
+    for _ in range(2 * STANDING):
+        sink.write(bytes(BLOCK_BYTES))
+        assert sink.take(0)
+    assert len(sink._blocks) <= USUAL_BACKLOG + 1
+
+
+def test_who_takes_much_at_a_time_gets_all():
+    sink = BlockSink()
+    taken = 0
+    for beat in range(1, 1001):
+        sink.write(bytes(BLOCK_BYTES))
+        if beat % (STANDING - 2) == 0:
+            taken += len(sink.rest())
+    assert taken + len(sink.rest()) == 1000
+
+
 def test_what_nobody_hears_is_dropped_the_oldest_first():
     sink = BlockSink()
     for number in range(MOST_HEARD + 3):
         sink.write(bytes([number % 256]) * BLOCK_BYTES)
-    assert sink.take(0) == bytes([3]) * BLOCK_BYTES
-    assert len(sink.rest()) == MOST_HEARD - 1
+    blocks = sink.rest()
+    assert blocks[-1] == bytes([(MOST_HEARD + 2) % 256]) * BLOCK_BYTES
+    assert len(blocks) <= MOST_HEARD
     assert sink.take(0) is None
 
 
@@ -323,7 +431,7 @@ def test_whoever_calls_meanwhile_is_told_busy_and_may_call_again(tmp_path):
                 dial(listener, tmp_path, home=tmp_path / "carol")
             call.send("still here")
             assert next(call.texts()) == "still here"
-        wait_until(lambda: not listener._reception._busy)
+        wait_until(lambda: not listener._reception._current)
         with dial(listener, tmp_path, audio=False) as call:
             call.send("again")
             assert next(call.texts()) == "again"
@@ -430,6 +538,91 @@ def test_what_fails_in_the_loop_ends_the_call(tmp_path):
         dial(listener, tmp_path, audio=False) as call,
     ):
         assert list(call.texts()) == []
+
+
+def test_a_listener_that_is_closed_by_another_thread_ends_its_loop(tmp_path):
+    listener = voicemux.listen(host="127.0.0.1", port=0, plain=True)
+    threading.Timer(0.2, listener.close).start()
+    assert list(listener) == []
+    assert list(listener) == []
+
+
+def test_a_call_may_be_served_in_a_thread_of_its_own_and_the_next_is_answered_when_it_has_ended(tmp_path):
+    threads: list[threading.Thread] = []
+    with voicemux.listen(host="127.0.0.1", port=0, plain=True) as listener:
+
+        def loop() -> None:
+            for call in listener:
+                threads.append(threading.Thread(target=echo, args=(call,)))
+                threads[-1].start()
+
+        looping = threading.Thread(target=loop)
+        looping.start()
+        for text in ("hi", "hi again"):
+            wait_until(lambda: not listener._reception._current)
+            with voicemux.dial(f"127.0.0.1:{listener.port}", plain=True, audio=False) as call:
+                time.sleep(0.3)
+                call.send(text)
+                assert next(call.texts()) == text
+        listener.stop()
+        looping.join()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_caller_may_be_taken_out_of_the_loop(tmp_path):
+    with voicemux.listen(host="127.0.0.1", port=0, plain=True) as listener:
+        thread = threading.Thread(target=lambda: echo(next(iter(listener))))
+        thread.start()
+        with voicemux.dial(f"127.0.0.1:{listener.port}", plain=True, audio=False) as call:
+            call.send("hi")
+            assert next(call.texts()) == "hi"
+        thread.join()
+        listener._latest.close()
+
+
+def test_which_texts_have_not_arrived_can_be_asked(tmp_path):
+    with answering(tmp_path, wait_for_the_end) as listener, dial(listener, tmp_path, audio=False) as call:
+        call.send("read by nobody")
+        call.send("nor this")
+        assert call.undelivered == ["read by nobody", "nor this"]
+    assert call.undelivered == ["read by nobody", "nor this"]
+    assert call.ended
+    assert call.ended.undelivered == 2
+
+
+def test_what_there_is_shows_what_it_is(tmp_path):
+    with answering(tmp_path, echo) as listener:
+        assert repr(listener) == f"<voicemux.Listener on port {listener.port}, open>"
+        with dial(listener, tmp_path, audio=False) as call:
+            assert repr(call) == "<voicemux.Call with 'bob' (127.0.0.1), code, up>"
+        assert repr(call) == "<voicemux.Call with 'bob' (127.0.0.1), code, ended by us>"
+    for name in ("name", "address", "security", "words"):
+        assert getattr(voicemux.Call, name).__doc__
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *({"home": 5}, {"code": 7}, {"name": b"bob"}, {"allow": "alice"}, {"allow": [1]}, {"allow": 5}),
+        *({"port": "8689"}, {"port": True}, {"host": 1}),
+    ],
+    ids=str,
+)
+def test_what_is_of_a_wrong_type_is_said_so(arguments):
+    with pytest.raises(TypeError, match="expected "):
+        voicemux.listen(**({"port": 0} | arguments))
+
+
+def test_what_is_no_text_is_said_so(tmp_path):
+    with pytest.raises(TypeError, match="expected target to be a str, got int"):
+        voicemux.dial(8689)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected a port of 0 to 65535, got 70000"):
+        voicemux.listen(port=70_000)
+    with answering(tmp_path, echo, home=str(tmp_path / "bob")) as listener, dial(listener, tmp_path) as call:
+        call.send("hi")
+        with pytest.raises(TypeError, match="expected text to be a str, got bytes"):
+            call.send(b"hi")  # type: ignore[arg-type]
 
 
 def test_closing_twice_does_nothing(tmp_path):

@@ -42,6 +42,7 @@ RANKS = [
     ["vitals", "introduction", "watch"],
     ["dialling"],
     ["call"],
+    ["arguments", "leftovers"],
     ["session", "demo", "api"],
     ["conform"],
     ["conform.verdict", "conform.record", "conform.rules"],

@@ -221,6 +221,10 @@ class Call:
         """Whether there is no reason yet to end it."""
         return not self._ending.is_set()
 
+    def wait_for_the_end(self, timeout: float) -> None:
+        """Wait until there is a reason to end it, at most so many seconds."""
+        self._ending.wait(timeout)
+
     @property
     def ended(self) -> Ended | None:
         """How it ended, as far as is known; None as long as it goes on."""

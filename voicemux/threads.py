@@ -55,7 +55,9 @@ class Threads:
     def start(self, name: str, body: Callable[[], None], *, daemon: bool = False) -> None:
         """Run `body` in a thread called voicemux-`name`. Raises OutOfResources if the system gives none.
 
-        A daemon is for a body that nothing can wake (a read of standard input); it is never joined.
+        To Python all of them are daemons: it would wait for them for ever where a program ends without closing what
+        it has opened (leftovers.py). `daemon` is for a body that nothing can wake (a read of standard input); it is
+        never joined.
         """
 
         def run() -> None:
@@ -66,7 +68,7 @@ class Threads:
                     raise
                 self._on_failure(error)
 
-        thread = threading.Thread(target=run, name=f"voicemux-{name}", daemon=daemon)
+        thread = threading.Thread(target=run, name=f"voicemux-{name}", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # "can't start new thread": no memory for its stack, or a limit of processes

@@ -7,10 +7,36 @@ from voicemux.audio.codec import make_decoders, make_encoder
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES, TAIL_BLOCKS, Block
 from voicemux.audio.metronome import Metronome, PacedSink
 from voicemux.audio.player import Player
+from voicemux.audio.resample import from_bytes
+from voicemux.audio.stretch import join
 from voicemux.audio.transmitter import Transmitter
 
 MOST_UNSAID = RATE // 2 * SAMPLE_BYTES  # bytes (0.5 s) that wait to be said before `put` waits
+STANDING = 60  # beats (300 ms): who falls behind is given as long to catch up by itself
+USUAL_BACKLOG = 4  # blocks (20 ms) that may stand: a program wakes up a little late
+STREAMED = STANDING * BLOCK_BYTES  # bytes that come meanwhile from who gives them as fast as they are said
+LONGEST_LIVE = RATE // 10 * SAMPLE_BYTES  # bytes (0.1 s) of a piece; longer ones were not made while they are said
 MOST_HEARD = 200  # blocks (1 s) that wait for who takes them; then the oldest is dropped
+
+
+class _Backlog:
+    """What stands in a queue for good: the least that it held through a while, which is delay and nothing else."""
+
+    def __init__(self) -> None:
+        self._beats = 0
+        self._least = 0
+
+    def start_again(self) -> None:
+        self._beats = 0
+
+    def standing(self, level: int) -> int | None:
+        """To be told each beat how much waits. What has stood through STANDING beats, at the end of them."""
+        self._least = min(self._least, level) if self._beats else level
+        self._beats += 1
+        if self._beats < STANDING:
+            return None
+        self._beats = 0
+        return self._least
 
 
 class BlockSource:
@@ -27,13 +53,22 @@ class BlockSource:
         self._changed = threading.Condition()
         self._unsaid = bytearray()
         self._silent = TAIL_BLOCKS  # blocks since the last that was not
+        self._backlog = _Backlog()
+        self._came = 0  # bytes since the backlog was last judged
 
-    def put(self, pcm: bytes, timeout: float) -> bool:
-        """Any thread: wait for room, at most `timeout` seconds. Whether `pcm`, of a block or less, will be said."""
+    def put(self, pcm: bytes, timeout: float, whole: int = 0) -> bool:
+        """Any thread: wait for room, at most `timeout` seconds. Whether `pcm`, of a block or less, will be said.
+
+        It is part of a piece of `whole` bytes.
+        """
         with self._changed:
+            if len(self._unsaid) >= MOST_UNSAID or whole > LONGEST_LIVE:  # it comes faster than it is said: no stream
+                self._backlog.start_again()
+                self._came = 0
             has_room = self._changed.wait_for(lambda: len(self._unsaid) < MOST_UNSAID, timeout)
             if has_room:
                 self._unsaid += pcm
+                self._came += len(pcm)
             return has_room
 
     def wait_until_said(self, timeout: float) -> bool:
@@ -52,8 +87,20 @@ class BlockSource:
             pcm = bytes(self._unsaid[:BLOCK_BYTES])
             del self._unsaid[:BLOCK_BYTES]
             self._silent = 0 if pcm else self._silent + 1
+            self._catch_up()
             self._changed.notify_all()
         return Block((beat - 1) * BLOCK_SAMPLES, pcm.ljust(BLOCK_BYTES, b"\0"))
+
+    def _catch_up(self) -> None:
+        """Cut out what has come to wait in a stream that comes as fast as it is said: it would be late for ever."""
+        stood = self._backlog.standing(len(self._unsaid))
+        if stood is None:
+            return
+        is_stream, self._came = abs(self._came - STREAMED) <= STREAMED // 10, 0
+        excess = stood - USUAL_BACKLOG * BLOCK_BYTES
+        if is_stream and excess > 0:
+            cut, kept = bytes(self._unsaid[:excess]), bytes(self._unsaid[excess:])
+            self._unsaid[:] = join(from_bytes(cut), from_bytes(kept)).tobytes()
 
     def stop(self) -> None:
         self._metronome.stop()
@@ -72,6 +119,7 @@ class BlockSink(PacedSink):
         self._changed = threading.Condition()
         self._blocks: deque[bytes] = deque(maxlen=MOST_HEARD)
         self._begun = b""  # not yet a block
+        self._backlog = _Backlog()
 
     def write(self, pcm: bytes) -> None:
         self._account(pcm)
@@ -79,7 +127,11 @@ class BlockSink(PacedSink):
         whole = len(pcm) - len(pcm) % BLOCK_BYTES
         self._begun = pcm[whole:]
         with self._changed:
-            self._blocks.extend(pcm[start : start + BLOCK_BYTES] for start in range(0, whole, BLOCK_BYTES))
+            behind = len(self._blocks)
+            for start in range(0, whole, BLOCK_BYTES):
+                self._blocks.append(pcm[start : start + BLOCK_BYTES])
+                for _ in range((self._backlog.standing(behind) or 0) - USUAL_BACKLOG):  # late for ever, otherwise
+                    self._blocks.popleft()
             self._changed.notify_all()
 
     def take(self, timeout: float) -> bytes | None:

@@ -36,6 +36,15 @@ def from_bytes(pcm: bytes) -> Samples:
     return np.frombuffer(pcm, np.int16)
 
 
+def to_pcm(given: object) -> bytes:
+    """The bytes of 16-bit samples of one channel, in whatever order those are. Raises TypeError for all else."""
+    if not isinstance(given, np.ndarray):
+        raise TypeError(f"expected int16 samples of shape (n,) as a numpy array, got {type(given).__name__}")
+    if given.dtype.kind != "i" or given.dtype.itemsize != np.dtype(np.int16).itemsize or given.ndim != 1:
+        raise TypeError(f"expected int16 samples of shape (n,), got {given.dtype} of shape {given.shape}")
+    return given.astype(np.int16, copy=False).tobytes()
+
+
 def to_channels(mono: Samples, channels: int) -> bytes:
     """The same sound on each channel, interleaved."""
     return np.repeat(mono, channels).tobytes()

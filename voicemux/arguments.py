@@ -1,0 +1,42 @@
+"""What programs give to `dial`, `listen` and calls, checked: what is of a wrong type is a TypeError that says so."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+HIGHEST_PORT = 65_535
+
+
+def text(name: str, given: object) -> None:
+    if not isinstance(given, str):
+        raise TypeError(f"expected {name} to be a str, got {_type(given)}")
+
+
+def port(given: object) -> None:
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise TypeError(f"expected port to be an int, got {_type(given)}")
+    if not 0 <= given <= HIGHEST_PORT:
+        raise ValueError(f"expected a port of 0 to {HIGHEST_PORT}, got {given}")
+
+
+def names(name: str, given: Iterable[str]) -> tuple[str, ...]:
+    """Any iterable of names; a single name would be taken for one of each of its letters."""
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"expected {name} to be a list or tuple of names, got {_type(given)}")
+    found = tuple(given)
+    for each in found:
+        text(f"each name of {name}", each)
+    return found
+
+
+def folder(given: object) -> Path | None:
+    """`home`, as a str or a path; None as it is."""
+    if given is None:
+        return None
+    if not isinstance(given, str | os.PathLike):
+        raise TypeError(f"expected home to be a path or a str, got {_type(given)}")
+    return Path(given)
+
+
+def _type(given: object) -> str:
+    return type(given).__name__
