@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from voicemux.call import Call, Interrupt
+from voicemux.call import Call
 from voicemux.events import Ended, Event, TextReceived
 from voicemux.net.address import Address
 from voicemux.net.line import Line
@@ -140,11 +140,11 @@ class Owner:
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        self.events: list[Event | Interrupt] = []
+        self.events: list[Event] = []
         self.texts: list[str] = []
         self.ended: Ended | None = None
         self.failure: BaseException | None = None
-        self._news: queue.SimpleQueue[Event | Interrupt] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._own)
         call.start()
         self._thread.start()

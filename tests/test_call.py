@@ -23,7 +23,7 @@ from tests.peers import (
 from voicemux import call as call_module
 from voicemux import vitals, watch
 from voicemux.audio.player import Figures
-from voicemux.call import Call, Interrupt
+from voicemux.call import Call
 from voicemux.errors import ConnectionLost, DeviceError, LocalProtocolError, RemoteProtocolError
 from voicemux.events import (
     AudioStarted,
@@ -436,10 +436,9 @@ def test_closing_ends_it_if_nobody_else_has():
 
 def test_events_are_for_the_owner_in_the_order_in_which_they_were_posted():
     with in_call() as (owner, _):
-        for event in (Notice("a"), Interrupt(), Notice("b")):
+        for event in (Notice("a"), Notice("b")):
             owner.call.post(event)
         assert owner.wait_for(Notice) == Notice("a")
-        assert isinstance(owner.wait_for(Interrupt), Interrupt)
         assert owner.wait_for(Notice) == Notice("b")
 
 

@@ -12,8 +12,9 @@ ROOT = Path(voicemux.__file__).parent
 
 # From the bottom to the top: a module may import from lower ranks only, also inside functions.
 RANKS = [
-    ["", "errors", "events", "interrupts", "protocol", "security", "net", "audio", "console"],
+    ["", "errors", "events", "departure", "protocol", "security", "net", "audio", "console"],
     ["remedies", "threads", "protocol.wire"],
+    ["interrupts"],
     ["protocol.frames"],
     ["protocol.messages"],
     ["protocol.connection", "protocol.delivery"],

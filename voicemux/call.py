@@ -60,10 +60,6 @@ OWN_SOURCE = 0  # whose AUDIO and STATE the peer's own are; others are for relay
 DELIVERY_PATIENCE = 10.0  # seconds without an acknowledgement after which waiting for delivery is given up
 
 
-class Interrupt:
-    """Somebody pressed Ctrl-C, or asked the process to end: posted by the signal handler."""
-
-
 class _Over:
     """The peer's stream has been read to its end: nothing more will come."""
 
@@ -102,7 +98,7 @@ class Call:
         self._writer = Writer(line, sending, lambda mark: self.post(Delivered(mark)))
         self._inbox = Inbox()  # filled by the demultiplexer, emptied by the owner, both under the lock
         self._lock = threading.Lock()
-        self._events: queue.SimpleQueue[Event | Interrupt | Bye | _Over] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event | Bye | _Over] = queue.SimpleQueue()
         self._unacknowledged = False  # the owner holds a text that is acknowledged when it asks for the next event
         self._ending = threading.Event()
         self._read_to_the_end = threading.Event()
@@ -152,7 +148,7 @@ class Call:
         if self._recorder:
             self._threads.start("recorder", self._record)
 
-    def next_event(self) -> Event | Interrupt:
+    def next_event(self) -> Event:
         """Wait for what happens next. Asking says that the one before has been shown. The last is `Ended`."""
         while True:
             self.took()
@@ -251,8 +247,8 @@ class Call:
 
     # --- for any thread --------------------------------------------------------------------------
 
-    def post(self, event: Event | Interrupt) -> None:
-        """Give the owner an event. May be called in a signal handler."""
+    def post(self, event: Event) -> None:
+        """Give the owner an event."""
         self._events.put(event)
 
     def say(self, text: str, mark: str = "") -> bool:

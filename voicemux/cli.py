@@ -7,11 +7,9 @@ import contextlib
 import getpass
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voicemux.console.plain import Console
+    from voicemux.interrupts import Signals
     from voicemux.session import Outcome, Session, Settings
 
 ENDED_WELL, CALL_FAILED, MISUSE, UNREACHABLE, PROTOCOL, DEVICE, SECURITY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
@@ -197,7 +196,7 @@ def listen(
         "allowed": allowed,
     }
 
-    def body(session: "Session") -> "Outcome":
+    def body(session: "Session", signals: "Signals") -> "Outcome":
         return session.listen(None if host is None else parse_host(host), parse_port(port, lowest=0), once=once)
 
     _run(options, body)
@@ -233,10 +232,10 @@ def dial(
     options["security"] = {"code": chosen, "is_open": is_open}
     asks = not (chosen or is_open or options["plain"] or options["as_json"]) and _can_ask()
 
-    def body(session: "Session") -> "Outcome":
+    def body(session: "Session", signals: "Signals") -> "Outcome":
         from voicemux.console.question import ask_for_code
 
-        return session.dial(target, ask_for_code) if asks else session.dial(target)
+        return session.dial(target, ask_for_code if asks else lambda _: "", signals.interrupting)
 
     _run(options, body)
 
@@ -506,7 +505,7 @@ def _one_line(error: click.ClickException) -> str:
     return printable(f"{message[:1].lower()}{message[1:]}; {command} --help says what there is")
 
 
-def _run(options: dict[str, Any], body: "Callable[[Session], Outcome]") -> None:
+def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]") -> None:
     """Set up a session as the options say, run it, and turn its outcome into an exit code."""
     input_, output, as_json = options["input_"], options["output"], options["as_json"]
     if options["no_audio"]:
@@ -517,6 +516,8 @@ def _run(options: dict[str, Any], body: "Callable[[Session], Outcome]") -> None:
         input_ = "-"
     if as_json and "-" in (input_, output):
         raise click.UsageError("--json and raw sound cannot share standard input and output")
+    from voicemux.departure import Departure, Why
+    from voicemux.interrupts import EXIT_CODE_OF, Signals
     from voicemux.session import Session
 
     if options["record"] and not options["record"].lower().endswith(RECORDING_ENDINGS):
@@ -525,11 +526,20 @@ def _run(options: dict[str, Any], body: "Callable[[Session], Outcome]") -> None:
         settings = _settings(options, input_, output)
     console = _console(settings, as_json=as_json, draws=not options["line_mode"])
     sys.setswitchinterval(0.0005)  # seconds; with the usual 0.005 one busy thread makes a 5 ms callback late
-    with _exit_codes(console if as_json else None):
+    departure = Departure()
+    signals = Signals(departure, console.restore, console.resume)
+    with _exit_codes(console if as_json else None, interrupts=contextlib.nullcontext()):
         try:
-            outcome = body(Session(settings, console, reads_input=input_ != "-"))
-        finally:
-            console.close()
+            with signals.watched():
+                try:
+                    outcome = body(Session(settings, console, departure, reads_input=input_ != "-"), signals)
+                finally:
+                    console.close()
+        except (VoicemuxError, KeyboardInterrupt):
+            if departure.why in (None, Why.QUIT):
+                raise
+        if departure.why in (Why.INTERRUPTED, Why.TERMINATED):
+            sys.exit(EXIT_CODE_OF[departure.why])
         if outcome.interrupted:
             sys.exit(INTERRUPTED)
         if outcome.error:  # it has been shown as the end of the call
@@ -615,18 +625,18 @@ def _login_name() -> str:
 
 
 @contextlib.contextmanager
-def _exit_codes(console: "Console | None") -> Iterator[None]:
-    """Errors become one line on standard error (and an event, for programs) and an exit code; Ctrl-C one, too."""
+def _exit_codes(
+    console: "Console | None", interrupts: contextlib.AbstractContextManager[None] | None = None
+) -> Iterator[None]:
+    """Errors become one line on standard error (and an event, for programs) and an exit code; Ctrl-C one, too.
 
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
+    `interrupts` is how signals are handled meanwhile; None: they become KeyboardInterrupt.
+    """
+    from voicemux.interrupts import raised
 
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; nohup has it ignored
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
     try:
-        yield
+        with interrupts or raised():
+            yield
     except VoicemuxError as error:
         code = _exit_code(error)
         from voicemux.console.plain import screen_of

@@ -1,37 +1,168 @@
-"""Ctrl-C, and requests to end the program: handled otherwise for a while."""
+"""Signals that ask the program to end: it does, politely, and within a second whatever it is doing.
+
+Python handles a signal in the main thread, between two of its steps. If that thread waits, or is about to, this may
+be late, or too late. So nothing is done there: the handler in C, which runs at once, writes the signal's number into
+a pipe (`signal.set_wakeup_fd`), and a thread reads it.
+"""
 
 import contextlib
+import os
 import signal
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
 
-ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")  # what asks the program to end, as far as the system has it
+from voicemux.departure import Departure, Why
+
+if TYPE_CHECKING:
+    from voicemux.threads import Threads
+
+ENDINGS = {"SIGINT": Why.INTERRUPTED, "SIGHUP": Why.INTERRUPTED, "SIGTERM": Why.TERMINATED}  # Windows has no SIGHUP
+EXIT_CODE_OF = {Why.QUIT: 0, Why.INTERRUPTED: 130, Why.TERMINATED: 0}  # README.md, "Exit codes"
+GRACE = 0.6  # seconds for a polite end, goodbye and all; then what is going on is broken off
+LIMIT = 0.9  # seconds after which the process ends though something hangs: in a write that nobody reads, in a driver
+HASTE = 0.1  # seconds for that once a second signal has come
+STOPS = 0  # no signal has this number
+
+
+def end_at_once() -> None:
+    """Before there is anything to be ended politely, and after: exit."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        os._exit(EXIT_CODE_OF[_reason(number)])
+
+    for number in _not_ignored():
+        signal.signal(number, leave)
+
+
+def disregard() -> None:
+    """The program has ended, and has its exit code. Python takes its handlers away before the process is gone."""
+    for number in _not_ignored():
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def interrupts_wait() -> Iterator[None]:
-    """Put them off: in the middle of the start of a thread they would leave one that nobody ends."""
-    asked = False
+def raised() -> Iterator[None]:
+    """As KeyboardInterrupt, in the main thread: for commands that hold no call."""
 
-    def remember(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-
-    with interrupts_handled_by(remember):
-        yield
-    if asked:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
+    with _handled_by(interrupt):
+        yield
+
+
+class Signals:
+    """From `watched()` on, signals that ask the program to end are told to a departure."""
+
+    def __init__(
+        self, departure: Departure, last_act: Callable[[], None], on_continued: Callable[[], None] = lambda: None
+    ) -> None:
+        """`last_act` is called if the process has to end without cleaning up, `on_continued` when it was stopped and
+        goes on. They must not wait."""
+        self._departure = departure
+        self._last_act = last_act
+        self._on_continued = on_continued
+        self._raises = False
+        self._first: int | None = None
+        self._hastens = threading.Event()
+        self._threads: Threads
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """The main thread only. In the background, to write on the terminal, or to look at it, stops nobody here."""
+        from voicemux.threads import Threads  # takes 10 ms to import, and `end_at_once` is wanted before
+
+        self._threads = Threads()
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        try:
+            with (
+                _handled_by(self._handle),
+                _handled_by(signal.SIG_IGN, "SIGTTIN", "SIGTTOU"),
+                _handled_by(_nothing, "SIGCONT"),
+            ):
+                self._threads.start("signals", lambda: self._read(reader))
+                try:
+                    yield
+                finally:
+                    os.write(writer, bytes([STOPS]))
+                    self._threads.join()
+        finally:
+            signal.set_wakeup_fd(before)
+            os.close(reader)
+            os.close(writer)
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Where the main thread waits for what nothing can wake: a connection, a device, a name server. It is raised
+        there as KeyboardInterrupt."""
+        self._raises = True
+        try:
+            if self._departure.why:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._raises = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._raises:
+            self._raises = False  # once is enough: cleaning up is not to be interrupted
+            raise KeyboardInterrupt
+
+    def _read(self, reader: int) -> None:
+        endings = _not_ignored()
+        while True:
+            for number in os.read(reader, 64):
+                if number == STOPS:
+                    return
+                if number in endings:
+                    self._tell(number)
+                elif signal.Signals(number).name == "SIGCONT":
+                    self._on_continued()
+
+    def _tell(self, number: int) -> None:
+        if self._first is None:
+            self._first = number
+            self._threads.start("deadline", self._enforce, daemon=True)  # to the last moment of the process
+            self._departure.ask(_reason(number))
+        else:
+            self._hastens.set()
+            self._departure.ask(_reason(number), break_off=True)
+
+    def _enforce(self) -> None:
+        assert self._first is not None
+        why = _reason(self._first)
+        if not self._hastens.wait(GRACE):
+            self._departure.ask(why, break_off=True)
+            self._hastens.wait(LIMIT - GRACE)
+        if self._hastens.is_set():
+            threading.Event().wait(HASTE)
+        self._last_act()
+        os._exit(EXIT_CODE_OF[why])
+
+
+def _reason(number: int) -> Why:
+    return ENDINGS[signal.Signals(number).name]
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    pass
+
+
+def _not_ignored(names: Collection[str] = ENDINGS) -> list[int]:
+    """What a shell or nohup has had ignored stays so."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
 
 @contextlib.contextmanager
-def interrupts_handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """`handle` is called in the main thread, as signal handlers are."""
-    numbers = [getattr(signal, name) for name in ENDINGS if hasattr(signal, name)]
-    before = {each: handler for each in numbers if callable(handler := signal.getsignal(each))}  # the rest is ignored
-    for each in before:
-        signal.signal(each, handle)
+def _handled_by(handle: Callable[[int, FrameType | None], None] | signal.Handlers, *names: str) -> Iterator[None]:
+    before = {number: signal.signal(number, handle) for number in _not_ignored(names or ENDINGS)}
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -9,12 +9,12 @@ import gc
 import queue
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from types import FrameType
 from typing import TYPE_CHECKING
 
-from voicemux.call import Call, Interrupt
+from voicemux.call import Call
 from voicemux.console.commands import (
     Answer,
     Command,
@@ -30,6 +30,7 @@ from voicemux.console.commands import (
     Verify,
 )
 from voicemux.console.plain import Console
+from voicemux.departure import Departure, Why
 from voicemux.dialling import reach
 from voicemux.errors import (
     ConnectionLost,
@@ -49,7 +50,6 @@ from voicemux.events import (
     Ringing,
     TurnedAway,
 )
-from voicemux.interrupts import interrupts_handled_by, interrupts_wait
 from voicemux.introduction import (
     Introduced,
     Named,
@@ -116,10 +116,14 @@ class Outcome:
 class Session:
     """One run of the program: a console, and at most one call at a time."""
 
-    def __init__(self, settings: Settings, console: Console, *, reads_input: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, console: Console, departure: Departure, *, reads_input: bool = True
+    ) -> None:
         """`reads_input` is false where standard input is not for typing."""
         self._settings = settings
         self._console = console
+        self._departure = departure
+        self._interrupted: Call | None = None  # which Ctrl-C has hung up
         self._call: Call | None = None
         self._reception: Reception | None = None
         self._reads_input = reads_input
@@ -139,22 +143,30 @@ class Session:
 
     # --- the two commands, in the main thread ------------------------------------------------------
 
-    def dial(self, target: str, ask_code: Callable[[str], str] = lambda _: "") -> Outcome:
+    def dial(
+        self,
+        target: str,
+        ask_code: Callable[[str], str] = lambda _: "",
+        interrupting: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> Outcome:
         """Call an address, or a contact, and hold the call. Raises VoicemuxError if it does not come about.
 
-        `ask_code` is asked for the code of somebody unknown, before the console reads what is typed.
+        `ask_code` is asked for the code of somebody unknown, before the console reads what is typed. `interrupting`
+        is around what nothing but a KeyboardInterrupt can end.
         """
-        self._check_audio()
+        with interrupting():
+            self._check_audio()
         with self._sound():
-            met = reach(
-                target,
-                self._trust,
-                self._hello,
-                lambda address: self._console.show(Calling(address)),
-                lambda address: self._console.show(Ringing("", address)),
-                ask_code,
-                patience=self._settings.silence_timeout,
-            )
+            with interrupting():
+                met = reach(
+                    target,
+                    self._trust,
+                    self._hello,
+                    lambda address: self._console.show(Calling(address)),
+                    lambda address: self._console.show(Ringing("", address)),
+                    ask_code,
+                    patience=self._settings.silence_timeout,
+                )
             return self._hold(met)
 
     def listen(self, host: str | None, port: int, *, once: bool) -> Outcome:
@@ -180,26 +192,25 @@ class Session:
                     f"{addresses[0]} works inside your own network only: from elsewhere it takes a VPN, a tunnel, or "
                     f"a router that forwards port {listener.port} to this machine, and the router's address"
                 )
-            with interrupts_wait():
-                reception.start()
-                if self._console.eager:
-                    self._start_console()
-            while True:
-                try:
-                    outcome = self._answer(reception.next_caller())
-                except OutOfResources as error:
-                    outcome = Outcome()
-                    self._notice(f"{error}; that call was not answered")
-                has_no_reader = self._broken and self._is_piped
-                if outcome.interrupted or has_no_reader or (once and outcome.ended and not reception.is_replaced):
-                    return outcome
-                reception.free()
+            reception.start()
+            if self._console.eager:
+                self._start_console()
+            with self._departure.waking(lambda: reception.interrupt(_Leave())):
+                while True:
+                    try:
+                        outcome = self._answer(reception.next_caller())
+                    except OutOfResources as error:
+                        outcome = Outcome()
+                        self._notice(f"{error}; that call was not answered")
+                    has_no_reader = self._broken and self._is_piped
+                    if self._departure.why or has_no_reader or (once and outcome.ended and not reception.is_replaced):
+                        return outcome
+                    reception.free()
         except _Leave:
             return Outcome()
         finally:
             self._reception = None
-            with interrupts_wait():
-                reception.close()
+            reception.close()
 
     def _dials(self, places: list[Address], code: str) -> list[str]:
         """What the other side types."""
@@ -210,13 +221,14 @@ class Session:
         self._console.show(NewCode(code, why, self._dials(places, code)))
 
     def _answer(self, caller: Caller) -> Outcome:
-        self._answers = queue.SimpleQueue()  # what was said to a caller before is none to this one
+        answers = self._answers = queue.SimpleQueue()  # what was said to a caller before is none to this one
         asks = self._asking = self._must_ask(caller.peer)  # before anybody is told: answers come at once
         named = name_caller(caller, self._trust, self._notice)
         self._console.show(Ringing(named.name, caller.line.peer.host, asks, named.claims))
         with self._sound():
             try:
-                met = answer(caller, self._hello, lambda: not asks or self._is_accepted(caller))
+                with self._departure.waking(lambda: answers.put(_Leave()), caller.line.cut):
+                    met = answer(caller, self._hello, lambda: not asks or self._is_accepted(caller))
             except ConnectionLost as error:
                 self._console.show(Notice(f"the caller has gone: {error}"))
                 return Outcome()
@@ -276,7 +288,7 @@ class Session:
             recorder=recorder,
             status_interval=settings.status_interval,
         )
-        with _interrupts_to(call, self._console.hurry), _collected_garbage():
+        with self._departure.waking(partial(self._hang_up, call), call.abandon), _collected_garbage():
             call.start()
             self._call = call  # before anybody is told: whoever answers at once is heard
             if self._reception and self._reception.is_replaced:
@@ -329,15 +341,8 @@ class Session:
             self._console.show(Notice(f"remembered as {name}: the next call needs neither code nor words"))
 
     def _show_until_the_end(self, call: Call) -> Outcome:
-        interrupted = False
         while True:
             event = call.next_event()
-            if isinstance(event, Interrupt):
-                if interrupted:
-                    call.abandon()
-                interrupted = True
-                call.hang_up()
-                continue
             self._console.show(event)
             if isinstance(event, AudioStopped) and event.direction == "input" and self._finite:
                 self._heard_all = True
@@ -346,7 +351,7 @@ class Session:
                 self._on_broken(event, call)
             if isinstance(event, Ended):
                 lost_text = bool(event.undelivered or self._unsent)
-                return Outcome(event, call.error or self._broken, interrupted, lost_text)
+                return Outcome(event, call.error or self._broken, self._interrupted is call, lost_text)
 
     def _on_broken(self, stopped: AudioStopped, call: Call) -> None:
         """A file or pipe that was named is of no use any more. Without a reader behind it the call is for nobody."""
@@ -368,6 +373,11 @@ class Session:
             self._broken = error
             self._notice(f"{error}; the call goes on without it")
             return None
+
+    def _hang_up(self, call: Call) -> None:
+        """The user wants to be gone: what was typed still arrives, what is still to be shown is not waited for."""
+        self._console.hurry()
+        call.hang_up()
 
     def _hang_up_if_all_is_said(self, call: Call) -> None:
         """Where what is typed and what is heard come from files or pipes, the end of both ends the call.
@@ -394,7 +404,7 @@ class Session:
                 if call:
                     self._hang_up_if_all_is_said(call)
                 elif command.meant:
-                    self._leave(_Leave())
+                    self._departure.ask(Why.QUIT)
             case Answer():
                 if self._asking:
                     self._asking = False  # one answer for each question
@@ -403,9 +413,9 @@ class Session:
                     self._reject("nobody waits for an answer")
             case _ if call is None:
                 if isinstance(command, HangUp):
-                    self._leave(_Leave())
+                    self._departure.ask(Why.QUIT)
                 elif isinstance(command, Interrupted):
-                    self._leave(KeyboardInterrupt())
+                    self._departure.ask(Why.INTERRUPTED, break_off=self._departure.why is not None)
                 else:
                     self._reject("nobody is connected: that was not sent", command)
             case Say():
@@ -421,8 +431,11 @@ class Session:
                 call.post(call.stats())
             case HangUp():
                 call.hang_up()
+            case Interrupted() if self._interrupted is call:
+                self._departure.ask(Why.INTERRUPTED, break_off=True)
             case Interrupted():
-                call.post(Interrupt())
+                self._interrupted = call
+                self._hang_up(call)
 
     def _reject(self, why: str, command: Command | None = None) -> None:
         """A command was not obeyed. Who pipes in a file is told once, and not for each of its lines."""
@@ -431,12 +444,6 @@ class Session:
         if self._console.eager or why not in self._noticed:
             self._noticed.add(why)
             self._console.show(Rejected(why, command.id if isinstance(command, Say) else ""))
-
-    def _leave(self, why: BaseException) -> None:
-        if self._asking:
-            self._answers.put(why)
-        elif self._reception:
-            self._reception.interrupt(why)
 
     # --- shared --------------------------------------------------------------------------------------------
 
@@ -529,21 +536,3 @@ def _collected_garbage() -> Iterator[None]:
 
 class _Leave(Exception):
     """The user leaves a listener that is in no call."""
-
-
-@contextlib.contextmanager
-def _interrupts_to(call: Call, hurry: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C and a request to end the process hang up. The second breaks off whatever is going on."""
-    asked = False
-
-    def post(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:  # the owner may hang in a write that nobody reads
-            call.abandon()
-            raise KeyboardInterrupt
-        asked = True
-        hurry()
-        call.post(Interrupt())
-
-    with interrupts_handled_by(post):
-        yield

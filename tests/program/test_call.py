@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import pytest
 
+from tests.program.moments import CODES
 from tests.running import PATIENCE, Program, await_connection, calling, environment, listening, run
 
 TEXT_ONLY = "--no-audio"
@@ -191,33 +192,33 @@ def test_the_end_of_the_input_hangs_up_once_everything_has_arrived(words: str) -
             assert bob.read() == f"alice> {words}"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", CODES)
 def test_an_interrupted_dialler_says_goodbye(number: signal.Signals) -> None:
     with calling(TEXT_ONLY) as (alice, bob):
         alice.write("last words\n")
         assert bob.read() == "alice> last words"
         alice.process.send_signal(number)
-        assert alice.wait() == 130
+        assert alice.wait() == CODES[number]
         assert bob.notice_with("after").startswith(HUNG_UP)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", CODES)
 def test_an_interrupted_listener_says_goodbye_and_the_dialler_ends(number: signal.Signals) -> None:
     with calling(TEXT_ONLY) as (alice, bob):
         bob.write("last words\n")
         assert alice.read() == "bob> last words"
         bob.process.send_signal(number)
-        assert bob.wait() == 130
+        assert bob.wait() == CODES[number]
         assert alice.wait() == 0
         assert alice.err[-1].startswith(HUNG_UP)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", CODES)
 def test_a_listener_can_be_interrupted_as_soon_as_it_listens(number: signal.Signals) -> None:
     for _ in range(3):
         with listening(TEXT_ONLY) as (bob, _address):
             bob.process.send_signal(number)
-            assert bob.wait() == 130
+            assert bob.wait() == CODES[number]
             assert len(bob.err) == 2, bob.err
 
 

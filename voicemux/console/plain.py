@@ -48,7 +48,13 @@ class Console(Protocol):
         """Begin to read; `handle` is called in the keyboard's thread, at the end with EndOfInput."""
 
     def hurry(self) -> None:
-        """The user wants to be gone: nothing waits for being shown any more. May be called in a signal handler."""
+        """The user wants to be gone: nothing waits for being shown any more. Any thread."""
+
+    def resume(self) -> None:
+        """The process was stopped, and goes on. Any thread."""
+
+    def restore(self) -> None:
+        """Give the terminal back as it was found, in whatever state all the rest is. Any thread."""
 
     def close(self) -> None: ...
 
@@ -82,6 +88,12 @@ class PlainConsole:
         self._threads.start("keyboard", self._read, daemon=True)
 
     def hurry(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
+    def restore(self) -> None:
         pass
 
     def close(self) -> None:

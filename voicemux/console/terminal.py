@@ -132,7 +132,7 @@ class TerminalConsole(PlainConsole):
             raise item.failure
 
     def hurry(self) -> None:
-        self._leaving = True  # no lock: this may be a signal handler
+        self._leaving = True
 
     def start(self, handle: Handler) -> None:
         self._handle = handle
