@@ -61,6 +61,8 @@ def name_and_tag(name: str) -> tuple[str, str]:
     tags = _TAG.search(name)
     tag, stem = (tags[0], name[: tags.start()]) if tags else ("", name)
     shown = printable(few_marks(folded(stem), MOST_MARKS_OF_NAMES)).translate(_NO_MARKS).strip()
+    while shown and (is_mark(shown[0]) or shown[0] in JOINERS):  # there is nothing before it but another row
+        shown = shown[1:].lstrip()
     return shown if len(shown) <= MAX_NAME else f"{shown[: MAX_NAME - 1]}…", tag
 
 
@@ -107,8 +109,9 @@ def _visible(character: str) -> str:
 
 
 def is_mark(character: str) -> bool:
-    """Whether it stands above, below or around the character before it."""
-    return unicodedata.category(character) in ("Mn", "Me")
+    """Whether it stands above, below, around or (vowels of Hangul) in the character before it."""
+    hangul = "\u1160" <= character <= "\u11ff" or "\ud7b0" <= character <= "\ud7ff"
+    return hangul or unicodedata.category(character) in ("Mn", "Me")
 
 
 def is_from_the_right(text: str) -> bool:

@@ -115,12 +115,13 @@ class _Piece(NamedTuple):
 
 
 def rows(mark: Mark, text: str, screen: Screen) -> Iterator[str]:
-    """`text` as rows of that screen, made one by one; at most MOST_ROWS and one that says how much more there is."""
+    """`text` as rows of that screen, made one by one; at most MOST_ROWS, and then how much more there is."""
     made = 0
     for start, end in line_places(text):
         for row, place in _rows_of_line(mark, text[start:end], screen, is_first=made == 0):
             if made == MOST_ROWS:
-                yield _Head(mark, screen, mark.others).row(_rest(text, start + place, end))
+                rest = _rest(text, start + place, end)
+                yield from (row for row, _ in _rows_of_line(mark, rest, screen, is_first=False))
                 return
             yield row
             made += 1
