@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz.direction import Deed
+from tests.console.forgeries import forgeries
 from tests.notation import octets, vectors
 from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder
 from voicemux.errors import LibraryMissing
@@ -121,6 +122,14 @@ def _texts() -> Iterator[bytes]:
     yield from (vector["text"].encode() for vector in vectors("shown"))
 
 
+def _peers() -> Iterator[bytes]:
+    """A screen, and what a peer says that wants to be somebody else on it."""
+    for number, (_, forged) in enumerate(forgeries(40)):
+        name, *texts = (forged[-16:], forged, forged[:20] * 9)
+        said = [Hello(name), *(Text(n, text[:900]) for n, text in enumerate(texts, 1)), Bye(0, forged[:60])]
+        yield bytes([39, number, number // 2]) + _encode(*said)
+
+
 def _answers() -> Iterator[bytes]:
     """What listeners say of who is who. What diallers say would have to fit keys and nonces that targets make up."""
     for vector in vectors("authentication"):
@@ -179,4 +188,5 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     ],
     "audio": lambda: list(_voices()),
     "printable": lambda: list(_texts()),
+    "rows": lambda: list(_peers()),
 }

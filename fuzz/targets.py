@@ -14,17 +14,22 @@ from fuzz.direction import Direction
 from fuzz.draws import Draws
 from fuzz.people import people
 from fuzz.tape import Tape
+from tests.console.screens import KINDS, drawn, impostors
+from tests.console.strategies import make_stats
 from voicemux.audio.codec import make_decoders
 from voicemux.audio.null import Nowhere
 from voicemux.audio.player import Player
 from voicemux.call import Call
 from voicemux.console import printable as screen
+from voicemux.console.rows import LEAST_COLUMNS, MOST_CELLS, MOST_MARKS, MOST_ROWS, OURS, Screen
+from voicemux.console.wording import mark_of, written
 from voicemux.errors import CallRefused, ConnectionLost, NotAdmitted, RemoteProtocolError, SecurityError
-from voicemux.events import Ended, TextReceived
+from voicemux.events import Connected, Ended, Event, TextReceived
 from voicemux.net.address import Address
 from voicemux.net.greeting import Greeting
 from voicemux.net.line import Line
 from voicemux.protocol.connection import NOT_A_DIALLERS, NOT_A_LISTENERS, Receiving, Sending, State
+from voicemux.protocol.delivery import Inbox
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
 from voicemux.protocol.messages import (
     Bye,
@@ -53,8 +58,9 @@ MOST_CALLS = 5  # at one door
 READ_SIZE = 65_536  # bytes
 
 OBEYED = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *"\u2028\u2029"}
-HIDDEN = {*"\xad\u061c\u200b\u200e\u200f\ufeff", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2060, 0x2070))}
+HIDDEN = {*"\xad\u200b\ufeff", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2060, 0x2070))}
 OUR_MARKS = set("<>:|")
+MOST_SHOWN = MOST_ROWS + 20  # rows of an event; how much more there is takes several on a narrow screen
 
 
 def preface(data: bytes) -> None:
@@ -240,11 +246,54 @@ def audio(data: bytes) -> None:
 def printable(data: bytes) -> None:
     """Nothing that a terminal would obey comes out of a peer's text, nor a name that looks like a line of ours."""
     text = data.decode(errors="surrogateescape")
-    shown, name = screen.printable(text), screen.printable_name(text)
+    shown, (name, tag) = screen.printable(text), screen.name_and_tag(text)
     assert screen.printable(shown) == shown
-    assert all(map(is_harmless, [shown, name, *screen.printable_lines(text)]))
+    assert all(map(is_harmless, [shown, name, tag, *screen.printable_lines(text)]))
     assert len(name) <= screen.MAX_NAME
     assert not set(name) & OUR_MARKS
+
+
+def rows(data: bytes) -> None:
+    """Whatever frames a peer sends, each row of a terminal says who speaks in it, and there are not many of them."""
+    draws = Draws(data)
+    columns, clips, kind = (
+        1 + draws.number() % 140,
+        bool(draws.number() & 1),
+        list(KINDS)[draws.number() % len(KINDS)],
+    )
+    terminal = Screen(lambda: columns, clips=clips)
+    name = "peer"
+    inbox = Inbox()
+    for message in hear([PREFACE + draws.rest()]).messages:
+        match message:
+            case Hello():
+                name, event = message.name, Connected(message.name, "10.0.0.9", message.agent, "", "")
+            case Text(text=text):
+                with contextlib.suppress(RemoteProtocolError):
+                    text = inbox.receive(message) or text
+                event = TextReceived(name, text)
+            case Bye():
+                event = Ended("them", "", 0, make_stats(), said=message.reason)
+            case _:
+                continue
+        drawn_rows(event, terminal, kind)
+
+
+def drawn_rows(event: Event, terminal: Screen, kind: str) -> None:
+    """Draw what is shown of an event, and look at every row."""
+    columns, made = terminal.columns, list(written(event, terminal, "alice"))
+    assert len(made) <= MOST_SHOWN
+    assert sum(map(len, made)) <= MOST_SHOWN * MOST_CELLS * (1 + MOST_MARKS)
+    output = "".join(made)
+    shown = drawn(f"\x1b[?7l{output}\x1b[?7h" if terminal.clips else output, columns, kind)
+    assert len(shown) <= len(made)
+    marks = [OURS, mark_of(event.name, "alice") if isinstance(event, TextReceived) else OURS]
+    begins = [
+        fitted.before(separator)
+        for fitted in (mark.fitted(terminal, columns) for mark in marks)
+        for separator in (fitted.first, fitted.others)
+    ]
+    assert not impostors(shown, [">", "|", ":"] if columns < LEAST_COLUMNS else begins)
 
 
 class Heard(NamedTuple):
@@ -298,5 +347,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         greeting,
         audio,
         printable,
+        rows,
     )
 }

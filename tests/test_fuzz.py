@@ -8,7 +8,7 @@ from fuzz import runs
 from fuzz.corpus import inputs
 from fuzz.targets import TARGETS
 from voicemux.audio import codec
-from voicemux.console import printable
+from voicemux.console import printable, wording
 from voicemux.net import greeting
 from voicemux.protocol import delivery, frames, messages
 from voicemux.protocol.connection import Receiving
@@ -38,7 +38,8 @@ FAULTS = {
     "demultiplexer": (Inbox, "end", lambda inbox: None),
     "greeting": (greeting, "refusal", lambda bye: KeyError(bye.code)),
     "audio": (codec.OpusDecoder, "decode", lambda decoder, packet: b"half a sample"),
-    "printable": (printable, "ILL_CATEGORIES", set()),
+    "printable": (printable, "_visible", lambda character: character),
+    "rows": (wording, "rows", lambda mark, text, screen: iter([mark.before(mark.first) + text])),
 }
 
 

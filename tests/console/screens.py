@@ -12,7 +12,7 @@ import pyte
 import pyte.screens
 from wcwidth import wcwidth
 
-MANY = 10_000  # rows of a screen: nothing scrolls away
+HEIGHT = 24  # rows of a screen
 COPIED = 12  # characters that stand in a row as somebody else has written them, and are no accident
 
 
@@ -31,26 +31,39 @@ KINDS = {"usual": wcwidth, "asian": asian, "widest": widest}
 
 
 class Emulator(pyte.Screen):
-    """pyte gives up on the rest of what comes at once when something in it takes no cell; this does not."""
+    """Keeps what scrolls away.
+
+    pyte gives up on the rest of what comes at once when something in it takes no cell; this does not.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self.gone: list[list[str]] = []
+        super().__init__(columns, HEIGHT)
 
     def draw(self, data: str) -> None:
         for character in data:
             super().draw(character)
 
+    def index(self) -> None:
+        if self.cursor.y == HEIGHT - 1:
+            self.gone.append(self.cells(0))
+        super().index()
+
+    def cells(self, y: int) -> list[str]:
+        """Of a row, without what is empty to the right; behind a wide character there is one with nothing."""
+        cells = [self.buffer[y][x].data for x in range(self.columns)]
+        while cells and cells[-1] == " ":
+            cells.pop()
+        return cells
+
 
 def drawn(written: str, columns: int, kind: str = "usual", narrower: int = 0) -> list[str]:
     """The rows of a screen on which that was written; if it is made `narrower`, wrapped anew as some terminals do."""
-    screen = Emulator(columns, MANY)
+    screen = Emulator(columns)
     with patch.object(pyte.screens, "wcwidth", KINDS[kind]):
         pyte.Stream(screen).feed(written.replace("\n", "\r\n"))
-    used = range(max(screen.buffer, default=-1) + 1)
-    assert len(used) < MANY
-    shown = []
-    for y in used:
-        cells = [screen.buffer[y][x].data for x in range(columns)]
-        while cells and cells[-1] == " ":
-            cells.pop()
-        new = narrower or columns
+    new, shown = narrower or columns, list[str]()
+    for cells in [*screen.gone, *map(screen.cells, range(HEIGHT))]:
         shown += ["".join(cells[at : at + new]).rstrip() for at in range(0, max(1, len(cells)), new)]
     while shown and not shown[-1]:
         shown.pop()

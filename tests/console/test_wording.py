@@ -349,7 +349,7 @@ def test_every_line_of_a_text_is_marked():
     ("name", "shown"),
     [
         ("", "(them)"),
-        (" \u200d", "\u200d (them)"),
+        (" \u200d", "(them)"),
         ("n" * 60 + " (not the contact)", "n" * 31 + "… (not the contact)"),
         ("\u2800", "(them)"),
         ("voicemux", "voicemux (them)"),
