@@ -26,7 +26,7 @@ from voicemux.net.tls import MOST_HANDSHAKE
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Bye, Challenge, Claim, Hello, Method, Preface, Proof, Ringing, Welcome
 from voicemux.protocol.wire import PREFACE
-from voicemux.security.admission import MOST_CONTACTS
+from voicemux.security import admission as admission_module
 from voicemux.security.handshake import Dialler
 from voicemux.trust import Security, Trust
 
@@ -577,15 +577,16 @@ def test_who_has_the_line_and_calls_again_takes_the_place_of_its_own_call(alice,
             mallory.dial(house.port, Method.KNOWN, name="mallory")
 
 
-def test_a_code_that_somebody_chose_makes_some_contacts_an_hour_and_no_more(alice, bob, tmp_path):
+def test_a_code_that_somebody_chose_makes_some_contacts_an_hour_and_no_more(alice, bob, tmp_path, monkeypatch):
     """Whoever knows it could otherwise lay in keys that outlive it."""
+    monkeypatch.setattr(admission_module, "MOST_CONTACTS", 3)
     with bob.listening(code=CODE) as house:
-        for number in range(MOST_CONTACTS):
+        for number in range(3):
             with answering(house):
                 Person(tmp_path / f"key {number}").dial(house.port, Method.CODE, CODE, name="me")
         with pytest.raises(CallRefused, match="try again"):
             alice.dial(house.port, Method.CODE, CODE, name="alice")
-        assert house.turned_away == [f"the code has made {MOST_CONTACTS} contacts within an hour"]
+        assert house.turned_away == ["the code has made 3 contacts within an hour"]
         bob.knows(alice, "alice")
         with answering(house):
             assert alice.dial(house.port, Method.KNOWN, name="alice")

@@ -12,7 +12,7 @@ from voicemux.errors import RemoteProtocolError
 from voicemux.net.line import Line
 from voicemux.net.quota import Quota
 from voicemux.protocol.connection import Receiving
-from voicemux.protocol.messages import ByeCode, Message, Preface
+from voicemux.protocol.messages import ByeCode
 
 Routes = Mapping[type, Callable[[Any], None]]
 
@@ -24,14 +24,14 @@ def demultiplex(line: Line, receiving: Receiving, routes: Routes) -> None:
     too much.
     """
     quota = Quota(time.monotonic())
-    data = b""  # first what came right behind the HELLO, and has been received already
+    data: bytes | None = b""  # first what came right behind the HELLO, and has been received already
     while True:
-        taken: list[Message | Preface] = []
-        for message in receiving.receive(data):
+        for message in receiving.receive(data or b""):
             routes[type(message)](message)
-            taken.append(message)
-        if not quota.take(len(data), taken, time.monotonic()):
-            raise RemoteProtocolError("too much, too fast", ByeCode.FLOOD)
-        if not (data := line.read()):
+            quota.took(message)
+        before = line.bytes_read
+        if (data := line.receive()) == b"":
             break
+        if not quota.read(line.bytes_read - before, time.monotonic()):
+            raise RemoteProtocolError("too much, too fast", ByeCode.FLOOD)
     receiving.receive_end()

@@ -18,7 +18,7 @@ from voicemux.security.networks import networks_of
 
 SUSPICIOUS = 10  # wrong codes in a row, of people we do not know: no friend mistypes so often
 LONGER_WORDS = 4  # of the codes that are made from then on: 38 bits
-MOST_CONTACTS = 10  # new ones in an HOUR by a code that a person chose, and that may have got around
+MOST_CONTACTS = 60  # new ones in an HOUR by a code that a person chose, and that may have got around
 HOUR = 3600.0  # seconds
 CONTACTS_GUESSES = 10  # wrong codes of a contact in an HOUR that are no guesses
 
