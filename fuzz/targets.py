@@ -14,10 +14,10 @@ from fuzz.direction import Direction
 from fuzz.draws import Draws
 from fuzz.people import people
 from fuzz.tape import Tape
+from tests.audio.null import Nowhere
 from tests.console.screens import KINDS, drawn, impostors
 from tests.console.strategies import make_stats
 from voicemux.audio.codec import make_decoders
-from voicemux.audio.null import Nowhere
 from voicemux.audio.player import Player
 from voicemux.call import Call
 from voicemux.console import printable as screen

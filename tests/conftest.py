@@ -28,7 +28,10 @@ ALONE = [
         *(f"audio/test_{name}" for name in ("devices", "files", "metronome", "pipes", "recording", "studio")),
         *(f"console/test_{name}" for name in ("plain", "terminal")),
         *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception", "writer")),
-        *(f"program/test_{name}" for name in ("bad_line", "call", "demo", "devices", "recordings", "voice")),
+        *(
+            f"program/test_{name}"
+            for name in ("bad_line", "call", "demo", "devices", "recordings", "sources", "voice")
+        ),
     )
 ]
 PATIENT = [

@@ -40,7 +40,7 @@ class Program:
         """`redirect` is what a shell would have behind the command: "<&-" for a closed input, "> file"."""
         popen.setdefault("stdin", subprocess.PIPE)
         self._home = tempfile.TemporaryDirectory(prefix="voicemux-home-")  # nobody's key and contacts
-        shell = ["sh", "-c", f'exec "$@" {redirect}', "sh"] if redirect else []
+        shell = ["bash", "-c", f'exec "$@" {redirect}', "bash"] if redirect else []
         self.process = subprocess.Popen(
             [*shell, sys.executable, *self.python, *arguments],
             stdout=subprocess.PIPE,

@@ -32,7 +32,7 @@ RANKS = [
     ["audio.metronome", "audio.codec", "audio.jitter", "audio.devices"],
     ["audio.wav"],
     ["audio.stream"],
-    ["audio.files", "audio.recording", "audio.pipes", "audio.null", "audio.transmitter", "audio.player"],
+    ["audio.files", "audio.recording", "audio.pipes", "audio.transmitter", "audio.player"],
     ["audio.measure", "audio.studio", "audio.blocks"],
     ["console.commands", "console.modes", "console.printable", "console.cells"],
     ["console.quoting", "console.rows"],

@@ -213,7 +213,7 @@ def test_a_microphone_is_muted_and_a_file_ends(tmp_path: Path) -> None:
 def test_who_is_not_heard_has_nothing_to_mute() -> None:
     with (
         listening("--no-audio") as (_, address),
-        Program("dial", address, "--json", "--input", str(DIALLER)) as alice,
+        Program("dial", address, "--json", "--input", str(DIALLER), "--output", "none") as alice,
     ):
         assert alice.event("connected")["sends"] == ""
         alice.command(command="mute")

@@ -42,8 +42,9 @@ def test_what_was_recorded_before_stays_and_a_line_says_the_new_name(tmp_path: P
     heard = tmp_path / "heard.wav"
     for number in range(3):
         bob = ("--input", "none", "--record", str(heard), "--output", "none", "--once")
-        with calling(alice=SPEAKER, bob=bob) as (alice, listener):
-            alice.write("quit\n")
+        with calling(alice=("--no-audio",), bob=bob) as (alice, listener):
+            alice.write("hi\n")
+            alice.close_input()
             assert (alice.wait(), listener.wait()) == (0, 0)
             said = f"voicemux: {heard} is there already: recording to {tmp_path}/heard-{number + 1}.wav"
             assert (said in listener.err) == (number > 0)
@@ -55,7 +56,7 @@ def test_a_call_that_does_not_come_about_leaves_no_recording(tmp_path: Path) -> 
         first.notice_with("connected to")
         with Program("dial", address, "--input", "none", "--output", str(tmp_path / "heard.wav")) as second:
             assert second.wait() == 1
-        bob.write("quit\n")
+        bob.close_input()
     assert not list(tmp_path.iterdir())
 
 
@@ -135,7 +136,7 @@ def test_a_full_disk_ends_a_recording_and_no_call(option: str, tmp_path: Path) -
         assert bob.read() == "alice> I cannot record you"
         bob.write("never mind\n")
         assert alice.read() == "bob> never mind"
-        alice.write("quit\n")
+        alice.close_input()
         assert alice.wait() == 5
         assert len([line for line in alice.err if "cannot write" in line]) == 1
     assert len(sound_of(kept)) == 100_001 // 2 - 22
