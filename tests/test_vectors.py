@@ -8,13 +8,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.audio.listening import Ear, on_time
+from tests.console.screens import drawn, impostors
 from tests.notation import VECTORS, characters, message, octets, vectors
 from tests.vectors.generate import generate
 from voicemux.audio.codec import UndecodableError, make_decoders
 from voicemux.audio.endpoints import SAMPLE_BYTES
 from voicemux.audio.jitter import Conceal, Pause
 from voicemux.console.printable import printable, printable_lines, printable_name
+from voicemux.console.rows import Screen
+from voicemux.console.wording import written
 from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError, SecurityError
+from voicemux.events import TextReceived
 from voicemux.net.address import Address
 from voicemux.protocol.connection import NOT_A_DIALLERS, NOT_A_LISTENERS, Receiving, Sending, State
 from voicemux.protocol.delivery import Inbox, Outbox
@@ -383,3 +387,6 @@ def test_what_is_harmful_never_reaches_a_terminal(vector):
         assert not harmful & set(shown)
     if not harmful:
         assert printable(text) == text
+    made = "".join(written(TextReceived("bob", text), Screen(lambda: 80, clips=False)))
+    assert not harmful & set(made) - {"\n"}  # of our own
+    assert not impostors(drawn(made, 80), ["bob> ", "bob| "])
