@@ -631,3 +631,21 @@ def test_closing_twice_does_nothing(tmp_path):
         call.close()
         call.close()
     listener.close()
+
+
+def test_open_and_allow_contradict_each_other(tmp_path):
+    with pytest.raises(ValueError, match="open and allow contradict each other"):
+        voicemux.listen(port=0, open=True, allow=("alice",), home=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "\x1b[2Jalice", "..", "a\nb", "\u202ebob"])
+def test_the_name_of_a_call_can_be_shown_and_is_no_path(tmp_path, name):
+    names: list[str] = []
+    with (
+        answering(tmp_path, lambda call: names.append(call.name), open=True) as listener,
+        dial(listener, tmp_path, name=name, code="", open=True, audio=False),
+    ):
+        wait_until(lambda: names)
+    assert names[0].isprintable()
+    assert not {"/", "\\"} & set(names[0])
+    assert names[0] not in ("", ".", "..")
