@@ -91,6 +91,13 @@ def test_of_a_peer_that_had_said_nothing_the_first_thing_known_is_told():
     assert Clock().look(packets=1) == [PeerSwitched("bob", "sends", True)]
 
 
+def test_of_voice_that_is_not_played_here_nobody_is_told():
+    clock = Clock(hears=False)
+    assert clock.look(peer=Voice()) == []
+    assert clock.look(peer=replace(TALKING, muted=True)) == []
+    assert clock.look(peer=replace(TALKING, records=True)) == [PeerSwitched("bob", "records", True)]
+
+
 def test_a_stall_of_our_own_is_no_silence_of_the_peers():
     clock = Clock(TALKING)
     clock.wait(1, voice_comes=True)

@@ -79,7 +79,7 @@ class Watch:
 
     def _switches(self, now: float, signs: Signs) -> list[Quiet | PeerSwitched]:
         found: list[Quiet | PeerSwitched] = []
-        for what in SWITCHES:
+        for what in SWITCHES if self._hears else ("deafened", "records"):  # of voice that is not played nobody asks
             is_on = self._is_on(what, signs)
             if is_on is not None and is_on != self._told[what] and self._may_tell(what, now):
                 self._told[what] = is_on
