@@ -31,6 +31,7 @@ from voicemux.events import (
     Notice,
     PeerSwitched,
     Quiet,
+    Rejected,
     Status,
     Switched,
     TextReceived,
@@ -783,9 +784,9 @@ def test_a_ping_tells_nothing_of_this_machine():
 def test_without_voice_there_is_nothing_to_mute():
     with in_call() as (owner, _):
         owner.call.mute()
-        assert owner.wait_for(Notice).text == "you send no voice in this call"
+        assert owner.wait_for(Rejected).why == "you send no voice in this call"
         owner.call.deafen()
-        assert owner.wait_for(Notice).text == "you hear no voice in this call"
+        assert owner.wait_for(Rejected).why == "you hear no voice in this call"
 
 
 @pytest.mark.parametrize("direction", ["input", "output"])

@@ -528,6 +528,7 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
     sys.setswitchinterval(0.0005)  # seconds; with the usual 0.005 one busy thread makes a 5 ms callback late
     departure = Departure()
     signals = Signals(departure, console.restore, console.resume)
+    outcome = None
     with _exit_codes(console if as_json else None, interrupts=contextlib.nullcontext()):
         try:
             with signals.watched():
@@ -538,8 +539,10 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
         except (VoicemuxError, KeyboardInterrupt):
             if departure.why in (None, Why.QUIT):
                 raise
-        if departure.why in (Why.INTERRUPTED, Why.TERMINATED):
-            sys.exit(EXIT_CODE_OF[departure.why])
+        if departure.why is Why.TERMINATED and outcome and outcome.lost_text:
+            sys.exit(CALL_FAILED)
+        if outcome is None or departure.why in (Why.INTERRUPTED, Why.TERMINATED):
+            sys.exit(EXIT_CODE_OF[departure.why or Why.QUIT])
         if outcome.interrupted:
             sys.exit(INTERRUPTED)
         if outcome.error:  # it has been shown as the end of the call

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -327,3 +328,20 @@ def test_a_typed_quit_hangs_up_politely(goodbye: bytes) -> None:
         assert alice.wait() == 0
         assert [bob.read(), bob.read()] == ["alice> /quit", "alice> quit now"]
         assert bob.notice_with("hung up").startswith(HUNG_UP)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_peer_that_freezes_is_told_of_and_which_texts_may_not_have_arrived(
+    ending: signal.Signals,
+) -> None:
+    with calling(TEXT_ONLY) as (alice, bob):
+        alice.write("this arrives\n")
+        assert bob.read() == "alice> this arrives"
+        time.sleep(0.5)  # and is acknowledged
+        bob.process.send_signal(signal.SIGSTOP)
+        alice.write("one\ntwo\n")
+        assert alice.notice_with("nothing has come").startswith("voicemux: nothing has come from bob for 3 s")
+        alice.process.send_signal(ending)
+        assert alice.wait() == (1 if ending == signal.SIGTERM else 130)
+        assert alice.err[-3:] == ["voicemux: 2 texts may not have arrived:", "voicemux:   one", "voicemux:   two"]
+        bob.process.send_signal(signal.SIGCONT)
