@@ -87,7 +87,8 @@ def listen(
     """Wait for callers on `host` (default: all addresses) and `port` (0: the system chooses).
 
     Contacts may call, and whoever knows the code: `code` as long as this listens, or one that is made for each first
-    call. `open` lets anybody call, `allow` only the contacts of these names. The rest is as for `dial`.
+    call. `open` lets anybody call, `allow` only the contacts of these names. Each is answered at once: nobody is
+    asked. The rest is as for `dial`.
 
     Raises Unreachable if the port cannot be had, SecurityError for a bad code or a name that is no contact's.
     """
@@ -102,7 +103,6 @@ def listen(
             arguments.folder(home) or usual_folder(),
             code,
             is_open=open,
-            accepts_all=open,
             allowed=allowed,
             own_name=name,
         )
@@ -396,7 +396,7 @@ class Listener:
         booth = _booth(self._audio)
         try:
             met = answer(caller, lambda: _hello(self._name, booth))
-            return Call(met, name_of(met, self._trust, _log.warning).name, booth) if met else None
+            return Call(met, name_of(met, self._trust, _log.warning).name, booth)
         except ConnectionLost as error:
             _log.info("the caller has gone: %s", error)
         except OutOfResources as error:

@@ -105,6 +105,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--record", metavar="FILE", default="", help="Keep what you hear in a sound file, too."),
         click.option("--no-audio", is_flag=True, help="Text only."),
+        click.option("--start-muted", is_flag=True, help="Send no voice until you type /mute."),
         click.option(
             "--codec", type=click.Choice(["auto", "opus", "pcm"]), default="auto", show_default=True,
             help="What your voice is sent as, if the other side can play it.",
@@ -162,7 +163,19 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Words in a code that is made here.",
 )
 @click.option("--open", "is_open", is_flag=True, help="Anybody may call; you are asked whether to take the call.")
-@click.option("--auto-accept", is_flag=True, help="With --open: you are not asked.")
+@click.option("--auto-accept", is_flag=True, help="Take every call at once, as an intercom does: nobody is asked.")
+@click.option(
+    "--ask",
+    is_flag=True,
+    help="Let every call ring until you take it, also in pipes and with --json.  [default: on a terminal]",
+)
+@click.option(
+    "--bell",
+    type=click.Choice(["always", "unfocused", "never"]),
+    default="always",
+    show_default=True,
+    help="When the terminal's bell rings for a call; unfocused: not while you look at the terminal, if it tells.",
+)
 @click.option("--allow", "allowed", multiple=True, metavar="NAME", help="Only this contact may call; repeatable.")
 @call_options
 def listen(
@@ -173,26 +186,29 @@ def listen(
     code_words: int,
     is_open: bool,
     auto_accept: bool,
+    ask: bool,
     allowed: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Wait for callers, and serve one after the other.
 
-    Contacts may call, and whoever knows the code that is shown.
+    Contacts may call, and whoever knows the code that is shown. On a terminal each call rings until you take it.
     """
-    if auto_accept and not is_open:
-        raise click.UsageError("--auto-accept goes with --open")
     if is_open and allowed:
         raise click.UsageError("--open and --allow contradict each other: anybody may call, or only some contacts")
+    if auto_accept and ask:
+        raise click.UsageError("--auto-accept and --ask say the opposite of each other")
     if options["plain"] and (is_open or allowed or _was_typed("code")):
         raise click.UsageError("--unencrypted goes with none of --code, --open and --allow: anybody may call then")
+    from voicemux.answering import Asks
     from voicemux.net.address import parse_host, parse_port
 
+    asks_all = ask or (_is_attended() and not options["as_json"] and options["input_"] != "-")
+    options["asks"] = Asks.NOBODY if auto_accept else Asks.EVERYBODY if asks_all else Asks.STRANGERS
     options["security"] = {
         "code": code or "",
         "words": code_words,
         "is_open": is_open,
-        "accepts_all": auto_accept,
         "allowed": allowed,
     }
 
@@ -524,7 +540,8 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
         raise click.UsageError(f"--record takes a file that ends in {' or '.join(RECORDING_ENDINGS)}")
     with _exit_codes(None):
         settings = _settings(options, input_, output)
-    console = _console(settings, as_json=as_json, draws=not options["line_mode"])
+    bell = options.get("bell", "never")
+    console = _console(settings, as_json=as_json, draws=not options["line_mode"], bell=bell)
     sys.setswitchinterval(0.0005)  # seconds; with the usual 0.005 one busy thread makes a 5 ms callback late
     departure = Departure()
     signals = Signals(departure, console.restore, console.resume)
@@ -592,23 +609,31 @@ def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
         status_interval=1.0 if options["status"] else 0.0,
         verbose=options["verbose"],
         silence_timeout=options["timeout"],
+        **({"asks": options["asks"]} if "asks" in options else {}),
+        starts_muted=options["start_muted"],
         security=None if options["plain"] else Security(_folder(), own_name=name, **options["security"]),
     )
 
 
-def _console(settings: "Settings", *, as_json: bool, draws: bool) -> "Console":
+def _console(settings: "Settings", *, as_json: bool, draws: bool, bell: str) -> "Console":
     from voicemux.console.plain import JsonConsole, PlainConsole
 
     if as_json:
         return JsonConsole()
     if settings.output == "-":
-        return PlainConsole(texts=sys.stderr)
+        return PlainConsole(texts=sys.stderr, bell=bell)
     if draws and _is_terminal() and os.environ.get("TERM") != "dumb" and settings.input != "-":
         from voicemux.console.printable import printable_name
         from voicemux.console.terminal import TerminalConsole
 
-        return TerminalConsole(printable_name(settings.name))
-    return PlainConsole()
+        return TerminalConsole(printable_name(settings.name), bell)
+    return PlainConsole(bell=bell)
+
+
+def _is_attended() -> bool:
+    """Whether somebody sits at a terminal, to see what is shown and to answer."""
+    terminals = [each is not None and each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr)]
+    return terminals[0] and any(terminals[1:])
 
 
 def _is_terminal() -> bool:

@@ -43,13 +43,44 @@ class Ringing:
     """Somebody calls (at the listener), or it rings at the other side (at the dialler; the name is not known yet).
 
     `name` is a contact's if its key is known, and `claims` what it calls itself then, if that is something else.
-    `asks` is whether the call waits for the user's "accept" or "decline".
+    `asks` is whether the call waits for the user's "accept" or "decline". `security` is what speaks for the caller,
+    as in `Connected`; empty at the dialler.
     """
 
     name: str
     address: str
     asks: bool = False
     claims: str = ""
+    security: str = ""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The user has taken a call that rang, or declined it."""
+
+    name: str
+    address: str
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Somebody called in vain. `at` is when it began, local time in ISO 8601.
+
+    `why` is "gave_up" (the caller did), "unanswered" (nobody did), or "busy" (there was another call, or caller).
+    """
+
+    name: str
+    address: str
+    at: str
+    why: str
+
+
+@dataclass(frozen=True)
+class MissedCalls:
+    """Those of this run, the oldest first; of very many the last."""
+
+    calls: list[Missed]
 
 
 @dataclass(frozen=True)
@@ -260,6 +291,9 @@ Event = (
     | NewCode
     | Calling
     | Ringing
+    | Answered
+    | Missed
+    | MissedCalls
     | Connected
     | PeerSwitched
     | Quiet

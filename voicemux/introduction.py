@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from voicemux import __version__
 from voicemux.errors import SecurityError
 from voicemux.net.address import DEFAULT_PORT, Address
-from voicemux.net.greeting import part
 from voicemux.net.line import Line, Listener
 from voicemux.net.reception import Caller, Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.connection import Receiving, Sending
-from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
+from voicemux.protocol.messages import Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
 from voicemux.security.admission import Admission
 from voicemux.security.contacts import Contact, is_loopback
@@ -91,19 +90,11 @@ def missed(caller: Caller, trust: Trust | None, tell: Tell) -> str:
     return known.name if known else ""
 
 
-def answer(
-    caller: Caller, hello: Callable[[], Hello], is_accepted: Callable[[], bool] = lambda: True
-) -> Introduced | None:
-    """Let it ring, and take the call; None if it is not accepted, which the caller is told.
-
-    Raises ConnectionLost if the caller has gone.
-    """
+def answer(caller: Caller, hello: Callable[[], Hello]) -> Introduced:
+    """Take the call. `hello` makes ours, and may take some time. Raises ConnectionLost if the caller has gone."""
     line, sending = caller.line, caller.sending
     try:
         line.write(sending.encode(Ringing()))
-        if not is_accepted():
-            part(line, sending, Bye(ByeCode.DECLINED))
-            return None
         line.write(sending.encode(hello()))
     except BaseException:
         line.close()
@@ -129,6 +120,13 @@ class Named:
 def name_caller(caller: Caller, trust: Trust | None, tell: Tell) -> Named:
     """What a caller is called from the first ring on. Who knows the code is remembered by now."""
     return name_of(_met(caller), trust, tell)
+
+
+def is_known(caller: Caller, trust: Trust | None, tell: Tell) -> bool:
+    """Whether that is a contact, or has proved that it knows the code."""
+    if trust is None or caller.peer is None:
+        return False
+    return caller.peer.method is not Method.OPEN or known_as(caller.peer, trust, tell) is not None
 
 
 def name_of(met: Introduced, trust: Trust | None, tell: Tell) -> Named:

@@ -6,7 +6,6 @@ shows it; what the user types is handled in the keyboard's thread.
 
 import contextlib
 import gc
-import queue
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -14,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from voicemux.answering import GLANCE, NO_QUESTION, Answering, Asks
 from voicemux.call import Call
 from voicemux.console.commands import (
     Answer,
@@ -25,6 +25,7 @@ from voicemux.console.commands import (
     Interrupted,
     Mute,
     Say,
+    ShowMissed,
     ShowStats,
     Unknown,
     Verify,
@@ -44,17 +45,19 @@ from voicemux.events import (
     Connected,
     Ended,
     Listening,
+    MissedCalls,
     NewCode,
     Notice,
     Rejected,
     Ringing,
+    Switched,
     TurnedAway,
 )
 from voicemux.introduction import (
     Introduced,
     Named,
     answer,
-    known_as,
+    is_known,
     name_caller,
     name_of,
     own_hello,
@@ -64,11 +67,9 @@ from voicemux.introduction import (
 from voicemux.net.address import Address, is_inside
 from voicemux.net.line import Listener
 from voicemux.net.reception import Caller, Reception
-from voicemux.protocol.messages import Codec, Hello, Method
-from voicemux.protocol.messages import Ringing as RingingMessage
+from voicemux.net.refusals import Refusal
+from voicemux.protocol.messages import Codec, Hello
 from voicemux.remedies import hint
-from voicemux.security.handshake import Peer
-from voicemux.threads import NAP
 from voicemux.trust import Security, Trust
 from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS, Player
 
@@ -77,8 +78,6 @@ if TYPE_CHECKING:
     from voicemux.audio.studio import Studio
 
 STATE_PATIENCE = 0.5  # seconds for the other side to say what it does with voice; older programs never do
-RINGING_INTERVAL = 5.0  # seconds between two RINGINGs (protocol.md §5.8)
-ANSWER_TIMEOUT = 60.0  # seconds for the user to say whether to take a call; the caller waits as long
 
 
 @dataclass(frozen=True)
@@ -97,6 +96,8 @@ class Settings:
     verbose: bool = False
     silence_timeout: float = 15.0  # seconds
     security: Security | None = None  # None: calls are plain
+    asks: Asks = Asks.STRANGERS  # a listener: whose calls ring until the user answers
+    starts_muted: bool = False
 
     @property
     def wants_audio(self) -> bool:
@@ -138,8 +139,7 @@ class Session:
         self._studio: Studio | None = None  # of this call
         self._stream: Stream | None = None  # of the whole run: a pipe is opened once
         self._broken: DeviceError | None = None  # a recording or pipe that was named, and took no more
-        self._answers: queue.SimpleQueue[bool | BaseException] = queue.SimpleQueue()
-        self._asking = False
+        self._answering: Answering | None = None  # of a listener
 
     # --- the two commands, in the main thread ------------------------------------------------------
 
@@ -178,12 +178,21 @@ class Session:
         reception, admission = receive(
             listener,
             self._trust,
-            lambda refusal: self._console.show(TurnedAway(**vars(refusal))),
+            self._on_turned_away,
             partial(self._on_code, places),
             self._notice,
             self._on_replaced,
         )
         self._reception = reception
+        answering = self._answering = Answering(
+            reception,
+            self._settings.asks,
+            self._console.show,
+            self._console.ring,
+            lambda caller: name_caller(caller, self._trust, self._notice),
+            lambda caller: is_known(caller, self._trust, self._notice),
+            self._start_console,
+        )
         try:
             code = admission.code if admission else ""
             self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
@@ -198,7 +207,7 @@ class Session:
             with self._departure.waking(lambda: reception.interrupt(_Leave())):
                 while True:
                     try:
-                        outcome = self._answer(reception.next_caller())
+                        outcome = self._take(answering.next_caller())
                     except OutOfResources as error:
                         outcome = Outcome()
                         self._notice(f"{error}; that call was not answered")
@@ -209,7 +218,7 @@ class Session:
         except _Leave:
             return Outcome()
         finally:
-            self._reception = None
+            self._reception = self._answering = None
             reception.close()
 
     def _dials(self, places: list[Address], code: str) -> list[str]:
@@ -220,44 +229,22 @@ class Session:
     def _on_code(self, places: list[Address], code: str, why: str) -> None:
         self._console.show(NewCode(code, why, self._dials(places, code)))
 
-    def _answer(self, caller: Caller) -> Outcome:
-        answers = self._answers = queue.SimpleQueue()  # what was said to a caller before is none to this one
-        asks = self._asking = self._must_ask(caller.peer)  # before anybody is told: answers come at once
-        named = name_caller(caller, self._trust, self._notice)
-        self._console.show(Ringing(named.name, caller.line.peer.host, asks, named.claims))
+    def _take(self, caller: Caller) -> Outcome:
+        """Take a call: only now sound is opened."""
         with self._sound():
             try:
-                with self._departure.waking(lambda: answers.put(_Leave()), caller.line.cut):
-                    met = answer(caller, self._hello, lambda: not asks or self._is_accepted(caller))
+                with self._departure.waking(_nothing, caller.line.cut):
+                    met = answer(caller, self._hello_to_caller)
             except ConnectionLost as error:
                 self._console.show(Notice(f"the caller has gone: {error}"))
                 return Outcome()
-            finally:
-                self._asking = False
-            return self._hold(met) if met else Outcome()
+            return self._hold(met)
 
-    def _must_ask(self, peer: Peer | None) -> bool:
-        """Whether a caller is unknown, so that the user decides."""
-        security = self._settings.security
-        if security is None or security.accepts_all or peer is None:
-            return False
-        assert self._trust
-        return peer.method is Method.OPEN and not known_as(peer, self._trust, self._notice)
-
-    def _is_accepted(self, caller: Caller) -> bool:
-        """What the user says; no answer is no. Raises ConnectionLost if the caller goes meanwhile."""
-        self._start_console()
-        rang = began = time.monotonic()
-        while (now := time.monotonic()) < began + ANSWER_TIMEOUT:
-            with contextlib.suppress(queue.Empty):
-                answer = self._answers.get(timeout=NAP)
-                if isinstance(answer, BaseException):
-                    raise answer
-                return answer
-            if now >= rang + RINGING_INTERVAL:
-                rang = now
-                caller.line.write(caller.sending.encode(RingingMessage()))
-        return False
+    def _hello_to_caller(self) -> Hello:
+        hello = self._hello()
+        if self._departure.why:
+            raise _Leave
+        return hello
 
     # --- one call --------------------------------------------------------------------------------------
 
@@ -277,6 +264,8 @@ class Session:
                 self._notice(f"{wanted} is there already: recording to {made}")
             self._finite = studio.finite
             self._heard_all = self._finite and transmitter is None  # as of a file that has ended
+        if transmitter:
+            transmitter.muted = settings.starts_muted
         sends = transmitter.codec.name.lower() if transmitter else ""
         call = Call(
             line,
@@ -291,9 +280,9 @@ class Session:
         with self._departure.waking(partial(self._hang_up, call), call.abandon), _collected_garbage():
             call.start()
             self._call = call  # before anybody is told: whoever answers at once is heard
-            if self._reception and self._reception.is_replaced:
-                call.replace()
             try:
+                if self._reception and self._reception.is_replaced:
+                    call.replace()
                 self._console.show(self._connected(call, met, named, sends))
                 if settings.verbose:
                     self._console.show(Notice(f"the connection has: {', '.join(line.options) or 'no options'}"))
@@ -304,6 +293,8 @@ class Session:
                         Notice(f"the other side plays no voice: {studio.source if studio else ''} is not sent")
                     )
                     self._hang_up_if_all_is_said(call)
+                if transmitter and transmitter.muted:
+                    self._console.show(Switched("muted", True))
                 self._start_console()
                 return self._show_until_the_end(call)
             finally:
@@ -391,7 +382,9 @@ class Session:
 
     def handle(self, command: Command) -> None:
         """Do what the user wants. Called by the console."""
-        call = self._call
+        if self._answering and self._answering.is_asking and command in (Say("/accept"), Say("/decline")):
+            command = Answer(command == Say("/accept"))  # in a pipe, where it is text otherwise
+        call = self._heard_by(command)
         match command:
             case Help():
                 self._console.show(Notice(self._console.help))
@@ -406,16 +399,16 @@ class Session:
                 elif command.meant:
                     self._departure.ask(Why.QUIT)
             case Answer():
-                if self._asking:
-                    self._asking = False  # one answer for each question
-                    self._answers.put(command.accepts)
-                else:
-                    self._reject("nobody waits for an answer")
+                self._answer(command.accepts)
+            case ShowMissed():
+                self._console.show(self._answering.missed() if self._answering else MissedCalls([]))
             case _ if call is None:
                 if isinstance(command, HangUp):
                     self._departure.ask(Why.QUIT)
                 elif isinstance(command, Interrupted):
                     self._departure.ask(Why.INTERRUPTED, break_off=self._departure.why is not None)
+                elif isinstance(command, Say) and self._answering and self._answering.is_asking:
+                    self._reject("it rings, /accept or /decline: that was not sent", command)
                 else:
                     self._reject("nobody is connected: that was not sent", command)
             case Say():
@@ -445,6 +438,17 @@ class Session:
             self._noticed.add(why)
             self._console.show(Rejected(why, command.id if isinstance(command, Say) else ""))
 
+    def _answer(self, accepts: bool) -> None:
+        if why := self._answering.answer(accepts) if self._answering else NO_QUESTION:
+            self._reject(why)
+
+    def _heard_by(self, command: Command) -> Call | None:
+        """The call in which the command is given. In a pipe, what is said waits for the call that rings."""
+        if not self._console.eager and isinstance(command, Say | EndOfInput):
+            while self._call is None and self._answering and self._answering.is_undecided:
+                time.sleep(GLANCE)
+        return self._call
+
     # --- shared --------------------------------------------------------------------------------------------
 
     def _start_console(self) -> None:
@@ -454,10 +458,15 @@ class Session:
 
     def _on_replaced(self) -> None:
         """The caller has called again. Called by the reception."""
-        if call := self._call:
+        if call := self._call:  # before, it is asked for
             call.replace()
-        else:  # between the two, `_hold` asks
-            self._answers.put(ConnectionLost("it calls again"))
+
+    def _on_turned_away(self, refusal: Refusal) -> None:
+        """Somebody was not answered. Called by the reception."""
+        if self._answering and refusal.name and refusal.why == "busy":
+            self._answering.miss(refusal.name, refusal.address, "busy")
+        else:
+            self._console.show(TurnedAway(**vars(refusal)))
 
     def _hello(self) -> Hello:
         """Opens the sound of this call, which says what can be heard here."""
@@ -532,6 +541,10 @@ def _collected_garbage() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+def _nothing() -> None:
+    pass
 
 
 class _Leave(Exception):

@@ -27,7 +27,6 @@ class Security:
     # A listener: somebody unknown may call, and is asked about. A dialler: somebody unknown is called without a code.
     is_open: bool = False
     words: int = USUAL_WORDS  # of the codes that a listener makes; 0: it makes none
-    accepts_all: bool = False  # and is not even asked about
     allowed: tuple[str, ...] = ()  # names of the only contacts that a listener answers
     own_name: str = ""  # what others see; no contact is called that
 

@@ -49,6 +49,7 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     list[events.Undelivered]: st.lists(st.builds(events.Undelivered, tricky_texts, tricky_texts), max_size=3),
     events.Voice: st.builds(events.Voice),
     events.Voice | None: st.none() | st.builds(events.Voice),
+    list[events.Missed]: st.deferred(lambda: st.lists(events_of(events.Missed), max_size=3)),
     Stats: st.deferred(lambda: events_of(Stats)),
 }
 
@@ -71,7 +72,10 @@ ONE_OF_EACH: list[Event] = [
     events.Listening(8689, ["192.168.1.5", "fd00::5"], ["voicemux dial 192.168.1.5", "voicemux dial fd00::5"]),
     events.NewCode("42-beeswax-caravan", "it has been used", ["voicemux dial 192.168.1.5 42-beeswax-caravan"]),
     events.Calling("kitchen"),
-    events.Ringing("bob", "192.168.1.5"),
+    events.Ringing("bob", "192.168.1.5", asks=True, security="known"),
+    events.Answered("bob", "192.168.1.5", accepted=False),
+    events.Missed("bob", "192.168.1.5", "2026-11-29T20:14:05+01:00", "gave_up"),
+    events.MissedCalls([events.Missed("bob", "192.168.1.5", "2026-11-29T20:14:05+01:00", "unanswered")]),
     events.Connected("bob", "192.168.1.5", "voicemux/1", "opus", "pcm"),
     events.PeerSwitched("bob", "muted", True),
     events.Quiet("voice", True, "bob", 3.0),

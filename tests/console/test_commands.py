@@ -16,6 +16,7 @@ from voicemux.console.commands import (
     Help,
     Mute,
     Say,
+    ShowMissed,
     ShowStats,
     Unknown,
     Verify,
@@ -31,6 +32,7 @@ WORDS = {
     "verify": Verify(),
     "accept": Answer(True),
     "decline": Answer(False),
+    "missed": ShowMissed(),
     "help": Help(),
     "quit": HangUp(),
 }

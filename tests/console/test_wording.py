@@ -8,6 +8,7 @@ from tests.console.test_printable import is_harmless
 from voicemux.console.printable import printable_name
 from voicemux.console.wording import PREFIX, notice_lines, stats_line, written
 from voicemux.events import (
+    Answered,
     AudioStarted,
     AudioStopped,
     Calling,
@@ -16,6 +17,8 @@ from voicemux.events import (
     Ended,
     Failed,
     Listening,
+    Missed,
+    MissedCalls,
     NewCode,
     Notice,
     PeerSwitched,
@@ -78,7 +81,8 @@ def test_a_listener_is_told_what_the_other_side_types():
 def test_calling_and_ringing_are_told_at_both_sides():
     assert said(Calling("kitchen")) == "calling kitchen ..."
     assert said(Ringing("", "kitchen")) == "it rings ..."
-    assert said(Ringing("bob", "192.168.1.5")) == "bob (192.168.1.5) is calling"
+    assert said(Ringing("bob", "192.168.1.5", security="known")) == "bob (192.168.1.5) is calling"
+    assert said(Ringing("", "192.168.1.5", security="known")) == "192.168.1.5 is calling"
 
 
 BOTH = Voice(sends=True, plays=True)
@@ -158,7 +162,10 @@ def test_only_who_is_remembered_is_said_to_be():
 
 
 def test_what_a_contact_calls_itself_stands_beside_its_name():
-    assert said(Ringing("fred", "192.168.1.5", claims="alice")) == "fred (192.168.1.5, calls itself alice) is calling"
+    assert (
+        said(Ringing("fred", "192.168.1.5", claims="alice", security="known"))
+        == "fred (192.168.1.5, calls itself alice) is calling"
+    )
     told = said(replace(CONNECTED, name="fred", claims="ali>ce"))
     assert told.startswith("connected to fred (192.168.1.5, calls itself ali_ce), not encrypted")
 
@@ -179,11 +186,46 @@ def test_a_code_that_is_over_is_told_with_the_next():
     )
 
 
-def test_a_call_of_somebody_unknown_asks():
-    assert notice_lines(Ringing("bob", "192.168.1.5", asks=True)) == [
-        "voicemux: bob (192.168.1.5) is calling",
-        "voicemux: somebody unknown, whatever the name says: /accept or /decline",
+@pytest.mark.parametrize(
+    ("security", "who"),
+    [
+        ("plain", "not encrypted"),
+        ("known", "whose key you know"),
+        ("code", "who knows the code"),
+        ("open", "somebody unknown, whatever the name says"),
+    ],
+)
+def test_a_call_that_asks_says_who_that_is(security, who):
+    assert notice_lines(Ringing("bob", "192.168.1.5", asks=True, security=security)) == [
+        f"voicemux: bob (192.168.1.5) is calling, {who}",
+        "voicemux: /accept or /decline",
     ]
+
+
+def test_an_answer_is_confirmed():
+    assert said(Answered("bob", "192.168.1.5", accepted=True)) == "taking bob's call"
+    assert said(Answered("", "192.168.1.5", accepted=False)) == "declined 192.168.1.5's call"
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        ("gave_up", "bob rang and gave up (missed call, 20:14)"),
+        ("unanswered", "missed call from bob at 20:14"),
+        ("busy", "bob (192.168.1.5) called meanwhile and was told that you are in a call (20:14)"),
+    ],
+)
+def test_a_missed_call_says_who_it_was_and_when(why, words):
+    missed = Missed("bob", "192.168.1.5", "2026-11-29T20:14:05+01:00", why)
+    assert said(missed) == words
+    assert notice_lines(MissedCalls([missed])) == [
+        "voicemux: missed calls:",
+        "voicemux: 2026-11-29 20:14  bob (192.168.1.5)",
+    ]
+
+
+def test_no_missed_calls_are_good_news():
+    assert said(MissedCalls([])) == "no missed calls"
 
 
 @pytest.mark.parametrize("name", ["", "192.168.1.5"], ids=["none", "the address"])

@@ -106,7 +106,7 @@ def complaint(err: list[str]) -> str:
           for also in (["7-quiet-test"], ["--code-file", __file__], ["--open"])),
         *((["listen", "--unencrypted", *also], "--unencrypted goes with none of --code, --open and --allow")
           for also in (["--code", "7-quiet-test"], ["--open"], ["--allow", "bob"])),
-        (["listen", "--auto-accept"], "--auto-accept goes with --open"),
+        (["listen", "--auto-accept", "--ask"], "--auto-accept and --ask say the opposite"),
         *((["listen", "--code-words", number], "is not in the range") for number in ("1", "9")),
         (["dial", "a", "--code-file", "no such file"], "'no such file' does not exist"),
         (["contacts", "forget"], "missing argument"),

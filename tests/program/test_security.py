@@ -101,8 +101,8 @@ def test_the_right_code_while_the_line_is_busy_makes_a_contact_and_the_owner_rea
         code, told = say("hi", address, "7-quiet-test", "--name", "alice", env=homes["alice"])
         assert code == 1
         assert "busy" in told[-1]
-        missed = bob.event("turned_away")
-        assert (missed["why"], missed["name"], missed["times"]) == ("busy", "alice", 1)
+        missed = bob.event("missed")
+        assert (missed["why"], missed["name"]) == ("busy", "alice")
     assert contacts(homes["bob"])["alice"]["how"] == "code"
 
 
@@ -313,7 +313,7 @@ def test_a_key_that_others_can_read_is_not_used(homes):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("listen", "--auto-accept"), "--auto-accept goes with --open"),
+        (("listen", "--auto-accept", "--ask"), "--auto-accept and --ask say the opposite"),
         (("listen", "--unencrypted", "--open"), "--unencrypted goes with none of"),
         (("listen", "--unencrypted", "--code", "7-quiet-test"), "--unencrypted goes with none of"),
         (("dial", "localhost", "7-quiet-test", "--unencrypted"), "--unencrypted goes with none of"),

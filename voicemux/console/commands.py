@@ -9,8 +9,9 @@ type a line to send it; what begins with a slash is a command:
   /deafen   stop playing their voice, or play it again
   /stats    figures of the call
   /verify   the words are the same on both sides: remember them
-  /accept   take the call of somebody unknown
+  /accept   take the call that rings
   /decline  do not take it
+  /missed   list the calls that nobody has taken
   /help     this
   /quit     hang up (so do: quit, Ctrl-D, Ctrl-C)
   //...     send a line that begins with a slash"""
@@ -49,9 +50,14 @@ class Verify:
 
 @dataclass(frozen=True)
 class Answer:
-    """To the call of somebody unknown."""
+    """To a call that rings."""
 
     accepts: bool
+
+
+@dataclass(frozen=True)
+class ShowMissed:
+    """Whose calls were not answered."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,20 @@ class Unknown:
     id: str = ""
 
 
-Command = Say | Mute | Deafen | ShowStats | Verify | Answer | Help | HangUp | Interrupted | EndOfInput | Unknown
+Command = (
+    Say
+    | Mute
+    | Deafen
+    | ShowStats
+    | Verify
+    | Answer
+    | ShowMissed
+    | Help
+    | HangUp
+    | Interrupted
+    | EndOfInput
+    | Unknown
+)
 
 _WORDS: dict[str, Command] = {
     "mute": Mute(),
@@ -93,6 +112,7 @@ _WORDS: dict[str, Command] = {
     "verify": Verify(),
     "accept": Answer(True),
     "decline": Answer(False),
+    "missed": ShowMissed(),
     "help": Help(),
     "quit": HangUp(),
 }

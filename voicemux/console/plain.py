@@ -31,6 +31,7 @@ from voicemux.events import Event, Failed, TextReceived, to_dict
 from voicemux.threads import Threads
 
 READ_SIZE = 65_536  # bytes
+BELL = "\a"
 MAX_LINE = 1_048_576  # bytes; what is longer is sent as several lines
 USUAL_COLUMNS = 80  # of a terminal that does not say how many it has
 
@@ -43,6 +44,9 @@ class Console(Protocol):
 
     def show(self, event: Event) -> None:
         """Any thread. Raises VoicemuxError if it cannot be shown: a text must not be acknowledged then."""
+
+    def ring(self) -> None:
+        """Let the user hear that somebody calls, once."""
 
     def start(self, handle: Handler) -> None:
         """Begin to read; `handle` is called in the keyboard's thread, at the end with EndOfInput."""
@@ -65,8 +69,12 @@ class PlainConsole:
     eager = False  # what is piped in waits for somebody to say it to
     help = HELP
 
-    def __init__(self, *, notices: TextIO | None = None, texts: TextIO | None = None) -> None:
-        """`texts` is where the peer's lines go: standard output, unless that carries sound."""
+    def __init__(self, *, notices: TextIO | None = None, texts: TextIO | None = None, bell: str = "never") -> None:
+        """`texts` is where the peer's lines go: standard output, unless that carries sound.
+
+        `bell` is "always" if calls may be heard to ring: if it is a terminal on which notices are shown.
+        """
+        self._bell = bell
         self._lock = threading.Lock()
         self._notices = _whole(notices or sys.stderr)
         self._texts = _whole(texts or sys.stdout)
@@ -81,6 +89,10 @@ class PlainConsole:
         else:
             with contextlib.suppress(VoicemuxError):  # text goes on without notices
                 self._write(self._notices, written(event, screen_of(self._notices)))
+
+    def ring(self) -> None:
+        if self._bell != "never":
+            self._put(BELL)
 
     def start(self, handle: Handler) -> None:
         self._handle = handle
@@ -135,6 +147,15 @@ class PlainConsole:
             except BaseException:  # interrupted while nobody reads
                 _forget(stream)
                 raise
+
+    def _put(self, characters: str) -> None:
+        """Control characters for the terminal, if it is one: in pipes there are none."""
+        with contextlib.suppress(OSError), self._lock:
+            for stream in (self._texts, self._notices):
+                if stream and stream.isatty():
+                    stream.write(characters)
+                    stream.flush()
+                    return
 
     def _lose(self, stream: TextIO, error: OSError) -> VoicemuxError:
         """The stream takes no more: what to raise now, and for all texts that follow. Behind the lock."""

@@ -28,6 +28,7 @@ from prompt_toolkit.utils import get_cwidth
 
 from voicemux.console.cells import is_wide_locale
 from voicemux.console.commands import HangUp, Interrupted, parse_line
+from voicemux.console.focus import Focus
 from voicemux.console.modes import Modes, has_jobs, in_foreground
 from voicemux.console.plain import USUAL_COLUMNS, Handler, PlainConsole, columns_of
 from voicemux.console.rows import Mark, Screen, rows
@@ -74,9 +75,11 @@ class TerminalConsole(PlainConsole):
 
     eager = True
 
-    def __init__(self, name: str) -> None:
-        super().__init__()
+    def __init__(self, name: str, bell: str = "always") -> None:
+        """`bell` is when it rings: "always", "unfocused" or "never"."""
+        super().__init__(bell=bell)
         self._name = name
+        self._focus = Focus() if bell == "unfocused" else None
         self._session: PromptSession[str] = PromptSession(history=InMemoryHistory(), key_bindings=self._keys())
         app = self._session.app
         # Otherwise the terminal itself shows what is typed while something is printed above the prompt, and in the
@@ -134,6 +137,10 @@ class TerminalConsole(PlainConsole):
     def hurry(self) -> None:
         self._leaving = True
 
+    def ring(self) -> None:
+        if not (self._focus and self._focus.here):
+            super().ring()
+
     def start(self, handle: Handler) -> None:
         self._handle = handle
         self._keyboard.start("keyboard", self._read)
@@ -163,6 +170,8 @@ class TerminalConsole(PlainConsole):
                 self._closing.wait(LOOK_INTERVAL)
                 continue
             self._modes.quiet()
+            if self._focus:
+                self._put(self._focus.ask())
             self._session.app.erase_when_done = False
             draft, self._draft = self._draft, Document()
             try:
@@ -194,6 +203,8 @@ class TerminalConsole(PlainConsole):
     def restore(self) -> None:
         """Give the terminal back as it was found. Any thread, any number of times."""
         self._modes.restore()
+        if self._focus:
+            self._put(self._focus.stop_asking())
 
     def _prompt(self) -> str:
         marks = ", ".join(what for what, is_on in self._switched.items() if is_on)
@@ -227,6 +238,8 @@ class TerminalConsole(PlainConsole):
         def ignore(event: KeyPressEvent) -> None:
             """Not to quote a control character into the line."""
 
+        if self._focus:
+            self._focus.bind(keys)
         return keys
 
     def _put_aside(self) -> None:

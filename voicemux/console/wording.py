@@ -6,6 +6,7 @@ from voicemux.console.printable import name_and_tag, printable
 from voicemux.console.quoting import quoted_name, they_say
 from voicemux.console.rows import OURS, Mark, Screen, rows, whole_lines
 from voicemux.events import (
+    Answered,
     AudioStarted,
     AudioStopped,
     Calling,
@@ -15,6 +16,8 @@ from voicemux.events import (
     Event,
     Failed,
     Listening,
+    Missed,
+    MissedCalls,
     NewCode,
     Notice,
     PeerSwitched,
@@ -41,6 +44,12 @@ PEER_SWITCHES = {  # of a peer, by what it says of its voice: off, on
     "muted": ("is no longer muted", "has muted: you do not hear them"),
     "deafened": ("hears you again", "has deafened: they do not hear you"),
     "records": ("no longer records what you say", "records what you say"),
+}
+CALLERS = {
+    "plain": "not encrypted",
+    "known": "whose key you know",
+    "code": "who knows the code",
+    "open": "somebody unknown, whatever the name says",
 }
 PREFIX = OURS.before(OURS.first)  # of our own notices; no line of a peer's begins with it
 COPIED = Listening | NewCode  # they have a command to copy, which is not to be taken apart, and no peer's words
@@ -85,9 +94,15 @@ def _words(event: Event) -> list[str]:
         case Calling():
             return [f"calling {event.address} ..."]
         case Ringing():
-            asks = ["somebody unknown, whatever the name says: /accept or /decline"] if event.asks else []
-            who = _who(event.name, event.address, event.claims)
-            return [f"{who} is calling" if event.name else "it rings ...", *asks]
+            return _ringing(event)
+        case Answered():
+            who = quoted_name(event.name) or event.address
+            return [f"taking {who}'s call" if event.accepted else f"declined {who}'s call"]
+        case Missed():
+            return [_missed(event)]
+        case MissedCalls():
+            calls = [f"{each.at[:16].replace('T', ' ')}  {_who(each.name, each.address)}" for each in event.calls]
+            return ["missed calls:", *calls] if calls else ["no missed calls"]
         case Connected():
             who = _who(event.name, event.address, event.claims)
             remembered = ", and is remembered" if event.security == "code" and event.is_known else ""
@@ -126,6 +141,26 @@ def _turned_away(event: TurnedAway) -> str:
         return f"{_who(event.name, event.address)} called meanwhile and was told that you are in a call"
     who = f"{event.times} more callers" if event.times > 1 else "a caller"
     return f"turned away {who} from {event.address}: {event.why}"
+
+
+def _ringing(event: Ringing) -> list[str]:
+    if not event.security:
+        return ["it rings ..."]
+    who = f"{_who(event.name, event.address, event.claims)} is calling"
+    if not event.asks:
+        return [who]
+    return [f"{who}, {CALLERS[event.security]}", "/accept or /decline"]
+
+
+def _missed(event: Missed) -> str:
+    who, clock = quoted_name(event.name) or event.address, event.at[11:16]
+    match event.why:
+        case "gave_up":
+            return f"{who} rang and gave up (missed call, {clock})"
+        case "busy":
+            return f"{_who(event.name, event.address)} called meanwhile and was told that you are in a call ({clock})"
+        case _:
+            return f"missed call from {who} at {clock}"
 
 
 def stats_line(stats: Stats) -> str:

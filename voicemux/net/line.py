@@ -128,6 +128,16 @@ class Line:
         self.bytes_read += len(data)
         return self._open(self._channel, data) if self._channel else data
 
+    def receive_within(self, seconds: float) -> bytes | None:
+        """As `receive`, but None if nothing comes in that time. It becomes the line's timeout."""
+        self.set_timeout(seconds)
+        try:
+            return self.receive()
+        except ConnectionLost as error:
+            if isinstance(error.__cause__, TimeoutError) and error.__cause__.errno is None:  # ETIMEDOUT is a loss
+                return None
+            raise
+
     def write(self, data: bytes) -> None:
         """Send all of `data`. After a ConnectionLost the stream is torn and only good for cutting."""
         self._send(self._channel.seal(data) if self._channel else data)
@@ -285,7 +295,7 @@ def most_connections() -> int:
 
 
 class Wake:
-    """Something to wait for beside sockets: `set()` makes it readable for good."""
+    """Something to wait for beside sockets: `set()` makes it readable, until `clear()`."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -295,6 +305,10 @@ class Wake:
 
     def set(self) -> None:
         self._writer.send(b"!")
+
+    def clear(self) -> None:
+        """The thread that waits for it only."""
+        self._reader.recv(READ_SIZE)
 
     def close(self) -> None:
         self._reader.close()

@@ -107,6 +107,9 @@ class Reception:
         self._lock = threading.Lock()  # guards who has been handed out, and who takes its place
         self._current: Caller | None = None
         self._next: Caller | None = None
+        self._yields_to: Callable[[Caller], bool] | None = None  # who takes the place of the one handed out
+        self._returned: queue.SimpleQueue[tuple[Caller, Bye, str]] = queue.SimpleQueue()  # not answered by the owner
+        self._closing = False
         self._wake = Wake()
         self._selector = selectors.DefaultSelector()
         self._threads = Threads(self._callers.put)
@@ -137,6 +140,33 @@ class Reception:
             if self._current:
                 self._callers.put(self._current)
 
+    def check(self) -> None:
+        """Raise what `interrupt` was given, if it was and nobody has heard of it."""
+        with contextlib.suppress(queue.Empty):
+            waiting = self._callers.get_nowait()
+            if isinstance(waiting, BaseException):
+                raise waiting
+            self._callers.put(waiting)
+
+    def yield_to(self, whom: Callable[[Caller], bool] | None) -> None:
+        """As long as the one who was handed out is not answered, let these take its place as if it called again."""
+        with self._lock:
+            self._yields_to = whom
+
+    def send_away(self, caller: Caller, bye: Bye, why: str = "") -> None:
+        """Say goodbye to one who was handed out and is not answered, and close its line. Any thread; returns at once.
+
+        `why` counts as for others who are turned away; empty: it is not told.
+        """
+        self._returned.put((caller, bye, why))
+        self._wake.set()
+
+    @property
+    def replacement(self) -> Caller | None:
+        """Who takes the place of the one who was handed out last, and waits for `free()`."""
+        with self._lock:
+            return self._next
+
     @property
     def is_replaced(self) -> bool:
         """Whether the caller who was handed out last has called again, and waits."""
@@ -144,6 +174,7 @@ class Reception:
             return self._next is not None
 
     def close(self) -> None:
+        self._closing = True
         self._wake.set()
         self._threads.join()
         self._listener.close()
@@ -173,12 +204,15 @@ class Reception:
         times += [each.next_time for each in self._refusals.values() if each.next_time is not None]
         ready = [key for key, _ in self._selector.select(max(0.0, min(times) - now) if times else None)]
         if any(key.fileobj is self._wake for key in ready):
-            return False
+            self._wake.clear()
+            self._take_back()
+            if self._closing:
+                return False
         for key in ready:  # who has said something, before newcomers take the places of those who have not
             if isinstance(key.data, _Visitor):
                 self._hear(key.data)
         for key in ready:
-            if not isinstance(key.data, _Visitor):
+            if key.data is not None and not isinstance(key.data, _Visitor):
                 self._welcome(key.data)
         now = time.monotonic()
         for visitor in [each for each in self._lobby if each.deadline <= now]:
@@ -189,6 +223,24 @@ class Reception:
             for refusal in refusals.due(now):
                 self._on_turned_away(refusal)
         return True
+
+    def _take_back(self) -> None:
+        """Those whom the owner does not answer are visitors again, on their way out."""
+        while not self._returned.empty():
+            caller, bye, why = self._returned.get()
+            caller.line.set_timeout(VISITOR_PATIENCE)
+            visitor = _Visitor(caller.line, 0.0, caller.sending, caller.receiving, opened=True, peer=caller.peer)
+            if loser := self._lobby.enter(visitor, visitor.host, time.monotonic()):
+                self._close(loser)
+            self._selector.register(caller.line, selectors.EVENT_READ, visitor)
+            if why:
+                self._turn_away(visitor, why)
+            try:
+                self._send_away(visitor, bye)
+            except ConnectionLost:
+                self._dismiss(visitor)
+            else:
+                self._lobby.reached(visitor, visitor.stage)
 
     def _welcome(self, listening: Any) -> None:
         now = time.monotonic()
@@ -283,9 +335,12 @@ class Reception:
             assert visitor.peer
             self._admission.use(visitor.proving, visitor.peer, time.monotonic())
         caller = Caller(visitor.line, visitor.sending, visitor.receiving, hello, visitor.peer)
-        replaced = None
+        replaced, yields_to = None, self._yields_to
+        is_preferred = yields_to is not None and yields_to(caller)
         with self._lock:
-            replaces = self._current is not None and _is_same(caller, self._current)
+            replaces = self._current is not None and (
+                is_same(caller, self._current) or (is_preferred and bool(self._yields_to) and self._next is None)
+            )
             if replaces:
                 replaced, self._next = self._next, caller
             elif is_free := self._current is None:
@@ -347,6 +402,6 @@ def _end(caller: Caller) -> None:
     caller.line.close()
 
 
-def _is_same(caller: Caller, other: Caller) -> bool:
+def is_same(caller: Caller, other: Caller) -> bool:
     """Whether one key has made both calls: each has proved that it has it."""
     return caller.peer is not None and other.peer is not None and caller.peer.fingerprint == other.peer.fingerprint

@@ -5,7 +5,8 @@ judges both directions: `Sending` keeps to it, `Receiving` holds the peer to it.
 state, so neither needs a lock: the first belongs to whoever writes, the second to whoever reads.
 """
 
-from collections.abc import Collection, Iterator
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
 
 from voicemux.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
@@ -89,6 +90,11 @@ class Receiving:
         self.greeted = False  # whether the peer's preface has come: it does speak voicemux
         self._preface = bytearray()
         self._frames = FrameDecoder()
+        self._kept: deque[Preface | Message] = deque()
+
+    def keep(self, messages: Iterable[Preface | Message]) -> None:
+        """Have these, which were received before anybody could use them, yielded again by the next `receive`."""
+        self._kept.extend(messages)
 
     def receive(self, data: bytes) -> Iterator[Preface | Message]:
         """Yield what `data` completes.
@@ -107,9 +113,10 @@ class Receiving:
             self._frames.feed(data)  # first, because a reader may stop at the preface and come back later
             data = b""
             yield Preface()
-        if self.state is State.DONE:
-            return
-        for frame in self._frames.feed(data):
+        frames = iter(()) if self.state is State.DONE else self._frames.feed(data)  # before a reader may stop
+        while self._kept:
+            yield self._kept.popleft()
+        for frame in frames:
             message = from_frame(frame)
             if message is None:
                 continue

@@ -10,6 +10,15 @@ IPV6_BITS = (48, 56, 64)
 IPV4_BITS = (24, 32)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether `host` is an address of this machine's own."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
 def networks_of(host: str) -> tuple[Network, ...]:
     """The networks of `host`, the widest first."""
     try:

@@ -1,0 +1,54 @@
+"""The line of a caller for whom it rings: told so again and again, and listened to, because callers give up."""
+
+import time
+
+from voicemux.errors import ConnectionLost, RemoteProtocolError
+from voicemux.net.line import SILENCE_TIMEOUT
+from voicemux.net.reception import VISITOR_PATIENCE, Caller
+from voicemux.protocol.messages import Audio, Bye, ByeCode, Message, Ping, Preface, Report, Ringing
+
+MOST_BYTES = 262_144  # from a caller while it rings: the window's 64 KiB of text in frames of the worst size, twice
+UNHEARD = (Audio, Ping, Report)  # too early (protocol.md §6), and of no use later
+
+
+class Ring:
+    """Belongs to one thread. `sound()` every few seconds, `listen()` in between, `take()` when the call is taken."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._most = caller.line.bytes_read + MOST_BYTES
+        self._kept: list[Message | Preface] = []
+
+    def sound(self) -> None:
+        """Tell the caller that it rings. Raises ConnectionLost."""
+        caller = self._caller
+        caller.line.set_timeout(VISITOR_PATIENCE)
+        caller.line.write(caller.sending.encode(Ringing()))
+
+    def listen(self, seconds: float) -> None:
+        """Hear what the caller says in that time.
+
+        Raises ConnectionLost when the caller has hung up, or its line broke; RemoteProtocolError if it says what it
+        must not.
+        """
+        deadline = time.monotonic() + seconds
+        self._hear(b"")  # what came right behind the HELLO
+        while (left := deadline - time.monotonic()) > 0:
+            data = self._caller.line.receive_within(left)
+            if data == b"":
+                self._caller.receiving.receive_end()
+            self._hear(data or b"")
+
+    def take(self) -> None:
+        """It rings no more: what the caller has said meanwhile belongs to the call."""
+        self._caller.receiving.keep(self._kept)
+        self._caller.line.set_timeout(SILENCE_TIMEOUT)
+
+    def _hear(self, data: bytes) -> None:
+        for message in self._caller.receiving.receive(data):
+            if isinstance(message, Bye):
+                raise ConnectionLost("the caller has hung up")
+            if not isinstance(message, UNHEARD):
+                self._kept.append(message)
+        if self._caller.line.bytes_read > self._most:
+            raise RemoteProtocolError("too much came while it rang", ByeCode.FLOOD)
