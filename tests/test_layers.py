@@ -44,7 +44,7 @@ RANKS = [
     ["vitals", "introduction", "watch"],
     ["dialling"],
     ["call"],
-    ["answering", "arguments", "leftovers"],
+    ["answering", "arguments", "leftovers", "invitation"],
     ["session", "demo", "api"],
     ["conform"],
     ["conform.verdict", "conform.record", "conform.rules"],

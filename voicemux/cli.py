@@ -533,7 +533,7 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
     if as_json and "-" in (input_, output):
         raise click.UsageError("--json and raw sound cannot share standard input and output")
     from voicemux.departure import Departure, Why
-    from voicemux.interrupts import EXIT_CODE_OF, Signals
+    from voicemux.interrupts import Signals, leave
     from voicemux.session import Session
 
     if options["record"] and not options["record"].lower().endswith(RECORDING_ENDINGS):
@@ -559,7 +559,7 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
         if departure.why is Why.TERMINATED and outcome and outcome.lost_text:
             sys.exit(CALL_FAILED)
         if outcome is None or departure.why in (Why.INTERRUPTED, Why.TERMINATED):
-            sys.exit(EXIT_CODE_OF[departure.why or Why.QUIT])
+            leave(departure.why or Why.QUIT)
         if outcome.interrupted:
             sys.exit(INTERRUPTED)
         if outcome.error:  # it has been shown as the end of the call

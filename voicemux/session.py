@@ -25,8 +25,10 @@ from voicemux.console.commands import (
     Interrupted,
     Mute,
     Say,
+    ShowCode,
     ShowMissed,
     ShowStats,
+    ShowWords,
     Unknown,
     Verify,
 )
@@ -50,6 +52,7 @@ from voicemux.events import (
     Notice,
     Rejected,
     Ringing,
+    Stats,
     Switched,
     TurnedAway,
 )
@@ -64,6 +67,7 @@ from voicemux.introduction import (
     receive,
     remember,
 )
+from voicemux.invitation import Invitation
 from voicemux.net.address import Address, is_inside
 from voicemux.net.line import Listener
 from voicemux.net.reception import Caller, Reception
@@ -78,6 +82,16 @@ if TYPE_CHECKING:
     from voicemux.audio.studio import Studio
 
 STATE_PATIENCE = 0.5  # seconds for the other side to say what it does with voice; older programs never do
+
+
+WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
+    Say: "that was not sent",
+    ShowStats: "there are no figures yet",
+    ShowWords: "there are no words to compare",
+    Verify: "there are no words to compare",
+    Mute: "there is no voice to mute",
+    Deafen: "there is no voice to hear",
+}
 
 
 @dataclass(frozen=True)
@@ -124,6 +138,8 @@ class Session:
         self._settings = settings
         self._console = console
         self._departure = departure
+        self._invitation = Invitation(console)
+        self._last: Stats | None = None  # figures of the call before
         self._interrupted: Call | None = None  # which Ctrl-C has hung up
         self._call: Call | None = None
         self._reception: Reception | None = None
@@ -195,6 +211,7 @@ class Session:
         )
         try:
             code = admission.code if admission else ""
+            self._invitation.begin(self._dials(places, code), once=once)
             self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
             if self._trust and is_inside(addresses[0]) and not self._trust.contacts.all():
                 self._notice(
@@ -220,6 +237,7 @@ class Session:
         finally:
             self._reception = self._answering = None
             reception.close()
+            self._invitation.close()
 
     def _dials(self, places: list[Address], code: str) -> list[str]:
         """What the other side types."""
@@ -227,7 +245,7 @@ class Session:
         return [f"voicemux dial {plain}{place} {code}".rstrip() for place in places]
 
     def _on_code(self, places: list[Address], code: str, why: str) -> None:
-        self._console.show(NewCode(code, why, self._dials(places, code)))
+        self._invitation.changed(NewCode(code, why, self._dials(places, code)))
 
     def _take(self, caller: Caller) -> Outcome:
         """Take a call: only now sound is opened."""
@@ -238,7 +256,11 @@ class Session:
             except ConnectionLost as error:
                 self._console.show(Notice(f"the caller has gone: {error}"))
                 return Outcome()
-            return self._hold(met)
+            self._invitation.call_begins()
+            try:
+                return self._hold(met)
+            finally:
+                self._invitation.call_ended()
 
     def _hello_to_caller(self) -> Hello:
         hello = self._hello()
@@ -326,14 +348,17 @@ class Session:
 
     def _verify(self) -> None:
         """The user has compared the words."""
-        if not (self._trust and self._met and self._met.words):
+        met = self._met  # looked at once: the call may end meanwhile
+        if not (self._trust and met and met.words):
             self._reject("there are no words to compare in this call")
-        elif name := remember(self._met, self._trust, self._notice):
+        elif name := remember(met, self._trust, self._notice):
             self._console.show(Notice(f"remembered as {name}: the next call needs neither code nor words"))
 
     def _show_until_the_end(self, call: Call) -> Outcome:
         while True:
             event = call.next_event()
+            if isinstance(event, Ended) and self._settings.verbose and not self._console.tells_at_once:
+                self._console.show(event.stats)
             self._console.show(event)
             if isinstance(event, AudioStopped) and event.direction == "input" and self._finite:
                 self._heard_all = True
@@ -341,6 +366,7 @@ class Session:
             if isinstance(event, AudioStopped) and event.error:
                 self._on_broken(event, call)
             if isinstance(event, Ended):
+                self._last = event.stats
                 lost_text = bool(event.undelivered or self._unsent)
                 return Outcome(event, call.error or self._broken, self._interrupted is call, lost_text)
 
@@ -398,6 +424,8 @@ class Session:
                     self._hang_up_if_all_is_said(call)
                 elif command.meant:
                     self._departure.ask(Why.QUIT)
+            case ShowCode():
+                self._invitation.show()
             case Answer():
                 self._answer(command.accepts)
             case ShowMissed():
@@ -409,11 +437,18 @@ class Session:
                     self._departure.ask(Why.INTERRUPTED, break_off=self._departure.why is not None)
                 elif isinstance(command, Say) and self._answering and self._answering.is_asking:
                     self._reject("it rings, /accept or /decline: that was not sent", command)
+                elif isinstance(command, ShowStats) and self._last:
+                    self._console.show(self._last)
                 else:
-                    self._reject("nobody is connected: that was not sent", command)
+                    self._reject(f"nobody is connected: {WITHOUT_A_CALL[type(command)]}", command)
             case Say():
                 if not call.say(command.text, command.id):
                     self._reject("the call has ended: that was not sent", command)
+            case ShowWords():
+                met = self._met
+                words = " ".join(met.words) if met else ""
+                say = "say them; if they are the same on both sides: /verify"
+                self._console.show(Notice(f"{words} ({say})" if words else "this call needs no words to compare"))
             case Verify():
                 self._verify()
             case Mute():

@@ -16,8 +16,10 @@ from voicemux.console.commands import (
     Help,
     Mute,
     Say,
+    ShowCode,
     ShowMissed,
     ShowStats,
+    ShowWords,
     Unknown,
     Verify,
     parse_json,
@@ -29,6 +31,8 @@ WORDS = {
     "mute": Mute(),
     "deafen": Deafen(),
     "stats": ShowStats(),
+    "code": ShowCode(),
+    "words": ShowWords(),
     "verify": Verify(),
     "accept": Answer(True),
     "decline": Answer(False),
@@ -59,9 +63,21 @@ def test_a_word_after_a_slash_is_a_command(word):
         assert parse_line(line) == WORDS[word]
 
 
-@pytest.mark.parametrize("line", ["hi", "", " ", " indented /mute", "a/b", "mute", "quit it", "Quit", "😀"])
+@pytest.mark.parametrize("line", ["hi", " indented /mute", "a/b", "mute", "quit it", "Quit", "😀"])
 def test_everything_else_is_said(line):
     assert parse_line(line) == parse_line(f"{line}\r\n") == Say(line)
+
+
+@pytest.mark.parametrize("line", ["", " ", "\t", "\n", "\u3000"])
+def test_blanks_are_nothing_to_send(line):
+    assert parse_line(line) is None
+
+
+@pytest.mark.parametrize(
+    "line", ["/home/x is ready", "/etc/passwd", "/a/b/c", "/ or /", "/one\ntwo", "/mute\nand more"]
+)
+def test_a_path_is_no_command_and_neither_is_what_was_pasted(line):
+    assert parse_line(line) == Say(line)
 
 
 @pytest.mark.parametrize("line", ["quit", " quit ", "quit\r\n", "/quit"])
@@ -77,7 +93,7 @@ def test_two_slashes_say_one(line, said):
     assert parse_line(line) == Say(said)
 
 
-@pytest.mark.parametrize("word", ["", "unknown", "mute me", "etc/passwd"])
+@pytest.mark.parametrize("word", ["", "unknown", "mute me", "quiet"])
 def test_a_command_that_there_is_not_is_never_sent(word):
     assert parse_line(f"/{word}") == Unknown(f"there is no command /{word}; /help lists them, // sends a slash")
 
@@ -92,10 +108,10 @@ def test_what_is_said_can_be_sent_whatever_was_typed(line):
     if isinstance(command, Say):
         assert command.text.encode().decode() == command.text
     else:
-        assert command in WORDS.values() or isinstance(command, Unknown)
+        assert command is None or command in WORDS.values() or isinstance(command, Unknown)
 
 
-@given(st.text().filter(lambda text: text.strip() != "quit" and not text.endswith(("\r", "\n"))))
+@given(st.text().filter(lambda text: text.strip() not in ("", "quit") and not text.endswith(("\r", "\n"))))
 def test_every_text_can_be_said(text):
     assert parse_line(f"/{text}" if text.startswith("/") else text) == Say(text)
 

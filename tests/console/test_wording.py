@@ -6,7 +6,7 @@ from hypothesis import example, given
 from tests.console.strategies import KINDS, ONE_OF_EACH, any_event, make_stats, tricky_texts
 from tests.console.test_printable import is_harmless
 from voicemux.console.printable import printable_name
-from voicemux.console.wording import PREFIX, notice_lines, stats_line, written
+from voicemux.console.wording import PREFIX, notice_lines, stats_line, status_line, written
 from voicemux.events import (
     Answered,
     AudioStarted,
@@ -177,10 +177,7 @@ def test_words_to_compare_are_shown_with_what_to_do_about_them():
 
 def test_a_code_that_is_over_is_told_with_the_next():
     told = NewCode("42-beeswax-caravan", "it has been used", ["voicemux dial kitchen 42-beeswax-caravan"])
-    assert notice_lines(told) == [
-        "voicemux: the code is over: it has been used",
-        "voicemux: tell the other side to type:  voicemux dial kitchen 42-beeswax-caravan",
-    ]
+    assert notice_lines(told) == ["voicemux: somebody else types:  voicemux dial kitchen 42-beeswax-caravan"]
     assert (
         said(replace(told, code="", why="it was guessed at 3 times")) == "the code is over: it was guessed at 3 times"
     )
@@ -306,8 +303,25 @@ def test_a_name_in_a_notice_that_is_no_plain_word_is_in_quotes(name, shown):
     ],
 )
 def test_the_end_says_who_ended_it_why_and_after_what(by, reason, words):
-    stats = make_stats(seconds=61, texts_sent=2)
-    assert said(Ended(by, reason, False, stats)) == f"{words} after {stats_line(stats)}"
+    stats = make_stats(seconds=252, texts_sent=2, mouth_to_ear_ms=None)
+    assert said(Ended(by, reason, False, stats)) == f"{words} after 4:12"
+    assert (
+        said(Ended(by, reason, False, replace(stats, mouth_to_ear_ms=48.2)))
+        == f"{words} after 4:12 · mouth to ear 48 ms"
+    )
+
+
+@pytest.mark.parametrize("width", [10, 20, 40, 60, 89, 119, 200])
+def test_the_figures_below_the_prompt_fit_its_width(width):
+    stats = make_stats(
+        seconds=3725.4, round_trip_ms=20.4, mouth_to_ear_ms=163.2, audio_sent=186_250, audio_received=186_240,
+        audio_concealed=44, texts_sent=17, texts_received=21,
+    )  # fmt: skip
+    line = status_line(stats, width)
+    assert len(line) <= width
+    assert line.startswith("1:02:05")
+    if width >= 89:
+        assert "concealed 44" in line
 
 
 def test_the_end_says_which_text_may_be_lost():

@@ -4,17 +4,19 @@ import json
 from dataclasses import dataclass
 
 HELP = """\
-type a line to send it; what begins with a slash is a command:
+type a line to send it; these are commands:
   /mute     stop sending your voice, or send it again
   /deafen   stop playing their voice, or play it again
-  /stats    figures of the call
+  /stats    figures of the call, or of the last one
+  /code     what a new caller has to type, once more
+  /words    the words to compare, once more
   /verify   the words are the same on both sides: remember them
   /accept   take the call that rings
   /decline  do not take it
   /missed   list the calls that nobody has taken
   /help     this
   /quit     hang up (so do: quit, Ctrl-D, Ctrl-C)
-  //...     send a line that begins with a slash"""
+  //...     send a line that looks like a command"""
 
 
 MOST_OF_AN_ID = 64  # characters
@@ -41,6 +43,16 @@ class Deafen:
 @dataclass(frozen=True)
 class ShowStats:
     pass
+
+
+@dataclass(frozen=True)
+class ShowCode:
+    """What a new caller types, the code included."""
+
+
+@dataclass(frozen=True)
+class ShowWords:
+    """Of an open call, to compare them."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,8 @@ Command = (
     | Mute
     | Deafen
     | ShowStats
+    | ShowCode
+    | ShowWords
     | Verify
     | Answer
     | ShowMissed
@@ -109,6 +123,8 @@ _WORDS: dict[str, Command] = {
     "mute": Mute(),
     "deafen": Deafen(),
     "stats": ShowStats(),
+    "code": ShowCode(),
+    "words": ShowWords(),
     "verify": Verify(),
     "accept": Answer(True),
     "decline": Answer(False),
@@ -129,18 +145,18 @@ def parse_piped(line: str) -> Command:
     return Say(line)
 
 
-def parse_line(line: str) -> Command:
-    """The command of a typed line."""
+def parse_line(line: str) -> Command | None:
+    """The command of a typed line; None if there is nothing but blanks in it."""
     # Terminals give bytes that are not UTF-8 as surrogates.
     text = line.rstrip("\r\n").encode(errors="replace").decode()
     if text.strip() == "quit":
         return HangUp()
     if text.startswith("//"):
         return Say(text[1:])
-    if text.startswith("/"):
+    if text.startswith("/") and "/" not in text[1:] and "\n" not in text:  # else a path, or what was pasted
         word = text[1:].strip().lower()
         return _WORDS.get(word) or Unknown(f"there is no command /{word}; /help lists them, // sends a slash")
-    return Say(text)
+    return Say(text) if text.strip() else None
 
 
 def parse_json(line: str) -> Command | None:

@@ -41,6 +41,7 @@ Handler = Callable[[Command], None]
 class Console(Protocol):
     eager: bool  # it reads also while there is no call
     help: str  # what can be typed
+    tells_at_once: bool  # and all of it: it is read by programs
 
     def show(self, event: Event) -> None:
         """Any thread. Raises VoicemuxError if it cannot be shown: a text must not be acknowledged then."""
@@ -68,6 +69,7 @@ class PlainConsole:
 
     eager = False  # what is piped in waits for somebody to say it to
     help = HELP
+    tells_at_once = False
 
     def __init__(self, *, notices: TextIO | None = None, texts: TextIO | None = None, bell: str = "never") -> None:
         """`texts` is where the peer's lines go: standard output, unless that carries sound.
@@ -170,6 +172,7 @@ class JsonConsole(PlainConsole):
     """One JSON object a line, in and out; ASCII only, so that it is the same everywhere."""
 
     eager = True
+    tells_at_once = True
     help = JSON_HELP
 
     def parse(self, line: str) -> Command | None:

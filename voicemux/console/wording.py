@@ -90,7 +90,7 @@ def _words(event: Event) -> list[str]:
             where = f" ({', '.join(event.addresses)})" if event.addresses else ""
             return [f"listening on port {event.port}{where}", _tell(event.dial)]
         case NewCode():
-            return [f"the code is over: {event.why}", *([_tell(event.dial)] if event.code else [])]
+            return [f"somebody else types:  {event.dial[0]}" if event.code else f"the code is over: {event.why}"]
         case Calling():
             return [f"calling {event.address} ..."]
         case Ringing():
@@ -219,7 +219,10 @@ def _ended(event: Ended) -> list[str]:
     who = {"us": "you hung up", "them": "the other side hung up", "error": "the call broke off"}[event.by]
     reason = f" ({event.reason})" if event.reason else ""
     hint = [event.hint] if event.hint else []
-    return [f"{who}{reason} after {stats_line(event.stats)}{they_say(event.said)}", *hint, *_undelivered(event)]
+    delay = event.stats.mouth_to_ear_ms
+    heard = "" if delay is None else f" · mouth to ear {delay:.0f} ms"
+    took = f"after {_clock(event.stats.seconds)}{heard}"
+    return [f"{who}{reason} {took}{they_say(event.said)}", *hint, *_undelivered(event)]
 
 
 def _undelivered(event: Ended) -> list[str]:

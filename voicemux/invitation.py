@@ -1,0 +1,71 @@
+"""What a new caller types, code included: shown when it is asked for, and when a new code has taken the place of one.
+
+A code is used up in the moment in which a caller proves it, just before the call. People are told of the next one
+when that call is over: above its first line they take it for a failure. Programs are told at once.
+"""
+
+import threading
+
+from voicemux.console.plain import Console
+from voicemux.events import NewCode, Notice
+from voicemux.threads import Threads
+
+PATIENCE = 12.0  # seconds for the call to come about; whoever proved the code has 10 for the HELLO (protocol.md §11)
+
+
+class Invitation:
+    """Any thread."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        self._dials: list[str] = []  # commands for the other side, with the code that is valid now
+        self._untold: NewCode | None = None
+        self._in_call = False
+        self._once = False
+        self._closing = threading.Event()
+        self._threads = Threads()
+
+    def begin(self, dials: list[str], *, once: bool) -> None:
+        """The listener listens. With `once` there will be no other caller to tell."""
+        self._dials, self._once = dials, once
+
+    def show(self) -> None:
+        """Because the user wants to know."""
+        with self._lock:
+            self._untold = None
+            dials = self._dials
+        self._console.show(
+            Notice(f"the other side types:  {dials[0]}" if dials else "the code is shown to who listens")
+        )
+
+    def changed(self, event: NewCode) -> None:
+        """There is another code."""
+        with self._lock:
+            self._dials = event.dial
+            is_first, self._untold = self._untold is None, event
+        if self._console.tells_at_once:
+            self._tell()
+        elif is_first and not self._once:
+            self._threads.start("invitation", self._tell_if_nobody_comes)
+
+    def call_begins(self) -> None:
+        self._in_call = True
+
+    def call_ended(self) -> None:
+        self._in_call = False
+        self._tell()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._threads.join()
+
+    def _tell_if_nobody_comes(self) -> None:
+        if not self._closing.wait(PATIENCE) and not self._in_call:
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            event, self._untold = self._untold, None
+        if event and not (self._once and not self._console.tells_at_once):
+            self._console.show(event)
