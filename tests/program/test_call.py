@@ -147,7 +147,8 @@ def test_a_second_caller_is_told_busy_and_loses_nothing(tmp_path: Path) -> None:
                 'voicemux: the other side is busy (the other side says: "in another call")'
             ]
             assert bob.notice_with("turned away") == "voicemux: turned away a caller from 127.0.0.1: busy"
-            alice.write("after\n/quit\n")
+            alice.write("after\n")
+            alice.close_input()
             assert bob.read() == "alice> after"
             assert alice.wait() == 0
         bob.notice_with(HUNG_UP)
@@ -276,7 +277,8 @@ def test_a_listener_whose_input_is_closed_serves_one_caller_after_the_other() ->
 def test_closed_outputs_do_not_end_a_call(redirect: str) -> None:
     with listening(TEXT_ONLY) as (bob, address), Program("dial", address, TEXT_ONLY, redirect=redirect) as alice:
         await_connection(bob)
-        bob.write("to nobody\nquit\n")
+        bob.write("to nobody\n")
+        bob.close_input()
         assert alice.wait() == 0
         assert "Traceback" not in "".join(alice.err)
 
