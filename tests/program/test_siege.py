@@ -1,0 +1,42 @@
+"""Friends get in while strangers besiege the listener: the shipped programs, over a line with a delay of its own."""
+
+import pytest
+
+from bench.places import Namespaces
+from bench.siege import besiege
+
+CALLS = 20
+
+pytestmark = [
+    pytest.mark.alone,  # hundreds of connections a second
+    pytest.mark.skipif(bool(Namespaces.missing()), reason=Namespaces.missing() or "-"),
+]
+
+
+def times(outcomes: list[dict[str, object]]) -> list[float]:
+    assert [each["error"] for each in outcomes] == [""] * CALLS
+    return [float(str(each["seconds"])) for each in outcomes]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("kind", "sources", "rate"),
+    [("silent", "64", 100), ("silent", "48", 200), ("hello", "24", 200), ("drip", "56", 100), ("tls", "64", 100)],
+)
+def test_a_friend_far_away_gets_in_while_crowds_come(kind, sources, rate):
+    """Round trip 200 ms; the strangers have none, and come from 256 networks."""
+    assert max(times(besiege(kind, sources, rate, delay=100.0, calls=CALLS))) < 2.0
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("standing", [8, 32, 1000])
+def test_a_friend_gets_in_though_its_own_address_holds_silent_connections(standing):
+    outcomes = besiege("silent", "friend", 0.0, delay=0.0, calls=CALLS, standing=standing)
+    assert max(times(outcomes)) < 1.0
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("sources", ["friend", "64", "48"])
+def test_a_friend_with_the_right_code_gets_in_while_somebody_guesses_once_a_second(sources):
+    """Each call is somebody's first: a new key each time."""
+    times(besiege("guess", sources, 1.0, delay=10.0, calls=CALLS, by_code=True))
