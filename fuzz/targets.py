@@ -60,6 +60,7 @@ READ_SIZE = 65_536  # bytes
 OBEYED = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *"\u2028\u2029"}
 HIDDEN = {*"\xad\u200b\ufeff", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2060, 0x2070))}
 OUR_MARKS = set("<>:|")
+MOST_EVENTS = 6  # that are drawn: an emulator takes a while
 MOST_SHOWN = MOST_ROWS + 20  # rows of an event; how much more there is takes several on a narrow screen
 
 
@@ -264,7 +265,7 @@ def rows(data: bytes) -> None:
     terminal = Screen(lambda: columns, clips=clips)
     name = "peer"
     inbox = Inbox()
-    for message in hear([PREFACE + draws.rest()]).messages:
+    for message in hear([PREFACE + draws.rest()]).messages[:MOST_EVENTS]:
         match message:
             case Hello():
                 name, event = message.name, Connected(message.name, "10.0.0.9", message.agent, "", "")

@@ -65,7 +65,7 @@ KNOWS = {
     "net": {"errors", "threads", "protocol", "security"},
     "audio": {"errors", "threads", "protocol"},
     "console": {"errors", "events", "threads", "security", "remedies"},
-    "conform": {"errors", "protocol", "security", "net"},
+    "conform": {"errors", "console", "protocol", "security", "net"},
     "voice": {"protocol"},
     "vitals": {"events", "voice", "protocol", "net"},
     "trust": {"errors", "protocol", "security", "net"},

@@ -466,7 +466,7 @@ def _conform(role: str, options: dict[str, Any], examine: Callable[..., Any]) ->
         from voicemux.conform import report
         from voicemux.conform.runner import Selection
         from voicemux.conform.subject import Keys
-        from voicemux.console.printable import printable
+        from voicemux.console.plain import screen_of
         from voicemux.security.code import new_code
         from voicemux.security.identity import load_identity
 
@@ -488,7 +488,7 @@ def _conform(role: str, options: dict[str, Any], examine: Callable[..., Any]) ->
             def tell(result: Any) -> None:
                 lines = [report.line(result), *(report.details(result).splitlines() if options["verbose"] else ())]
                 for line in [] if options["as_json"] else lines:
-                    click.echo(printable(line))
+                    click.echo(report.shown(line, screen_of(sys.stdout)))
 
             results = examine(keys, selection, tell)
         if options["junit"]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from voicemux.console.quoting import quoted_name
 from voicemux.errors import (
     CallRefused,
     ConnectionLost,
@@ -116,7 +117,7 @@ class _Dialler:
             else:
                 greeting.open()
             known = known_as(peer, self._trust, _ignore) if self._trust and peer else None
-            who = known.name if known else "the other side"
+            who = quoted_name(known.name) if known else "the other side"
             theirs = greeting.introduce(self._hello(), lambda: self._on_ringing(address), who)
         except BaseException as error:
             self.is_there = greeting.receiving.greeted

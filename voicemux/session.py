@@ -33,6 +33,7 @@ from voicemux.console.commands import (
     Verify,
 )
 from voicemux.console.plain import Console
+from voicemux.console.quoting import quoted_name
 from voicemux.departure import Departure, Why
 from voicemux.dialling import reach
 from voicemux.errors import (
@@ -352,7 +353,8 @@ class Session:
         if not (self._trust and met and met.words):
             self._reject("there are no words to compare in this call")
         elif name := remember(met, self._trust, self._notice):
-            self._console.show(Notice(f"remembered as {name}: the next call needs neither code nor words"))
+            who = quoted_name(name)
+            self._console.show(Notice(f"remembered as {who}: the next call needs neither code nor words"))
 
     def _show_until_the_end(self, call: Call) -> Outcome:
         while True:

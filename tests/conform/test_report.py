@@ -11,6 +11,7 @@ from tests.running import listening, run
 from voicemux.conform import report
 from voicemux.conform.runner import Selection
 from voicemux.conform.verdict import FAIL, PASS, SKIP, Result
+from voicemux.console.rows import Screen
 
 RESULTS = [
     Result("silent-before-preface", 3, PASS, "", 1.5),
@@ -113,3 +114,11 @@ def test_something_else_is_one_line(mode):
     assert (code, out) == (4, [])
     assert len(err) == 1
     assert "does not speak voicemux: " in err[0]
+
+
+def test_what_a_peer_says_begins_no_row_of_a_terminal():
+    said = 'expected a PONG, got a BYE of code 3 ("' + "pass   5  pong " * 8 + '")'
+    shown = report.shown(report.line(Result("pong", 5, FAIL, said, 0.1)), Screen(lambda: 40, clips=False)).split("\n")
+    assert shown[0].startswith("FAIL   5  pong")
+    assert all(row.startswith("      ") for row in shown[1:])
+    assert max(map(len, shown)) < 40

@@ -6,6 +6,7 @@ import time
 from voicemux.conform.link import GOODBYE, encode
 from voicemux.conform.subject import Subject
 from voicemux.conform.verdict import Failed, case
+from voicemux.console.quoting import quoted
 from voicemux.protocol.messages import Bye, ByeCode, Ping, Text, TextAck
 from voicemux.protocol.wire import PREFACE
 
@@ -87,6 +88,5 @@ def text_before_goodbye(subject: Subject) -> None:
 
 def _judge_answer(bye: Bye) -> None:
     if bye.code != ByeCode.NORMAL:
-        raise Failed(
-            f"expected a BYE of code 0 as the answer to ours, got one of code {bye.code} {bye.reason}".rstrip()
-        )
+        reason = f" ({quoted(bye.reason)})" if bye.reason else ""
+        raise Failed(f"expected a BYE of code 0 as the answer to ours, got one of code {bye.code}{reason}")

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from voicemux.conform.record import Record
 from voicemux.conform.verdict import Failed
+from voicemux.console.quoting import quoted
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError
 from voicemux.net.line import Line
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
@@ -270,7 +271,7 @@ def _article(kind: type) -> str:
 
 
 def _described(bye: Bye) -> str:
-    return f"a BYE of code {bye.code}" + (f" ({bye.reason})" if bye.reason else "")
+    return f"a BYE of code {bye.code}" + (f" ({quoted(bye.reason)})" if bye.reason else "")
 
 
 def _shown(data: bytes) -> str:

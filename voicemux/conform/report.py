@@ -8,7 +8,10 @@ from xml.etree import ElementTree
 
 from voicemux.conform.rules import rules
 from voicemux.conform.verdict import FAIL, PASS, SKIP, Case, Result
+from voicemux.console.printable import printable
+from voicemux.console.rows import Mark, Screen, rows
 
+INDENTED = Mark("", first="", others=" " * 6, quotes=True)
 SHOWN = {PASS: "pass", FAIL: "FAIL", SKIP: "skip"}
 
 
@@ -22,6 +25,11 @@ def details(result: Result) -> str:
         return ""
     said = [f'protocol.md, section {result.section}: "{rule}"' for rule in rules(result.name)]
     return "\n".join(f"      {each}" for each in (*said, *result.said))
+
+
+def shown(each: str, screen: Screen | None) -> str:
+    """A line as it is printed: on a terminal in rows, of which no second one begins with words of a peer."""
+    return "\n".join(rows(INDENTED, each, screen)) if screen else printable(each)
 
 
 def summary(results: Sequence[Result]) -> str:

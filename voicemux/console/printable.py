@@ -5,6 +5,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from voicemux.security.names import NOT_THE_CONTACT
+
 MAX_NAME = 32  # characters of a name that are shown
 MOST_MARKS_OF_NAMES = 2  # above and below a character
 TAB = "    "
@@ -26,7 +28,9 @@ BLACK_FLAG = "\U0001f3f4"
 _TAGS_OF_FLAGS = ("".join(chr(0xE0000 + ord(each)) for each in name) for name in ("gbeng", "gbsct", "gbwls"))
 _TAGGED_FLAG = re.compile(f"{BLACK_FLAG}(?:{'|'.join(_TAGS_OF_FLAGS)})\U000e007f")
 _LINE_END = re.compile("\r\n|[\n\x0b\x0c\r\x1c\x1d\x1e\x85\u2028\u2029]")  # as str.splitlines has it
-_TAG = re.compile(r"( \((?:not the contact|them)\)){1,2}$")  # said by us of a name: they are never cut off
+THEM = " (them)"
+# What is said by us of a name, and never cut off.
+_TAG = re.compile(f"(?:{re.escape(NOT_THE_CONTACT)}|{re.escape(THEM)}){{1,2}}$")
 _BLANK_RUN = re.compile(f"[{BLANKS}]+")
 _PIECE = 8192  # characters
 

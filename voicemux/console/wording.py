@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from voicemux.console.printable import name_and_tag, printable
+from voicemux.console.printable import THEM, name_and_tag, printable
 from voicemux.console.quoting import quoted_name, they_say
 from voicemux.console.rows import OURS, Mark, Screen, rows, whole_lines
 from voicemux.events import (
@@ -75,7 +75,7 @@ def mark_of(name: str, own_name: str = "") -> Mark:
     """What stands before the lines of a peer of that name."""
     stem, tag = name_and_tag(name)
     while any(alike(stem + tag, taken) for taken in ("", OURS.name, own_name)):
-        tag = f"{tag} (them)"
+        tag = f"{tag}{THEM}"
     return Mark(stem, tag) if stem else Mark(tag.strip())
 
 
