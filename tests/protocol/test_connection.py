@@ -248,8 +248,8 @@ def test_half_a_preface_is_no_greeting_yet():
 @pytest.mark.parametrize(
     ("first", "sentence", "code"),
     [
-        (b"VMUX/2\r\n", "version '2' of the protocol is spoken there, version 1 here", ByeCode.VERSION),
-        (b"VMUX/12\r\n", "version '12' of the protocol is spoken there, version 1 here", ByeCode.VERSION),
+        (b"VMUX/2\r\n", "version 2 of the protocol is spoken there, version 1 here", ByeCode.VERSION),
+        (b"VMUX/12\r\n", "version 12 of the protocol is spoken there, version 1 here", ByeCode.VERSION),
         (b"VMUX/bob", "another version of the protocol is spoken there, version 1 here", ByeCode.VERSION),
         (b"HTTP/1.1 400 Bad Request\r\n", "that is not voicemux, it speaks HTTP", ByeCode.PROTOCOL),
         (b"GET / HTTP/1.1\r\n", "that is not voicemux, it speaks HTTP", ByeCode.PROTOCOL),

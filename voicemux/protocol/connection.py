@@ -148,7 +148,7 @@ class Receiving:
             if len(got) < len(wire.PREFACE):
                 return
             version = got[len(stem) :].split(b"\r")[0].decode("ascii", "replace")
-            named = f"version {version!a}" if version.isdigit() else "another version"  # no words of a stranger's
+            named = f"version {version}" if version.isdigit() else "another version"  # no words of a stranger's
             raise RemoteProtocolError(
                 f"{named} of the protocol is spoken there, version {wire.VERSION} here", ByeCode.VERSION
             )
