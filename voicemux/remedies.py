@@ -42,7 +42,9 @@ _HINTS = {
     Kind.SAYS_NOTHING: (
         "if this is a tunnel, its far end is slow or away, and --timeout waits longer; else it is not voicemux"
     ),
-    Kind.CLOSED_AT_ONCE: "if this is a tunnel, nothing listens at its far end",
+    Kind.CLOSED_AT_ONCE: (
+        "if this is a tunnel, nothing listens at its far end; else it may have too many callers: try again"
+    ),
     Kind.OTHER_NETWORK: (
         "that address means something inside one network only: from elsewhere it takes a VPN, a tunnel, or a router "
         "that forwards the port, and the address of that"

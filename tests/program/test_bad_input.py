@@ -243,7 +243,8 @@ def test_a_tunnel_with_nothing_behind_it_is_told_as_such(end: Serve, options: tu
         code, out, err = run("dial", address, TEXT_ONLY, *options, stdin="secret\n")
     assert (code, out) == (3, [])
     assert complaint(err) == (
-        "voicemux: the connection was closed at once; if this is a tunnel, nothing listens at its far end"
+        "voicemux: the connection was closed at once; if this is a tunnel, nothing listens at its far end; "
+        "else it may have too many callers: try again"
     )
 
 

@@ -118,7 +118,7 @@ def test_who_calls_again_takes_the_place_of_its_own_call_at_once(homes):
             began = time.monotonic()
             try:
                 assert say("me again", address, env=homes["alice"])[0] == 0
-                assert time.monotonic() - began < 5
+                assert time.monotonic() - began < 12  # not the 15 of a line that is dead
                 ended = bob.event("ended")
                 assert (ended["by"], ended["reason"]) == ("them", "called again")
                 assert bob.event("text")["text"] == "me again"

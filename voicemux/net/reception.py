@@ -248,7 +248,7 @@ class Reception:
             line = accept(listening)
         except Unreachable:  # no descriptor is left: one visitor less is the one that the newcomer needs
             if loser := self._lobby.evict(now):
-                self._close(loser)
+                self._make_room(loser)
             else:
                 time.sleep(ACCEPT_PAUSE)  # looking again at once is no use
             return
@@ -257,8 +257,13 @@ class Reception:
         line.set_timeout(VISITOR_PATIENCE)
         visitor = _Visitor(line, now + PREFACE_TIMEOUT)
         if loser := self._lobby.enter(visitor, line.peer.host, now):
-            self._close(loser)
+            self._make_room(loser)
         self._selector.register(line, selectors.EVENT_READ, visitor)
+
+    def _make_room(self, loser: _Visitor) -> None:
+        if not loser.leaving:
+            self._turn_away(loser, "too many callers at once, and it had said less than others")
+        self._close(loser)
 
     def _hear(self, visitor: _Visitor) -> None:
         try:
