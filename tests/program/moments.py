@@ -35,12 +35,41 @@ class Ending:
     out: list[str]
 
 
-def end(program: Program, number: signal.Signals) -> Ending:
-    began = time.monotonic()
+def stop(process: subprocess.Popen[bytes], number: signal.Signals) -> float:
+    """How many seconds it took to end, without those in which others had the processor."""
+    began, before = time.monotonic(), starved(process.pid)
+    without = 0.0
     with contextlib.suppress(ProcessLookupError):
-        program.process.send_signal(number)
-    program.process.wait(PATIENCE)
-    seconds = time.monotonic() - began
+        process.send_signal(number)
+    while process.poll() is None:
+        if time.monotonic() > began + PATIENCE:
+            raise subprocess.TimeoutExpired(process.args, PATIENCE)
+        without = max(
+            without, max((delay - before.get(task, 0) for task, delay in starved(process.pid).items()), default=0)
+        )
+        time.sleep(0.01)
+    return time.monotonic() - began - without
+
+
+def starved(pid: int) -> dict[str, float]:
+    """For how many seconds each thread has waited for a processor, where the system says so."""
+    delays = {}
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+                delays[task] = int(file.read().split()[1]) / 1e9
+    return delays
+
+
+def is_caught(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler of its own."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        (mask,) = [line.split()[1] for line in file if line.startswith("SigCgt:")]
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+def end(program: Program, number: signal.Signals) -> Ending:
+    seconds = stop(program.process, number)
     program.wait()
     return Ending(seconds, program.process.returncode, program.err, program.out)
 
@@ -183,13 +212,10 @@ def while_nobody_reads(dice: random.Random, number: signal.Signals) -> Ending:
                         stack.callback(call.close)
                         call.send("hi\n" * 100)
                         break
-            else:
-                time.sleep(3)  # by then it hangs in its first notice
-            time.sleep(dice.uniform(0, 0.5))
-            began = time.monotonic()
-            process.send_signal(number)
-            process.wait(PATIENCE)
-            return Ending(time.monotonic() - began, process.returncode, [], [])
+            while not is_caught(process.pid, signal.SIGTERM):  # before, Python itself is not ready
+                time.sleep(0.01)
+            time.sleep(dice.uniform(0, 2))  # then it hangs in its first notice
+            return Ending(stop(process, number), process.returncode, [], [])
         finally:
             process.kill()
             process.wait()
