@@ -90,3 +90,12 @@ def test_what_a_reader_leaves_in_the_iterator_is_not_lost():
     decoder = FrameDecoder()
     assert next(decoder.feed(encode_frame(SMALL) + encode_frame(EMPTY))) == SMALL
     assert feed(decoder, b"") == [EMPTY]
+
+
+def test_a_frame_that_was_taken_does_not_come_again_though_its_reader_has_not_gone_on():
+    decoder = FrameDecoder()
+    reader = decoder.feed(encode_frame(Frame(1, 0, b"one")) + encode_frame(Frame(2, 0, b"two")))
+    assert next(reader) == Frame(1, 0, b"one")
+    assert list(decoder.feed(b"")) == [Frame(2, 0, b"two")]
+    assert list(reader) == []
+    assert not decoder.torn

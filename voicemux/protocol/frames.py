@@ -40,19 +40,16 @@ class FrameDecoder:
         return bool(self._buffer)
 
     def _cut(self) -> Iterator[Frame]:
-        buffer, start = self._buffer, 0
-        try:
-            while len(buffer) - start >= header_struct.size:
-                length, tag, flags = header_struct.unpack_from(buffer, start)
-                if length > MAX_PAYLOAD:
-                    raise RemoteProtocolError(f"a frame of {length} bytes, the limit is {MAX_PAYLOAD}")
-                if tag == 0:
-                    raise RemoteProtocolError("a frame of tag 0, which does not exist")
-                end = start + header_struct.size + length
-                if len(buffer) < end:
-                    break
-                payload = bytes(buffer[start + header_struct.size : end])
-                start = end
-                yield Frame(tag, flags, payload)
-        finally:
-            del buffer[:start]
+        buffer = self._buffer
+        while len(buffer) >= header_struct.size:
+            length, tag, flags = header_struct.unpack_from(buffer)
+            if length > MAX_PAYLOAD:
+                raise RemoteProtocolError(f"a frame of {length} bytes, the limit is {MAX_PAYLOAD}")
+            if tag == 0:
+                raise RemoteProtocolError("a frame of tag 0, which does not exist")
+            end = header_struct.size + length
+            if len(buffer) < end:
+                break
+            payload = bytes(buffer[header_struct.size : end])
+            del buffer[:end]  # first: with this frame the decoder may go to another thread, which feeds it at once
+            yield Frame(tag, flags, payload)
