@@ -1,0 +1,100 @@
+"""The shipped program in a real shell: Ctrl-Z, `&`, `fg`, Ctrl-C."""
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import voicemux
+from tests.program.shell import Shell
+
+pytestmark = pytest.mark.skipif(not os.path.exists("/bin/bash"), reason="needs bash")
+
+CTRL_C, CTRL_Z = b"\x03", b"\x1a"
+
+
+@pytest.fixture
+def shell(tmp_path):
+    with Shell(str(tmp_path / "shell")) as shell:
+        yield shell
+
+
+def listen(shell: Shell, *options: str) -> int:
+    """Let the shell run a listener. Its port."""
+    shell.run(" ".join(["voicemux listen --port 0 --no-audio --unencrypted --auto-accept --name bob", *options]))
+    return int(re.search(r"on port (\d+)", shell.wait_for("listening on port")).group(1))
+
+
+@contextlib.contextmanager
+def calling(port: int, tmp_path) -> Iterator[voicemux.Call]:
+    with voicemux.dial(f"127.0.0.1:{port}", plain=True, audio=False, name="alice", home=tmp_path) as call:
+        yield call
+
+
+def test_a_listener_in_the_background_answers_and_reads_nothing_until_it_is_brought_back(shell, tmp_path):
+    port = listen(shell, "&")
+    with calling(port, tmp_path) as call:
+        call.send("are you there?")
+        assert call.wait_for_delivery()
+        shell.wait_for("alice> are you there?")
+        shell.run("echo $((40 + 2))")
+        shell.wait_for("42")
+        assert "Stopped" not in "\n".join(shell.lines)
+        shell.run("fg")
+        shell.wait_for_last("bob>")
+        shell.type(b"now I am\r")
+        assert next(call.texts()) == "now I am"
+        shell.type(CTRL_C)
+        shell.wait_for("you hung up after")
+    shell.wait_for_last("bob>")
+    shell.type(CTRL_C)
+    shell.wait_for_last("$")
+    shell.run("echo code $?")
+    shell.wait_for("code 130")
+
+
+def test_ctrl_z_stops_it_and_it_comes_back_with_the_line_that_was_being_typed(shell, tmp_path):
+    port = listen(shell)
+    with calling(port, tmp_path) as call:
+        shell.wait_for("connected to alice")
+        shell.type(b"half a li")
+        shell.wait_for_last("bob> half a li")
+        shell.type(CTRL_Z)
+        shell.wait_for("Stopped")
+        shell.run("echo is this sent?")
+        shell.wait_for("is this sent?", times=2)
+        call.send("hello?")
+        time.sleep(0.5)
+        shell.run("fg")
+        shell.wait_for("alice> hello?")
+        shell.wait_for_last("bob> half a li")
+        shell.type(b"ne\r")
+        assert next(call.texts()) == "half a line"
+        shell.type(CTRL_Z)
+        shell.wait_for("Stopped", times=2)
+        shell.run("bg")
+        call.send("and now?")
+        shell.wait_for("alice> and now?")
+        shell.run("stty -a | grep -o ' icanon'")
+        shell.wait_for(" icanon", times=2)
+        shell.run("kill %1")
+        shell.wait_for("you hung up after")
+
+
+def test_it_comes_back_when_something_else_has_stopped_it(shell, tmp_path):
+    port = listen(shell)
+    with calling(port, tmp_path) as call:
+        shell.wait_for_last("bob>")
+        shell.type(b"half a li")
+        shell.wait_for_last("bob> half a li")
+        children = f"/proc/{shell.pid}/task/{shell.pid}/children"
+        with open(children, encoding="ascii") as file:
+            os.kill(int(file.read().split()[0]), 19)
+        shell.wait_for("Stopped")
+        shell.run("fg")
+        shell.wait_for_last("bob> half a li")
+        shell.type(b"ne\r")
+        assert next(call.texts()) == "half a line"
