@@ -170,7 +170,7 @@ def test_the_channels_of_a_film_are_heard_by_what_they_are_for(
     name: str, form: dict, order: str, tmp_path: Path
 ) -> None:
     """A tone in one channel after the other, as loud as ITU-R BS.775 has it; the subwoofer's is not heard."""
-    parts = {"L": 1.0, "R": 1.0, "C": 0.5**0.5, "Ls": 0.5**0.5, "Rs": 0.5**0.5, "LFE": 0.0}
+    parts = {"L": 1.0, "R": 1.0, "C": 2**0.5, "Ls": 0.5**0.5, "Rs": 0.5**0.5, "LFE": 0.0}
     total = sum(parts.values())
     for channel, place_ in enumerate(order.split()):
         samples = np.zeros((RATE // 2, 6), np.float32)

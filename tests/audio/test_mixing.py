@@ -7,7 +7,7 @@ from tests.audio.speech import RATE, level, speech, tone
 from voicemux.audio.mixing import FADE, Loudest, Mixer, weights
 
 BLOCK = 240
-HALF = 0.5**0.5
+MIDDLE, HALF = 2**0.5, 0.5**0.5
 
 
 def spread(signal: np.ndarray, channel: int, channels: int) -> np.ndarray:
@@ -30,18 +30,18 @@ def follow(signals: np.ndarray, block: int = BLOCK) -> np.ndarray:
     [
         (1, 0, False, [1]),
         (2, 0, False, [1, 1]),
-        (6, 0, False, [1, 1, HALF, 0, HALF, HALF]),  # L R C LFE Ls Rs
-        (6, 0x3F, False, [1, 1, HALF, 0, HALF, HALF]),
-        (6, 0x60F, False, [1, 1, HALF, 0, HALF, HALF]),  # side surrounds
-        (6, 0, True, [1, HALF, 1, HALF, HALF, 0]),  # L C R Ls Rs LFE
-        (3, 0, False, [1, 1, HALF]),
-        (3, 0, True, [1, HALF, 1]),
+        (6, 0, False, [1, 1, MIDDLE, 0, HALF, HALF]),  # L R C LFE Ls Rs
+        (6, 0x3F, False, [1, 1, MIDDLE, 0, HALF, HALF]),
+        (6, 0x60F, False, [1, 1, MIDDLE, 0, HALF, HALF]),  # side surrounds
+        (6, 0, True, [1, MIDDLE, 1, HALF, HALF, 0]),  # L C R Ls Rs LFE
+        (3, 0, False, [1, 1, MIDDLE]),
+        (3, 0, True, [1, MIDDLE, 1]),
         (4, 0, False, [1, 1, HALF, HALF]),
-        (4, 0x107, False, [1, 1, HALF, HALF]),  # L R C and one in the back
-        (5, 0, True, [1, HALF, 1, HALF, HALF]),
-        (7, 0, True, [1, HALF, 1, HALF, HALF, HALF, 0]),
-        (8, 0, False, [1, 1, HALF, 0, HALF, HALF, HALF, HALF]),
-        (8, 0, True, [1, HALF, 1, HALF, HALF, HALF, HALF, 0]),
+        (4, 0x107, False, [1, 1, MIDDLE, 1]),  # L R C and one in the back
+        (5, 0, True, [1, MIDDLE, 1, HALF, HALF]),
+        (7, 0, True, [1, MIDDLE, 1, HALF, HALF, 1, 0]),
+        (8, 0, False, [1, 1, MIDDLE, 0, HALF, HALF, HALF, HALF]),
+        (8, 0, True, [1, MIDDLE, 1, HALF, HALF, HALF, HALF, 0]),
         (1, 8, False, [1]),  # nothing but a subwoofer
         (20, 0, False, [1] * 20),
     ],

@@ -36,9 +36,10 @@ _XIPH = {
     8: (_FL, _FC, _FR, _SL, _SR, _BL, _BR, _LFE),
 }
 
-# What of a loudspeaker goes into its side of stereo by ITU-R BS.775-3, table 2; any other counts like a surround.
-_WEIGHTS = {_FL: 1.0, _FR: 1.0, _LFE: 0.0}
+# How much of a loudspeaker goes into mono, that of the left one being 1 (ITU-R BS.775-3, table 2, rows 1/0 of 3/2 and
+# 3/1). What is in the middle goes to both sides of stereo, so it counts more. Any other counts like a side surround.
 _ELSE = math.sqrt(0.5)
+_WEIGHTS = {_FL: 1.0, _FR: 1.0, _FC: 2 * _ELSE, _BC: 1.0, _FLC: 1.0, _FRC: 1.0, _LFE: 0.0}
 
 Weights = NDArray[np.float32]
 Floats = NDArray[np.float32]
