@@ -261,6 +261,11 @@ class EndsOnASecondRinging(Peer):
         super().take(message)
 
 
+@caught_by("rings-for-long", DIALLER)
+class LosesPatienceWhileItRings(Peer):
+    answer_timeout = 12.0  # seconds
+
+
 # Text (§5.2, §7)
 
 

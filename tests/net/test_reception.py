@@ -139,6 +139,53 @@ def test_whoever_calls_during_a_call_is_told_busy_and_may_call_again(desk):
     assert desk.take().hello.name == "second again"
 
 
+def test_who_was_handed_out_and_is_not_answered_is_sent_away_without_anybody_waiting(desk):
+    peer = desk.call("alice")
+    caller = desk.reception.next_caller()
+    began = time.monotonic()
+    desk.reception.send_away(caller, Bye(ByeCode.DECLINED), "it was declined a moment ago")
+    desk.reception.free()
+    assert time.monotonic() - began < PROMPTLY
+    assert peer.hear_to_the_end() == [Preface(), Bye(ByeCode.DECLINED)]
+    wait_until(lambda: desk.turned_away == ["127.0.0.1: it was declined a moment ago"])
+    peer.finish()
+    wait_until(lambda: caller.line.fileno() == -1)
+    desk.call("the next")
+    assert desk.take().hello.name == "the next"
+
+
+def test_who_has_gone_can_be_sent_away_too(desk):
+    peer = desk.call("alice")
+    caller = desk.reception.next_caller()
+    peer.reset()
+    desk.reception.send_away(caller, Bye())
+    wait_until(lambda: caller.line.fileno() == -1)
+
+
+def test_one_who_is_preferred_takes_the_place_of_who_is_not_answered_yet(desk):
+    desk.call("stranger")
+    stranger = desk.take()
+    desk.reception.yield_to(lambda caller: caller.hello.name.startswith("friend"))
+    assert desk.call("another stranger").hear_to_the_end()[-1].code == ByeCode.BUSY
+    assert desk.reception.replacement is None
+    desk.call("friend")
+    wait_until(lambda: desk.reception.is_replaced)
+    assert desk.call("friend too late").hear_to_the_end()[-1].code == ByeCode.BUSY
+    desk.reception.send_away(stranger, Bye(ByeCode.BUSY))
+    desk.reception.yield_to(None)
+    desk.reception.free()
+    assert desk.take().hello.name == "friend"
+    assert desk.call("friend again").hear_to_the_end()[-1].code == ByeCode.BUSY
+
+
+def test_an_interruption_is_found_by_who_only_looks(desk):
+    desk.reception.check()
+    desk.reception.interrupt(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        desk.reception.check()
+    desk.reception.check()
+
+
 def test_the_busy_tone_is_heard_also_by_those_who_talk_on(desk):
     desk.call("first")
     desk.take()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from voicemux.conform.link import Link
 from voicemux.conform.subject import OWN_HELLO, Subject
 from voicemux.conform.verdict import DIALLER, LISTENER, Failed, case
-from voicemux.protocol.messages import Audio, ByeCode, Hello, Ping, Pong, Report, Ringing, Text, VoiceState
+from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Ping, Pong, Report, Ringing, Text, VoiceState
 from voicemux.protocol.wire import (
     FLAG_MORE,
     GREASE_TAG,
@@ -24,6 +24,7 @@ from voicemux.protocol.wire import (
 
 SOMETHING_ELSE = b"GET / HTTP/1.1\r\nHost: voicemux\r\n\r\n"
 PRIVATE_TAG, UNUSED_TAG = 0x80, 0x3F
+RINGING_INTERVAL = 5.0  # seconds between two RINGINGs (protocol.md §5.8)
 UNKNOWN = ((GREASE_TAG, b"abc"), (UNUSED_TAG, b""), (PRIVATE_TAG, bytes(MAX_PAYLOAD)))
 TOO_SHORT = {"a PING": (TAG_PING, 7), "a TEXT": (TAG_TEXT, 3), "a TEXT_ACK": (TAG_TEXT_ACK, 3)} | {
     "an AUDIO": (TAG_AUDIO, 7),
@@ -195,11 +196,25 @@ def pong(subject: Subject) -> None:
 
 @case(5, DIALLER)
 def ringing(subject: Subject) -> None:
-    """A listener may ring as often as it likes."""
+    """A listener may ring once a second."""
     link = subject.open()
-    for _ in range(5):
+    for _ in range(3):
         link.say(Ringing())
-        link.watch(0.1)
+        link.watch(1.0)
+    link.say(OWN_HELLO)
+    link.hello = link.expect(Hello)
+    link.expect_pong()
+
+
+@case(9, DIALLER, slow=True)
+def rings_for_long(subject: Subject) -> None:
+    """A call may ring for over 15 seconds: a dialler does not give up before, and sends no PING or AUDIO."""
+    link = subject.open()
+    for _ in range(4):
+        link.say(Ringing())
+        for heard in link.watch(RINGING_INTERVAL):
+            if isinstance(heard.message, Audio | Ping | Bye):
+                raise Failed(f"expected nothing while it rings, got {type(heard.message).__name__.upper()}")
     link.say(OWN_HELLO)
     link.hello = link.expect(Hello)
     link.expect_pong()
