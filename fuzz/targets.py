@@ -60,7 +60,7 @@ READ_SIZE = 65_536  # bytes
 OBEYED = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *"\u2028\u2029"}
 HIDDEN = {*"\xad\u200b\ufeff", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2060, 0x2070))}
 OUR_MARKS = set("<>:|")
-MOST_EVENTS = 6  # that are drawn: an emulator takes a while
+MOST_EVENTS = 3  # that are drawn: an emulator takes a while
 MOST_SHOWN = MOST_ROWS + 20  # rows of an event; how much more there is takes several on a narrow screen
 
 
