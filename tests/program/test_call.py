@@ -146,7 +146,7 @@ def test_a_second_caller_is_told_busy_and_loses_nothing(tmp_path: Path) -> None:
             assert carol.stderr.splitlines()[1:] == [
                 'voicemux: the other side is busy (the other side says: "in another call")'
             ]
-            assert bob.notice_with("turned away") == "voicemux: turned away a caller from 127.0.0.1: busy"
+            assert bob.notice_with("called meanwhile").startswith("voicemux: carol (127.0.0.1) called meanwhile")
             alice.write("after\n")
             alice.close_input()
             assert bob.read() == "alice> after"
