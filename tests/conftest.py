@@ -26,7 +26,7 @@ ALONE = [
     for each in (
         *(f"test_{name}" for name in ("api", "bench", "bots", "call", "endings", "threads")),
         *(f"audio/test_{name}" for name in ("devices", "files", "metronome", "pipes", "recording", "studio")),
-        *(f"console/test_{name}" for name in ("plain", "terminal")),
+        *(f"console/test_{name}" for name in ("lines", "plain", "terminal")),
         *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception", "writer")),
         *(
             f"program/test_{name}"

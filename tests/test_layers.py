@@ -39,7 +39,7 @@ RANKS = [
     ["console.quoting", "console.rows"],
     ["console.wording", "console.question"],
     ["console.plain"],
-    ["console.terminal"],
+    ["console.terminal", "console.lines"],
     ["voice", "trust"],
     ["vitals", "introduction", "watch"],
     ["dialling"],

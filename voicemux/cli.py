@@ -622,11 +622,16 @@ def _console(settings: "Settings", *, as_json: bool, draws: bool, bell: str) -> 
         return JsonConsole()
     if settings.output == "-":
         return PlainConsole(texts=sys.stderr, bell=bell)
-    if draws and _is_terminal() and os.environ.get("TERM") != "dumb" and settings.input != "-":
-        from voicemux.console.printable import printable_name
-        from voicemux.console.terminal import TerminalConsole
+    if _is_terminal() and settings.input != "-":
+        if draws and os.environ.get("TERM") != "dumb":
+            from voicemux.console.printable import printable_name
+            from voicemux.console.terminal import TerminalConsole
 
-        return TerminalConsole(printable_name(settings.name), bell)
+            return TerminalConsole(printable_name(settings.name), bell)
+        if sys.platform != "win32":
+            from voicemux.console.lines import LineConsole
+
+            return LineConsole(bell)
     return PlainConsole(bell=bell)
 
 

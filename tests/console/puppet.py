@@ -118,6 +118,10 @@ def make(kind: str) -> Console:
         from voicemux.console.terminal import TerminalConsole
 
         return TerminalConsole(kind.removeprefix("terminal "))
+    if kind == "lines":
+        from voicemux.console.lines import LineConsole
+
+        return LineConsole()
     return {"plain": PlainConsole, "json": JsonConsole, "one": lambda: PlainConsole(texts=sys.stderr)}[kind]()
 
 

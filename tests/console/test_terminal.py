@@ -44,12 +44,14 @@ class Emulator(pyte.Screen):
 class Terminal(Puppet):
     """A console on a pseudo-terminal, and its screen."""
 
-    def __init__(self, columns: int = 80, rows: int = 24, name: str = "alice", **env: str) -> None:
+    def __init__(
+        self, columns: int = 80, rows: int = 24, name: str = "alice", kind: str = "terminal", **env: str
+    ) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         try:
             super().__init__(
-                f"terminal {name}",
+                f"{kind} {name}" if kind == "terminal" else kind,
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,

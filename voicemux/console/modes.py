@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import signal
 import sys
+import time
 from typing import Any
 
 if sys.platform != "win32":
     import termios
 
+    SOON = 0.25  # seconds: another thread may be the one that is stopped first
     IFLAG, LFLAG, CC = 0, 3, 6  # places in what tcgetattr gives
 
 
@@ -20,14 +23,21 @@ class Modes:
             with contextlib.suppress(termios.error, OSError, ValueError, AttributeError):
                 self._found = termios.tcgetattr(sys.stdin.fileno())
 
+    def keys(self) -> None:
+        """What is typed is not shown, and waits for who reads it key by key; all keys are alike."""
+        self._change(has_signals=False)
+
     def quiet(self) -> None:
-        """What is typed is not shown, and waits for who reads it key by key. Ctrl-C and Ctrl-Z are signals."""
+        """Likewise, but Ctrl-C and Ctrl-Z are signals: for a time in which nobody reads."""
+        self._change(has_signals=True)
+
+    def _change(self, *, has_signals: bool) -> None:
         if self._found and sys.platform != "win32":
             modes = [*self._found]
             modes[CC] = [*modes[CC]]
             modes[IFLAG] &= ~(termios.ICRNL | termios.INLCR | termios.IGNCR | termios.IXON)
-            modes[LFLAG] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
-            modes[LFLAG] |= termios.ISIG | termios.NOFLSH
+            modes[LFLAG] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
+            modes[LFLAG] |= termios.NOFLSH | (termios.ISIG if has_signals else 0)
             modes[CC][termios.VMIN], modes[CC][termios.VTIME] = 1, 0
             self._set(modes)
 
@@ -48,6 +58,14 @@ def in_foreground() -> bool:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (AttributeError, OSError, ValueError):  # there are no jobs, or no terminal
         return True
+
+
+def stop_job(modes: Modes) -> None:
+    """Stop the job that we are, as the terminal does it at Ctrl-Z; where there are no jobs nothing happens."""
+    if has_jobs() and sys.platform != "win32":
+        modes.restore()
+        os.kill(0, signal.SIGTSTP)
+        time.sleep(SOON)
 
 
 def has_jobs() -> bool:

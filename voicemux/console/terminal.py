@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import signal
 import threading
 import time
 from collections import deque
@@ -29,7 +28,7 @@ from prompt_toolkit.utils import get_cwidth
 from voicemux.console.cells import is_wide_locale
 from voicemux.console.commands import HangUp, Interrupted, parse_line
 from voicemux.console.focus import Focus
-from voicemux.console.modes import Modes, has_jobs, in_foreground
+from voicemux.console.modes import Modes, has_jobs, in_foreground, stop_job
 from voicemux.console.plain import USUAL_COLUMNS, Handler, PlainConsole, columns_of
 from voicemux.console.rows import Mark, Screen, rows
 from voicemux.console.wording import COPIED, status_line, written
@@ -255,12 +254,9 @@ class TerminalConsole(PlainConsole):
         if not self._stops:
             return
         self._stops = False
-        if hasattr(signal, "SIGTSTP") and has_jobs():
-            if self._in_call:
-                self.show(Notice("stopped: the other side waits some 15 seconds for a sign of life"))
-            self.restore()
-            os.kill(0, signal.SIGTSTP)
-            self._closing.wait(LOOK_INTERVAL)  # another thread may be the one that is stopped first
+        if self._in_call and has_jobs():
+            self.show(Notice("stopped: the other side waits some 15 seconds for a sign of life"))
+        stop_job(self._modes)
 
     # --- the screen ---------------------------------------------------------------------------------------
 

@@ -1,0 +1,155 @@
+"""The console of a terminal in line mode: nothing is ever drawn again, which is what screen readers read best.
+
+There is no prompt. What is typed is shown as it is typed, and what comes meanwhile waits until the line has been sent
+or taken back, so that neither is torn; or, since nobody types for ever, until the keyboard has rested. Then it goes
+below, and the half-typed line once more below that.
+"""
+
+import codecs
+import contextlib
+import os
+import select
+import sys
+import threading
+import time
+
+from voicemux.console.cells import cells
+from voicemux.console.commands import HangUp, Interrupted, parse_line
+from voicemux.console.modes import Modes, in_foreground, stop_job
+from voicemux.console.plain import READ_SIZE, Handler, PlainConsole
+from voicemux.errors import VoicemuxError
+from voicemux.events import Event
+
+REST = 3.0  # seconds without a key, after which what has come is shown although a line is half typed
+GLANCE = 0.1  # seconds between two looks at whether that is so, and at whether the console is to close
+CTRL_C, CTRL_D, CTRL_U, CTRL_W, CTRL_Z, ESCAPE = "\x03", "\x04", "\x15", "\x17", "\x1a", "\x1b"
+LINE_ENDS, BACKSPACES = "\r\n", "\x7f\b"
+
+
+class LineConsole(PlainConsole):
+    """Lines in, lines out, on a terminal of POSIX. It reads also while there is no call."""
+
+    eager = True
+
+    def __init__(self, bell: str = "never") -> None:
+        super().__init__(bell=bell)
+        self._modes = Modes()
+        self._turn = threading.Condition()  # guards the line, and the place where the cursor is
+        self._line = ""
+        self._typed_at = 0.0
+        self._leaving = False
+        self._in_escape = ""  # of a key that is no character: what has come of it
+        self._closing = threading.Event()
+
+    def show(self, event: Event) -> None:
+        with self._turn:
+            while self._line and not self._leaving and time.monotonic() < self._typed_at + REST:
+                self._turn.wait(GLANCE)
+            if self._line:
+                self._echo("\n")
+            super().show(event)
+            if self._line:
+                self._echo(self._line)
+                self._typed_at = time.monotonic()
+
+    def hurry(self) -> None:
+        self._leaving = True
+
+    def start(self, handle: Handler) -> None:
+        self._handle = handle
+        self._threads.start("keyboard", self._read)
+
+    def close(self) -> None:
+        super().close()
+        self._closing.set()
+        self._threads.join()
+
+    def resume(self) -> None:
+        """The process was stopped and goes on: the shell has given the terminal other modes."""
+        if in_foreground() and not self._closing.is_set():
+            self._modes.keys()
+            with self._turn:
+                self._echo(self._line)
+
+    def restore(self) -> None:
+        self._modes.restore()
+
+    # --- what is typed, in the keyboard's thread -------------------------------------------------------
+
+    def _read(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        is_ours = False
+        try:
+            while not self._closing.is_set():
+                if not in_foreground():
+                    is_ours = False
+                    self._closing.wait(GLANCE)
+                    continue
+                if not is_ours:
+                    self._modes.keys()
+                    is_ours = True
+                if not select.select([sys.stdin], [], [], GLANCE)[0]:
+                    continue
+                try:
+                    data = os.read(sys.stdin.fileno(), READ_SIZE)
+                except OSError:
+                    if not in_foreground():  # in this very moment
+                        continue
+                    data = b""
+                if not data:  # the terminal has gone
+                    self._give(HangUp())
+                    return
+                for key in decoder.decode(data):
+                    self._press(key)
+        except (OSError, ValueError):
+            self._give(HangUp())
+        finally:
+            self.restore()
+
+    def _press(self, key: str) -> None:
+        with self._turn:
+            self._typed_at = time.monotonic()
+            line = self._line
+            if self._in_escape or key == ESCAPE:
+                self._pass_over(key)
+                return
+            if key in LINE_ENDS or (key == CTRL_C and line):
+                self._line = ""
+                self._echo("\n")
+                self._turn.notify_all()
+            elif key in BACKSPACES:
+                self._take_back(1)
+            elif key == CTRL_U:
+                self._take_back(len(line))
+            elif key == CTRL_W:
+                self._take_back(len(line) - line.rstrip().rfind(" ") - 1)
+            elif key >= " " and not "\x7f" <= key < "\xa0":
+                self._line += key
+                self._echo(key)
+        if key in LINE_ENDS:
+            self._give(parse_line(line))
+        elif key == CTRL_C and not line:
+            self._give(Interrupted())
+        elif key == CTRL_D and not line:
+            self._give(HangUp())
+        elif key == CTRL_Z:
+            stop_job(self._modes)
+
+    def _pass_over(self, key: str) -> None:
+        """A key like an arrow is several characters: ESC [ A, ESC O P, ESC x."""
+        self._in_escape += key
+        is_whole = len(self._in_escape) > 2 and "@" <= key <= "~"
+        if is_whole or (len(self._in_escape) == 2 and key not in "[O"):
+            self._in_escape = ""
+
+    def _take_back(self, count: int) -> None:
+        """The last characters of the line."""
+        if count:
+            gone, self._line = self._line[-count:], self._line[:-count]
+            width = sum(cells(each, most=False) for each in gone)
+            self._echo("\b" * width + " " * width + "\b" * width)
+            self._turn.notify_all()
+
+    def _echo(self, text: str) -> None:
+        with contextlib.suppress(VoicemuxError):
+            self._write(self._texts, [text])
