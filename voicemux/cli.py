@@ -500,6 +500,7 @@ def _conform(role: str, options: dict[str, Any], examine: Callable[..., Any]) ->
 
 def main() -> None:
     """The entry point of the command `voicemux`."""
+    _leave_no_core()
     try:
         sys.exit(cli.main(prog_name="voicemux", standalone_mode=False))
     except click.ClickException as error:
@@ -510,6 +511,14 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(INTERRUPTED)
+
+
+def _leave_no_core() -> None:
+    """A core dump would hold the key and what was said, in a file that outlives the call."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no limits; some are set for good
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _one_line(error: click.ClickException) -> str:

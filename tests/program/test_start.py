@@ -1,5 +1,6 @@
 """How the program starts: what it says of itself, and what it does not load to say it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import voicemux
-from tests.running import PATIENCE, run
+from tests.running import PATIENCE, Program, run
 
 SECURITY = {"cryptography", "filelock", "spake2", "ssl"}
 HEAVY = {"construct", "numpy", "opuslib_next", "prompt_toolkit", "pyaudio", "samplerate", "soundfile", *SECURITY}
@@ -97,3 +98,11 @@ def test_a_call_of_text_loads_nothing_that_makes_sound() -> None:
     names = imported("dial", "127.0.0.1:1", "--no-audio")
     assert "construct" in names
     assert names & SOUND == set()
+
+
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="the system does not tell the limits of a process")
+def test_a_crash_leaves_no_key_on_the_disk() -> None:
+    with Program("listen", "--port", "0", "--no-audio", "--unencrypted") as program:
+        program.notice_with("listening")
+        limits = Path(f"/proc/{program.process.pid}/limits").read_text()
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)

@@ -22,7 +22,7 @@ SHARE_SIZE = 33  # bytes: the letter of a side, and a point
 
 
 def new_code(words: int = USUAL_WORDS) -> str:
-    """A number and so many words, such as 42-beeswax-caravan."""
+    """A number and so many words, such as 42-beeswax-caravan-tiger for 3."""
     return "-".join([str(secrets.choice(NUMBERS)), *spoken(secrets.token_bytes(words))])
 
 
