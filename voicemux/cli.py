@@ -553,7 +553,7 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
     console = _console(settings, as_json=as_json, draws=not options["line_mode"], bell=bell)
     sys.setswitchinterval(0.0005)  # seconds; with the usual 0.005 one busy thread makes a 5 ms callback late
     departure = Departure()
-    signals = Signals(departure, console.restore, console.resume)
+    signals = Signals(departure, console.restore, console.resume, console.interrupt)
     outcome = None
     with _exit_codes(console if as_json else None, interrupts=contextlib.nullcontext()):
         try:

@@ -59,13 +59,18 @@ class Signals:
     """From `watched()` on, signals that ask the program to end are told to a departure."""
 
     def __init__(
-        self, departure: Departure, last_act: Callable[[], None], on_continued: Callable[[], None] = lambda: None
+        self,
+        departure: Departure,
+        last_act: Callable[[], None],
+        on_continued: Callable[[], None] = lambda: None,
+        is_key: Callable[[], bool] = lambda: False,
     ) -> None:
         """`last_act` is called if the process has to end without cleaning up, `on_continued` when it was stopped and
-        goes on. They must not wait."""
+        goes on; `is_key` is asked whether a SIGINT was Ctrl-C and has been dealt with. They must not wait."""
         self._departure = departure
         self._last_act = last_act
         self._on_continued = on_continued
+        self._is_key = is_key
         self._raises = False
         self._first: int | None = None
         self._hastens = threading.Event()
@@ -126,6 +131,8 @@ class Signals:
                     self._on_continued()
 
     def _tell(self, number: int) -> None:
+        if number == signal.SIGINT and self._first is None and self._is_key():
+            return
         if self._first is None:
             self._first = number
             self._threads.start("deadline", self._enforce, daemon=True)  # to the last moment of the process

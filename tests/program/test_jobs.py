@@ -35,6 +35,7 @@ def calling(port: int, tmp_path) -> Iterator[voicemux.Call]:
 
 
 def test_a_listener_in_the_background_answers_and_reads_nothing_until_it_is_brought_back(shell, tmp_path):
+    shell.run("stty tostop")  # by default the background may write
     port = listen(shell, "&")
     with calling(port, tmp_path) as call:
         call.send("are you there?")
@@ -98,3 +99,29 @@ def test_it_comes_back_when_something_else_has_stopped_it(shell, tmp_path):
         shell.wait_for_last("bob> half a li")
         shell.type(b"ne\r")
         assert next(call.texts()) == "half a line"
+
+
+def test_in_line_mode_the_background_works_as_well(shell, tmp_path):
+    port = listen(shell, "--line-mode", "&")
+    with calling(port, tmp_path) as call:
+        call.send("are you there?")
+        shell.wait_for("alice> are you there?")
+        shell.run("echo $((40 + 2))")
+        shell.wait_for("42")
+        shell.run("fg")
+        shell.draw(1)
+        shell.type(b"now I am\r")
+        assert next(call.texts()) == "now I am"
+        shell.type(b"half a li")
+        shell.wait_for_last("half a li")
+        shell.type(CTRL_Z)
+        shell.wait_for("Stopped")
+        shell.run("fg")
+        shell.wait_for_last("half a li")
+        shell.type(b"ne\r")
+        assert next(call.texts()) == "half a line"
+        shell.type(CTRL_C)
+        shell.wait_for("you hung up after")
+    shell.draw(1)
+    shell.type(CTRL_C)
+    shell.wait_for_last("$")

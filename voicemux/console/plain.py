@@ -55,6 +55,9 @@ class Console(Protocol):
     def hurry(self) -> None:
         """The user wants to be gone: nothing waits for being shown any more. Any thread."""
 
+    def interrupt(self) -> bool:
+        """SIGINT has come. Whether that was Ctrl-C, and is handled as such. Any thread."""
+
     def resume(self) -> None:
         """The process was stopped, and goes on. Any thread."""
 
@@ -103,6 +106,9 @@ class PlainConsole:
 
     def hurry(self) -> None:
         pass
+
+    def interrupt(self) -> bool:
+        return False
 
     def resume(self) -> None:
         pass

@@ -94,6 +94,7 @@ class TerminalConsole(PlainConsole):
         self._switched: dict[str, bool] = {}  # what the prompt shows: "muted", "deafened"
         self._in_call = False
         self._draft = Document()  # what was typed when the prompt went away
+        self._between = False  # the first prompt has been there; not the last
         self._stops = False  # the process, as Ctrl-Z wants it
         self._modes = Modes()
         self._closing = threading.Event()
@@ -150,6 +151,13 @@ class TerminalConsole(PlainConsole):
         self._ask_prompt(self._leave)
         self._keyboard.join()
 
+    def interrupt(self) -> bool:
+        """Between two prompts, while a line is being sent, the terminal gives Ctrl-C as a signal."""
+        if self._between and self._prompting is None and in_foreground():
+            self._give(Interrupted())
+            return True
+        return False
+
     def resume(self) -> None:
         """The process was stopped and goes on: the terminal may be in another mode, and the prompt not on it."""
         if in_foreground():
@@ -161,6 +169,7 @@ class TerminalConsole(PlainConsole):
         try:
             self._read_prompts()
         finally:
+            self._between = False
             self.restore()
 
     def _read_prompts(self) -> None:
@@ -294,6 +303,7 @@ class TerminalConsole(PlainConsole):
         with self._printing, self._gate:
             self._prompting = self._session.app.loop
             self._asked = False
+            self._between = True
         if self._closing.is_set():
             self._leave()
 
