@@ -542,7 +542,7 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
     if as_json and "-" in (input_, output):
         raise click.UsageError("--json and raw sound cannot share standard input and output")
     from voicemux.departure import Departure, Why
-    from voicemux.interrupts import Signals, leave
+    from voicemux.interrupts import Signals, leave, live_in_background
     from voicemux.session import Session
 
     if options["record"] and not options["record"].lower().endswith(RECORDING_ENDINGS):
@@ -550,6 +550,7 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
     with _exit_codes(None):
         settings = _settings(options, input_, output)
     bell = options.get("bell", "never")
+    live_in_background()
     console = _console(settings, as_json=as_json, draws=not options["line_mode"], bell=bell)
     sys.setswitchinterval(0.0005)  # seconds; with the usual 0.005 one busy thread makes a 5 ms callback late
     departure = Departure()

@@ -44,6 +44,12 @@ def disregard() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def live_in_background() -> None:
+    """From here on, who is in the background of a terminal and uses it is not stopped for that."""
+    for number in _not_ignored(("SIGTTIN", "SIGTTOU")):
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
     """As KeyboardInterrupt, in the main thread: for commands that hold no call."""
@@ -78,7 +84,7 @@ class Signals:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """The main thread only. In the background, to write on the terminal, or to look at it, stops nobody here."""
+        """The main thread only."""
         from voicemux.threads import Threads  # takes 10 ms to import, and `end_at_once` is wanted before
 
         self._threads = Threads()
@@ -88,7 +94,6 @@ class Signals:
         try:
             with (
                 _handled_by(self._handle),
-                _handled_by(signal.SIG_IGN, "SIGTTIN", "SIGTTOU"),
                 _handled_by(_nothing, "SIGCONT"),
             ):
                 self._threads.start("signals", lambda: self._read(reader))
@@ -168,7 +173,7 @@ def _not_ignored(names: Collection[str] = ENDINGS) -> list[int]:
 
 
 @contextlib.contextmanager
-def _handled_by(handle: Callable[[int, FrameType | None], None] | signal.Handlers, *names: str) -> Iterator[None]:
+def _handled_by(handle: Callable[[int, FrameType | None], None], *names: str) -> Iterator[None]:
     before = {number: signal.signal(number, handle) for number in _not_ignored(names or ENDINGS)}
     try:
         yield

@@ -462,10 +462,11 @@ def test_a_paste_that_is_higher_than_the_screen_leaves_room_for_what_comes_and_n
         terminal.type(PASTE % b"\n".join(b"paste %d" % number for number in range(50)))
         for number in range(10):
             terminal.show(TextReceived("bob", f"line {number}"))
+        while not any("bob> line 9" in line for line in terminal.lines):
+            terminal._draw(time.monotonic() + PATIENCE)
         for number in range(10):
             assert terminal.raw.count(b"bob> line %d\r\n" % number) == 1
         assert b"paste 3\r" not in terminal.raw
-        assert any("bob> line 9" in line for line in terminal.lines)
         terminal.type(ENTER)
         assert terminal.command() == Say("\n".join(f"paste {number}" for number in range(50)))
         terminal.wait_for_prompt()
