@@ -125,3 +125,23 @@ def test_in_line_mode_the_background_works_as_well(shell, tmp_path):
     shell.draw(1)
     shell.type(CTRL_C)
     shell.wait_for_last("$")
+
+
+def test_in_a_call_the_terminal_is_asked_for_nothing_and_the_cursor_stays_in_the_typed_line(shell, tmp_path):
+    port = listen(shell)
+    shell.wait_for_last("bob>")
+    began = len(shell.raw)
+    with calling(port, tmp_path) as call:
+        shell.wait_for("connected to alice")
+        shell.type(b"x" * 150)
+        shell.wait_for("x" * 50)
+        for number in range(40):
+            call.send(f"line {number}")
+        shell.wait_for("alice> line 39")
+        shell.wait_for_last("x" * 55)
+        assert [line for line in shell.lines if line.startswith("alice> ")] == [f"alice> line {n}" for n in range(40)]
+        assert sum(line.startswith("bob> ") for line in shell.lines) == 1
+    recorded = shell.raw[began:]
+    assert b"\x1b[6n" not in recorded
+    assert max(int(count or 1) for count in re.findall(rb"\x1b\[(\d*)A", recorded)) == 1
+    assert not re.findall(rb"\x1b\[\d*;?\d*[Hfd]|\x1bM", recorded)
