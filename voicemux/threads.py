@@ -18,8 +18,8 @@ Answer = TypeVar("Answer")
 def take(items: "queue.SimpleQueue[Item]") -> Item:
     """Wait for the next item, in the main thread.
 
-    In naps: Python handles no signal that comes in the moment in which it falls asleep, until it wakes up. The commands
-    do not rely on that (interrupts.py); programs that use the API do, whose Ctrl-C is Python's own.
+    In naps: Python handles no signal that comes in the moment in which it falls asleep, until it wakes up. The
+    commands do not rely on that (interrupts.py); programs that use the API do, whose Ctrl-C is Python's own.
     """
     while True:
         with contextlib.suppress(queue.Empty):
