@@ -1,5 +1,6 @@
 """From a place to call to a call that can begin: the same steps for people and for programs."""
 
+import contextlib
 from collections.abc import Callable
 
 from voicemux.console.quoting import quoted_name
@@ -17,7 +18,7 @@ from voicemux.net.address import Address, ends_like_a_port, parse_address
 from voicemux.net.greeting import Greeting, part
 from voicemux.net.line import dial
 from voicemux.protocol.connection import Receiving, State
-from voicemux.protocol.messages import Bye, ByeCode, Hello
+from voicemux.protocol.messages import Bye, ByeCode, Hello, Method
 from voicemux.security.handshake import Peer
 from voicemux.security.names import passes_for_address
 from voicemux.trust import Trust
@@ -121,11 +122,22 @@ class _Dialler:
             theirs = greeting.introduce(self._hello(), lambda: self._on_ringing(address), who)
         except BaseException as error:
             self.is_there = greeting.receiving.greeted
+            if peer:
+                self._keep(peer)
             if bye := _farewell(error, greeting.receiving):
                 part(line, greeting.sending, bye)
             line.close()
             raise
         return Introduced(line, greeting.sending, greeting.receiving, theirs, peer, address, is_caller=False)
+
+    def _keep(self, peer: Peer) -> None:
+        """Without a call, too, a code that was confirmed makes a contact (protocol.md §12): it may be used up by now.
+
+        The listener has not said its name: it is called by where it was called.
+        """
+        if self._trust and peer.method is Method.CODE and not known_as(peer, self._trust, _ignore):
+            with contextlib.suppress(SecurityError):  # why there is no call matters more
+                self._trust.remember(peer, self.address.host, str(self.address))
 
     def _greet(self, trust: Trust, greeting: Greeting, *, by_code: bool) -> Peer:
         try:

@@ -106,6 +106,23 @@ def test_the_right_code_while_the_line_is_busy_makes_a_contact_and_the_owner_rea
     assert contacts(homes["bob"])["alice"]["how"] == "code"
 
 
+def test_a_right_code_that_found_the_line_busy_is_used_up_and_needed_no_more(homes):
+    with listening(TEXT_ONLY, "--json", env=homes["bob"] | {"VOICEMUX_CODE": ""}) as (bob, address):
+        first = json.loads(bob.out[-1])["code"]
+        with Program("dial", address, first, "--name", "carol", TEXT_ONLY, env=homes["mallory"]) as carol:
+            await_connection(carol)
+            second = bob.event("new_code")["code"]
+            assert say("hi", address, second, "--name", "alice", env=homes["alice"])[0] == 1
+            bob.event("new_code")
+            (bob_there,) = contacts(homes["alice"])
+            assert bob_there == "127-0-0-1"  # it has not said its name
+            carol.interrupt()
+            bob.event("ended")
+        for again in ((address, second), (bob_there,)):
+            assert say("hi again", *again, env=homes["alice"])[0] == 0
+            assert bob.event("text")["text"] == "hi again"
+
+
 def test_who_calls_again_takes_the_place_of_its_own_call_at_once(homes):
     """Its network has died, and the listener has not noticed."""
     with listening(TEXT_ONLY, "--json", "--code", "7-quiet-test", env=homes["bob"]) as (bob, address):
