@@ -157,7 +157,10 @@ def listening(
             command = listener.event("listening")["dial"][0]
         else:
             command = listener.notice_with("tell the other side to type")
-        yield listener, command.split("voicemux dial ")[1].removeprefix("--unencrypted ").split()[0]
+        yield (
+            listener,
+            command.split("voicemux dial ")[1].removeprefix("--unencrypted ").removeprefix("--open ").split()[0],
+        )
 
 
 @contextlib.contextmanager

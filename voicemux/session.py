@@ -242,8 +242,9 @@ class Session:
 
     def _dials(self, places: list[Address], code: str) -> list[str]:
         """What the other side types."""
-        plain = "" if self._trust else "--unencrypted "
-        return [f"voicemux dial {plain}{place} {code}".rstrip() for place in places]
+        security = self._settings.security
+        option = "--unencrypted " if security is None else "--open " if security.is_open and not code else ""
+        return [f"voicemux dial {option}{place} {code}".rstrip() for place in places]
 
     def _on_code(self, places: list[Address], code: str, why: str) -> None:
         self._invitation.changed(NewCode(code, why, self._dials(places, code)))

@@ -152,6 +152,16 @@ def test_whoever_is_unknown_is_told_what_it_takes(homes):
     assert told[-1] == "voicemux: you are not known there; the other side is shown a code: voicemux dial HOST CODE"
 
 
+def test_what_an_open_listener_says_that_callers_type_is_all_that_it_takes(homes):
+    bare = {**homes["bob"], "VOICEMUX_CODE": ""}
+    with Program("listen", "--host", "127.0.0.1", "--port", "0", "--open", TEXT_ONLY, env=bare) as bob:
+        typed = bob.notice_with("tell the other side to type").split("voicemux dial ")[1].split()
+        with Program("dial", *typed, TEXT_ONLY, env={**homes["alice"], "VOICEMUX_CODE": ""}) as alice:
+            alice.notice_with("it rings")
+            bob.write("/accept\n")
+            alice.notice_with("who may be anybody")
+
+
 def test_an_open_listener_asks_and_both_compare_the_same_words(homes):
     with listening(TEXT_ONLY, "--json", "--open", env=homes["bob"]) as (bob, address):
         with Program("dial", address, "--open", TEXT_ONLY, "--json", "--name", "alice", env=homes["alice"]) as alice:
