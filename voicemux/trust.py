@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from voicemux.errors import Kind, SecurityError
+from voicemux.errors import AddressError, Kind, SecurityError
 from voicemux.net.address import Address, parse_address, parse_port
 from voicemux.net.greeting import Greeting
 from voicemux.protocol.messages import Method
@@ -61,7 +61,15 @@ class Trust:
                 f"no address of {contact.name} is known: dial the address, the key will be recognised "
                 f"(or: voicemux contacts address {shlex.quote(contact.name)} add HOST)"
             )
-        known = [parse_address(each) for each in contact.addresses]
+        known: list[Address] = []
+        unfit: list[AddressError] = []  # people can write the file
+        for each in contact.addresses:
+            try:
+                known.append(parse_address(each))
+            except AddressError as error:
+                unfit.append(error)
+        if not known:
+            raise AddressError(f"an address of {contact.name} cannot be used: {unfit[0]}")
         return list(dict.fromkeys(Address(each.host, port or each.port) for each in known))
 
     def _meant(self, target: str) -> tuple[Contact | None, int | None]:

@@ -168,6 +168,23 @@ def test_a_contact_is_called_at_each_of_its_addresses_in_turn_and_at_another_por
     assert err[-1].startswith("voicemux: bob is at none of the known addresses: cannot reach 127.0.0.1 port")
 
 
+def test_an_address_that_somebody_has_mistyped_in_the_file_does_not_hide_the_others(homes) -> None:
+    env = homes["alice"]
+    file = Path(env["VOICEMUX_HOME"]) / "contacts.json"
+    with listening(TEXT_ONLY, "--code", CODE, "--name", "bob", env=homes["bob"]) as (_, address):
+        assert run("dial", address, CODE, TEXT_ONLY, stdin="hi\n", env=env)[0] == 0
+        for unfit in ("", "[::1", "http://kitchen", "127.0.0.1:99999"):
+            (bob,) = json.loads(file.read_text())
+            file.write_text(json.dumps([{**bob, "addresses": [unfit, address]}]))
+            assert run("dial", "bob", TEXT_ONLY, stdin="hi\n", env=env)[0] == 0
+    file.write_text(json.dumps([{**bob, "addresses": ["[::1"]}]))
+    code, _, err = run("dial", "bob", TEXT_ONLY, env=env)
+    assert (code, err) == (
+        2,
+        ["voicemux: an address of bob cannot be used: '[::1' is no address: expected [IPv6]:PORT"],
+    )
+
+
 def test_a_contact_rings_under_the_name_that_is_known_whatever_it_says(homes) -> None:
     options = (TEXT_ONLY, "--code", CODE, "--json")
     with listening(*options, env=homes["bob"]) as (bob, address):
