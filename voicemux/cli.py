@@ -46,6 +46,7 @@ EXIT_CODES: dict[type[VoicemuxError], int] = {  # the first that fits
     VoicemuxError: CALL_FAILED,
 }
 
+MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no end
 STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")  # other names of "-"
 RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 
@@ -91,6 +92,13 @@ def unencrypted(words: str) -> tuple[Callable[..., Any], ...]:
     )
 
 
+def _number(context: click.Context, option: click.Parameter, value: float) -> float:
+    """Click's ranges let "nan" through: it is not below the lowest, nor above the highest."""
+    if value != value:
+        raise click.BadParameter("nan is no number", context, option)
+    return value
+
+
 def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that `listen` and `dial` share."""
     options = (
@@ -127,8 +135,8 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="The most that voice may wait here for being played; what is older is dropped.",
         ),
         click.option(
-            "--timeout", type=click.FloatRange(1, 600), default=15, show_default=True, metavar="SECONDS",
-            help="Give a call up after so long without a sign of life.",
+            "--timeout", type=click.FloatRange(1, 600), callback=_number, default=15, show_default=True,
+            metavar="SECONDS", help="Give a call up after so long without a sign of life.",
         ),
         *unencrypted("No encryption; anybody may call; both sides must want it. For tunnels that encrypt already."),
         click.option(
@@ -242,7 +250,7 @@ def dial(
         raise click.UsageError("--unencrypted goes with none of CODE, --code-file, --open: nothing is checked then")
     if sum(map(bool, (typed, code_option, code_file))) > 1:
         raise click.UsageError("one code, please: CODE, --code and --code-file are the same")
-    chosen = _read_line(code_file) if code_file else code_option or typed
+    chosen = _read_code(code_file) if code_file else code_option or typed
     if not (chosen or is_open or options["plain"]):  # what the environment has is for other calls
         chosen = " ".join(code)
     options["security"] = {"code": chosen, "is_open": is_open}
@@ -511,6 +519,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(INTERRUPTED)
+    except OSError as error:  # click ends quietly where a pipe's reader has gone, and knows no full disk
+        with contextlib.suppress(OSError):
+            click.echo(f"voicemux: cannot write the output: {(error.strerror or str(error)).lower()}", err=True)
+        sys.exit(CALL_FAILED)
 
 
 def _leave_no_core() -> None:
@@ -578,14 +590,18 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
             sys.exit(CALL_FAILED)
 
 
-def _read_line(path: str) -> str:
+def _read_code(path: str) -> str:
     """The first line of a file; of standard input no byte more, because the rest is for the call."""
-
-    with open(0 if path == "-" else path, "rb", buffering=0, closefd=path != "-") as file:
-        line = b""
-        while (byte := file.read(1)) and byte != b"\n":
-            line += byte
-    return line.decode(errors="replace").strip()
+    line = b""
+    try:
+        with open(0 if path == "-" else path, "rb", buffering=0, closefd=path != "-") as file:
+            while len(line) < MOST_CODE_BYTES and (byte := file.read(1)) and byte != b"\n":
+                line += byte
+    except OSError as error:  # standard input may be closed
+        raise click.UsageError(f"cannot read the code: {(error.strerror or str(error)).lower()}") from None
+    if not (code := line.decode(errors="replace").strip()):
+        raise click.UsageError("--code-file has no code in its first line")
+    return code
 
 
 def _was_typed(parameter: str) -> bool:
@@ -690,7 +706,8 @@ def _exit_codes(
         failed = Failed(str(error), code, said=error.said, kind=str(error.kind or ""), hint=hint(error))
         if console:
             console.show(failed)
-        click.echo("".join(written(failed, screen_of(sys.stderr))), err=True, nl=False)
+        with contextlib.suppress(OSError):  # the exit code is told though the line cannot be
+            click.echo("".join(written(failed, screen_of(sys.stderr))), err=True, nl=False)
         sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

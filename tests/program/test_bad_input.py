@@ -98,6 +98,7 @@ def complaint(err: list[str]) -> str:
         (["dial", "a", "--frame-ms", "7"], "is not one of"),
         (["dial", "a", "--timeout", "0"], "is not in the range"),
         (["dial", "a", "--timeout", "soon"], "is not a valid float"),
+        *(([*command, "--timeout", "nan"], "nan is no number") for command in (["dial", "a"], ["listen"])),
         (["dial", "a", "--no-audio", "--input", "none"], "--no-audio goes with none of"),
         (["dial", "a", "--json", "--output", "-"], "cannot share standard input and output"),
         (["dial", "a", "--record", "heard.txt"], "--record takes a file that ends in"),
@@ -109,6 +110,7 @@ def complaint(err: list[str]) -> str:
         (["listen", "--auto-accept", "--ask"], "--auto-accept and --ask say the opposite"),
         *((["listen", "--code-words", number], "is not in the range") for number in ("1", "9")),
         (["dial", "a", "--code-file", "no such file"], "'no such file' does not exist"),
+        (["dial", "a", "--code-file", os.devnull], "--code-file has no code in its first line"),
         (["contacts", "forget"], "missing argument"),
         (["shout"], "no such command"),
         (["demo", "--keep", __file__], "is a file"),
@@ -133,6 +135,26 @@ def test_misuse_is_named(arguments: list[str], words: str) -> None:
 def test_what_cannot_be_relied_on_is_named(arguments: list[str], words: str) -> None:
     code, out, err = run(*arguments)
     assert (code, out, err) == (6, [], [f"voicemux: {words}"])
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is always full")
+@pytest.mark.parametrize(
+    ("arguments", "redirection", "code", "words"),
+    [
+        (["--version"], ">/dev/full", 1, "cannot write the output: no space left on device"),
+        (["contacts", "--json"], ">/dev/full", 1, "cannot write the output: no space left on device"),
+        (["contacts", "show", "bob"], "2>/dev/full", 6, ""),
+        (["dial", "localhost", "--code-file", "-"], "<&-", 2, "cannot read the code: bad file descriptor"),
+        (["dial", "localhost", "--code-file", "/dev/zero"], "", 6, "that is no code"),
+    ],
+)
+def test_streams_that_are_full_closed_or_endless_end_in_one_line(
+    arguments: list[str], redirection: str, code: int, words: str
+) -> None:
+    with Program(*arguments, redirect=redirection) as program:
+        assert program.wait() == code
+    assert (program.out, len(program.err)) == ([], 1 if words else 0), program.err
+    assert words in "".join(program.err)
 
 
 def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
