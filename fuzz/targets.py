@@ -23,7 +23,7 @@ from voicemux.call import Call
 from voicemux.console import printable as screen
 from voicemux.console.rows import LEAST_COLUMNS, MOST_CELLS, MOST_MARKS, MOST_ROWS, OURS, Screen
 from voicemux.console.wording import mark_of, written
-from voicemux.errors import CallRefused, ConnectionLost, NotAdmitted, RemoteProtocolError, SecurityError
+from voicemux.errors import CallRefused, ConnectionLost, NotAdmitted, RemoteProtocolError, SecurityError, Unreachable
 from voicemux.events import Connected, Ended, Event, TextReceived
 from voicemux.net.address import Address
 from voicemux.net.greeting import Greeting
@@ -230,7 +230,7 @@ def greeting(data: bytes) -> None:
                 greeting.authenticate(Dialler(known.alice, known.bob.certificate, Method.KNOWN))
             greeting.introduce(Hello("we"), lambda: None)
             assert not is_tls
-        except (RemoteProtocolError, ConnectionLost, CallRefused, SecurityError) as error:
+        except (RemoteProtocolError, ConnectionLost, CallRefused, SecurityError, Unreachable) as error:
             why = str(error)
     assert is_harmless(screen.printable(why))
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,13 +73,12 @@ class Party:
 
     def notice_with(self, part: str) -> str:
         """The first line of standard error that has `part` in it."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            for line in self.err.read_text().splitlines():
-                if part in line:
-                    return line
-            time.sleep(0.02)
-        raise AssertionError(f"no notice with {part!r} in {self.err.read_text()!r}")
+        return _line_with(part, self.err)
+
+    def event_with(self, part: str) -> dict[str, Any]:
+        """The first JSON event that has `part` in it."""
+        event: dict[str, Any] = json.loads(_line_with(part, self.out))
+        return event
 
     def port(self) -> str:
         return self.notice_with("listening on port").split("port ")[1].split()[0]
@@ -95,6 +95,16 @@ class Party:
             samples, _ = soundfile.read(self.folder / "heard.wav")
         energy = np.cumsum(np.concatenate([[0], samples**2]))
         return float(np.sqrt((energy[24_000:] - energy[:-24_000]).max(initial=0) / 24_000))
+
+
+def _line_with(part: str, file: Path) -> str:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        for line in file.read_text().splitlines():
+            if part in line:
+                return line
+        time.sleep(0.02)
+    raise AssertionError(f"no line with {part!r} in {file.read_text()!r}")
 
 
 @contextmanager
@@ -164,14 +174,14 @@ def test_they_write_and_speak_both_ways_and_part(
 
 @pytest.mark.parametrize("client", LANGUAGES)
 def test_who_has_compared_is_known_the_next_time(tmp_path: Path, client: str) -> None:
-    arguments = listen("voicemux", "--no-audio", encrypted=True)
+    arguments = listen("voicemux", "--no-audio", "--json", encrypted=True)
     with party("voicemux", tmp_path / "bob", *arguments) as bob:
-        port = bob.port()
+        port = str(bob.event_with('"listening"')["port"])
         with party(client, tmp_path / "alice", *dial(client, port, encrypted=True)) as alice:
             alice.say("hi\n")
-            bob.notice_with("/verify")
-            bob.say("/verify\n")
-            bob.notice_with("remember")
+            assert bob.event_with('"connected"')["words"]
+            bob.say('{"command": "verify"}\n')
+            bob.event_with("remembered as")
             alice.hang_up()
             assert alice.wait() == 0
             fingerprint = alice.notice_with("the key of the listener is").split()[-1]

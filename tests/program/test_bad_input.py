@@ -509,7 +509,7 @@ def test_a_goodbye_of_any_other_kind_is_a_call_that_failed() -> None:
     with far_end(says(*OPENING, encode(Bye(ByeCode.INTERNAL, "my fault")))) as address:
         code, _, err = run("dial", address, *PLAIN)
     assert code == 1
-    assert "the other side hung up (my fault)" in complaint(err)
+    assert 'the other side hung up (internal) after 0:00 (the other side says: "my fault")' in complaint(err)
 
 
 def harmless(lines: list[str]) -> bool:
