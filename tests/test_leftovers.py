@@ -96,6 +96,26 @@ def test_a_loop_over_callers_needs_to_be_interrupted_once(signal_number, tmp_pat
     assert ("KeyboardInterrupt" in err) == (signal_number == signal.SIGINT)
 
 
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("body", ["call.texts()", "call.hear()"])
+def test_a_call_in_a_thread_of_its_own_does_not_outlive_the_main_thread(body, signal_number, tmp_path):
+    serve = f"""
+    listener = voicemux.listen(host='127.0.0.1', port=0, plain=True)
+    print(listener.port, flush=True)
+    for call in listener:
+        threading.Thread(target=lambda: list({body})).start()
+        print('up', flush=True)
+    """
+    process = start(serve, str(tmp_path / "bot"))
+    with voicemux.dial(f"127.0.0.1:{int(process.stdout.readline())}", plain=True) as call:
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal_number)
+        assert list(call.texts()) == []
+        assert call.ended.by == "them"
+    process.communicate(timeout=SOON)
+    assert process.returncode == (0 if signal_number == signal.SIGTERM else -signal.SIGINT)
+
+
 def test_a_program_with_a_handler_of_its_own_keeps_it(tmp_path):
     body = """
         import signal

@@ -3,16 +3,22 @@
 Our threads are daemons: Python does not wait for them at its end, but lets us join them just before it stops them
 (`atexit`), when all threads of the program's own have ended. SIGTERM, where the program has not said what that is to
 do, becomes `SystemExit` in its main thread as long as something is open: `with` and `finally` see it, then we do.
+Threads of the program's own that are in a call would keep it alive then, and after Ctrl-C: so, when a signal has
+ended the main thread, all that is open is left, and their loops end.
 """
 
 import atexit
+import contextlib
 import logging
 import os
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
+
+from voicemux.errors import OutOfResources
+from voicemux.threads import Threads
 
 _log = logging.getLogger("voicemux")
 _lock = threading.Lock()
@@ -28,8 +34,9 @@ def keep(thing: Closable, leave: Callable[[], None]) -> None:
     """End it with the program, unless it is closed before. `leave` begins that, and returns at once."""
     with _lock:
         _open[thing] = leave
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _end_the_program)
+    for number, usual in _USUAL.items() if threading.current_thread() is threading.main_thread() else ():
+        if signal.getsignal(number) is usual:
+            signal.signal(number, _end_the_program)
 
 
 def forget(thing: Closable) -> None:
@@ -38,20 +45,43 @@ def forget(thing: Closable) -> None:
         _open.pop(thing, None)
         is_last = not _open
     is_main = threading.current_thread() is threading.main_thread()
-    if is_last and is_main and signal.getsignal(signal.SIGTERM) is _end_the_program:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number, usual in _USUAL.items() if is_last and is_main else ():
+        if signal.getsignal(number) is _end_the_program:
+            signal.signal(number, usual)
 
 
 def _end_the_program(number: int, frame: FrameType | None) -> NoReturn:
+    with contextlib.suppress(OutOfResources):  # then the program's own threads end when they do
+        Threads().start("leaving", _leave_behind_main, daemon=True)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise SystemExit(0)  # that is no failure, for systemd either
+
+
+# What is replaced, and put back.
+_USUAL: dict[int, Callable[[int, FrameType | None], Any] | signal.Handlers] = {
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGINT: signal.default_int_handler,
+}
+
+
+def _leave_behind_main() -> None:
+    threading.main_thread().join()  # its `with` and `finally` go first
+    _leave_all()
+
+
+def _leave_all() -> dict["Closable", Callable[[], None]]:
+    """Say all goodbyes, before anything is waited for: a peer may be slow to answer. What there was to leave."""
+    with _lock:
+        left = dict(_open)
+    for leave in left.values():
+        leave()
+    return left
 
 
 @atexit.register
 def _end_all() -> None:
-    with _lock:
-        left = dict(_open)
-    for leave in left.values():
-        leave()  # all goodbyes first: a peer may be slow to answer
+    left = _leave_all()
     for each in reversed(left):  # calls before the listener that took them
         try:
             each.close()
