@@ -32,6 +32,13 @@ class NewCode:
 
 
 @dataclass(frozen=True)
+class Invitation:
+    """What a new caller types now: the answer to `/code`. One command for each address; none at a dialler."""
+
+    dial: list[str]
+
+
+@dataclass(frozen=True)
 class Calling:
     """A connection to `address` is being made."""
 
@@ -289,6 +296,7 @@ class Failed:
 Event = (
     Listening
     | NewCode
+    | Invitation
     | Calling
     | Ringing
     | Answered

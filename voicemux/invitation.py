@@ -6,8 +6,9 @@ when that call is over: above its first line they take it for a failure. Program
 
 import threading
 
+from voicemux import events
 from voicemux.console.plain import Console
-from voicemux.events import NewCode, Notice
+from voicemux.events import NewCode
 from voicemux.threads import Threads
 
 PATIENCE = 12.0  # seconds for the call to come about; whoever proved the code has 10 for the HELLO (protocol.md §11)
@@ -35,9 +36,7 @@ class Invitation:
         with self._lock:
             self._untold = None
             dials = self._dials
-        self._console.show(
-            Notice(f"the other side types:  {dials[0]}" if dials else "the code is shown to who listens")
-        )
+        self._console.show(events.Invitation(dials))
 
     def changed(self, event: NewCode) -> None:
         """There is another code."""

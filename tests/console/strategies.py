@@ -71,6 +71,7 @@ def make_stats(**figures: Any) -> Stats:
 ONE_OF_EACH: list[Event] = [
     events.Listening(8689, ["192.168.1.5", "fd00::5"], ["voicemux dial 192.168.1.5", "voicemux dial fd00::5"]),
     events.NewCode("42-beeswax-caravan", "it has been used", ["voicemux dial 192.168.1.5 42-beeswax-caravan"]),
+    events.Invitation(["voicemux dial 192.168.1.5 42-beeswax-caravan"]),
     events.Calling("kitchen"),
     events.Ringing("bob", "192.168.1.5", asks=True, security="known"),
     events.Answered("bob", "192.168.1.5", accepted=False),

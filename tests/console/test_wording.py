@@ -6,6 +6,7 @@ from hypothesis import example, given
 from tests.console.strategies import KINDS, ONE_OF_EACH, any_event, make_stats, tricky_texts
 from tests.console.test_printable import is_harmless
 from voicemux.console.printable import printable_name
+from voicemux.console.rows import Screen
 from voicemux.console.wording import PREFIX, notice_lines, stats_line, status_line, written
 from voicemux.events import (
     Answered,
@@ -16,6 +17,7 @@ from voicemux.events import (
     Delivered,
     Ended,
     Failed,
+    Invitation,
     Listening,
     Missed,
     MissedCalls,
@@ -178,6 +180,17 @@ def test_words_to_compare_are_shown_with_what_to_do_about_them():
 def test_a_code_that_is_over_is_told_with_the_next():
     told = NewCode("42-beeswax-caravan", "it has been used", ["voicemux dial kitchen 42-beeswax-caravan"])
     assert notice_lines(told) == ["voicemux: somebody else types:  voicemux dial kitchen 42-beeswax-caravan"]
+
+
+def test_the_command_to_copy_stays_in_one_piece_however_narrow_the_window_is():
+    command = "voicemux dial kitchen 42-beeswax-caravan"
+    for event in (Invitation([command]), NewCode("42-beeswax-caravan", "", [command])):
+        assert any(row.endswith(f"{command}\n") for row in written(event, Screen(lambda: 30, clips=False)))
+    assert notice_lines(Invitation([])) == ["voicemux: only a listener has a code"]
+
+
+def test_that_no_code_follows_is_told():
+    told = NewCode("42-beeswax-caravan", "it has been used", ["voicemux dial kitchen 42-beeswax-caravan"])
     assert (
         said(replace(told, code="", why="it was guessed at 3 times")) == "the code is over: it was guessed at 3 times"
     )

@@ -35,6 +35,12 @@ def test_what_is_no_address_is_refused(text):
         parse_address(text)
 
 
+@pytest.mark.parametrize("text", ["1:2:3", "bob:9240:1", "::1:zzz", "fd00::5::1", "::ffff:300.1.1.1"])
+def test_what_has_several_colons_is_ipv6_or_no_address(text):
+    with pytest.raises(AddressError, match="with more than one colon, expected IPv6"):
+        parse_address(text)
+
+
 @pytest.mark.parametrize(
     "port", ["", "0", "65536", "-1", "+1", "1.5", "x", "99999999", "0x10", "٣", "1_0", " 1", "²"]
 )

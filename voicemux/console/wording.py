@@ -15,6 +15,7 @@ from voicemux.events import (
     Ended,
     Event,
     Failed,
+    Invitation,
     Listening,
     Missed,
     MissedCalls,
@@ -52,7 +53,8 @@ CALLERS = {
     "open": "somebody unknown, whatever the name says",
 }
 PREFIX = OURS.before(OURS.first)  # of our own notices; no line of a peer's begins with it
-COPIED = Listening | NewCode  # they have a command to copy, which is not to be taken apart, and no peer's words
+# They have a command to copy, which is not to be taken apart, and no words of a peer.
+COPIED = Listening | NewCode | Invitation
 MOST_UNDELIVERED_LINES = 40  # on the screen, of the texts that may not have arrived
 
 
@@ -91,6 +93,8 @@ def _words(event: Event) -> list[str]:
             return [f"listening on port {event.port}{where}", _tell(event.dial)]
         case NewCode():
             return [f"somebody else types:  {event.dial[0]}" if event.code else f"the code is over: {event.why}"]
+        case Invitation():
+            return [f"the other side types:  {event.dial[0]}" if event.dial else "only a listener has a code"]
         case Calling():
             return [f"calling {event.address} ..."]
         case Ringing():

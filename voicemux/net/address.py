@@ -61,9 +61,19 @@ def parse_address(text: str) -> Address:
         port = rest[1:] if rest else None
     elif host.count(":") == 1:
         host, port = host.split(":")
+    elif ":" in host and not _is_ipv6(host):
+        raise AddressError(f"{text!r} is no address: with more than one colon, expected IPv6 or [IPv6]:PORT")
     if not host or any(character.isspace() for character in host):
         raise AddressError(f"{text!r} is no address: expected HOST or HOST:PORT, or the name of a contact")
     return Address(host, DEFAULT_PORT if port is None else parse_port(port))
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)  # a zone, fe80::1%eth0, is part of it
+    except ValueError:
+        return False
+    return True
 
 
 def _bare(text: str) -> str:
