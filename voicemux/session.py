@@ -462,7 +462,7 @@ class Session:
                 call.post(call.stats())
             case HangUp():
                 call.hang_up()
-            case Interrupted() if self._interrupted is call:
+            case Interrupted() if self._interrupted is call or not call.goes_on:
                 self._departure.ask(Why.INTERRUPTED, break_off=True)
             case Interrupted():
                 self._interrupted = call
@@ -483,7 +483,8 @@ class Session:
     def _heard_by(self, command: Command) -> Call | None:
         """The call in which the command is given. In a pipe, what is said waits for the call that rings."""
         if not self._console.eager and isinstance(command, Say | EndOfInput):
-            while self._call is None and self._answering and self._answering.is_undecided:
+            answering = self._answering
+            while self._call is None and answering and answering.is_undecided and not answering.is_asking:
                 time.sleep(GLANCE)
         return self._call
 

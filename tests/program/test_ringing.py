@@ -323,6 +323,17 @@ def test_in_a_pipe_that_is_to_ask_the_first_line_answers_and_the_others_wait(hom
         assert bob.wait() == 0
 
 
+def test_in_a_pipe_a_line_that_is_no_answer_is_not_sent_and_the_next_one_answers(homes: Homes) -> None:
+    introduce(homes, "alice")
+    with listening(TEXT_ONLY, "--ask", "--once", env=homes["bob"]) as (bob, address):
+        bob.write("hello there\n/accept\nhi\n")
+        bob.close_input()
+        with dialling(address, "alice", homes) as alice:
+            bob.notice_with("/accept or /decline: that was not sent")
+            assert alice.read().endswith("> hi")
+            assert alice.wait() == 0
+
+
 def test_a_program_that_asks_to_be_asked_takes_and_declines_calls(homes: Homes) -> None:
     introduce(homes, "alice")
     with listening(TEXT_ONLY, "--json", "--ask", env=homes["bob"]) as (bob, address):
