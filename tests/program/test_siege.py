@@ -5,7 +5,7 @@ import pytest
 from bench.places import Namespaces
 from bench.siege import besiege
 
-CALLS = 20
+CALLS = 6  # of a siege: some 10 s. `python -m bench.siege` holds 20 of each kind
 
 pytestmark = [
     pytest.mark.alone,  # hundreds of connections a second
