@@ -82,7 +82,9 @@ if TYPE_CHECKING:
     from voicemux.audio.stream import Stream
     from voicemux.audio.studio import Studio
 
-STATE_PATIENCE = 0.5  # seconds for the other side to say what it does with voice; older programs never do
+# Seconds for the other side to say what it does with voice: it may have to make a codec first. Older programs never
+# do.
+STATE_PATIENCE = 0.8
 
 
 WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command

@@ -45,9 +45,10 @@ def few_words(tmp_path: Path) -> str:
 
 
 def test_two_people_talk_and_type_at_the_same_time(sound_cards: SoundCards) -> None:
-    with calling(alice_env=sound_cards.env("a"), bob_env=sound_cards.env("b"), bob=("--once",)) as (alice, bob):
+    envs = {"alice_env": sound_cards.env("a"), "bob_env": sound_cards.env("b")}
+    with calling(alice=("--verbose",), bob=("--once",), **envs) as (alice, bob):
         for side in (alice, bob):
-            assert side.err[-1].endswith("you hear each other (opus)")
+            assert any(line.endswith("you hear each other (opus)") for line in side.err)
         time.sleep(SETTLED)
         ears = sound_cards.record("a_spk"), sound_cards.record("b_spk")
         mouths = sound_cards.play(DIALLER, "a_mic"), sound_cards.play(LISTENER, "b_mic")
@@ -63,7 +64,7 @@ def test_two_people_talk_and_type_at_the_same_time(sound_cards: SoundCards) -> N
         assert (alice.wait(), bob.wait()) == (0, 0)
         assert alice.out == [f"bob> {line}" for line in lines]
         assert bob.out == [f"alice> {line}" for line in lines]
-        assert "dropped 0" in alice.err[-1]
+        assert any("dropped 0" in line for line in alice.err)
     for said, other, heard in (
         (speech(DIALLER), speech(LISTENER), heard_by_bob),
         (speech(LISTENER), speech(DIALLER), heard_by_alice),
@@ -103,7 +104,7 @@ def test_a_peer_gets_the_codec_that_it_can_play(playable: tuple[int, ...] | None
 
 def test_a_peer_who_wants_no_voice_gets_none(tmp_path: Path) -> None:
     sound = ("--input", str(DIALLER), "--output", str(tmp_path / "heard.wav"))
-    with calling(alice=sound, bob=("--no-audio",)) as (alice, bob):
+    with calling(alice=(*sound, "--verbose"), bob=("--no-audio",)) as (alice, bob):
         assert bob.err[-1].endswith("text only")
         alice.write("do you hear me?\n")
         alice.close_input()

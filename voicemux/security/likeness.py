@@ -5,6 +5,8 @@ algorithm itself: disarm folds to Latin letters only, PyICU has to be compiled.
 """
 
 import functools
+import importlib.resources
+import json
 import unicodedata
 
 MARK = "\u200e"  # put around letters that are written from the right, in the comments of confusables.txt
@@ -51,7 +53,10 @@ def _is_unseen(character: str) -> bool:
 @functools.cache
 def _prototypes() -> dict[str, str]:
     """The prototype of each character that looks like something else."""
-    from confusable_homoglyphs.confusables import confusables_data  # 30 ms, and only who has met a name needs it
+    import confusable_homoglyphs  # only who has met a name needs its data; its modules would take 360 ms, not 60
+
+    file = importlib.resources.files(confusable_homoglyphs).joinpath("confusables.json")
+    confusables_data = json.loads(file.read_text(encoding="utf-8"))
 
     # The data has each pair both ways. A character has one prototype, which may have many characters: so what has
     # several partners, or several characters, is the prototype of a pair.
