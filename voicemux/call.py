@@ -129,9 +129,7 @@ class Call:
             self._read_to_the_end.set()
             self._writer.give_up()
             self._line.cut()
-            for half in (self._transmitter, self._player):
-                if half:
-                    half.stop()
+            self._stop_sound()
             self._threads.join()
             self._line.close()
             raise
@@ -147,6 +145,11 @@ class Call:
             self._threads.start("speaker", self._play)
         if self._recorder:
             self._threads.start("recorder", self._record)
+
+    def _stop_sound(self) -> None:
+        for half in (self._transmitter, self._player, self._recorder):
+            if half:
+                half.stop()
 
     def next_event(self) -> Event:
         """Wait for what happens next. Asking says that the one before has been shown. The last is `Ended`."""
@@ -192,9 +195,7 @@ class Call:
         """
         self.hang_up()
         self._writer.finish(Bye(), GOODBYE_TIMEOUT, peer_is_done=self._read_to_the_end.is_set())
-        for half in (self._transmitter, self._player, self._recorder):
-            if half:
-                half.stop()
+        self._stop_sound()
         self._writer.wait_until_finished(GOODBYE_TIMEOUT + 1)
         self._read_to_the_end.wait(GOODBYE_TIMEOUT + 1)
         self._line.cut()
