@@ -38,7 +38,7 @@ QUIET_PEAK = 300  # of a sample: nobody hears a gap in what is softer
 RESERVE_TERM = 10.0  # seconds in which a second gap makes the reserve larger, and none makes it smaller
 CONTINUE = 0  # pyaudio.paContinue
 STALL_TIMEOUT = 1.0  # seconds without a callback after which a device counts as broken
-LAST_CALLBACK = 0.02  # seconds for one more before a stream is closed
+LAST_CALLBACK = 0.25  # seconds for one more before a stream is closed: it comes after 3 ms, at times after 30
 PATIENCE = 5.0  # seconds for PortAudio to do something: waking a wireless headset takes one or two
 
 Callback = Callable[[bytes | None, int, Mapping[str, float], int], tuple[bytes | None, int]]
