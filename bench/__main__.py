@@ -1,4 +1,4 @@
-"""The command line of the benchmark: bench/run, bench/report and bench/micro are this."""
+"""The command line of the benchmark: bench/run, bench/report, bench/micro and bench/codec are this."""
 
 import json
 import signal
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from bench import micro, report, runs
+from bench import codecs, micro, report, runs
 from bench.lines import LINES
 from bench.programs import PROGRAMS
+from bench.speakers import SpeakersMissing
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -70,6 +71,23 @@ def micro_command(folder: Path) -> None:
     (folder / "micro.json").write_text(json.dumps(figures, indent=1) + "\n")
     (folder / "micro.md").write_text(micro.table(figures) + "\n")
     print(micro.table(figures))
+
+
+@main.command("codec")
+@click.option("--others", is_flag=True, help="Also the settings that those of voicemux were chosen over.")
+@folder_option
+def codec_command(others: bool, folder: Path) -> None:
+    """Measure what Opus makes of some thirty speakers on each rung. Takes minutes, and no sound card."""
+    try:
+        figures = codecs.measure_all(
+            others=others, tell=lambda row: print(row["setting"], file=sys.stderr, flush=True)
+        )
+    except SpeakersMissing as error:
+        sys.exit(f"bench: {error}")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "codec.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (folder / "codec.md").write_text(codecs.report(figures) + "\n")
+    print(codecs.report(figures))
 
 
 def _end(*_: object) -> None:

@@ -30,7 +30,6 @@ from voicemux.protocol.messages import Hello
 from voicemux.security.files import usual_folder
 from voicemux.threads import NAP
 from voicemux.trust import Security, Trust
-from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS
 
 if TYPE_CHECKING:
     from voicemux.audio.blocks import BlockSource, Booth
@@ -122,7 +121,7 @@ class Call:
     def __init__(self, met: Introduced, name: str, booth: "Booth | None") -> None:
         """Not for programs: `dial` and `Listener` make calls."""
         playable = met.hello.playable
-        transmitter = booth.make_transmitter(playable, USUAL_FRAME_MS, USUAL_BITRATE) if booth else None
+        transmitter = booth.make_transmitter(playable) if booth else None
         hello = replace(met.hello, name=name)
         player = booth.make_player() if booth else None
         self._source = booth.source if booth and transmitter else None

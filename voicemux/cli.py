@@ -6,6 +6,7 @@ Everything else is imported inside the commands, so that `voicemux --help` answe
 import contextlib
 import getpass
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ from voicemux.errors import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voicemux.audio.pace import Wish
     from voicemux.console.plain import Console
     from voicemux.interrupts import Signals
     from voicemux.session import Outcome, Session, Settings
@@ -120,15 +122,21 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--bitrate", type=click.IntRange(6, 128), metavar="KBIT",
-            help="Of Opus, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 32]",
+            help="Of Opus at most, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 64, or 96"
+            " in packets of 5 ms]",
         ),
         click.option(
             "--frame-ms", type=click.Choice(["5", "10", "20", "40", "60"]),
-            help="Milliseconds of voice in a packet; PCM has at most 40.  [default: 20]",
+            help="Milliseconds of voice in a packet; PCM has at most 40.  [default: as the line allows, 20 to 5]",
         ),
         click.option(
             "--low-latency", is_flag=True,
-            help="For local networks: packets of 5 ms at 64 kbit/s, if the line has room for them.",
+            help="For local networks: packets of 5 ms from the first word on, not only once the line is known.",
+        ),
+        click.option(
+            "--bandwidth", type=click.IntRange(18, 10_000), metavar="KBIT",
+            help="The most that your voice may take of the line, all headers included, in kbit/s, 18 to 10000: for"
+            " lines that are paid by the byte.",
         ),
         click.option(
             "--max-delay", type=click.IntRange(20, 2000), default=300, show_default=True, metavar="MS",
@@ -621,7 +629,6 @@ def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
     from voicemux.session import Settings
     from voicemux.trust import Security
 
-    usual_bitrate = 64_000 if options["low_latency"] else Settings.bitrate
     name = options["name"] if options["name"] is not None else _login_name()
     return Settings(
         name=name,
@@ -629,8 +636,7 @@ def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
         output=output,
         record=options["record"],
         codec={"auto": None, "opus": Codec.OPUS, "pcm": Codec.PCM}[options["codec"]],
-        bitrate=options["bitrate"] * 1000 if options["bitrate"] else usual_bitrate,
-        frame_ms=float(options["frame_ms"] or (5 if options["low_latency"] else 20)),
+        wish=_wish(options),
         max_delay=options["max_delay"] / 1000,
         status_interval=1.0 if options["status"] else 0.0,
         verbose=options["verbose"],
@@ -639,6 +645,27 @@ def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
         starts_muted=options["start_muted"],
         security=None if options["plain"] else Security(_folder(), own_name=name, **options["security"]),
     )
+
+
+def _wish(options: dict[str, Any]) -> "Wish":
+    """What the options say of packets. Raises UsageError if no packets are such."""
+    from voicemux.audio.pace import Wish
+
+    wish = Wish(
+        bitrate=(options["bitrate"] or 0) * 1000,
+        frame_ms=float(options["frame_ms"] or 0),
+        bandwidth=(options["bandwidth"] or 0) * 1000,
+        at_once=options["low_latency"],
+    )
+    needed, what = wish.lacking, f"packets of {wish.frame_ms:g} ms"
+    if wish.bandwidth and options["codec"] == "pcm":
+        from voicemux.audio.codec import pcm_fits, pcm_line_rate
+
+        needed, what = 0.0 if pcm_fits(wish) else pcm_line_rate(wish), "PCM"
+    if needed:
+        least = math.ceil(needed / 1000)
+        raise click.UsageError(f"--bandwidth {options['bandwidth']} is too little for {what}: it takes {least}")
+    return wish
 
 
 def _console(settings: "Settings", *, as_json: bool, draws: bool, bell: str) -> "Console":

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from voicemux.answering import GLANCE, NO_QUESTION, Answering, Asks
+from voicemux.audio.pace import ANY, Wish
 from voicemux.call import Call
 from voicemux.console.commands import (
     Answer,
@@ -76,7 +77,7 @@ from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Codec, Hello
 from voicemux.remedies import hint
 from voicemux.trust import Security, Trust
-from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS, Player
+from voicemux.voice import Player
 
 if TYPE_CHECKING:
     from voicemux.audio.stream import Stream
@@ -106,8 +107,7 @@ class Settings:
     output: str = ""
     record: str = ""  # a file for what is heard
     codec: Codec | None = None
-    bitrate: int = USUAL_BITRATE
-    frame_ms: float = USUAL_FRAME_MS
+    wish: Wish = ANY
     max_delay: float = 0.3  # seconds of playout delay
     status_interval: float = 0.0  # seconds between figures that nobody asked for; 0: never
     verbose: bool = False
@@ -284,7 +284,7 @@ class Session:
         transmitter = player = recorder = None
         self._finite = self._heard_all = False
         if studio:
-            transmitter = studio.make_transmitter(hello.playable, settings.codec, settings.frame_ms, settings.bitrate)
+            transmitter = studio.make_transmitter(hello.playable, settings.codec, settings.wish)
             player, recorder = (self._made(make) for make in (studio.make_player, studio.make_recorder))
             for wanted, made in studio.renamed:
                 self._notice(f"{wanted} is there already: recording to {made}")
@@ -314,6 +314,8 @@ class Session:
                     self._console.show(Notice(f"the connection has: {', '.join(line.options) or 'no options'}"))
                 if transmitter and settings.codec and transmitter.codec != settings.codec:
                     self._notice(f"the other side cannot play {settings.codec.name.lower()}: sending {sends}")
+                if settings.wish.bandwidth and hello.playable and studio and studio.source and not transmitter:
+                    self._notice("the other side plays nothing that --bandwidth has room for: your voice is not sent")
                 if self._heard_all:
                     self._console.show(
                         Notice(f"the other side plays no voice: {studio.source if studio else ''} is not sent")

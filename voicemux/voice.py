@@ -5,9 +5,6 @@ from typing import Protocol
 
 from voicemux.protocol.messages import Audio, Report
 
-USUAL_BITRATE = 32_000  # bits a second: PESQ 4.1 with little delay; with TLS and all headers 68 on the line
-USUAL_FRAME_MS = 20.0  # of voice in a packet
-
 
 class PlayerFigures(Protocol):
     """How the playing goes; `audio.player.Figures` says what each is."""

@@ -409,7 +409,7 @@ def after_a_call() -> tuple[int, int, int]:
     studio.open_output("")
     player, transmitter = (
         studio.make_player(MAX_DELAY),
-        studio.make_transmitter((Codec.PCM,), None, 20, 32_000),
+        studio.make_transmitter((Codec.PCM,)),
     )
     assert player
     assert transmitter

@@ -19,7 +19,7 @@ from voicemux.audio.ladder import (
     Rung,
 )
 
-TOP = Rung(20, 32_000)
+TOP = Rung(20, 64_000)
 FAST = Rung(5, 64_000)
 LOWEST = LOWER_RUNGS[-1]
 TRIED_EVERY = 5.0  # seconds at least, in the long run
@@ -71,7 +71,10 @@ def test_on_a_line_that_keeps_up_there_is_all_that_was_wanted() -> None:
 
 @pytest.mark.parametrize(
     ("top", "soon", "steps"),
-    [(TOP, 1, [Rung(20, 20_000), TOP]), (FAST, 3, [Rung(20, 20_000), Rung(20, 32_000), Rung(10, 48_000), FAST])],
+    [
+        (TOP, 2, [Rung(20, 24_000), Rung(20, 32_000), TOP]),
+        (FAST, 3, [Rung(20, 24_000), Rung(20, 32_000), Rung(20, 64_000), Rung(10, 64_000), FAST]),
+    ],
 )
 def test_what_is_wanted_is_reached_step_by_step_but_soon(top: Rung, soon: float, steps: list[Rung]) -> None:
     where = follow(Ladder(top), lambda now: 1e6, 10)
@@ -83,8 +86,8 @@ def test_what_is_wanted_is_reached_step_by_step_but_soon(top: Rung, soon: float,
 def test_a_line_that_is_not_roomy_is_asked_for_more_only_after_a_long_time() -> None:
     ladder = Ladder(TOP)
     where = [ladder.judge(i * LOOK, None, calm=True, roomy=False) for i in range(int(NEXT_PATIENCE / LOOK) + 3)]
-    assert set(where[:-2]) == {Rung(20, 20_000)}
-    assert where[-1] == TOP
+    assert set(where[:-2]) == {Rung(20, 24_000)}
+    assert where[-1] == Rung(20, 32_000)
 
 
 def test_a_line_that_was_squeezed_need_not_be_roomy_to_get_what_it_had() -> None:
@@ -112,11 +115,11 @@ def test_on_a_line_that_is_too_slow_it_goes_down_at_once_to_what_fits(top: Rung,
 
 
 def test_packets_of_low_latency_are_only_as_much_longer_as_the_line_asks_for() -> None:
-    rates = (150_000, 100_000, 60_000)
+    rates = (170_000, 130_000, 50_000)
     assert [at_the_top(FAST).judge(100.0, rate, calm=False, roomy=False).frame_ms for rate in rates] == [10, 20, 40]
 
 
-@pytest.mark.parametrize(("rate", "settled"), [(64_000, Rung(20, 20_000)), (150_000, Rung(10, 48_000))])
+@pytest.mark.parametrize(("rate", "settled"), [(64_000, Rung(20, 24_000)), (150_000, Rung(10, 64_000))])
 def test_a_wish_that_the_line_never_granted_is_not_tried_again_at_once(rate: float, settled: Rung) -> None:
     ladder = Ladder(FAST)
     where = follow(ladder, lambda now: rate, NEXT_PATIENCE)

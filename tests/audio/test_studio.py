@@ -31,7 +31,7 @@ def test_a_studio_with_nothing_plays_and_sends_nothing() -> None:
     studio.open_output("none")
     studio.check_codec()
     assert (studio.playable, studio.finite, studio.make_player(MAX_DELAY)) == ((), False, None)
-    assert studio.make_transmitter((Codec.OPUS, Codec.PCM), None, 20, 32_000) is None
+    assert studio.make_transmitter((Codec.OPUS, Codec.PCM)) is None
     studio.close()
 
 
@@ -53,11 +53,11 @@ def test_a_studio_of_files_sends_one_and_records_to_the_other(tmp_path: Path) ->
         ((Codec.OPUS, Codec.PCM), Codec.PCM, Codec.PCM),
         ((Codec.PCM,), Codec.OPUS, Codec.PCM),
     ]:
-        transmitter = studio.make_transmitter(playable, wanted, 20, 32_000)
+        transmitter = studio.make_transmitter(playable, wanted)
         assert transmitter
         assert (transmitter.label, transmitter.codec) == (DIALLER.name, codec)
-    assert studio.make_transmitter((0x99,), None, 20, 32_000) is None
-    assert studio.make_transmitter((), None, 20, 32_000) is None
+    assert studio.make_transmitter((0x99,)) is None
+    assert studio.make_transmitter(()) is None
     studio.close()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["heard.wav", "too.flac"]
 
@@ -74,7 +74,7 @@ def test_pipes_are_the_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None
         studio.open_input("-", stream)
         studio.open_output("-")
         transmitter, player = (
-            studio.make_transmitter((Codec.PCM,), None, 20, 32_000),
+            studio.make_transmitter((Codec.PCM,)),
             studio.make_player(MAX_DELAY),
         )
         assert transmitter
@@ -89,7 +89,7 @@ def test_a_half_that_cannot_be_opened_leaves_the_other(tmp_path: Path) -> None:
     with pytest.raises(DeviceError):
         studio.open_input(str(tmp_path / "no.wav"))
     studio.open_output(str(tmp_path / "heard.wav"))
-    assert studio.make_transmitter((Codec.PCM,), None, 20, 32_000) is None
+    assert studio.make_transmitter((Codec.PCM,)) is None
     assert studio.make_player(MAX_DELAY)
     studio.record(str(tmp_path / "no folder" / "too.wav"))
     with pytest.raises(DeviceError):

@@ -163,9 +163,9 @@ class Booth:
         """The codecs for our HELLO, the best first."""
         return tuple(self._decoders)
 
-    def make_transmitter(self, playable: tuple[int, ...], frame_ms: float, bitrate: int) -> Transmitter | None:
+    def make_transmitter(self, playable: tuple[int, ...]) -> Transmitter | None:
         """None if the peer can play nothing that we can make."""
-        encoder = make_encoder(playable, None, frame_ms, bitrate)
+        encoder = make_encoder(playable)
         return Transmitter(self.source, encoder) if encoder else None
 
     def make_player(self) -> Player:

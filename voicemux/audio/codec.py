@@ -1,11 +1,15 @@
 """PCM and Opus, from samples to packets and back. The only home of opuslib_next."""
 
+import contextlib
 import ctypes
 from array import array
 from collections.abc import Collection
 from typing import Any, Protocol
 
 from voicemux.audio.endpoints import RATE, SAMPLE_BYTES
+from voicemux.audio.ladder import Rung
+from voicemux.audio.pace import ANY, Wish
+from voicemux.audio.slide import Slide
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.messages import Codec
 from voicemux.protocol.wire import MAX_PAYLOAD
@@ -17,15 +21,13 @@ SEAM = RATE * 5 // 1000  # samples of cross-fade from what was made up to PCM th
 LEAST_GUESS = RATE // 100  # samples: asked for 5 ms, libopus makes 10 of most speech and keeps the rest to itself
 LOOKAHEAD_MS = 6.5  # of Opus, measured as libopus's pre-skip of 312 samples
 LOW_DELAY_LOOKAHEAD_MS = 2.5  # of its low-delay application: 120 samples
-# Bits a second from which on the low-delay application is as good as the usual one: with 32 kbit/s PESQ 4.1 and a
-# fifth of its processor time; with 24 kbit/s 3.7, where the usual one has 4.1.
-LEAST_LOW_DELAY = 32_000
-# With fewer nothing above 8 kHz is coded: at 20 kbit/s speech has PESQ 4.2 then, and 3.8 if libopus chooses.
+HANDOVER = RATE * 4 // 1000  # samples: what one application looks ahead more than the other
+LEAST_LOW_DELAY = 48_000
 LEAST_FULL_BAND = 24_000
 LEAST_USUAL_MS = 10  # shorter packets are low-delay ones inside, whatever the application
-# 5 of 10: PESQ 4.11 at a constant 24 kbit/s for half of the processor time of 9, which has 4.17; 3 has 3.88.
-COMPLEXITY = 5
-LOW_DELAY_COMPLEXITY = 8  # at 32 kbit/s PESQ is that of 10 for three quarters of the time; 7 has 0.1 to 0.2 less
+COMPLEXITY = 8
+DECODER_COMPLEXITY = 7
+SET_PREDICTION_DISABLED = 4046  # libopus's request of that name, which opuslib_next does not know
 FIRST_LOW_DELAY = 16  # the least configuration in a packet's first byte that is for low delay (RFC 6716, table 2)
 
 
@@ -108,7 +110,12 @@ class PcmDecoder:
 
 
 class OpusEncoder:
-    """Looks ahead 4 ms less if there are enough bits for that."""
+    """Looks ahead 4 ms less if there are enough bits for that.
+
+    Between the two applications of libopus it hands over at a place in the sound that is the same for both: the one
+    that looks ahead less is given what it codes 4 ms later than the other, for as long as it takes to bring that
+    down to nothing, or up from it, unheard. So nothing is left out, and nothing is said twice.
+    """
 
     codec = Codec.OPUS
 
@@ -119,7 +126,8 @@ class OpusEncoder:
         self._encode = _opus().api.encoder.libopus_encode
         self._pcm, self._pcm_pointer = _buffer()
         self._packet = ctypes.create_string_buffer(MAX_PAYLOAD)
-        self._samples = 0  # in the buffer: those of the last packet
+        self._slide = Slide(HANDOVER)
+        self._last = b""  # packet that was given
         self._begin()
 
     @property
@@ -130,17 +138,30 @@ class OpusEncoder:
         if (frame_ms, bitrate) == (self._frame_ms, self.bitrate):
             return
         self._frame_ms, self.bitrate = frame_ms, bitrate
-        if self._is_low_delay == self._is_low_delay_better:
-            self._set_bitrate()
-            return
-        self._begin()
-        if self._samples:
-            self._run()  # the last packet once more: an encoder begins with silence
+        self._set_bitrate()
+        self._hand_over()
 
     def encode(self, pcm: bytes) -> bytes:
-        ctypes.memmove(self._pcm, pcm, len(pcm))
-        self._samples = len(pcm) // SAMPLE_BYTES
-        return self._run()
+        packet = self._run(self._slide.take(pcm))
+        self._last = pcm
+        if not self._slide.arrived or self._slide.target:
+            self._hand_over()
+        return packet
+
+    def _hand_over(self) -> None:
+        """Change the application, if the other one is better by now, and if sound is where that can be done."""
+        if self._is_low_delay == self._is_low_delay_better:
+            self._slide.target = 0.0
+        elif self._is_low_delay and self._last and self._slide.delay < HANDOVER:
+            self._slide.target = HANDOVER
+        else:
+            self._begin()
+            if self._is_low_delay and self._last:
+                self._slide.jump(HANDOVER)
+                self._slide.target = 0.0
+            elif self._last:
+                self._slide.jump(0.0)
+                self._run(self._last)  # it begins with silence, which would be heard for 6 ms
 
     @property
     def _is_low_delay_better(self) -> bool:
@@ -150,7 +171,7 @@ class OpusEncoder:
         self._is_low_delay = self._is_low_delay_better
         self.lookahead_ms = LOW_DELAY_LOOKAHEAD_MS if self._is_low_delay else LOOKAHEAD_MS
         self._encoder = _opus().Encoder(RATE, 1, "restricted_lowdelay" if self._is_low_delay else "voip")
-        self._encoder.complexity = LOW_DELAY_COMPLEXITY if self._is_low_delay else COMPLEXITY
+        self._encoder.complexity = COMPLEXITY
         # All packets have one size: PESQ is the same, a slow line has no peaks to stumble over, and the sizes of
         # encrypted packets do not tell what is said (Wright et al., IEEE S&P 2008), nor whether anybody speaks.
         self._encoder.vbr = 0
@@ -162,9 +183,10 @@ class OpusEncoder:
         self._encoder.bitrate = self.bitrate
         self._encoder.max_bandwidth = bandwidths.BANDWIDTH_FULLBAND if is_full else bandwidths.BANDWIDTH_WIDEBAND
 
-    def _run(self) -> bytes:
+    def _run(self, pcm: bytes) -> bytes:
+        ctypes.memmove(self._pcm, pcm, len(pcm))
         state = self._encoder.encoder_state
-        size = self._encode(state, self._pcm_pointer, self._samples, self._packet, MAX_PAYLOAD)
+        size = self._encode(state, self._pcm_pointer, len(pcm) // SAMPLE_BYTES, self._packet, MAX_PAYLOAD)
         if size < 0:
             raise _opus().OpusError(size)
         return ctypes.string_at(self._packet, size)
@@ -173,7 +195,10 @@ class OpusEncoder:
 class OpusDecoder:
     def __init__(self) -> None:
         """Raises LibraryMissing without libopus."""
-        self._decoder = _opus().Decoder(RATE, 1)
+        opus = _opus()
+        self._decoder = opus.Decoder(RATE, 1)
+        with contextlib.suppress(opus.OpusError):  # before 1.5 a decoder has none
+            opus.api.decoder.decoder_ctl(self._decoder.decoder_state, opus.api.ctl.set_complexity, DECODER_COMPLEXITY)
         self._decode = _opus().api.decoder.libopus_decode
         self._pcm, self._pcm_pointer = _buffer()
         self._guess = array("h")  # made up, and not asked for yet
@@ -212,21 +237,30 @@ def make_decoders() -> dict[int, Decoder]:
         return {Codec.PCM: PcmDecoder()}
 
 
-def make_encoder(playable: Collection[int], wanted: Codec | None, frame_ms: float, bitrate: int) -> Encoder | None:
+def make_encoder(playable: Collection[int], wanted: Codec | None = None, wish: Wish = ANY) -> Encoder | None:
     """The encoder for a peer that can play `playable`, best first; None if it can play nothing that we can make.
 
-    `wanted` is what the user asked for: it goes first if the peer can play it.
+    `wanted` is what the user asked for: it goes first if the peer can play it. Of what is wished for, PCM heeds the
+    length of packets, and does without a line that is not allowed to carry it.
     """
     order = sorted(playable, key=lambda codec: codec != wanted)
     for codec in order:
-        if codec == Codec.PCM:
-            return PcmEncoder(frame_ms)
+        if codec == Codec.PCM and pcm_fits(wish):
+            return PcmEncoder(wish.usual.frame_ms)
         if codec == Codec.OPUS:
-            try:
-                return OpusEncoder(frame_ms, bitrate)
-            except LibraryMissing:
-                continue
+            with contextlib.suppress(LibraryMissing):
+                return OpusEncoder(*wish.usual)
     return None
+
+
+def pcm_fits(wish: Wish) -> bool:
+    """Whether PCM is within the bandwidth that the user allows."""
+    return not wish.bandwidth or pcm_line_rate(wish) <= wish.bandwidth
+
+
+def pcm_line_rate(wish: Wish) -> float:
+    """Bits a second of PCM on the line."""
+    return Rung(min(wish.usual.frame_ms, MAX_PCM_MS), PcmEncoder.bitrate).line_rate
 
 
 def check_opus() -> None:

@@ -13,6 +13,7 @@ from voicemux.audio.codec import check_opus, make_decoders, make_encoder
 from voicemux.audio.devices import PortAudio
 from voicemux.audio.endpoints import Sink, Source
 from voicemux.audio.limiter import Limiter
+from voicemux.audio.pace import ANY, Wish
 from voicemux.audio.player import Player
 from voicemux.audio.transmitter import Transmitter
 from voicemux.errors import DeviceError
@@ -115,15 +116,15 @@ class Studio:
         return player
 
     def make_transmitter(
-        self, playable: tuple[int, ...], wanted: Codec | None, frame_ms: float, bitrate: int
+        self, playable: tuple[int, ...], wanted: Codec | None = None, wish: Wish = ANY
     ) -> Transmitter | None:
-        """None without a microphone, or if the peer can play nothing that we can make."""
+        """None without a microphone, or if the peer can play nothing that we can make within the wish."""
         if self._source is None:
             return None
-        encoder = make_encoder(playable, wanted, frame_ms, bitrate)
+        encoder = make_encoder(playable, wanted, wish)
         if encoder is None:
             return None
-        return Transmitter(self._source, encoder, self._reopen_source if self._has_device("input") else None)
+        return Transmitter(self._source, encoder, wish, self._reopen_source if self._has_device("input") else None)
 
     def close(self) -> None:
         """Raises DeviceError if the end of a recording cannot be written; the rest is closed all the same."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from voicemux.audio.codec import Encoder
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES, Block, Source
-from voicemux.audio.ladder import Ladder, Rung
+from voicemux.audio.pace import ANY, Pace, Wish
 from voicemux.protocol.messages import Audio
 
 OWN_SOURCE = 0  # the number of our own voice in AUDIO
@@ -13,8 +13,10 @@ OWN_SOURCE = 0  # the number of our own voice in AUDIO
 class Transmitter:
     """`run()` is the body of the microphone's thread."""
 
-    def __init__(self, source: Source, encoder: Encoder, reopen: Callable[[], Source] | None = None) -> None:
-        """`reopen` gives a source for one that has broken."""
+    def __init__(
+        self, source: Source, encoder: Encoder, wish: Wish = ANY, reopen: Callable[[], Source] | None = None
+    ) -> None:
+        """`wish` is for what adapts; `reopen` gives a source for one that has broken."""
         self.can_reopen = reopen is not None
         self._reopen = reopen
         self._stopped = False
@@ -23,7 +25,7 @@ class Transmitter:
         self.muted = False
         self._source = source
         self._encoder = encoder
-        self._ladder = Ladder(Rung(encoder.frame_samples * 1000 / RATE, encoder.bitrate))
+        self._pace = Pace(wish)
         self._sequence = 0
         self._send: Callable[[Audio], None]
         self._gathered = bytearray()  # captured, and not yet a packet's worth
@@ -55,11 +57,11 @@ class Transmitter:
     @property
     def eager(self) -> bool:
         """Whether the line gets more as soon as it is calm."""
-        return self._ladder.eager
+        return self._pace.eager
 
     def adapt(self, now: float, rate: float | None, *, calm: bool, roomy: bool) -> None:
-        """Send what the line can carry, see `Ladder.judge`. Any one thread."""
-        self._ladder.judge(now, rate, calm=calm, roomy=roomy)
+        """Send what the line can carry, see `Pace.judge`. Any one thread."""
+        self._pace.judge(now, rate, calm=calm, roomy=roomy)
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
         """Send voice until the source ends, or `stop()`. Raises DeviceError; time stamps go on after `reopen()`."""
@@ -70,7 +72,7 @@ class Transmitter:
         self._gathered.clear()
         self._position = self._silent_from = self._sounded_at = offset = round((started - self._began) * RATE)
         self._silent = True
-        self._encoder.adapt(*self._ladder.rung)
+        self._encoder.adapt(*self._pace.rung)
         try:
             while (block := self._read()) is not None:
                 self._take(offset + block.position, block.pcm)
@@ -100,7 +102,7 @@ class Transmitter:
             del self._gathered[:size]
             start += size // SAMPLE_BYTES
             # Not sooner: what is gathered for a long packet would be late in short ones.
-            self._encoder.adapt(*self._ladder.rung)
+            self._encoder.adapt(*self._pace.rung)
         self._silent_from = start
 
     def _fall_silent(self) -> None:
