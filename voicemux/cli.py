@@ -4,12 +4,13 @@ Everything else is imported inside the commands, so that `voicemux --help` answe
 """
 
 import contextlib
+import errno
 import getpass
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -277,7 +278,10 @@ def contacts(context: click.Context, as_json: bool) -> None:
         from voicemux.console.printable import printable
         from voicemux.security.contacts import Contacts
 
-        found = Contacts(_folder()).all()
+        known = Contacts(_folder())
+        found = known.all()
+        if passed_over := known.passed_over():
+            click.echo(printable(f"voicemux: {passed_over}"), err=True)
         if as_json:
             click.echo(json.dumps([asdict(each) for each in found]))
         elif not found:
@@ -519,10 +523,25 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(INTERRUPTED)
+    except (MemoryError, ImportError) as error:
+        _give_up(f"memory is used up, or a library is missing: {_innermost(error)}")
     except OSError as error:  # click ends quietly where a pipe's reader has gone, and knows no full disk
-        with contextlib.suppress(OSError):
-            click.echo(f"voicemux: cannot write the output: {(error.strerror or str(error)).lower()}", err=True)
-        sys.exit(CALL_FAILED)
+        is_used_up = error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+        what = "the system gives no more" if is_used_up else "cannot write the output"
+        _give_up(f"{what}: {(error.strerror or str(error)).lower()}")
+
+
+def _give_up(why: str) -> NoReturn:
+    with contextlib.suppress(OSError):
+        click.echo(f"voicemux: {why}", err=True)
+    sys.exit(CALL_FAILED)
+
+
+def _innermost(error: BaseException) -> str:
+    """The first cause, in one line: what libraries say on top of it is advice to their developers."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _leave_no_core() -> None:

@@ -175,6 +175,7 @@ class Session:
         """
         with interrupting():
             self._check_audio()
+        self._check_contacts()
         with self._sound():
             with interrupting():
                 met = reach(
@@ -185,12 +186,14 @@ class Session:
                     lambda address: self._console.show(Ringing("", address)),
                     ask_code,
                     patience=self._settings.silence_timeout,
+                    tell=self._notice,
                 )
             return self._hold(met)
 
     def listen(self, host: str | None, port: int, *, once: bool) -> Outcome:
         """Serve one caller after the other; only the first if `once`. Raises VoicemuxError if that cannot be."""
         self._check_audio()
+        self._check_contacts()
         listener = Listener(host, port)
         addresses = listener.addresses()
         places = [Address(each, listener.port) for each in addresses]
@@ -515,6 +518,11 @@ class Session:
             self._open_studio()
         return own_hello(self._settings.name, self._studio.playable if self._studio else ())
 
+    def _check_contacts(self) -> None:
+        """Say whom we should know, and cannot."""
+        if self._trust and (passed_over := self._trust.contacts.passed_over()):
+            self._notice(passed_over)
+
     def _check_audio(self) -> None:
         """Raises DeviceError if the user named a device or file that cannot be used. Defaults may be missing."""
         settings = self._settings
@@ -545,7 +553,7 @@ class Session:
 
         studio = self._studio = Studio()
         steps: tuple[Callable[[], None], ...] = (
-            partial(studio.open_input, self._settings.input, self._stream),
+            partial(studio.open_input, self._settings.input, self._stream, late=self._settings.starts_muted),
             partial(studio.open_output, self._settings.output),
             *([partial(studio.record, self._settings.record)] if self._settings.record else []),
             studio.check_codec,
