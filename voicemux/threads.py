@@ -29,8 +29,8 @@ def take(items: "queue.SimpleQueue[Item]") -> Item:
 def within(seconds: float, name: str, body: Callable[[], Answer]) -> Answer:
     """What `body` returns or raises. It runs in a thread voicemux-`name`, which is left behind if it takes longer.
 
-    Raises TimeoutError then, OutOfResources if the system gives no thread. For libraries that may never come back, and
-    that nothing can wake.
+    Raises TimeoutError then, OutOfResources if the system gives no thread. For libraries that may never come back,
+    and that nothing can wake.
     """
     answer: Future[Answer] = Future()
 
