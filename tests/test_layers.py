@@ -39,13 +39,14 @@ RANKS = [
     ["console.commands", "console.focus", "console.modes", "console.printable", "console.cells"],
     ["console.quoting", "console.rows"],
     ["console.wording", "console.question"],
+    ["console.blanks"],
     ["console.plain"],
     ["console.terminal", "console.lines"],
     ["voice", "trust"],
     ["vitals", "introduction", "watch"],
     ["dialling"],
     ["call"],
-    ["answering", "arguments", "leftovers", "invitation"],
+    ["answering", "arguments", "leftovers", "invitation", "misuse"],
     ["session", "demo", "api"],
     ["conform"],
     ["conform.verdict", "conform.record", "conform.rules"],
@@ -194,6 +195,7 @@ PURE = [
     "audio.recognition",
     "audio.stretch",
     "audio.wav",
+    "misuse",
 ]
 
 

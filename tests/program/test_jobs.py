@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 
@@ -97,6 +98,29 @@ def test_it_comes_back_when_something_else_has_stopped_it(shell, tmp_path):
         shell.wait_for("Stopped")
         shell.run("fg")
         shell.wait_for_last("bob> half a li")
+        shell.type(b"ne\r")
+        assert next(call.texts()) == "half a line"
+
+
+@pytest.mark.parametrize("mode", [(), ("--line-mode",)], ids=["prompt", "lines"])
+def test_it_stays_in_the_background_when_something_else_has_stopped_it(shell, tmp_path, mode):
+    port = listen(shell, *mode)
+    with calling(port, tmp_path) as call:
+        shell.wait_for("connected to alice")
+        shell.type(b"half a li")
+        shell.wait_for("half a li")
+        children = f"/proc/{shell.pid}/task/{shell.pid}/children"
+        with open(children, encoding="ascii") as file:
+            os.kill(int(file.read().split()[0]), signal.SIGTSTP)
+        shell.wait_for("Stopped")
+        shell.run("bg")
+        shell.draw(1)
+        shell.run("echo is this $((40 + 2))?")
+        shell.wait_for("is this 42?")
+        call.send("are you there?")
+        shell.wait_for("alice> are you there?")
+        shell.run("fg")
+        shell.wait_for("half a li", times=2)
         shell.type(b"ne\r")
         assert next(call.texts()) == "half a line"
 

@@ -229,7 +229,9 @@ def test_nobody_is_asked_where_all_are_accepted(homes):
     ):
         for side in (alice, bob):
             await_connection(side)
-            assert "are these words the same on both sides?" in side.notice()
+            compare = side.notice()
+            assert "are these words the same on both sides?" in compare
+            assert "from a terminal, where /verify" in compare  # in a pipe it cannot be typed
 
 
 def test_a_call_that_is_to_be_open_is_so_whatever_code_the_environment_has(homes):
@@ -327,6 +329,10 @@ def test_contacts_are_listed_renamed_shown_and_forgotten(homes):
     assert run("contacts", "rename", "bob", "robert", env=env)[0] == 0
     shown = run("contacts", "show", "robert", env=env)[1]
     assert shown == run("contacts", "show", env=homes["bob"])[1]
+    as_json = [json.loads(run("contacts", "--json", *what, env=env)[1][0]) for what in (["show", "robert"], ["show"])]
+    assert [as_json[0]["name"], as_json[0]["fingerprint"]] == ["robert", *shown]
+    assert as_json[1] == {"fingerprint": run("contacts", "show", env=env)[1][0]}
+    assert json.loads(run("contacts", "--json", "address", "robert", env=env)[1][0]) == [address]
     assert run("contacts", "forget", "robert", env=env)[0] == 0
     assert run("contacts", env=env)[2] == ["voicemux: no contacts yet; the first call with a code makes one"]
     for arguments in (("forget", "robert"), ("rename", "robert", "bob"), ("show", "robert")):

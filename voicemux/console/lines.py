@@ -77,7 +77,7 @@ class LineConsole(PlainConsole):
     # --- what is typed, in the keyboard's thread -------------------------------------------------------
 
     def _read(self) -> None:
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        decoder = codecs.getincrementaldecoder(self._encoding)("surrogateescape")
         is_ours = False
         try:
             while not self._closing.is_set():
@@ -127,7 +127,7 @@ class LineConsole(PlainConsole):
                 self._line += key
                 self._echo(key)
         if key in LINE_ENDS:
-            self._give(parse_line(line))
+            self._give(parse_line(self._readable(line)))
         elif key == CTRL_C and not line:
             self._give(Interrupted())
         elif key == CTRL_D and not line:

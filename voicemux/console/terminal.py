@@ -31,7 +31,7 @@ from voicemux.console.focus import Focus
 from voicemux.console.modes import Modes, has_jobs, in_foreground, stop_job
 from voicemux.console.plain import USUAL_COLUMNS, Handler, PlainConsole, columns_of
 from voicemux.console.rows import Mark, Screen, rows
-from voicemux.console.wording import COPIED, status_line, written
+from voicemux.console.wording import COPIED, status_line
 from voicemux.errors import VoicemuxError
 from voicemux.events import Connected, Ended, Event, Notice, Status, Switched, TextReceived
 from voicemux.threads import Threads
@@ -115,7 +115,7 @@ class TerminalConsole(PlainConsole):
             )  # the one thing that is repainted; only if asked for
             self._session.app.invalidate()
             return
-        item = _Rows(written(event, self._screen, self._name), wraps=isinstance(event, COPIED))
+        item = _Rows(self._blanks.written(event, self._screen, self._name), wraps=isinstance(event, COPIED))
         with self._gate:
             self._waiting.append(item)
             self._gate.notify()
@@ -159,9 +159,9 @@ class TerminalConsole(PlainConsole):
         return False
 
     def resume(self) -> None:
-        """The process was stopped and goes on: the terminal may be in another mode, and the prompt not on it."""
-        if in_foreground():
-            self._ask_prompt(self._put_aside)
+        """The process was stopped and goes on: the terminal may be in another mode, and the prompt not on it. In the
+        background there is to be none."""
+        self._ask_prompt(self._come_back)
 
     # --- what is typed, in the keyboard's thread -------------------------------------------------------
 
@@ -206,7 +206,7 @@ class TerminalConsole(PlainConsole):
                 line = _clean(line)
                 self._repeat(line)
                 self._end()
-                self._give(parse_line(line))
+                self._give(parse_line(self._readable(line)))
 
     def restore(self) -> None:
         """Give the terminal back as it was found. Any thread, any number of times."""
@@ -249,6 +249,12 @@ class TerminalConsole(PlainConsole):
         if self._focus:
             self._focus.bind(keys)
         return keys
+
+    def _come_back(self) -> None:
+        """In the prompt's loop."""
+        if not in_foreground():
+            self._session.app.renderer.reset()  # where our prompt was is the shell's now, and stays as it is
+        self._put_aside()
 
     def _put_aside(self) -> None:
         """In the prompt's loop."""
