@@ -145,14 +145,12 @@ class PlainConsole:
         """What was typed, with a mark for what is not in the encoding of the locale; that is told once."""
         if line.isascii() or not any("\udc80" <= each <= "\udcff" for each in line):
             return line
-        if self._reads_all:
+        text = line.encode(self._encoding, "surrogateescape").decode(self._encoding, "replace")
+        if self._reads_all and "\ufffd" in text:
             self._reads_all = False
-            self.show(
-                Notice(
-                    f"not all that you typed is {self._encoding.upper()}, as the locale has it: \ufffd stands for it"
-                )
-            )
-        return line.encode(self._encoding, "surrogateescape").decode(self._encoding, "replace")
+            name = self._encoding.upper()
+            self.show(Notice(f"not all that you typed is {name}, as the locale has it: \ufffd stands for it"))
+        return text
 
     def _give(self, command: Command | None) -> None:
         handle = self._handle
