@@ -12,6 +12,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import run_in_terminal
@@ -84,6 +86,7 @@ class TerminalConsole(PlainConsole):
         # Otherwise the terminal itself shows what is typed while something is printed above the prompt, and in the
         # wrong place. What we print needs no cooked mode.
         app.input.cooked_mode = contextlib.nullcontext  # type: ignore[method-assign]
+        app.input.raw_mode = partial(_while_ours, app.input.raw_mode)  # type: ignore[method-assign]
         # Where the cursor is need not be known to draw below it. To ask means a round trip for each line that comes,
         # and to a screen reader the answer is a key press, for which it falls silent.
         app.renderer.cpr_support = CPR_Support.NOT_SUPPORTED
@@ -383,6 +386,18 @@ class TerminalConsole(PlainConsole):
         if app.is_running and not app.future.done():  # type: ignore[union-attr]
             app.erase_when_done = True
             app.exit(exception=EOFError)
+
+
+@contextlib.contextmanager
+def _while_ours(mode: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """A mode of the terminal that is not taken back if the terminal has become the shell's, which has its own."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mode())
+        try:
+            yield
+        finally:
+            if not in_foreground():
+                stack.pop_all()
 
 
 def _language() -> str:
