@@ -17,7 +17,7 @@ from bench.speakers import SECONDS, Speaker, speakers
 from voicemux.audio.codec import OpusDecoder, OpusEncoder
 from voicemux.audio.endpoints import RATE, SAMPLE_BYTES
 from voicemux.audio.ladder import LOWER_RUNGS, Rung
-from voicemux.audio.pace import BRISK
+from voicemux.audio.pace import BRISK, BRISKEST
 from voicemux.audio.resample import Resampler, Samples
 
 PESQ_RATE = 16_000  # Hz: wideband
@@ -45,7 +45,7 @@ class Setting:
         return f"{what}, {self.application}, complexity {self.complexity}{', wide band' * (self.band == 'wide')}"
 
 
-SHIPPED = [Setting(rung) for rung in sorted({*BRISK, *LOWER_RUNGS}, key=lambda rung: -rung.line_rate)]
+SHIPPED = [Setting(rung) for rung in sorted({BRISKEST, BRISK, *LOWER_RUNGS}, key=lambda rung: -rung.line_rate)]
 OTHERS = [
     Setting(Rung(5, 64_000), "low-delay"),
     Setting(Rung(10, 48_000), "low-delay"),

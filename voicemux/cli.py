@@ -127,15 +127,15 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--bitrate", type=click.IntRange(6, 128), metavar="KBIT",
             help="Of Opus at most, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 64, or 96"
-            " in packets of 5 ms]",
+            " with --low-latency]",
         ),
         click.option(
             "--frame-ms", type=click.Choice(["5", "10", "20", "40", "60"]),
-            help="Milliseconds of voice in a packet; PCM has at most 40.  [default: as the line allows, 20 to 5]",
+            help="Milliseconds of voice in a packet; PCM has at most 40.  [default: as the line allows, 20 or 10]",
         ),
         click.option(
             "--low-latency", is_flag=True,
-            help="For local networks: packets of 5 ms from the first word on, not only once the line is known.",
+            help="For local networks: packets of 5 ms from the first word on, where the line has room for them.",
         ),
         click.option(
             "--bandwidth", type=click.IntRange(18, 10_000), metavar="KBIT",

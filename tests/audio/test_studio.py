@@ -75,7 +75,7 @@ def test_a_microphone_that_is_wanted_late_is_found_and_not_opened(
         studio.open_input("trumpet", late=True)
     studio.open_input("headset", late=True)
     before = sound_threads()
-    transmitter = studio.make_transmitter((Codec.PCM,), None, 20, 32_000)
+    transmitter = studio.make_transmitter((Codec.PCM,))
     assert transmitter
     assert (transmitter.label, studio.source, studio.finite) == ("headset", "headset", False)
     transmitter.muted = True

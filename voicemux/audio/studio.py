@@ -129,7 +129,7 @@ class Studio:
         if encoder is None:
             return None
         reopen = self._reopen_source if self._has_device("input") else None
-        return Transmitter(self._source, encoder, wish, reopen, opens_late=isinstance(self._source, _Unopened))
+        return Transmitter(self._source, encoder, reopen, wish=wish, opens_late=isinstance(self._source, _Unopened))
 
     def close(self) -> None:
         """Raises DeviceError if the end of a recording cannot be written; the rest is closed all the same."""

@@ -18,13 +18,13 @@ class Transmitter:
         self,
         source: Source,
         encoder: Encoder,
-        wish: Wish = ANY,
         reopen: Callable[[], Source] | None = None,
         *,
+        wish: Wish = ANY,
         opens_late: bool = False,
     ) -> None:
-        """`wish` is for what adapts; `reopen` gives a source for one that has broken; if `opens_late`, for one that is
-        not open before voice is to be sent."""
+        """`reopen` gives a source for one that has broken; if `opens_late`, for one that is not open before voice is
+        to be sent. `wish` is for an encoder that adapts."""
         self.can_reopen = reopen is not None
         self._opens_late = opens_late
         self._wanted = threading.Event()  # something is to be sent, or never will be
