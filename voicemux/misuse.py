@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-VOICE_THAT_IS_SENT = ("--codec", "--bitrate", "--frame-ms", "--low-latency", "--start-muted")
+VOICE_THAT_IS_SENT = ("--codec", "--bitrate", "--frame-ms", "--low-latency", "--bandwidth", "--start-muted")
 MAKING = "for codes that are made here"
 NO_ANSWER = "nobody can answer a call, for standard input is sound"
 
@@ -14,6 +14,7 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--output none", ("--max-delay",), "no voice is played", ("--record",)),
     ("--codec pcm", ("--bitrate",), "that is of Opus", ()),
     ("--codec pcm", ("--frame-ms 60",), "PCM has at most 40", ()),
+    ("--frame-ms", ("--low-latency",), "both say how long packets are", ()),
     ("--json", ("--line-mode", "--bell"), "there is no terminal to write on", ()),
     ("--line-mode", ("--bell unfocused",), "the terminal is not asked for its focus", ()),
     ("--code", ("--code-words",), MAKING, ()),
@@ -24,7 +25,6 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--input -", ("--open",), NO_ANSWER, ("--auto-accept", "dial")),
     ("--list", ("--json", "--junit", "--verbose", "--pid", "--run"), "no case is run", ()),
 )
-_ALL_OF_IT = {"--bitrate", "--frame-ms"}  # what --low-latency chooses
 
 
 def contradiction(given: Mapping[str, object]) -> str:
@@ -35,6 +35,4 @@ def contradiction(given: Mapping[str, object]) -> str:
         found = [each for each in useless if each in facts]
         if beside in facts and found and not facts.intersection(unless):
             return f"{found[0]} means nothing beside {beside}: {why}"
-    if "--low-latency" in facts and facts >= _ALL_OF_IT:
-        return "--low-latency means nothing beside both --bitrate and --frame-ms: it chooses these"
     return ""

@@ -25,6 +25,7 @@ from voicemux.audio.codec import (
     make_decoders,
     make_encoder,
 )
+from voicemux.audio.pace import Wish
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.messages import Codec
 from voicemux.protocol.wire import MAX_PAYLOAD
@@ -228,6 +229,23 @@ def test_the_encoder_is_the_first_that_the_peer_plays_and_we_make(
 ) -> None:
     encoder = make_encoder(playable, wanted)
     assert (encoder and encoder.codec) == chosen
+
+
+@pytest.mark.parametrize(
+    ("wish", "samples"),
+    [(Wish(), 960), (Wish(at_once=True), 240), (Wish(frame_ms=40), 1920), (Wish(frame_ms=60), 1920)],
+)
+def test_packets_of_pcm_are_as_long_as_is_wished(wish: Wish, samples: int) -> None:
+    encoder = make_encoder((Codec.PCM,), None, wish)
+    assert encoder
+    assert encoder.frame_samples == samples
+
+
+def test_pcm_is_not_made_where_the_line_is_not_allowed_to_carry_it() -> None:
+    assert make_encoder((Codec.PCM,), None, Wish(bandwidth=800_000)) is None
+    assert make_encoder((Codec.PCM,), None, Wish(bandwidth=803_000)) is not None
+    encoder = make_encoder((Codec.PCM, Codec.OPUS), None, Wish(bandwidth=100_000))
+    assert (encoder and encoder.codec) == Codec.OPUS
 
 
 @pytest.fixture(params=["opuslib-next is not installed", "libopus is not installed"])

@@ -1,6 +1,7 @@
 """Voice, from mouth to ear: the shipped program at both ends, with virtual sound cards, files and pipes."""
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,18 @@ def test_a_peer_gets_the_codec_that_it_can_play(playable: tuple[int, ...] | None
         assert {packet.codec for packet in packets} == {codec}
         assert [packet.timestamp - packets[0].timestamp for packet in packets] == [960 * i for i in range(10)]
         assert "they hear you" in bob.notice_with("connected to")
+
+
+def test_a_limit_of_bandwidth_is_kept_from_the_first_packet_on_and_pcm_is_not_sent() -> None:
+    sound = ("--unencrypted", "--input", str(DIALLER), "--output", "none", "--bandwidth", "70")
+    with listening(*sound) as (_, address), Peer(dial(parse_address(address))._socket) as peer:
+        peer.send(PREFACE, Hello("carol", codecs=(2, 1)))
+        packets = [peer.hear(Audio) for _ in range(100)]
+        assert max(len(packet.data) for packet in packets) <= 32_000 // 50 // 8
+        assert min(later.timestamp - sooner.timestamp for sooner, later in pairwise(packets)) >= 960
+    with listening(*sound) as (bob, address), Peer(dial(parse_address(address))._socket) as peer:
+        peer.send(PREFACE, Hello("carol", codecs=(1,)))
+        assert bob.notice_with("plays nothing that --bandwidth has room for: your voice is not sent")
 
 
 def test_a_peer_who_wants_no_voice_gets_none(tmp_path: Path) -> None:

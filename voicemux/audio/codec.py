@@ -266,7 +266,7 @@ def make_encoder(playable: Collection[int], wanted: Codec | None = None, wish: W
     order = sorted(playable, key=lambda codec: codec != wanted)
     for codec in order:
         if codec == Codec.PCM and pcm_fits(wish):
-            return PcmEncoder(wish.usual.frame_ms)
+            return PcmEncoder(wish.fixed_ms)
         if codec == Codec.OPUS:
             with contextlib.suppress(LibraryMissing):
                 return OpusEncoder(*wish.usual)
@@ -280,7 +280,7 @@ def pcm_fits(wish: Wish) -> bool:
 
 def pcm_line_rate(wish: Wish) -> float:
     """Bits a second of PCM on the line."""
-    return Rung(min(wish.usual.frame_ms, MAX_PCM_MS), PcmEncoder.bitrate).line_rate
+    return Rung(min(wish.fixed_ms, MAX_PCM_MS), PcmEncoder.bitrate).line_rate
 
 
 def check_opus() -> None:

@@ -48,6 +48,11 @@ class Wish(NamedTuple):
         return [rung for rung in rungs if self._allows(rung)]
 
     @property
+    def fixed_ms(self) -> float:
+        """How long packets are of a codec that does not adapt."""
+        return self.frame_ms or (BRISKEST if self.at_once else USUAL).frame_ms
+
+    @property
     def lacking(self) -> float:
         """The bits a second on the line that the least of such packets take, if that is not allowed; otherwise 0."""
         return 0.0 if self._allows(self._least) else self._least.line_rate
