@@ -5,7 +5,19 @@ from collections.abc import Callable
 from voicemux.conform.link import Link
 from voicemux.conform.subject import OWN_HELLO, Subject
 from voicemux.conform.verdict import DIALLER, LISTENER, Failed, case
-from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Ping, Pong, Report, Ringing, Text, VoiceState
+from voicemux.protocol.messages import (
+    Arrivals,
+    Audio,
+    Bye,
+    ByeCode,
+    Hello,
+    Ping,
+    Pong,
+    Report,
+    Ringing,
+    Text,
+    VoiceState,
+)
 from voicemux.protocol.wire import (
     FLAG_MORE,
     GREASE_TAG,
@@ -240,7 +252,7 @@ def waits_for_hello(subject: Subject) -> None:
     """AUDIO, PING and the like wait for the other side's HELLO."""
     link = subject.open()
     for heard in link.watch(1.5):
-        if isinstance(heard.message, Audio | Ping | Pong | Report | VoiceState):
+        if isinstance(heard.message, Audio | Ping | Pong | Report | Arrivals | VoiceState):
             raise Failed(
                 f"expected HELLO, RINGING or TEXT before our HELLO, got {type(heard.message).__name__.upper()}"
             )
