@@ -457,10 +457,10 @@ class TellsOfArrivalsAllTheTime(Peer):
 
 
 @caught_by("arrivals-untrue", LISTENER, DIALLER)
-class BelievesInSequences(Peer):
+class ExpectsNoOtherSource(Peer):
     def read(self, frame: Frame) -> Message | None:
-        if frame.tag == TAG_ARRIVALS and int.from_bytes(frame.payload[2:4]) > self.sequence:
-            raise RemoteProtocolError(f"expected a sequence up to {self.sequence}, got {frame.payload[2:4].hex()}")
+        if frame.tag == TAG_ARRIVALS and frame.payload[0]:
+            raise RemoteProtocolError(f"expected ARRIVALS of source 0, got {frame.payload[0]}")
         return super().read(frame)
 
 
