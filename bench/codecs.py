@@ -17,8 +17,8 @@ from bench.speakers import SECONDS, Speaker, speakers
 from voicemux.audio.codec import OpusDecoder, OpusEncoder
 from voicemux.audio.endpoints import RATE, SAMPLE_BYTES
 from voicemux.audio.ladder import LOWER_RUNGS, Rung
-from voicemux.audio.pace import BRISK, BRISKEST
 from voicemux.audio.resample import Resampler, Samples
+from voicemux.audio.wish import BRISK, BRISKEST
 
 PESQ_RATE = 16_000  # Hz: wideband
 WINDOW = RATE // 50  # samples whose spectra are compared

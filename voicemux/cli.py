@@ -31,7 +31,7 @@ from voicemux.errors import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from voicemux.audio.pace import Wish
+    from voicemux.audio.wish import Wish
     from voicemux.console.plain import Console
     from voicemux.interrupts import Signals
     from voicemux.session import Outcome, Session, Settings
@@ -716,7 +716,7 @@ def _settings(options: dict[str, Any], input_: str, output: str) -> "Settings":
 
 def _wish(options: dict[str, Any]) -> "Wish":
     """What the options say of packets. Raises UsageError if no packets are such."""
-    from voicemux.audio.pace import Wish
+    from voicemux.audio.wish import Wish
 
     wish = Wish(
         bitrate=(options["bitrate"] or 0) * 1000,

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from voicemux.answering import GLANCE, NO_QUESTION, Answering, Asks
-from voicemux.audio.pace import ANY, Wish
+from voicemux.audio.wish import ANY, Wish
 from voicemux.call import Call
 from voicemux.console.commands import (
     Answer,

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections import deque
+from collections.abc import Callable
 
 from voicemux.events import Stats
 from voicemux.net.line import Line
@@ -25,7 +26,15 @@ RATE_SPAN = 20  # looks, so 2 s, over which bit rates are taken
 class Vitals:
     """`look()` belongs to the timer, `ping()` to the writer, `answered()` to the demultiplexer, the rest to all."""
 
-    def __init__(self, line: Line, sent: SentCounts, transmitter: Transmitter | None, player: Player | None) -> None:
+    def __init__(
+        self,
+        line: Line,
+        sent: SentCounts,
+        transmitter: Transmitter | None,
+        player: Player | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._line = line
         self._sent = sent
         self._transmitter = transmitter
@@ -36,7 +45,7 @@ class Vitals:
         self._pinged_at = float("-inf")
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)  # milliseconds
         self._shortest = float("inf")  # round trip ever, in seconds
-        self._started = time.monotonic()
+        self._started = self._clock()
         self._rates = deque([(self._started, line.bytes_written, line.bytes_read)], maxlen=RATE_SPAN)
 
     def look(self, now: float) -> bool:
@@ -53,7 +62,7 @@ class Vitals:
     def ping(self) -> Ping:
         """One that is written now."""
         data = secrets.token_bytes(8)
-        self._pings.append((data, time.monotonic()))
+        self._pings.append((data, self._clock()))
         return Ping(data)
 
     def answered(self, pong: Pong) -> float | None:
@@ -64,17 +73,22 @@ class Vitals:
             data, written = self._pings.popleft()
             if data == pong.data:
                 break
-        seconds = time.monotonic() - written
+        seconds = self._clock() - written
         self._shortest = min(self._shortest, seconds)
         self._round_trips.append(seconds * 1000)
         return seconds
+
+    @property
+    def shortest_round_trip(self) -> float:
+        """In seconds, of late; there must have been one."""
+        return min(self._round_trips) / 1000
 
     @property
     def calm(self) -> bool:
         """Whether the last round trip was as short as they ever were, and none takes longer now: nothing waits."""
         limit = self._shortest + CALM
         return self._last_took_at_most(limit) and all(
-            time.monotonic() - written <= limit for _, written in list(self._pings)[:1]
+            self._clock() - written <= limit for _, written in list(self._pings)[:1]
         )
 
     @property
@@ -97,7 +111,7 @@ class Vitals:
             capture = self._transmitter.capture_ms if self._transmitter else 0.0
             parts = [capture, figures.packet_ms, network, figures.buffer_ms, figures.playout_ms]
         capture_ms, packet_ms, network_ms, buffer_ms, playout_ms = [_rounded(part) for part in parts]
-        (began, sent_then, received_then), ended = self._rates[0], time.monotonic()
+        (began, sent_then, received_then), ended = self._rates[0], self._clock()
         span = max(ended - began, LOOK_INTERVAL)
         return Stats(
             seconds=round(ended - self._started, 1),

@@ -25,7 +25,7 @@ from voicemux.audio.codec import (
     make_decoders,
     make_encoder,
 )
-from voicemux.audio.pace import Wish
+from voicemux.audio.wish import Wish
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.messages import Codec
 from voicemux.protocol.wire import MAX_PAYLOAD

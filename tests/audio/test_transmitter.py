@@ -7,8 +7,8 @@ import pytest
 from tests.audio.speech import samples_of, speech
 from voicemux.audio.codec import OpusDecoder, OpusEncoder, PcmEncoder
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, SILENT_BLOCK, Block
-from voicemux.audio.pace import Wish
 from voicemux.audio.transmitter import Transmitter
+from voicemux.audio.wish import Wish
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Audio, Codec
 
@@ -65,12 +65,6 @@ def transmit(source: Script, transmitter: Transmitter | None = None) -> list[Aud
     (transmitter or Transmitter(source, PcmEncoder(20))).run(sent.append, started.append)
     assert started == [12.5]
     return sent
-
-
-def be_calm(transmitter: Transmitter) -> None:
-    """As if the line had been good for thirty seconds."""
-    for look in range(300):
-        transmitter.adapt(look / 10, None, calm=True, roomy=True)
 
 
 def test_packets_are_numbered_and_stamped_with_the_time_of_their_first_sample() -> None:
@@ -172,14 +166,14 @@ def test_packets_get_longer_and_shorter_between_two_of_them_and_never_two_at_onc
     wide = [Block(rest[i].position, b"".join(block.pcm for block in rest[i : i + 4])) for i in range(0, 32, 4)]
     source = Script([first, *wide])  # as from a microphone: they never end where packets do
     transmitter = Transmitter(source, OpusEncoder(20, 64_000), wish=Wish(frame_ms=20))
-    be_calm(transmitter)
+    ladder = transmitter.ladder
+    ladder.go(0, 1.0)
 
     def squeeze() -> None:
-        transmitter.adapt(30.0, 20_000, calm=False, roomy=False)
+        ladder.go(ladder.lowest, 2.0)
 
     def recover() -> None:
-        for now in (31.0, 31.5):
-            transmitter.adapt(now, None, calm=True, roomy=True)
+        ladder.go(0, 3.0)
 
     source.at = {2: squeeze, 4: recover}
     sent = transmit(source, transmitter)
@@ -190,11 +184,8 @@ def test_without_a_wish_packets_become_as_short_as_a_calm_line_allows_and_time_g
     source = Script(blocks_of(speech(seconds=0.4).tobytes()))
     transmitter = Transmitter(source, OpusEncoder(20, 64_000))
 
-    def grow_calm(seconds: int) -> None:
-        for look in range(seconds * 10):
-            transmitter.adapt(seconds * 100 + look / 10, None, calm=True, roomy=True)
-
-    source.at = {8: lambda: grow_calm(5), 40: lambda: transmitter.adapt(9e3, 20_000, calm=False, roomy=False)}
+    ladder = transmitter.ladder
+    source.at = {8: lambda: ladder.go(0, 1.0), 40: lambda: ladder.go(ladder.fitting(20_000), 2.0)}
     sent = transmit(source, transmitter)
     lengths = [(later.timestamp - sooner.timestamp) // 48 for sooner, later in pairwise(sent)]
     assert list(dict.fromkeys(lengths)) == [20, 10, 60]
@@ -227,7 +218,7 @@ def test_opus_packets_decode_to_what_was_said(frame_ms: float) -> None:
     transmitter = Transmitter(source, encoder, wish=Wish(frame_ms=frame_ms))
     assert transmitter.codec == Codec.OPUS
     assert (transmitter.capture_ms, transmitter.xruns) == (7.0, 2)
-    be_calm(transmitter)
+    transmitter.ladder.go(0, 1.0)
     decoder = OpusDecoder()
     sent = transmit(source, transmitter)
     assert {later.timestamp - sooner.timestamp for sooner, later in pairwise(sent)} == {int(frame_ms * 48)}

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from voicemux.audio.endpoints import RATE, SAMPLE_BYTES
 from voicemux.audio.ladder import Rung
-from voicemux.audio.pace import ANY, Wish
 from voicemux.audio.slide import Slide
+from voicemux.audio.wish import ANY, Wish
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.messages import Codec
 from voicemux.protocol.wire import MAX_PAYLOAD

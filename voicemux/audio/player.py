@@ -137,6 +137,10 @@ class Player:
         self._stopped = True
         self._sink.stop()
 
+    def round_trip(self, seconds: float) -> None:
+        """The shortest of late: see `JitterBuffer.round_trip`. Any thread."""
+        self._jitter.round_trip(seconds)
+
     def report(self) -> Report | None:
         """What the peer is told of its voice; None until it was heard."""
         newest = self._newest

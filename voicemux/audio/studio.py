@@ -13,9 +13,9 @@ from voicemux.audio.codec import check_opus, make_decoders, make_encoder
 from voicemux.audio.devices import PortAudio
 from voicemux.audio.endpoints import Block, Sink, Source
 from voicemux.audio.limiter import Limiter
-from voicemux.audio.pace import ANY, Wish
 from voicemux.audio.player import Player
 from voicemux.audio.transmitter import Transmitter
+from voicemux.audio.wish import ANY, Wish
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Codec
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from voicemux.audio.codec import Encoder
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES, Block, Source
-from voicemux.audio.pace import ANY, Pace, Wish
-from voicemux.protocol.messages import Audio
+from voicemux.audio.ladder import Ladder
+from voicemux.audio.wish import ANY, Wish
+from voicemux.protocol.messages import Audio, Codec
 
 OWN_SOURCE = 0  # the number of our own voice in AUDIO
 
@@ -35,7 +36,9 @@ class Transmitter:
         self._muted = False
         self._source = source
         self._encoder = encoder
-        self._pace = Pace(wish)
+        if encoder.codec != Codec.OPUS:
+            wish = Wish(encoder.bitrate, encoder.frame_samples * 1000 / RATE)
+        self._ladder = Ladder(wish.usual, wish.brisk, at_once=wish.at_once)
         self._sequence = 0
         self._send: Callable[[Audio], None]
         self._gathered = bytearray()  # captured, and not yet a packet's worth
@@ -78,11 +81,12 @@ class Transmitter:
     @property
     def eager(self) -> bool:
         """Whether the line gets more as soon as it is calm."""
-        return self._pace.eager
+        return self._ladder.eager
 
-    def adapt(self, now: float, rate: float | None, *, calm: bool, roomy: bool) -> None:
-        """Send what the line can carry, see `Pace.judge`. Any one thread."""
-        self._pace.judge(now, rate, calm=calm, roomy=roomy)
+    @property
+    def ladder(self) -> Ladder:
+        """What is sent: the next packet is made by its rung."""
+        return self._ladder
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
         """Send voice until the source ends, or `stop()`. Raises DeviceError; time stamps go on after `reopen()`."""
@@ -100,7 +104,7 @@ class Transmitter:
         self._gathered.clear()
         self._position = self._silent_from = self._sounded_at = offset = round((started - self._began) * RATE)
         self._silent = True
-        self._encoder.adapt(*self._pace.rung)
+        self._encoder.adapt(*self._ladder.rung)
         try:
             while (block := self._read()) is not None:
                 self._take(offset + block.position, block.pcm)
@@ -130,7 +134,7 @@ class Transmitter:
             del self._gathered[:size]
             start += size // SAMPLE_BYTES
             # Not sooner: what is gathered for a long packet would be late in short ones.
-            self._encoder.adapt(*self._pace.rung)
+            self._encoder.adapt(*self._ladder.rung)
         self._silent_from = start
 
     def _fall_silent(self) -> None:

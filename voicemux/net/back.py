@@ -1,0 +1,106 @@
+"""The peer's voice on its way to us, by when it comes. Pure: no socket, clock or thread.
+
+It tells two things that round trips do not: how late our acknowledgements come, which travel in the same stream and
+are no fault of what we send; and what the peer is to know (ARRIVALS, protocol.md §5.14) of its own voice.
+All times are in seconds.
+"""
+
+from collections import deque
+
+from voicemux.net.lateness import MOST_LATE, Lateness
+from voicemux.protocol.messages import Arrivals, Audio
+from voicemux.protocol.wire import TICKS_PER_SECOND
+
+OWN_SOURCE = 0  # of AUDIO, and of what is said of it
+SPAN = 0.12  # seconds of arrivals whose least lateness holds for what comes with them: two of the longest packets
+MOST_KEPT = 100  # arrivals: in SPAN there are 24 of the shortest packets
+MOST_SILENCE = 10.0  # seconds without a word of somebody who speaks, while a repeated packet is on its way
+LONGEST = 0.060  # seconds of a packet of somebody who has to save headers
+NEAR = 0.005  # seconds above the shortest round trip within which nothing waits in either direction
+LONGEST_ANCHOR = 600.0  # seconds: by then, clocks that are 100 ppm apart have drifted by 60 ms
+
+
+class Back:
+    """Tell it what comes; ask it how late that is."""
+
+    def __init__(self) -> None:
+        self.saves_headers = False  # the peer's packets are of the longest, and once were shorter
+        self._lateness = Lateness()
+        self._recent: deque[tuple[float, float]] = deque(maxlen=MOST_KEPT)  # when packets came, and their transit
+        self._position: int | None = None  # of the newest packet: its time stamp without the wrap-around
+        self._sequence = 0
+        self._untold: tuple[float, float] | None = None  # the least and the most transit since `arrivals`
+        self._has_been_short = False
+        self._shortest: float | None = None  # round trip
+        self._anchor: tuple[float, float, float] | None = None  # when nothing waited, half the round trip, transit
+
+    def heard(self, audio: Audio, now: float) -> None:
+        """A packet has come."""
+        if audio.source != OWN_SOURCE:
+            return
+        transit = now - self._locate(audio) / TICKS_PER_SECOND
+        if self._recent and abs(transit - self._recent[-1][1]) > MOST_LATE:
+            self._anchor = None
+        self._lateness.add(transit, now)
+        self._recent.append((now, transit))
+        least, most = self._untold or (transit, transit)
+        self._untold = min(least, transit), max(most, transit)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `arrivals` has any."""
+        return self._untold is not None
+
+    def arrivals(self) -> Arrivals | None:
+        """What the peer is to know of what came since this was last asked; None if nothing did."""
+        untold, self._untold = self._untold, None
+        if untold is None:
+            return None
+        least, most = (int(each * 1000) % 2**16 for each in untold)
+        return Arrivals(OWN_SOURCE, self._sequence, least, most)
+
+    def late(self, now: float) -> float | None:
+        """How late the peer's voice comes now, and so what comes with it; None if none does."""
+        transit, base = self._transit(now), self._lateness.base
+        return None if transit is None or base is None else transit - base
+
+    def speaks(self, now: float) -> bool:
+        """Whether the peer has said something of late: if nothing comes now, it is under way."""
+        return bool(self._recent) and now - self._recent[-1][0] < MOST_SILENCE
+
+    def round_trip(self, seconds: float, now: float) -> None:
+        """A PONG has come so long after its PING. If that was quick, nothing waits: half of it is each way."""
+        transit = self._transit(now)
+        if transit is None:
+            return
+        if self._anchor and now - self._anchor[0] > LONGEST_ANCHOR:
+            self._shortest = None
+        self._shortest = min(seconds, self._shortest or seconds)
+        if seconds <= self._shortest + NEAR:
+            self._anchor = now, seconds / 2, transit
+
+    def on_its_way(self, now: float) -> tuple[float, float] | None:
+        """Seconds that the peer's voice is on its way now, and how much of that is above the least.
+
+        None while none comes. The clocks say how much it has changed since nothing waited; what it was then, half a
+        round trip says.
+        """
+        transit = self._transit(now)
+        if transit is None or self._anchor is None:
+            return None
+        _, half, least = self._anchor
+        return max(0.0, half + transit - least), max(0.0, transit - least)
+
+    def _transit(self, now: float) -> float | None:
+        return min((transit for at, transit in self._recent if now - at <= SPAN), default=None)
+
+    def _locate(self, audio: Audio) -> int:
+        before = audio.timestamp if self._position is None else self._position
+        step = (audio.timestamp - before + 2**31) % 2**32 - 2**31
+        if audio.sequence == (self._sequence + 1) % 2**16 and step > 0:
+            is_long = step >= LONGEST * TICKS_PER_SECOND
+            self._has_been_short |= not is_long
+            self.saves_headers = is_long and self._has_been_short
+        self._sequence = audio.sequence
+        self._position = before + step
+        return self._position

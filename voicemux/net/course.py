@@ -1,0 +1,225 @@
+"""The course of our voice: how much of it to send, and how much may be under way. Pure: no socket, clock or thread.
+
+Four things make voice late: what we send ourselves (`Flow`, `Forth`), what others send on the same line (`Blame`
+tells the two apart), a way back that is slow, which makes acknowledgements late and nothing else (`Back`), and a
+route that has become longer. Only for the first it helps to send less. So for the others we are late rather than
+silent, for as long as that is no more than MOST_LATE. docs/voice-on-shared-lines.md has the whole of it. Times are
+in seconds.
+"""
+
+from collections import deque
+
+from voicemux.net.back import Back
+from voicemux.net.blame import Blame, Whose
+from voicemux.net.brisk import Brisk
+from voicemux.net.climb import Climb
+from voicemux.net.flow import BEHIND, MOST_BACKLOG, VOICE_BUDGET, Flow
+from voicemux.net.forth import Forth
+from voicemux.net.rungs import Rungs
+from voicemux.protocol.messages import Arrivals, Audio, Report
+
+# Of what is wanted, a line takes less if it is too slow: 0.5 s of packets of 60 ms are 8, give or take one.
+CLEARLY = 0.85
+SLOW_SPAN = 0.5  # seconds over which that is taken
+FRESH_SPAN = 0.12  # seconds of the newest ARRIVALS
+MOST_LATE = 3.0  # seconds of somebody else's queue that are lived with: beyond that, nobody has a conversation
+LONGEST_SPAN = 2.0  # seconds: what is under way now may meet the longest queue of these
+# Seconds beyond a round trip that a lost packet's repetition takes to be acknowledged: TCP (RACK, RFC 8985) waits
+# for three packets of 20 ms behind it, and a fourth of a round trip in case they were reordered.
+REPEAT = 0.080
+MOST_REPEAT = 1.0  # seconds that are waited for that: the bound of the peer's playout delay
+# Seconds of a backlog in our own kernel: three times PATIENCE, since one repetition makes one too.
+BACKLOG_PATIENCE = 0.6
+BACK_FULL = 0.1  # seconds of a way back beside which acknowledgements say little
+BACK_PROVEN = 1.5  # seconds of ARRIVALS that show that our own way is free all the same
+# Seconds of acknowledgements, none of which is as quick as they once were: the route has become longer.
+ROUTE_SLOTS = 20
+# Seconds of what is not ours, beside which bbr starves: its window is two *shortest* round trips' worth.
+LONG_QUEUE = 0.200
+
+
+class Course:
+    """Tell it what is written, and what is heard of it; `judge()` ten times a second."""
+
+    def __init__(self, near: Flow, far: Flow) -> None:
+        """`near` is what the kernel acknowledges, `far` what the peer does: their limits are set here."""
+        self._near, self._far = near, far
+        self._forth, self._back = Forth(), Back()
+        self.blame = Blame(self._forth)
+        self._climb = Climb(self._forth, near, self.blame)
+        self._brisk = Brisk()
+        self._rungs: Rungs | None = None
+        self._acknowledged: deque[tuple[float, float]] = deque(maxlen=ROUTE_SLOTS)  # seconds: when begun, least delay
+        self._back_full_since: float | None = None
+        self._backlog_since: float | None = None
+
+    @property
+    def state(self) -> str:
+        """Whose queue it is, and whether more is being tried."""
+        return f"{self.blame.state.value}{' probing' if self._climb.is_probing else ''}"
+
+    @property
+    def tells_arrivals(self) -> bool:
+        """Whether the peer has sent ARRIVALS."""
+        return self._forth.tells_times
+
+    @property
+    def bbr_starves(self) -> bool:
+        """Whether what is not ours makes acknowledgements so late that bbr's window is too small for voice."""
+        return self._near.excused > LONG_QUEUE
+
+    def wrote(self, audio: Audio, size: int, now: float) -> None:
+        """It has been given to the line, with all that travels with it: so many bytes."""
+        self._forth.wrote(audio.sequence, size, now)
+
+    def dropped(self, now: float) -> None:
+        """A packet of voice has waited too long."""
+        self.blame.dropped(now)
+
+    def told(self, arrivals: Arrivals, now: float) -> None:
+        """What the peer says of our voice's arrival."""
+        if arrivals.source == 0:
+            self._forth.told(arrivals.sequence, arrivals.least, arrivals.most, now)
+            self._excuse(now)
+
+    def reported(self, report: Report, now: float) -> None:
+        """What the peer says of our voice in any case."""
+        if report.source == 0:
+            self._forth.reported(report.sequence, self._back.late(now), now)
+
+    def heard(self, audio: Audio, now: float) -> None:
+        """The peer's voice has come."""
+        self._back.heard(audio, now)
+
+    def round_trip(self, seconds: float, now: float) -> None:
+        """A PONG has come so long after its PING."""
+        self._back.round_trip(seconds, now)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `arrivals` has any."""
+        return self._back.has_news
+
+    def arrivals(self) -> Arrivals | None:
+        """What the peer is to know of its voice's arrival; None if there is nothing new."""
+        return self._back.arrivals()
+
+    def peer_on_its_way(self, now: float) -> tuple[float, float] | None:
+        """See `Back.on_its_way`."""
+        return self._back.on_its_way(now)
+
+    def padding(self, now: float) -> bytes:
+        """What goes with the voice that is written now."""
+        return self._climb.padding(self._rungs, now) if self._rungs else b""
+
+    def judge(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
+        """Send more or less. See `Climb.look`."""
+        self._rungs = rungs
+        rungs.saves_headers = self._back.saves_headers
+        before = rungs.at
+        rate = self._too_slow(rungs, now)
+        self.blame.look(rungs, now, rate)
+        if rungs.at > before:
+            self._climb.stepped_down(now)
+        elif rate is None and self.blame.state is not Whose.TESTING:
+            self._climb.look(rungs, now, calm=calm, roomy=roomy)
+        self._brisk.look(rungs, now, calm=calm, roomy=roomy and rate is None)
+        self._excuse(now)
+
+    def _too_slow(self, rungs: Rungs, now: float) -> float | None:
+        """What the line takes, in bits a second, if that is less than we want of it; otherwise None.
+
+        Late but whole is not slow: that is jitter, or a long route, or somebody else.
+        """
+        if self._near.backlog <= MOST_BACKLOG // 2:
+            self._backlog_since = None
+        elif self._backlog_since is None:
+            self._backlog_since = now
+        elif now - self._backlog_since > BACKLOG_PATIENCE:
+            rate = self._forth.delivered_rate(now, 3 * SLOW_SPAN)
+            if rate is not None and rate < rungs.rung.line_rate:
+                return rate
+        if self.blame.state is Whose.THEIRS:
+            return None
+        rates = [flow.line_rate(now) for flow in (self._near, self._far) if flow.knows]
+        rate = min((each for each in rates if each is not None), default=None)
+        newest = self._forth.moments.least(now, FRESH_SPAN)
+        if rate is None or (newest is not None and newest < BEHIND * 0.7):
+            return None
+        rate = max(rate, self._forth.delivered_rate(now, SLOW_SPAN) or 0.0)
+        is_clear = rate < rungs.rung.line_rate * CLEARLY
+        return rate if is_clear or self.blame.is_losing(now) else None
+
+    # --- what is not our doing
+
+    def _excuse(self, now: float) -> None:
+        """Let what is under way be as old as what is not our doing makes it."""
+        taken, shortest = self._near.latest_delay(now), self._near.smallest_round_trip
+        queue = self._forth.queue(now)
+        excused = theirs = 0.0
+        if taken is not None and shortest is not None:
+            longer = self._longer(now, shortest)
+            back = self._back_late(now, taken - shortest)
+            back = max(0.0, min(back, taken - shortest - longer))
+            theirs = self._not_ours(now)
+            proven = max(BACK_FULL, back / 2) if self._is_back_full(now, back) else 0.0
+            excused = longer + back + theirs + proven
+        budget = self._budget(now, queue, shortest or 0.0, theirs)
+        for flow in (self._near, self._far):
+            flow.excused, flow.budget = excused, budget
+
+    def _budget(self, now: float, queue: float | None, shortest: float, theirs: float) -> float:
+        """Seconds beyond all excuses that voice may be under way.
+
+        What waits for a lost packet to be repeated waits at its end, and costs the line nothing: there is time for
+        one repetition. A queue of ours costs all: the longer it is, the less may be added.
+        """
+        if queue is None or queue < BEHIND or theirs >= queue:
+            return max(VOICE_BUDGET, min(MOST_REPEAT, shortest + theirs + REPEAT))
+        ours = (self._forth.moments.least(now, FRESH_SPAN) or queue) - theirs
+        return max(0.0, VOICE_BUDGET - max(0.0, ours - VOICE_BUDGET))
+
+    def _not_ours(self, now: float) -> float:
+        """Seconds of queue on our way that sending less would not take away, or will by itself."""
+        longest = self._forth.moments.most_of_least(now, LONGEST_SPAN) or 0.0
+        match self.blame.state:
+            case Whose.THEIRS:
+                return min(MOST_LATE, longest)
+            case Whose.TESTING if self.blame.is_conclusive:
+                return min(MOST_LATE, longest)
+            case Whose.UNSURE if self.blame.stands(now):
+                return min(MOST_LATE, longest)
+        return 0.0
+
+    def _back_late(self, now: float, late: float) -> float:
+        """Seconds that the way back is late, of `late` that acknowledgements are."""
+        back = self._back.late(now)
+        if back is not None:
+            return back
+        newest = self._forth.moments.newest  # the peer is silent, or what it says waits for a repeated packet
+        return late if self._back.speaks(now) or newest is None else late - newest.least
+
+    def _is_back_full(self, now: float, back: float) -> bool:
+        """Whether the peer says that our own way is free, while so much waits on the way back that nothing else
+        does."""
+        newest = self._forth.moments.least(now, 0.3)
+        if back <= BACK_FULL or (newest is not None and newest >= BEHIND):
+            self._back_full_since = None
+        elif newest is not None and self._back_full_since is None:
+            self._back_full_since = now
+        return self._back_full_since is not None and now - self._back_full_since > BACK_PROVEN
+
+    def _longer(self, now: float, shortest: float) -> float:
+        """Seconds by which the route has become longer: no acknowledgement of a while was as quick as the
+        quickest."""
+        newest = self._near.delays[-1][1] if self._near.delays else None
+        if newest is None:
+            return 0.0
+        if not self._acknowledged or now - self._acknowledged[-1][0] >= 1.0:
+            self._acknowledged.append((now, newest))
+        else:
+            began, least = self._acknowledged[-1]
+            self._acknowledged[-1] = began, min(least, newest)
+        if len(self._acknowledged) < ROUTE_SLOTS or self.blame.state is Whose.THEIRS:
+            return 0.0
+        return max(0.0, min(least for _, least in self._acknowledged) - shortest)
