@@ -8,8 +8,9 @@ from typing import NamedTuple
 from tests.net.simulator.tcp import Sender
 from tests.net.simulator.timeline import Timeline
 from voicemux.audio.jitter import MAX_DELAY, Conceal, JitterBuffer, Pause
-from voicemux.audio.ladder import Ladder, Rung
+from voicemux.audio.ladder import Ladder
 from voicemux.audio.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
+from voicemux.audio.wish import Wish
 from voicemux.net.writer import Writer
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Arrivals, Audio, Codec, Hello, Message, Ping, Pong, Preface, Report, TextAck
@@ -21,7 +22,7 @@ BLOCK = 240  # samples that a loudspeaker wants at a time
 AHEAD = 0.010  # seconds between asking for a sound and hearing it
 TLS = 22  # bytes around each write
 RECORD = struct.Struct(">H20x")
-TOP = Rung(20, 32_000)
+WISH = Wish()
 REPORT_EVERY = 10  # looks, to a peer that goes by ARRIVALS
 
 
@@ -117,7 +118,7 @@ class End:
         self.line = SimulatedLine(sender)
         self.sending, self.receiving = Sending(), Receiving()
         self.writer = Writer(self.line, self.sending, clock=lambda: timeline.now)  # type: ignore[arg-type]
-        self.ladder = Ladder(TOP)
+        self.ladder = Ladder(WISH.usual, WISH.brisk)
         self.loudspeaker = Loudspeaker(timeline)
         self.vitals = Vitals(self.line, self.writer.counts, self, None, lambda: timeline.now)  # type: ignore[arg-type]
         self.sent: list[Sent] = []
