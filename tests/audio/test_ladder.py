@@ -72,8 +72,8 @@ def test_on_a_line_that_keeps_up_there_is_all_that_was_wanted() -> None:
 @pytest.mark.parametrize(
     ("top", "soon", "steps"),
     [
-        (TOP, 2, [Rung(20, 24_000), Rung(20, 32_000), TOP]),
-        (FAST, 3, [Rung(20, 24_000), Rung(20, 32_000), Rung(20, 64_000), Rung(10, 64_000), FAST]),
+        (TOP, 3, [Rung(20, 20_000), Rung(20, 24_000), Rung(20, 32_000), TOP]),
+        (FAST, 4, [Rung(20, 20_000), Rung(20, 24_000), Rung(20, 32_000), Rung(20, 64_000), Rung(10, 64_000), FAST]),
     ],
 )
 def test_what_is_wanted_is_reached_step_by_step_but_soon(top: Rung, soon: float, steps: list[Rung]) -> None:
@@ -86,8 +86,8 @@ def test_what_is_wanted_is_reached_step_by_step_but_soon(top: Rung, soon: float,
 def test_a_line_that_is_not_roomy_is_asked_for_more_only_after_a_long_time() -> None:
     ladder = Ladder(TOP)
     where = [ladder.judge(i * LOOK, None, calm=True, roomy=False) for i in range(int(NEXT_PATIENCE / LOOK) + 3)]
-    assert set(where[:-2]) == {Rung(20, 24_000)}
-    assert where[-1] == Rung(20, 32_000)
+    assert set(where[:-2]) == {Rung(20, 20_000)}
+    assert where[-1] == Rung(20, 24_000)
 
 
 def test_a_line_that_was_squeezed_need_not_be_roomy_to_get_what_it_had() -> None:
