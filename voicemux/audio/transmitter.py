@@ -6,7 +6,7 @@ from collections.abc import Callable
 from voicemux.audio.codec import Encoder
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES, Block, Source
 from voicemux.audio.pace import ANY, Pace, Wish
-from voicemux.protocol.messages import Audio
+from voicemux.protocol.messages import Audio, Codec
 
 OWN_SOURCE = 0  # the number of our own voice in AUDIO
 
@@ -35,6 +35,8 @@ class Transmitter:
         self._muted = False
         self._source = source
         self._encoder = encoder
+        if encoder.codec != Codec.OPUS:
+            wish = Wish(encoder.bitrate, encoder.frame_samples * 1000 / RATE)
         self._pace = Pace(wish)
         self._sequence = 0
         self._send: Callable[[Audio], None]
