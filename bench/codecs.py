@@ -48,21 +48,18 @@ class Setting:
 SHIPPED = [Setting(rung) for rung in sorted({BRISKEST, BRISK, *LOWER_RUNGS}, key=lambda rung: -rung.line_rate)]
 OTHERS = [
     Setting(Rung(5, 64_000), "low-delay"),
-    Setting(Rung(10, 48_000), "low-delay"),
+    Setting(Rung(20, 64_000), "voip"),
     Setting(Rung(20, 48_000), "voip"),
     Setting(Rung(20, 48_000), "low-delay"),
-    Setting(Rung(20, 40_000), "voip"),
     Setting(Rung(20, 32_000), "low-delay"),  # what voicemux sent until November 2026
-    Setting(Rung(20, 32_000), "voip", 5),
-    Setting(Rung(20, 24_000), "low-delay"),
+    Setting(Rung(20, 32_000), "voip"),  # without being told that it is speech
     Setting(Rung(20, 24_000), "voip", 5),
     Setting(Rung(20, 24_000), "voip", 8, "wide"),
     Setting(Rung(20, 20_000), "voip", 5, "wide"),  # and how it began
-    Setting(Rung(20, 20_000), "voip"),
+    Setting(Rung(20, 20_000), "voip", 8, "wide"),
     Setting(Rung(20, 16_000), "voip"),
-    Setting(Rung(40, 24_000), "voip"),
     Setting(Rung(40, 20_000), "voip", 8, "wide"),
-    Setting(Rung(60, 16_000), "voip", 8, "wide"),
+    Setting(Rung(40, 16_000), "voip", 8, "wide"),
 ]
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 HEADERS = 86  # bytes around each packet: 12 of ours, 22 of TLS, 52 of TCP and IPv4
-# Bits a second on the line at first, if more is wanted: more only if that does no harm. A rung higher, at 58, a line
-# of 64 kbit/s that has REPORTs, PINGs and acknowledgements to carry, too, is 15 ms later.
+# Bits a second on the line at first, if more is wanted: more only if that does no harm. With a rung more, of 58, a
+# line of 64 kbit/s is 15 ms later in a simulation: it has REPORTs, PINGs and acknowledgements to carry, too.
 FIRST_RATE = 56_000
 # Milliseconds of our packets at least, while the peer's are long because its line is slow: each of ours is
 # acknowledged on that line by a packet of headers only. Not as long as the peer's: then each would hold the other
@@ -28,10 +28,10 @@ class Rung(NamedTuple):
         return self.bitrate + HEADERS * 8 * 1000 / self.frame_ms
 
 
-# On the line: 133, 98, 66, 58, 54, 50, 33, 23, 19 and 17 kbit/s.
+# On the line: 133, 98, 66, 58, 54, 50, 37, 27, 23, 19 and 17 kbit/s.
 LOWER_RUNGS = (
     *(Rung(10, 64_000), Rung(20, 64_000), Rung(20, 32_000), Rung(20, 24_000), Rung(20, 20_000), Rung(20, 16_000)),
-    *(Rung(40, 16_000), Rung(60, 12_000), Rung(60, 8_000), Rung(60, 6_000)),
+    *(Rung(40, 20_000), Rung(60, 16_000), Rung(60, 12_000), Rung(60, 8_000), Rung(60, 6_000)),
 )
 
 
