@@ -59,7 +59,6 @@ OTHERS = [
     Setting(Rung(20, 20_000), "voip", 8, "wide"),
     Setting(Rung(20, 16_000), "voip"),
     Setting(Rung(40, 20_000), "voip", 8, "wide"),
-    Setting(Rung(40, 16_000), "voip", 8, "wide"),
 ]
 
 

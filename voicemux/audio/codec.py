@@ -27,7 +27,7 @@ HANDOVER = RATE * 4 // 1000  # samples: what one application looks ahead more th
 #
 # Bits a second from which on the low-delay application is worth what it costs: with 64 kbit/s it has 4.40 and 3.70,
 # 4 ms sooner and for a fifth of the processor time. With 48 it has 4.24 and 3.25 (the usual one 4.32 and 3.80), with
-# 32 4.00 and 2.61 (4.17 and 3.24).
+# 32 4.00 and 2.61 (4.37 and 3.24).
 LEAST_LOW_DELAY = 48_000
 # With fewer nothing above 8 kHz is coded: at 16 kbit/s 4.07 and 2.52, and 3.85 and 2.36 if libopus chooses. At 24
 # PESQ, which hears nothing there, still has 4.37 for the narrower and 4.21 for the full band; the spectra are 2.8 and

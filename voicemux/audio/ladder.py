@@ -28,10 +28,10 @@ class Rung(NamedTuple):
         return self.bitrate + HEADERS * 8 * 1000 / self.frame_ms
 
 
-# On the line: 133, 98, 66, 58, 54, 50, 37, 27, 23, 19 and 17 kbit/s.
+# On the line: 133, 98, 66, 58, 54, 50, 33, 23, 19 and 17 kbit/s.
 LOWER_RUNGS = (
     *(Rung(10, 64_000), Rung(20, 64_000), Rung(20, 32_000), Rung(20, 24_000), Rung(20, 20_000), Rung(20, 16_000)),
-    *(Rung(40, 20_000), Rung(60, 16_000), Rung(60, 12_000), Rung(60, 8_000), Rung(60, 6_000)),
+    *(Rung(40, 16_000), Rung(60, 12_000), Rung(60, 8_000), Rung(60, 6_000)),
 )
 
 
