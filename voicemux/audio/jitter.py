@@ -34,7 +34,7 @@ STEADY = 4  # packets in a row that came at the pace of speech: no burst behind 
 PACE = (0.4, 3.0)  # times their length that lies between two of them, as a network bunches them
 # A lost packet is repeated a round trip after the next ones have come, which TCP waits for (RACK, RFC 8985): so much
 # later it comes, in round trips and seconds.
-REPEAT_TRIPS, REPEAT = 1.25, 0.030
+REPEAT_TRIPS, REPEAT = 1.25, 0.080
 MOST_CEILING = 1.0  # seconds of target, on the longest lines
 MAX_PACKETS = 512  # held at most: 10 s of usual packets
 

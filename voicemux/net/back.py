@@ -7,14 +7,15 @@ All times are in seconds.
 
 from collections import deque
 
-from voicemux.net.lateness import MOST_LATE, Lateness
+from voicemux.net.lateness import MOST_LATE, Lateness, Stamps
+from voicemux.protocol.durations import duration
 from voicemux.protocol.messages import Arrivals, Audio
 from voicemux.protocol.wire import TICKS_PER_SECOND
 
 OWN_SOURCE = 0  # of AUDIO, and of what is said of it
 SPAN = 0.12  # seconds of arrivals whose least lateness holds for what comes with them: two of the longest packets
 MOST_KEPT = 100  # arrivals: in SPAN there are 24 of the shortest packets
-MOST_SILENCE = 10.0  # seconds without a word of somebody who speaks, while a repeated packet is on its way
+MOST_SILENCE = 10.0  # seconds without a word of somebody who has not said that silence begins
 LONGEST = 0.060  # seconds of a packet of somebody who has to save headers
 NEAR = 0.005  # seconds above the shortest round trip within which nothing waits in either direction
 LONGEST_ANCHOR = 600.0  # seconds: by then, clocks that are 100 ppm apart have drifted by 60 ms
@@ -27,9 +28,10 @@ class Back:
         self.saves_headers = False  # the peer's packets are of the longest, and once were shorter
         self._lateness = Lateness()
         self._recent: deque[tuple[float, float]] = deque(maxlen=MOST_KEPT)  # when packets came, and their transit
-        self._position: int | None = None  # of the newest packet: its time stamp without the wrap-around
+        self._stamps = Stamps()
         self._sequence = 0
         self._untold: tuple[float, float] | None = None  # the least and the most transit since `arrivals`
+        self._length = 0.0  # seconds of the newest packet; 0 if it said that silence begins
         self._has_been_short = False
         self._shortest: float | None = None  # round trip
         self._anchor: tuple[float, float, float] | None = None  # when nothing waited, half the round trip, transit
@@ -38,13 +40,20 @@ class Back:
         """A packet has come."""
         if audio.source != OWN_SOURCE:
             return
-        transit = now - self._locate(audio) / TICKS_PER_SECOND
+        length = duration(audio.codec, audio.data) / TICKS_PER_SECOND
+        stamped = self._stamps.seconds(audio.timestamp)
+        self._learn_length(length)
+        self._sequence = audio.sequence
+        self._note(now - stamped - length, now)
+        least, most = self._untold or (now - stamped, now - stamped)
+        self._untold = min(least, now - stamped), max(most, now - stamped)
+
+    def _note(self, transit: float, now: float) -> None:
+        """How long the end of a packet was on its way: longer packets are no later for that."""
         if self._recent and abs(transit - self._recent[-1][1]) > MOST_LATE:
             self._anchor = None
         self._lateness.add(transit, now)
         self._recent.append((now, transit))
-        least, most = self._untold or (transit, transit)
-        self._untold = min(least, transit), max(most, transit)
 
     @property
     def has_news(self) -> bool:
@@ -60,13 +69,18 @@ class Back:
         return Arrivals(OWN_SOURCE, self._sequence, least, most)
 
     def late(self, now: float) -> float | None:
-        """How late the peer's voice comes now, and so what comes with it; None if none does."""
-        transit, base = self._transit(now), self._lateness.base
-        return None if transit is None or base is None else transit - base
+        """How late the peer's voice comes now, and so what comes with it; None if it says nothing.
 
-    def speaks(self, now: float) -> bool:
-        """Whether the peer has said something of late: if nothing comes now, it is under way."""
-        return bool(self._recent) and now - self._recent[-1][0] < MOST_SILENCE
+        If the next packet is overdue, it will be later than the last by at least that.
+        """
+        transit, base = self._transit(now), self._lateness.base
+        if base is None or not self._length:
+            return None
+        if transit is None:
+            came, transit = self._recent[-1]
+            overdue = now - came - self._length
+            return transit - base + overdue if overdue < MOST_SILENCE else None
+        return transit - base
 
     def round_trip(self, seconds: float, now: float) -> None:
         """A PONG has come so long after its PING. If that was quick, nothing waits: half of it is each way."""
@@ -94,13 +108,8 @@ class Back:
     def _transit(self, now: float) -> float | None:
         return min((transit for at, transit in self._recent if now - at <= SPAN), default=None)
 
-    def _locate(self, audio: Audio) -> int:
-        before = audio.timestamp if self._position is None else self._position
-        step = (audio.timestamp - before + 2**31) % 2**32 - 2**31
-        if audio.sequence == (self._sequence + 1) % 2**16 and step > 0:
-            is_long = step >= LONGEST * TICKS_PER_SECOND
-            self._has_been_short |= not is_long
-            self.saves_headers = is_long and self._has_been_short
-        self._sequence = audio.sequence
-        self._position = before + step
-        return self._position
+    def _learn_length(self, length: float) -> None:
+        self._length = length
+        if length:
+            self._has_been_short |= length < LONGEST
+            self.saves_headers = length >= LONGEST and self._has_been_short

@@ -19,7 +19,7 @@ CALM = 0.015  # seconds of queue that are none: a packet of 200 bytes in front, 
 KNOWN_PATIENCE = 0.25  # seconds of calm before what was carried before is tried again
 NEW_PATIENCE = 0.5  # seconds of calm on a roomy line before more than that is
 CARRIED_AFTER = 5.0  # seconds without a queue, after which the line has carried what it was given
-AT_FIRST = 2.0  # seconds into a call before the first probe: PINGs tell sooner of a line that is roomy
+AT_FIRST = 30.0  # seconds into a call before the first probe: PINGs tell sooner of a line that is roomy
 PROBE = 1.5  # seconds that a probe takes: it adds 0.15 s of queue on a line that is a tenth too slow
 PROBE_DELAY = 0.2  # seconds before it can have had an effect that is known
 LIMIT = 0.025  # seconds of queue that end it: a packet of 20 ms in front of ours, and some
@@ -27,11 +27,8 @@ LIMIT = 0.025  # seconds of queue that end it: a packet of 20 ms in front of our
 # acknowledgement.
 HEADROOM = 1.10
 MOST_STEP = 1.5  # times what is sent now that is probed for at once: in PROBE_DELAY that is 0.1 s of queue at most
-FIRST_WAIT, NEXT_WAIT, MOST_WAIT = (
-    3.0,
-    1.0,
-    120.0,
-)  # seconds from one probe to the next: after a step, a success, at most
+# Seconds from one probe to the next: after a step down, a success, a failure at least, and at most.
+FIRST_WAIT, NEXT_WAIT, FAILED_WAIT, MOST_WAIT = 3.0, 1.0, 15.0, 120.0
 BACK_OFF = 3  # times longer to the next probe after one that failed: it is heard if it happens often
 FIRST_EAGER_WAIT = 1.0  # seconds before what was carried is tried again, after a step down; doubled by each failure
 TRIAL = 30.0  # seconds in which a step down means that the step up was too much
@@ -76,7 +73,7 @@ class Climb:
                 self._eager_wait = min(MOST_WAIT, self._eager_wait * 2)
         self._is_on_trial = False
         self._eager_next = now + self._eager_wait
-        self._next = max(self._next, now + self._wait)
+        self._next = now + self._wait
 
     def look(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
         """`calm`: no PING takes longer than the shortest ever; `roomy`: and with voice no longer than without."""
@@ -153,7 +150,7 @@ class Climb:
 
     def _fail(self, now: float) -> None:
         self._probe = None
-        self._wait = min(MOST_WAIT, self._wait * BACK_OFF)
+        self._wait = min(MOST_WAIT, max(FAILED_WAIT, self._wait * BACK_OFF))
         self._next = now + self._wait
 
     def _go(self, rungs: Rungs, at: int, now: float, *, eager: bool) -> None:

@@ -19,7 +19,7 @@ class Rungs(Protocol):
     """The steps, the most at 0."""
 
     changed: float  # when, in seconds
-    saves_headers: bool  # whether packets are to be longer than they need be, for the sake of a peer on a slow line
+    least_frame_ms: float  # of a packet, if more than the rung's own
 
     @property
     def at(self) -> int: ...

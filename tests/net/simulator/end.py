@@ -12,6 +12,7 @@ from voicemux.audio.ladder import Ladder, Rung
 from voicemux.audio.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
 from voicemux.net.writer import Writer
 from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.durations import duration
 from voicemux.protocol.messages import Arrivals, Audio, Codec, Hello, Message, Ping, Pong, Preface, Report, TextAck
 from voicemux.protocol.wire import PREFACE
 from voicemux.vitals import LOOK_INTERVAL, Vitals
@@ -22,6 +23,7 @@ AHEAD = 0.010  # seconds between asking for a sound and hearing it
 TLS = 22  # bytes around each write
 RECORD = struct.Struct(">H20x")
 TOP = Rung(20, 32_000)
+TOCS = {5: 29 << 3, 10: 30 << 3, 20: 31 << 3, 40: 10 << 3, 60: 11 << 3}  # first bytes of Opus, by milliseconds
 REPORT_EVERY = 10  # looks, to a peer that goes by ARRIVALS
 
 
@@ -68,7 +70,7 @@ class Loudspeaker:
         timeline.at(0.0, self._ask)
 
     def put(self, audio: Audio) -> None:
-        self._lengths[audio.sequence] = struct.unpack_from(">H", audio.data)[0]
+        self._lengths[audio.sequence] = duration(audio.codec, audio.data)
         self.jitter.put(audio, self._timeline.now)
 
     def _ask(self) -> None:
@@ -184,7 +186,7 @@ class End:
         def send() -> None:
             self._sequence = (self._sequence + 1) % 2**16
             self.spoken += 1
-            data = struct.pack(">H", round(seconds * RATE)) + bytes(round(rung.bitrate * seconds / 8) - 2)
+            data = bytes([TOCS[rung.frame_ms]]).ljust(round(rung.bitrate * seconds / 8), b"\0")
             self.writer.send_audio(Audio(Codec.OPUS, 0, self._sequence, round(began * RATE), data))
             self._pump()
             self._speak(began + seconds)
