@@ -320,7 +320,8 @@ class Call:
         )
 
     def stats(self) -> Stats:
-        return self._vitals.stats(self._texts_received)
+        is_over = self._reason is not None
+        return self._vitals.stats(self._texts_received, self._writer.peer_on_its_way(), is_over=is_over)
 
     # --- the bodies of the threads -----------------------------------------------------------------
 
@@ -385,6 +386,7 @@ class Call:
     def _tell_of_voice(self, now: float, player: Player) -> None:
         """Tell the peer what becomes of its voice: when it comes, and now and then what is done with it."""
         self._writer.tell_arrivals()
+        self._vitals.heard(self._writer.peer_on_its_way())
         if now >= self._next_report and (report := player.report()):
             self._next_report = now + (REPORT_INTERVAL if self._writer.peer_tells_arrivals else 0.0)
             self._writer.send(report)
@@ -406,6 +408,7 @@ class Call:
             packets=self._packets,
             paused=newest is not None and not newest.data,
             peer=self._peer_voice,
+            late=self._writer.peer_lateness(),
             own_silence=transmitter.silent_for if transmitter and self._speaks else 0.0,
         )
         for event in self._watch.look(now, signs):

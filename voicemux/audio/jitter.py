@@ -114,6 +114,11 @@ class JitterBuffer:
         self._max_delay = self._arrivals.ceiling / ROOM
 
     @property
+    def wait(self) -> float:
+        """Of what was played last, how much of `delay` was spent here, and not on a line that is late."""
+        return max(0.0, self.delay - self._arrivals.latest)
+
+    @property
     def empty(self) -> bool:
         """Whether nothing is here that could be played."""
         return not self._packets

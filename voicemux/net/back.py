@@ -6,6 +6,7 @@ All times are in seconds.
 """
 
 from collections import deque
+from typing import NamedTuple
 
 from voicemux.net.lateness import MOST_LATE, Lateness, Stamps
 from voicemux.protocol.durations import duration
@@ -16,9 +17,19 @@ OWN_SOURCE = 0  # of AUDIO, and of what is said of it
 SPAN = 0.12  # seconds of arrivals whose least lateness holds for what comes with them: two of the longest packets
 MOST_KEPT = 100  # arrivals: in SPAN there are 24 of the shortest packets
 MOST_SILENCE = 10.0  # seconds without a word of somebody who has not said that silence begins
+HEARD = (
+    1.0  # seconds without a packet, after which nothing is heard: those that wait for a repeated one are longer apart
+)
 LONGEST = 0.060  # seconds of a packet of somebody who has to save headers
 NEAR = 0.005  # seconds above the shortest round trip within which nothing waits in either direction
 LONGEST_ANCHOR = 600.0  # seconds: by then, clocks that are 100 ppm apart have drifted by 60 ms
+
+
+class Journey(NamedTuple):
+    """Of the peer's voice as it comes now."""
+
+    seconds: float
+    more: float  # than at best
 
 
 class Back:
@@ -51,6 +62,7 @@ class Back:
     def _note(self, transit: float, now: float) -> None:
         """How long the end of a packet was on its way: longer packets are no later for that."""
         if self._recent and abs(transit - self._recent[-1][1]) > MOST_LATE:
+            self._recent.clear()
             self._anchor = None
         self._lateness.add(transit, now)
         self._recent.append((now, transit))
@@ -79,31 +91,31 @@ class Back:
         if transit is None:
             came, transit = self._recent[-1]
             overdue = now - came - self._length
-            return transit - base + overdue if overdue < MOST_SILENCE else None
-        return transit - base
+            return max(0.0, transit - base) + overdue if overdue < MOST_SILENCE else None
+        return max(0.0, transit - base)
 
     def round_trip(self, seconds: float, now: float) -> None:
         """A PONG has come so long after its PING. If that was quick, nothing waits: half of it is each way."""
-        transit = self._transit(now)
-        if transit is None:
-            return
         if self._anchor and now - self._anchor[0] > LONGEST_ANCHOR:
             self._shortest = None
         self._shortest = min(seconds, self._shortest or seconds)
-        if seconds <= self._shortest + NEAR:
+        transit = self._transit(now)
+        if transit is not None and seconds <= self._shortest + NEAR:
             self._anchor = now, seconds / 2, transit
 
-    def on_its_way(self, now: float) -> tuple[float, float] | None:
-        """Seconds that the peer's voice is on its way now, and how much of that is above the least.
+    def on_its_way(self, now: float) -> Journey | None:
+        """How long the peer's voice is on its way now; None while none comes, or before the first PONG.
 
-        None while none comes. The clocks say how much it has changed since nothing waited; what it was then, half a
-        round trip says.
+        The clocks say how much that has changed since nothing waited; what it was then, half a round trip says.
         """
-        transit = self._transit(now)
-        if transit is None or self._anchor is None:
+        if not self._recent or self._shortest is None or now - self._recent[-1][0] > HEARD:
             return None
+        if self._anchor is None:
+            return Journey(self._shortest / 2, 0.0)
+        transit = self._transit(self._recent[-1][0])
+        assert transit is not None
         _, half, least = self._anchor
-        return max(0.0, half + transit - least), max(0.0, transit - least)
+        return Journey(max(0.0, half + transit - least), max(0.0, transit - least))
 
     def _transit(self, now: float) -> float | None:
         return min((transit for at, transit in self._recent if now - at <= SPAN), default=None)

@@ -9,7 +9,7 @@ in seconds.
 
 from collections import deque
 
-from voicemux.net.back import Back
+from voicemux.net.back import Back, Journey
 from voicemux.net.blame import Blame, Whose
 from voicemux.net.climb import Climb
 from voicemux.net.flow import BEHIND, MOST_BACKLOG, VOICE_BUDGET, Flow
@@ -111,7 +111,7 @@ class Course:
         """What the peer is to know of its voice's arrival; None if there is nothing new."""
         return self._back.arrivals()
 
-    def peer_on_its_way(self, now: float) -> tuple[float, float] | None:
+    def peer_on_its_way(self, now: float) -> Journey | None:
         """See `Back.on_its_way`."""
         return self._back.on_its_way(now)
 
@@ -172,7 +172,7 @@ class Course:
         queue = self._forth.queue(now)
         excused = theirs = 0.0
         if taken is not None and shortest is not None:
-            longer = max(self._longer(now, shortest), self._forth.lateness.risen)
+            longer = min(MOST_LATE, max(self._longer(now, shortest), self._forth.lateness.risen))
             back = self._back_late(now, taken - shortest)
             back = max(0.0, min(back, taken - shortest - longer))
             theirs = self._not_ours(now)

@@ -121,6 +121,10 @@ class Moments:
         least = sorted(each.least for each in recent)
         return max(within[len(within) // 2], least[len(least) * 3 // 4] - least[0])
 
+    def latest(self, now: float, span: float) -> float:
+        """The most that any packet was late which was told of in the `span` seconds before `now`."""
+        return max((each.most for each in self._kept if now - span <= each.told <= now), default=0.0)
+
     def slope(self, now: float, span: float) -> float | None:
         """Seconds a second by which the queue has grown, by least squares; None if too little is known."""
         points = [(each.told, each.least) for each in self._since(now - span)]

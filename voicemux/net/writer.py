@@ -174,11 +174,17 @@ class Writer:
         """Whether the peer says when our voice comes: it need not say much else then."""
         return self._course.tells_arrivals
 
-    def peer_on_its_way(self) -> tuple[float, float] | None:
-        """Seconds that the peer's voice is on its way now, and how much of that is above the least; None if none
-        comes."""
+    def peer_on_its_way(self) -> float | None:
+        """Seconds that the peer's voice is on its way now; None while none comes, or if that cannot be told."""
         with self._changed:
-            return self._course.peer_on_its_way(self._clock())
+            way = self._course.peer_on_its_way(self._clock())
+            return way.seconds if way else None
+
+    def peer_lateness(self) -> float | None:
+        """How much of that is more than at best."""
+        with self._changed:
+            way = self._course.peer_on_its_way(self._clock())
+            return way.more if way else None
 
     def judge(self, rungs: Rungs, *, calm: bool, roomy: bool) -> None:
         """Send as much voice as the line can carry. `calm`: nothing waits on it; `roomy`: voice takes it no longer

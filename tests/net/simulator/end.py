@@ -123,6 +123,7 @@ class End:
         self.loudspeaker = Loudspeaker(timeline)
         self.vitals = Vitals(self.line, self.writer.counts, self, None, lambda: timeline.now)  # type: ignore[arg-type]
         self.sent: list[Sent] = []
+        self.estimates: list[tuple[float, float]] = []  # when, and how late it says that the other side is heard
         self.spoken = 0  # packets
         self._sequence = 0
         self._newest: Audio | None = None
@@ -203,6 +204,10 @@ class End:
         if self._newest and (self._looks % REPORT_EVERY == 0 or not self.writer.peer_tells_arrivals):
             self.writer.send(Report(0, self._newest.sequence, self._newest.timestamp, 0, 0))
         self.writer.judge(self.ladder, calm=self.vitals.calm, roomy=self.vitals.roomy)
+        way = self.writer.peer_on_its_way()
+        if way is not None and self._newest:
+            length = duration(self._newest.codec, self._newest.data) / RATE
+            self.estimates.append((self.timeline.now, length + way + self.loudspeaker.jitter.wait))
         rung, state = self.ladder.rung, self.writer._course.state
         self.sent.append(Sent(self.timeline.now, rung.bitrate, rung.frame_ms, self.writer.counts.dropped, state))
         self._pump()
