@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from voicemux.net.flow import SEGMENT_OVERHEAD
 from voicemux.net.forth import MOST_SENT, WRAP, Forth
-from voicemux.protocol.messages import Audio, Codec
+from voicemux.protocol.messages import Arrivals, Audio, Codec
 
 SIZE = 100  # bytes
 TRIP = 0.02  # seconds
@@ -35,7 +35,7 @@ def talk(forth: Forth, late: Callable[[float], float], seconds: float, offset: f
             waiting = waiting[len(come) :]
             transits = [int((arrival + offset - number * 0.02) * 1000) for arrival, number, _ in come]
             if come:
-                forth.told(come[-1][1] % WRAP, min(transits) % WRAP, max(transits) % WRAP, sent + TRIP)
+                forth.told(Arrivals(0, come[-1][1] % WRAP, min(transits) % WRAP, max(transits) % WRAP), sent + TRIP)
     return round(seconds * 50) / 50 + TRIP
 
 
@@ -63,11 +63,11 @@ def test_longer_packets_are_no_later() -> None:
     forth = Forth()
     for number in range(100):
         now = send(forth, number)
-        forth.told(number, 20, 20, now)
+        forth.told(Arrivals(0, number, 20, 20), now)
     for number in range(100, 140):
         now = 2.0 + (number - 99) * 0.06
         forth.wrote(Audio(Codec.OPUS, 0, number, round((now - 0.06) * 48_000), b"x"), SIZE, now)
-        forth.told(number, 60, 60, now)
+        forth.told(Arrivals(0, number, 60, 60), now)
     assert forth.queue(now) == pytest.approx(0.0, abs=0.002)
 
 
@@ -102,9 +102,9 @@ def test_what_says_nothing_new_or_was_never_sent_is_ignored(sequence: int) -> No
     forth = Forth()
     for number in range(10):
         now = send(forth, number)
-    forth.told(9, 20, 20, now)
+    forth.told(Arrivals(0, 9, 20, 20), now)
     before = forth.moments.newest
-    forth.told(sequence, 5000, 9000, now + 1)
+    forth.told(Arrivals(0, sequence, 5000, 9000), now + 1)
     assert forth.moments.newest == before
 
 
@@ -117,8 +117,8 @@ def test_whatever_it_is_told_its_answers_are_of_this_world(tellings: list[tuple[
     for number, (sequence, least, most, step) in enumerate(tellings):
         now += step
         forth.wrote(voice(number), SIZE, now)
-        forth.told(sequence, least, most, now)
-        forth.told(number % WRAP, least, most, now)
+        forth.told(Arrivals(0, sequence, least, most), now)
+        forth.told(Arrivals(0, number % WRAP, least, most), now)
         assert 0.0 <= (forth.queue(now) or 0.0) <= 40.0
         assert (forth.delivered_rate(now, 1.0) or 0.0) >= 0.0
 

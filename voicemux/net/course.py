@@ -9,7 +9,7 @@ in seconds.
 
 from collections import deque
 
-from voicemux.net.back import Back, Journey
+from voicemux.net.back import OWN_SOURCE, Back, Journey
 from voicemux.net.blame import Blame, Whose
 from voicemux.net.climb import Climb
 from voicemux.net.flow import BEHIND, MOST_BACKLOG, VOICE_BUDGET, Flow
@@ -85,13 +85,12 @@ class Course:
 
     def told(self, arrivals: Arrivals, now: float) -> None:
         """What the peer says of our voice's arrival."""
-        if arrivals.source == 0:
-            self._forth.told(arrivals.sequence, arrivals.least, arrivals.most, now)
+        if arrivals.source == OWN_SOURCE and self._forth.told(arrivals, now):
             self._excuse(now)
 
     def reported(self, report: Report, now: float) -> None:
         """What the peer says of our voice in any case."""
-        if report.source == 0:
+        if report.source == OWN_SOURCE:
             self._forth.reported(report.sequence, self._back.late(now), now)
 
     def heard(self, audio: Audio, now: float) -> None:

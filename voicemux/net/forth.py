@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from voicemux.net.flow import SEGMENT_OVERHEAD
 from voicemux.net.lateness import STANDING, Lateness, Moment, Moments, Stamps
-from voicemux.protocol.messages import Audio
+from voicemux.protocol.messages import Arrivals, Audio
 
 WRAP = 65_536  # of sequences, and of milliseconds of transit
 MOST_SENT = 4096  # packets that are kept in mind of a peer that tells nothing: 80 s of usual ones
@@ -47,16 +47,18 @@ class Forth:
         age = now - self._stamps.seconds(audio.timestamp)
         self._sent.append(_Sent(audio.sequence, self._sent_bytes, now, age))
 
-    def told(self, sequence: int, least: int, most: int, now: float) -> None:
-        """The peer's ARRIVALS. What says nothing new, or of what was never sent, is ignored."""
-        sent = self._deliver(sequence, now)
+    def told(self, arrivals: Arrivals, now: float) -> bool:
+        """The peer's ARRIVALS. What says nothing new, or of what was never sent, is ignored: whether it was not."""
+        sent = self._deliver(arrivals.sequence, now)
         if sent is None:
-            return
+            return False
         self.tells_times = True
+        least, most = arrivals.least, arrivals.most
         known = least if self._transit is None else self._transit
         self._transit = known + (least - known + WRAP // 2) % WRAP - WRAP // 2
         late = self.lateness.add(self._transit / 1000 - sent.age, now)
         self.moments.add(Moment(now, late, late + (most - least) % WRAP / 1000, sent.at))
+        return True
 
     def reported(self, sequence: int, back: float | None, now: float) -> None:
         """The peer's REPORT. It counts if the peer says nothing better; `back` is how late the way back is."""
