@@ -1,6 +1,8 @@
 import gc
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +44,8 @@ PATIENT = [
     )
 ]
 CHANCES = 2  # more
+TASKS = Path(f"/proc/{os.getpid()}/task")  # of Linux: a folder for each thread of this process
+SOUND_THREAD = "threaded-ml"  # the kernel's name for PulseAudio's, of which every open stream has one
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,14 +65,33 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def no_thread_left_behind() -> Iterator[None]:
-    """Every test ends with the threads that it began with; unclosed sockets become errors when they are collected."""
-    before = set(threading.enumerate())
+    """Every test ends with the threads that it began with; unclosed sockets become errors when they are collected.
+
+    Those of sound libraries count, which Python does not know: a stream that is left open.
+    """
+    before, sounding = set(threading.enumerate()), sound_threads()
     yield
     left = [thread for thread in threading.enumerate() if thread not in before]
     for thread in left:
         thread.join(timeout=2)
     gc.collect()
     assert not [thread.name for thread in left if thread.is_alive()]
+    deadline = time.monotonic() + 2
+    while (left_open := sound_threads() - sounding) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left_open, "a stream of sound was left open"
+
+
+def sound_threads() -> set[str]:
+    """The numbers of this process's threads that belong to open streams."""
+    found = set()
+    for task in os.listdir(TASKS) if TASKS.exists() else []:
+        try:
+            if (TASKS / task / "comm").read_text().strip() == SOUND_THREAD:
+                found.add(task)
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ from voicemux.events import (
     Switched,
     TextReceived,
     Voice,
+    Waiting,
 )
 from voicemux.net.line import Line
 from voicemux.protocol.frames import Frame, encode_frame
@@ -418,6 +419,35 @@ def test_a_peer_that_never_says_goodbye_is_not_waited_for_long(monkeypatch):
         assert peer.hear(Bye) == Bye()
 
 
+@pytest.mark.parametrize("texts", [0, 2])
+def test_the_user_is_told_once_what_a_call_waits_for_that_does_not_end(texts, monkeypatch):
+    monkeypatch.setattr(call_module, "SHORT", 0.05)
+    with in_call() as (owner, peer):
+        for _ in range(texts):
+            owner.call.say("hi")
+        waiter = threading.Thread(target=owner.call.wait_for_delivery)
+        waiter.start()
+        if not texts:
+            owner.call.hang_up()
+        assert owner.wait_for(Waiting) == Waiting("peer", texts)
+        owner.call.hang_up()
+        peer.hear(Bye)
+        time.sleep(0.1)
+        peer.finish()
+        owner.wait_for_end()
+        waiter.join(PATIENCE)
+        assert sum(isinstance(event, Waiting) for event in owner.events) == 1
+
+
+def test_of_an_end_that_takes_no_time_nobody_is_told():
+    with in_call() as (owner, peer):
+        owner.call.hang_up()
+        peer.hear(Bye)
+        peer.finish()
+        owner.wait_for_end()
+        assert not [event for event in owner.events if isinstance(event, Waiting)]
+
+
 def test_a_peer_that_takes_nothing_is_not_waited_for_long(monkeypatch):
     monkeypatch.setattr(call_module, "GOODBYE_TIMEOUT", 0.1)
     with in_call(buffers=4096) as (owner, _):
@@ -565,7 +595,7 @@ def test_text_that_was_not_acknowledged_is_owned_up_to():
         (encode_frame(Frame(2, 0, b"\0\0\0\2\xff")), "TEXT"),
         (encode_frame(Frame(2, 0, b"\0\0")), "TEXT"),
         (encode_frame(Frame(4, 0, bytes(9))), "PING"),
-        (Hello("again"), "Hello out of order: the peer is in state OPEN"),
+        (Hello("again"), "HELLO out of order: the peer is in state OPEN"),
         (Text(3, "gap"), "TEXT 3 after TEXT 1: something is missing"),
         (TextAck(1), "TEXT_ACK of 1, the last TEXT sent is 0"),
     ],

@@ -20,7 +20,8 @@ RANKS = [
     ["protocol.connection", "protocol.delivery", "protocol.durations"],
     ["security.files", "security.networks", "security.words", "security.likeness"],
     ["security.names"],
-    ["security.identity", "security.contacts", "security.code"],
+    ["security.identity", "security.entries", "security.code"],
+    ["security.contacts"],
     ["security.handshake", "security.guesses"],
     ["security.admission"],
     ["net.address", "net.tls", "net.lobby", "net.refusals", "net.quota", "net.rungs", "net.lateness"],
@@ -42,13 +43,14 @@ RANKS = [
     ["console.commands", "console.focus", "console.modes", "console.printable", "console.cells"],
     ["console.quoting", "console.rows"],
     ["console.wording", "console.question"],
+    ["console.blanks"],
     ["console.plain"],
     ["console.terminal", "console.lines"],
     ["voice", "trust"],
     ["vitals", "introduction", "watch"],
     ["dialling"],
     ["call"],
-    ["answering", "arguments", "leftovers", "invitation"],
+    ["answering", "arguments", "leftovers", "invitation", "misuse"],
     ["session", "demo", "api"],
     ["conform"],
     ["conform.verdict", "conform.record", "conform.rules"],
@@ -204,6 +206,7 @@ PURE = [
     "audio.recognition",
     "audio.stretch",
     "audio.wav",
+    "misuse",
 ]
 
 

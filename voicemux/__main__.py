@@ -1,11 +1,16 @@
 """The command `voicemux`, and what `python -m voicemux` is."""
 
+import os
+import sys
+
 from voicemux.interrupts import disregard, end_at_once
 
 
 def main() -> None:
     """The entry point. It is to end when asked to from its first moment on: to import the rest takes a while."""
-    end_at_once()
+    end_at_once(holds_calls=sys.argv[1:2] in (["listen"], ["dial"]))
+    # numpy's algebra would start a thread for each core, with 64 MB of addresses each; we need none.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from voicemux.cli import main as run
 
     try:

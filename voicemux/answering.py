@@ -197,9 +197,9 @@ class Answering:
             return self._question is not None
 
     @property
-    def is_undecided(self) -> bool:
-        """Whether it rings, or a call that rang is being taken and is not up yet."""
-        return self._undecided
+    def is_settling(self) -> bool:
+        """Whether a call that rang has its answer, and what follows from that is not done yet."""
+        return self._undecided and not self.is_asking
 
     def miss(self, name: str, host: str, why: str, began: datetime | None = None) -> None:
         """Somebody has called in vain: tell it, and keep it. `why` is as in `events.Missed`."""

@@ -68,7 +68,7 @@ def dial(
     folder = arguments.folder(home) or usual_folder()
     trust = None if plain else Trust(Security(folder, code, is_open=open, own_name=name))
     booth = _booth(audio)
-    met = reach(target, trust, lambda: _hello(name, booth))
+    met = reach(target, trust, lambda: _hello(name, booth), tell=_log.warning)
     return Call(met, name_of(met, trust, _log.warning).name, booth)
 
 

@@ -37,6 +37,7 @@ from voicemux.events import (
     TextReceived,
     Undelivered,
     Voice,
+    Waiting,
 )
 from voicemux.net.demultiplexer import demultiplex
 from voicemux.net.line import Line
@@ -70,6 +71,7 @@ GOODBYE_TIMEOUT = 2.0  # seconds for our last text, and as long again for the pe
 MOST_UNDELIVERED_SHOWN = 20  # texts that may not have arrived: who pipes a file does not want all of it again
 MOST_OF_A_TEXT_SHOWN = 200  # characters of each
 OWN_SOURCE = 0  # whose AUDIO and STATE the peer's own are; others are for relays to come
+SHORT = 1.0  # seconds for which the user waits without being told what for
 DELIVERY_PATIENCE = 10.0  # seconds without an acknowledgement after which waiting for delivery is given up
 
 
@@ -123,6 +125,7 @@ class Call:
         self._peer_voice: Voice | None = None  # what the peer has told
         self._packets = 0  # of the peer's voice
         self._newest: Audio | None = None
+        self._tells_of_waiting = False
         self._peer_told = threading.Event()  # it has said what it does with voice, or shown it, or never will
         self._watch: Watch | None = None
         self._vitals = Vitals(line, self._writer.counts, transmitter, player)
@@ -278,7 +281,11 @@ class Call:
 
     def wait_for_delivery(self) -> bool:
         """Wait until the peer has acknowledged all text, as long as there is progress."""
-        return self._writer.wait_for_delivery(DELIVERY_PATIENCE)
+        short = min(SHORT, DELIVERY_PATIENCE)
+        if self._writer.wait_for_delivery(short):
+            return True
+        self._tell_of_waiting()
+        return self._writer.wait_for_delivery(DELIVERY_PATIENCE - short)
 
     def hang_up(self, code: ByeCode = ByeCode.NORMAL, reason: str = "") -> None:
         """Say goodbye behind the text that still waits. Returns at once."""
@@ -380,7 +387,11 @@ class Call:
             if self._status_interval and now >= self._next_status:
                 self._next_status = now + self._status_interval
                 self.post(Status(**vars(self.stats())))
-        if not self._read_to_the_end.wait(self._patience):
+        short = min(SHORT, self._patience)
+        if self._read_to_the_end.wait(short):
+            return
+        self._tell_of_waiting()
+        if not self._read_to_the_end.wait(self._patience - short):
             self._line.cut()
 
     def _tell_of_voice(self, now: float, player: Player) -> None:
@@ -390,6 +401,12 @@ class Call:
         if now >= self._next_report and (report := player.report()):
             self._next_report = now + (REPORT_INTERVAL if self._writer.peer_tells_arrivals else 0.0)
             self._writer.send(report)
+
+    def _tell_of_waiting(self) -> None:
+        """Once, as long as there is something to wait for."""
+        if not (self._tells_of_waiting or self._read_to_the_end.is_set()):
+            self._tells_of_waiting = True
+            self.post(Waiting(self.name, len(self._writer.undelivered)))
 
     def _tell_state(self) -> None:
         """Tell the peer what we do with voice, if that has changed: never more often than the timer looks."""

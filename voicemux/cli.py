@@ -4,12 +4,13 @@ Everything else is imported inside the commands, so that `voicemux --help` answe
 """
 
 import contextlib
+import errno
 import getpass
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from voicemux.session import Outcome, Session, Settings
 
 ENDED_WELL, CALL_FAILED, MISUSE, UNREACHABLE, PROTOCOL, DEVICE, SECURITY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
+TERMINATED = 143
 
 EXIT_CODES: dict[type[VoicemuxError], int] = {  # the first that fits
     AddressError: MISUSE,
@@ -48,12 +50,14 @@ EXIT_CODES: dict[type[VoicemuxError], int] = {  # the first that fits
 
 MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no end
 STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")  # other names of "-"
+PLAIN_TERMINALS = ("", "dumb", "unknown")  # values of TERM
 RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 
 EPILOG = """\b
 Exit codes: 0 ended well, 1 the call failed, 2 misuse, 3 unreachable,
 4 the other side broke the protocol, 5 device or sound file,
-6 not who was meant, or not admitted, 130 interrupted."""
+6 not who was meant, or not admitted, 130 interrupted, 143 terminated
+(but for `listen` and `dial`, which SIGTERM ends well)."""
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -208,6 +212,8 @@ def listen(
         raise click.UsageError("--auto-accept and --ask say the opposite of each other")
     if options["plain"] and (is_open or allowed or _was_typed("code")):
         raise click.UsageError("--unencrypted goes with none of --code, --open and --allow: anybody may call then")
+    if code and not _was_typed("code") and _was_typed("code_words"):
+        raise click.UsageError("--code-words means nothing beside VOICEMUX_CODE: for codes that are made here")
     from voicemux.answering import Asks
     from voicemux.net.address import parse_host, parse_port
 
@@ -250,6 +256,8 @@ def dial(
         raise click.UsageError("--unencrypted goes with none of CODE, --code-file, --open: nothing is checked then")
     if sum(map(bool, (typed, code_option, code_file))) > 1:
         raise click.UsageError("one code, please: CODE, --code and --code-file are the same")
+    if is_open and (typed or code_option or code_file):
+        raise click.UsageError("--open and a code say different things: nothing else is checked, or the code is")
     chosen = _read_code(code_file) if code_file else code_option or typed
     if not (chosen or is_open or options["plain"]):  # what the environment has is for other calls
         chosen = " ".join(code)
@@ -265,11 +273,12 @@ def dial(
 
 
 @cli.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+@click.option("--json", "as_json", is_flag=True, help="What is shown, as JSON.")
 @click.pass_context
 def contacts(context: click.Context, as_json: bool) -> None:
     """List, rename and forget those whose keys you know, and say where they are."""
     if context.invoked_subcommand:
+        context.obj = as_json
         return
     with _exit_codes(None):
         from dataclasses import asdict
@@ -277,7 +286,10 @@ def contacts(context: click.Context, as_json: bool) -> None:
         from voicemux.console.printable import printable
         from voicemux.security.contacts import Contacts
 
-        found = Contacts(_folder()).all()
+        known = Contacts(_folder())
+        found = known.all()
+        if passed_over := known.passed_over():
+            click.echo(printable(f"voicemux: {passed_over}"), err=True)
         if as_json:
             click.echo(json.dumps([asdict(each) for each in found]))
         elif not found:
@@ -290,8 +302,10 @@ def contacts(context: click.Context, as_json: bool) -> None:
 @contacts.command()
 @click.argument("old")
 @click.argument("new")
-def rename(old: str, new: str) -> None:
+@click.pass_obj
+def rename(as_json: bool, old: str, new: str) -> None:
     """Give a contact another name."""
+    _refuse_json(as_json, "rename")
     with _exit_codes(None):
         from voicemux.security.contacts import Contacts
 
@@ -302,10 +316,13 @@ def rename(old: str, new: str) -> None:
 @click.argument("name")
 @click.argument("action", type=click.Choice(["add", "drop"]), required=False)
 @click.argument("place", metavar="[HOST[:PORT]]", required=False)
-def address(name: str, action: str | None, place: str | None) -> None:
+@click.pass_obj
+def address(as_json: bool, name: str, action: str | None, place: str | None) -> None:
     """Show where a contact is called, in this order; add an address, which is called first, or drop one."""
     if action and not place:
         raise click.UsageError(f"which address? voicemux contacts address {name} {action} HOST[:PORT]")
+    if action:
+        _refuse_json(as_json, f"address {name} {action}")
     with _exit_codes(None):
         from voicemux.console.printable import printable
         from voicemux.net.address import parse_address
@@ -317,7 +334,9 @@ def address(name: str, action: str | None, place: str | None) -> None:
         elif action == "drop":
             known.drop_address(name, str(parse_address(place or "")))
         elif contact := known.named(name):
-            for each in contact.addresses:
+            if as_json:
+                click.echo(json.dumps(list(contact.addresses)))
+            for each in [] if as_json else contact.addresses:
                 click.echo(printable(each))
         else:
             raise SecurityError(f"no contact is called {name!r}")
@@ -325,8 +344,10 @@ def address(name: str, action: str | None, place: str | None) -> None:
 
 @contacts.command()
 @click.argument("name")
-def forget(name: str) -> None:
+@click.pass_obj
+def forget(as_json: bool, name: str) -> None:
     """Forget a contact: the next call needs a code."""
+    _refuse_json(as_json, "forget")
     with _exit_codes(None):
         from voicemux.security.contacts import Contacts
 
@@ -335,18 +356,27 @@ def forget(name: str) -> None:
 
 @contacts.command()
 @click.argument("name", required=False)
-def show(name: str | None) -> None:
+@click.pass_obj
+def show(as_json: bool, name: str | None) -> None:
     """Show the fingerprint of a contact's key, or of your own."""
     with _exit_codes(None):
+        from dataclasses import asdict
+
         from voicemux.security.contacts import Contacts
         from voicemux.security.identity import load_identity
 
         if name is None:
-            click.echo(load_identity(_folder()).fingerprint)
+            fingerprint = load_identity(_folder()).fingerprint
+            click.echo(json.dumps({"fingerprint": fingerprint}) if as_json else fingerprint)
         elif contact := Contacts(_folder()).named(name):
-            click.echo(contact.fingerprint)
+            click.echo(json.dumps(asdict(contact)) if as_json else contact.fingerprint)
         else:
             raise SecurityError(f"{name} is no contact")
+
+
+def _refuse_json(as_json: bool, what: str) -> None:
+    if as_json:
+        raise click.UsageError(f"--json means nothing beside {what}: there is nothing to show")
 
 
 @cli.command()
@@ -467,6 +497,11 @@ conform.add_command(conform_dialer, "dialler")
 
 def _conform(role: str, options: dict[str, Any], examine: Callable[..., Any]) -> None:
     """Choose the cases, run them with a key of their own, and report."""
+    _refuse_what_means_nothing()
+    if options["is_open"] and _was_typed("code"):
+        raise click.UsageError("--open and --code say different things: calls have no code, or this one")
+    if options["plain"] and (options["is_open"] or _was_typed("code")):
+        raise click.UsageError("--unencrypted goes with neither --code nor --open: nothing is checked then")
     with _exit_codes(None):
         import tempfile
         from pathlib import Path
@@ -519,10 +554,25 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(INTERRUPTED)
+    except (MemoryError, ImportError) as error:
+        _give_up(f"memory is used up, or a library is missing: {_innermost(error)}")
     except OSError as error:  # click ends quietly where a pipe's reader has gone, and knows no full disk
-        with contextlib.suppress(OSError):
-            click.echo(f"voicemux: cannot write the output: {(error.strerror or str(error)).lower()}", err=True)
-        sys.exit(CALL_FAILED)
+        is_used_up = error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+        what = "the system gives no more" if is_used_up else "cannot write the output"
+        _give_up(f"{what}: {(error.strerror or str(error)).lower()}")
+
+
+def _give_up(why: str) -> NoReturn:
+    with contextlib.suppress(OSError):
+        click.echo(f"voicemux: {why}", err=True)
+    sys.exit(CALL_FAILED)
+
+
+def _innermost(error: BaseException) -> str:
+    """The first cause, in one line: what libraries say on top of it is advice to their developers."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _leave_no_core() -> None:
@@ -545,6 +595,7 @@ def _one_line(error: click.ClickException) -> str:
 def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]") -> None:
     """Set up a session as the options say, run it, and turn its outcome into an exit code."""
     input_, output, as_json = options["input_"], options["output"], options["as_json"]
+    _refuse_what_means_nothing()
     if options["no_audio"]:
         if input_ or output or options["record"]:
             raise click.UsageError("--no-audio goes with none of --input, --output and --record")
@@ -559,7 +610,7 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
 
     if options["record"] and not options["record"].lower().endswith(RECORDING_ENDINGS):
         raise click.UsageError(f"--record takes a file that ends in {' or '.join(RECORDING_ENDINGS)}")
-    with _exit_codes(None):
+    with _exit_codes(None, interrupts=contextlib.nullcontext()):
         settings = _settings(options, input_, output)
     bell = options.get("bell", "never")
     live_in_background()
@@ -588,6 +639,22 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
             sys.exit(_exit_code(outcome.error))
         if outcome.lost_text:
             sys.exit(CALL_FAILED)
+
+
+def _refuse_what_means_nothing() -> None:
+    """Of what stands in the command; what its defaults and the environment say is for other calls, too."""
+    from voicemux.misuse import contradiction
+
+    context = click.get_current_context()
+    given = {
+        each.opts[-1]: context.params.get(each.name)
+        for each in context.command.params
+        if isinstance(each, click.Option) and each.name and _was_typed(each.name)
+    }
+    if given.get("--input") in STANDARD_INPUT:
+        given["--input"] = "-"
+    if clause := contradiction({str(context.info_name): True, **given}):
+        raise click.UsageError(clause)
 
 
 def _read_code(path: str) -> str:
@@ -649,7 +716,7 @@ def _console(settings: "Settings", *, as_json: bool, draws: bool, bell: str) -> 
     if settings.output == "-":
         return PlainConsole(texts=sys.stderr, bell=bell)
     if _is_terminal() and settings.input != "-":
-        if draws and os.environ.get("TERM") != "dumb":
+        if draws and _can_be_drawn_on():
             from voicemux.console.printable import printable_name
             from voicemux.console.terminal import TerminalConsole
 
@@ -659,6 +726,11 @@ def _console(settings: "Settings", *, as_json: bool, draws: bool, bell: str) -> 
 
             return LineConsole(bell)
     return PlainConsole(bell=bell)
+
+
+def _can_be_drawn_on() -> bool:
+    """Whether the terminal is known to take escape sequences. Windows names none, and all of its take them."""
+    return os.environ.get("TERM", "").lower() not in PLAIN_TERMINALS or sys.platform == "win32"
 
 
 def _is_attended() -> bool:
@@ -691,7 +763,7 @@ def _exit_codes(
 
     `interrupts` is how signals are handled meanwhile; None: they become KeyboardInterrupt.
     """
-    from voicemux.interrupts import raised
+    from voicemux.interrupts import Terminated, raised
 
     try:
         with interrupts or raised():
@@ -709,6 +781,8 @@ def _exit_codes(
         with contextlib.suppress(OSError):  # the exit code is told though the line cannot be
             click.echo("".join(written(failed, screen_of(sys.stderr))), err=True, nl=False)
         sys.exit(code)
+    except Terminated:
+        sys.exit(TERMINATED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -32,6 +32,7 @@ def reach(
     on_ringing: Tell = lambda _: None,
     ask_code: Callable[[str], str] = lambda _: "",
     patience: float = 0.0,
+    tell: Tell = lambda _: None,
 ) -> Introduced:
     """Call an address, or a contact at its addresses in turn; plain without `trust`.
 
@@ -40,8 +41,9 @@ def reach(
     `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address once.
     `ask_code` is asked for the code of an unknown listener at that address, while there is no connection to it;
     "" if there is none. `patience` is how many seconds to wait for the first words, if that is more than usual.
+    `tell` hears what the user should know of addresses that were called in vain.
     """
-    addresses = trust.addresses_of(target) if trust else [parse_address(target)]
+    addresses = trust.addresses_of(target, tell) if trust else [parse_address(target)]
     failures: list[VoicemuxError] = []
     for address in addresses:
         caller = _Dialler(target, address, trust, hello, on_ringing, patience)
@@ -52,6 +54,8 @@ def reach(
             if caller.is_there:
                 raise
             failures.append(error)
+            if isinstance(error, SecurityError) and address is not addresses[-1]:
+                tell(f"another key answers at {address}, not that of {target}: nothing was said there")
     if len(failures) == 1:
         raise _explained(failures[0], target)
     changed = next((each for each in failures if isinstance(each, SecurityError)), None)
@@ -133,11 +137,12 @@ class _Dialler:
     def _keep(self, peer: Peer) -> None:
         """Without a call, too, a code that was confirmed makes a contact (protocol.md §12): it may be used up by now.
 
-        The listener has not said its name: it is called by where it was called.
+        The listener has not said its name: it is called by where it was called, until it does.
         """
-        if self._trust and peer.method is Method.CODE and not known_as(peer, self._trust, _ignore):
+        trust = self._trust
+        if trust and peer.method is Method.CODE and not (trust.is_self(peer) or known_as(peer, trust, _ignore)):
             with contextlib.suppress(SecurityError):  # why there is no call matters more
-                self._trust.remember(peer, self.address.host, str(self.address))
+                trust.remember(peer, "", str(self.address), host=self.address.host)
 
     def _greet(self, trust: Trust, greeting: Greeting, *, by_code: bool) -> Peer:
         try:

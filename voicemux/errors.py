@@ -29,6 +29,7 @@ class Kind(enum.StrEnum):
     SAYS_NOTHING = "says_nothing"  # a connection, on which not a byte has come
     CLOSED_AT_ONCE = "closed_at_once"  # a connection that ended before a byte had come
     OTHER_NETWORK = "other_network"  # no way to an address that means something in one network only
+    NO_ZONE = "no_zone"  # an address that takes the interface behind it
     PORT_TAKEN = "port_taken"
     PORT_FORBIDDEN = "port_forbidden"
     NOT_OUR_ADDRESS = "not_our_address"
@@ -42,6 +43,7 @@ class Kind(enum.StrEnum):
     NO_SUCH_DEVICE = "no_such_device"
     NOT_RAW = "not_raw"  # what was piped in is no raw sound
     UNKNOWN_FORM = "unknown_form"  # of a sound file
+    COMPRESSED = "compressed"  # an archive, which may hold a sound file
 
 
 class VoicemuxError(Exception):

@@ -171,10 +171,14 @@ class AudioStarted:
 
 @dataclass(frozen=True)
 class AudioStopped:
-    """Sound flows no more in one direction; the rest goes on. `error` is empty if its source has just ended."""
+    """Sound flows no more in one direction; the rest goes on, unless that `ends_call`.
+
+    `error` is empty if its source has just ended.
+    """
 
     direction: str
     error: str
+    ends_call: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,15 @@ class Switched:
 
     what: str
     on: bool
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The call is to end, and that takes a while: for so many texts that the peer has not acknowledged, or, if there
+    are none, because it has not hung up."""
+
+    name: str
+    undelivered: int
 
 
 @dataclass(frozen=True)
@@ -321,6 +334,7 @@ Event = (
     | AudioStopped
     | TextReceived
     | Switched
+    | Waiting
     | Notice
     | TurnedAway
     | Stats

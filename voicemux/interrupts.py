@@ -20,17 +20,22 @@ if TYPE_CHECKING:
 
 ENDINGS = {"SIGINT": Why.INTERRUPTED, "SIGHUP": Why.INTERRUPTED, "SIGTERM": Why.TERMINATED}  # Windows has no SIGHUP
 EXIT_CODE_OF = {Why.QUIT: 0, Why.INTERRUPTED: 130, Why.TERMINATED: 0}  # README.md, "Exit codes"
+UNFINISHED = 143  # the exit code of a command that holds no call, and had not done what it was to do at SIGTERM
 GRACE = 0.6  # seconds for a polite end, goodbye and all; then what is going on is broken off
 LIMIT = 0.9  # seconds after which the process ends though something hangs: in a write that nobody reads, in a driver
 HASTE = 0.1  # seconds for that once a second signal has come
 STOPS = 0  # no signal has this number
 
 
-def end_at_once() -> None:
-    """Before there is anything to be ended politely, and after: exit."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come."""
 
+
+def end_at_once(*, holds_calls: bool) -> None:
+    """Before there is anything to be ended politely, and after: exit."""
+    codes = EXIT_CODE_OF if holds_calls else {**EXIT_CODE_OF, Why.TERMINATED: UNFINISHED}
     for number in _not_ignored():
-        signal.signal(number, lambda number, frame: leave(_reason(number)))
+        signal.signal(number, lambda number, frame: os._exit(codes[_reason(number)]))
 
 
 def leave(why: Why) -> NoReturn:
@@ -52,10 +57,10 @@ def live_in_background() -> None:
 
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
-    """As KeyboardInterrupt, in the main thread: for commands that hold no call."""
+    """As KeyboardInterrupt, or Terminated, in the main thread: for commands that hold no call."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise Terminated if _reason(number) is Why.TERMINATED else KeyboardInterrupt
 
     with _handled_by(interrupt):
         yield

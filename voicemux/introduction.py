@@ -16,7 +16,8 @@ from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
 from voicemux.security.admission import Admission
-from voicemux.security.contacts import Contact, is_loopback
+from voicemux.security.contacts import is_loopback
+from voicemux.security.entries import Contact
 from voicemux.security.handshake import Peer
 from voicemux.security.names import tame
 from voicemux.trust import Trust
@@ -134,7 +135,10 @@ def name_of(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
     host, own = met.line.peer.host, tame(met.hello.name)
     if not (trust and met.peer):
         return Named(own or host)
-    by_key = met.peer.method is not Method.OPEN
+    is_self = trust.is_self(met.peer)
+    if is_self:
+        tell("that is yourself: the other side has your own key")
+    by_key = met.peer.method is not Method.OPEN and not is_self
     known = _remember(met, trust, tell) if by_key else known_as(met.peer, trust, tell)
     if known:
         return Named(known.name, own if own != known.name else "", is_known=True)
@@ -150,10 +154,14 @@ def remember(met: Introduced, trust: Trust, tell: Tell) -> str:
 def _remember(met: Introduced, trust: Trust, tell: Tell) -> Contact | None:
     assert met.peer
     known = known_as(met.peer, trust, tell)
-    if known and met.is_caller:  # where a caller can be called back is only guessed
+    if trust.is_self(met.peer):
+        tell("your own key makes no contact")
         return known
+    if known and met.is_caller and not known.unnamed:
+        return known
+    address = "" if known and met.is_caller else met.address  # where a caller can be called back is only guessed
     try:
-        return trust.remember(met.peer, met.hello.name, met.address)
+        return trust.remember(met.peer, met.hello.name, address)
     except SecurityError as error:
         tell(f"{error}; the call goes on, but is not remembered")
         return known

@@ -49,6 +49,7 @@ _HINTS = {
         "that address means something inside one network only: from elsewhere it takes a VPN, a tunnel, or a router "
         "that forwards the port, and the address of that"
     ),
+    Kind.NO_ZONE: "add the interface that leads there: fe80::1%eth0, or whatever yours is called",
     Kind.PORT_TAKEN: "another program has it, --port chooses another",
     Kind.PORT_FORBIDDEN: "ports below 1024 are for administrators, --port chooses another",
     Kind.NOT_OUR_ADDRESS: "that is no address of this machine",
@@ -64,6 +65,7 @@ _HINTS = {
     Kind.MAN_IN_THE_MIDDLE: "somebody may be in the middle: nothing was said; call by another way and ask",
     Kind.NO_SUCH_DEVICE: "voicemux devices lists what there is",
     Kind.NOT_RAW: "this makes raw sound of it: ... | ffmpeg -i - -f s16le -ar 48000 -ac 1 - | voicemux ... --input -",
+    Kind.COMPRESSED: "unpack it first",
     Kind.UNKNOWN_FORM: "if it is sound, this makes a file of it that can be used: ffmpeg -i FILE sound.wav",
 }
 

@@ -175,6 +175,7 @@ class Session:
         """
         with interrupting():
             self._check_audio()
+        self._check_contacts()
         with self._sound():
             with interrupting():
                 met = reach(
@@ -185,12 +186,14 @@ class Session:
                     lambda address: self._console.show(Ringing("", address)),
                     ask_code,
                     patience=self._settings.silence_timeout,
+                    tell=self._notice,
                 )
             return self._hold(met)
 
     def listen(self, host: str | None, port: int, *, once: bool) -> Outcome:
         """Serve one caller after the other; only the first if `once`. Raises VoicemuxError if that cannot be."""
         self._check_audio()
+        self._check_contacts()
         listener = Listener(host, port)
         addresses = listener.addresses()
         places = [Address(each, listener.port) for each in addresses]
@@ -362,6 +365,8 @@ class Session:
     def _show_until_the_end(self, call: Call) -> Outcome:
         while True:
             event = call.next_event()
+            if isinstance(event, AudioStopped):
+                event = replace(event, ends_call=self._is_for_nobody(event))
             if isinstance(event, Ended) and self._settings.verbose and not self._console.tells_at_once:
                 self._console.show(event.stats)
             self._console.show(event)
@@ -379,8 +384,13 @@ class Session:
         """A file or pipe that was named is of no use any more. Without a reader behind it the call is for nobody."""
         if self._studio and not self._studio.may_come_back(stopped.direction):
             self._broken = DeviceError(stopped.error)
-            if stopped.direction == "output" and self._is_piped:
+            if stopped.ends_call:
                 call.hang_up()
+
+    def _is_for_nobody(self, stopped: AudioStopped) -> bool:
+        """Whether the program that was to hear the call has gone."""
+        is_over = bool(stopped.error and self._studio and not self._studio.may_come_back(stopped.direction))
+        return is_over and stopped.direction == "output" and self._is_piped
 
     @property
     def _is_piped(self) -> bool:
@@ -413,12 +423,16 @@ class Session:
 
     def handle(self, command: Command) -> None:
         """Do what the user wants. Called by the console."""
-        if self._answering and self._answering.is_asking and command in (Say("/accept"), Say("/decline")):
-            command = Answer(command == Say("/accept"))  # in a pipe, where it is text otherwise
         call = self._heard_by(command)
         match command:
+            case Say() if call is None and self._answering and self._answering.is_asking:
+                if command.accepts is None:
+                    slash = self._console.slash
+                    self._reject(f"it rings, {slash}accept or {slash}decline: that was not sent", command)
+                else:
+                    self._answer(command.accepts)
             case Help():
-                self._console.show(Notice(self._console.help))
+                self._console.show(Notice(self._console.help(self._useless())))
             case Unknown():
                 self._console.show(Rejected(command.why, command.id))
             case EndOfInput():
@@ -440,8 +454,6 @@ class Session:
                     self._departure.ask(Why.QUIT)
                 elif isinstance(command, Interrupted):
                     self._departure.ask(Why.INTERRUPTED, break_off=self._departure.why is not None)
-                elif isinstance(command, Say) and self._answering and self._answering.is_asking:
-                    self._reject("it rings, /accept or /decline: that was not sent", command)
                 elif isinstance(command, ShowStats) and self._last:
                     self._console.show(self._last)
                 else:
@@ -452,7 +464,7 @@ class Session:
             case ShowWords():
                 met = self._met
                 words = " ".join(met.words) if met else ""
-                say = "say them; if they are the same on both sides: /verify"
+                say = f"say them; if they are the same on both sides: {self._console.slash}verify"
                 self._console.show(Notice(f"{words} ({say})" if words else "this call needs no words to compare"))
             case Verify():
                 self._verify()
@@ -470,6 +482,19 @@ class Session:
                 self._interrupted = call
                 self._hang_up(call)
 
+    def _useless(self) -> set[str]:
+        """The commands that can do nothing here."""
+        useless = set[str]()
+        if not self._answering:
+            useless |= {"code", "accept", "decline", "missed"}
+        elif self._settings.asks is Asks.NOBODY:
+            useless |= {"accept", "decline"}
+        if not self._trust or (self._met and not self._met.words):
+            useless |= {"words", "verify"}
+        if not self._settings.wants_audio:
+            useless |= {"mute", "deafen"}
+        return useless
+
     def _reject(self, why: str, command: Command | None = None) -> None:
         """A command was not obeyed. Who pipes in a file is told once, and not for each of its lines."""
         is_text = isinstance(command, Say)
@@ -486,7 +511,7 @@ class Session:
         """The call in which the command is given. In a pipe, what is said waits for the call that rings."""
         if not self._console.eager and isinstance(command, Say | EndOfInput):
             answering = self._answering
-            while self._call is None and answering and answering.is_undecided and not answering.is_asking:
+            while self._call is None and answering and answering.is_settling:
                 time.sleep(GLANCE)
         return self._call
 
@@ -514,6 +539,11 @@ class Session:
         if self._settings.wants_audio:
             self._open_studio()
         return own_hello(self._settings.name, self._studio.playable if self._studio else ())
+
+    def _check_contacts(self) -> None:
+        """Say whom we should know, and cannot."""
+        if self._trust and (passed_over := self._trust.contacts.passed_over()):
+            self._notice(passed_over)
 
     def _check_audio(self) -> None:
         """Raises DeviceError if the user named a device or file that cannot be used. Defaults may be missing."""
@@ -545,7 +575,7 @@ class Session:
 
         studio = self._studio = Studio()
         steps: tuple[Callable[[], None], ...] = (
-            partial(studio.open_input, self._settings.input, self._stream),
+            partial(studio.open_input, self._settings.input, self._stream, late=self._settings.starts_muted),
             partial(studio.open_output, self._settings.output),
             *([partial(studio.record, self._settings.record)] if self._settings.record else []),
             studio.check_codec,

@@ -29,7 +29,8 @@ def take(items: "queue.SimpleQueue[Item]") -> Item:
 def within(seconds: float, name: str, body: Callable[[], Answer]) -> Answer:
     """What `body` returns or raises. It runs in a thread voicemux-`name`, which is left behind if it takes longer.
 
-    Raises TimeoutError then. For libraries that may never come back, and that nothing can wake.
+    Raises TimeoutError then, OutOfResources if the system gives no thread. For libraries that may never come back,
+    and that nothing can wake.
     """
     answer: Future[Answer] = Future()
 
@@ -40,9 +41,16 @@ def within(seconds: float, name: str, body: Callable[[], Answer]) -> Answer:
             answer.set_exception(error)
 
     thread = threading.Thread(target=run, name=f"voicemux-{name}", daemon=True)
-    thread.start()
+    _start(thread, name)
     thread.join(seconds)
     return answer.result(0)
+
+
+def _start(thread: threading.Thread, name: str) -> None:
+    try:
+        thread.start()
+    except RuntimeError as error:  # "can't start new thread": no memory for its stack, or a limit of processes
+        raise OutOfResources(f"the system gives no thread for the {name}: memory or processes are used up") from error
 
 
 class Threads:
@@ -70,12 +78,7 @@ class Threads:
                 self._on_failure(error)
 
         thread = threading.Thread(target=run, name=f"voicemux-{name}", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:  # "can't start new thread": no memory for its stack, or a limit of processes
-            raise OutOfResources(
-                f"the system gives no thread for the {name}: memory or processes are used up"
-            ) from error
+        _start(thread, name)
         if not daemon:
             self._threads.append(thread)
 

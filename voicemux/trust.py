@@ -12,7 +12,8 @@ from voicemux.net.greeting import Greeting
 from voicemux.protocol.messages import Method
 from voicemux.security.admission import Admission
 from voicemux.security.code import USUAL_WORDS, tidy
-from voicemux.security.contacts import Contact, Contacts, is_loopback
+from voicemux.security.contacts import Contacts, is_loopback
+from voicemux.security.entries import Contact
 from voicemux.security.handshake import Dialler, Peer
 from voicemux.security.identity import fingerprint_of, load_identity
 from voicemux.security.names import marked, passes_for_address, tame
@@ -48,10 +49,11 @@ class Trust:
         self.contacts.all()  # what is damaged is better found before anybody calls
         self.identity = load_identity(security.folder)
 
-    def addresses_of(self, target: str) -> list[Address]:
+    def addresses_of(self, target: str, tell: Callable[[str], None] = lambda _: None) -> list[Address]:
         """Where to call, in turn: the addresses of a contact of that name, or what was typed.
 
-        NAME:PORT is that port of the contact's hosts. Raises AddressError; SecurityError if no address is known.
+        NAME:PORT is that port of the contact's hosts. `tell` hears of what is written down and is no address. Raises
+        AddressError; SecurityError if no address is known.
         """
         contact, port = self._meant(target)
         if contact is None:
@@ -70,6 +72,8 @@ class Trust:
                 unfit.append(error)
         if not known:
             raise AddressError(f"an address of {contact.name} cannot be used: {unfit[0]}")
+        for why in unfit:
+            tell(f"an address of {contact.name} cannot be used: {why}")
         return list(dict.fromkeys(Address(each.host, port or each.port) for each in known))
 
     def _meant(self, target: str) -> tuple[Contact | None, int | None]:
@@ -155,10 +159,18 @@ class Trust:
             return marked(claimed, [contact.name for contact in self.contacts.all()])
         return tame(claimed)
 
-    def remember(self, peer: Peer, name: str, address: str) -> Contact:
-        """Know that key from now on. Raises SecurityError if that cannot be written down."""
+    def is_self(self, peer: Peer) -> bool:
+        """Whether the peer has our own key."""
+        return peer.fingerprint == self.identity.fingerprint
+
+    def remember(self, peer: Peer, name: str, address: str, *, host: str = "") -> Contact:
+        """Know that key from now on; by the `host` if there is no `name` yet.
+
+        Raises SecurityError if that cannot be written down.
+        """
         how = {Method.CODE: "code", Method.KNOWN: "key", Method.OPEN: "words"}[peer.method]
-        return self.contacts.remember(name, peer.fingerprint, address, how, taken=[self._security.own_name])
+        taken = [self._security.own_name]
+        return self.contacts.remember(name, peer.fingerprint, address, how, taken, host=host)
 
 
 def _short(fingerprint: str) -> str:

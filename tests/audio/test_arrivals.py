@@ -1,4 +1,6 @@
 import random
+import sys
+import threading
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -247,3 +249,17 @@ def test_when_what_waited_on_the_line_has_drained_late_packets_of_before_do_not_
     assert squeezed.target > 0.05
     listen(1.5, start=30, arrivals=squeezed)
     assert squeezed.target <= FIRST_TARGET
+
+
+def test_the_target_can_be_asked_for_while_packets_come():
+    interval = sys.getswitchinterval()
+    arrivals, over = listen(SPELL, lambda sent: 0.1), threading.Event()
+    coming = threading.Thread(target=lambda: (listen(400, arrivals=arrivals, start=SPELL), over.set()))
+    try:
+        sys.setswitchinterval(1e-6)
+        coming.start()
+        while not over.is_set():
+            assert 0 < arrivals.target <= CEILING
+    finally:
+        coming.join()
+        sys.setswitchinterval(interval)

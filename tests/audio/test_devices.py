@@ -17,7 +17,7 @@ import soundfile
 from tests.audio.speech import RATE, SYLLABLE, level, place, samples_of, speech, tone
 from tests.audio.speech import likeness as alike
 from tests.soundcards import SoundCards, without_sound
-from voicemux.audio.devices import Loudspeaker, Microphone, PortAudio
+from voicemux.audio.devices import MOST_CAPTURED, Loudspeaker, Microphone, PortAudio
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS
 from voicemux.audio.jitter import MAX_DELAY
 from voicemux.audio.studio import Studio, check_input, check_output
@@ -296,6 +296,20 @@ def test_who_comes_back_late_to_a_microphone_hears_the_present_and_knows_what_wa
     microphone.close()
     assert positions[0] / RATE == pytest.approx(0.5, abs=0.2)
     assert [later - sooner for sooner, later in pairwise(positions)] == [BLOCK_SAMPLES] * 39
+
+
+def test_a_microphone_that_nobody_reads_keeps_little_and_no_gap_is_hidden(portaudio: PortAudio) -> None:
+    microphone = portaudio.open_source("")
+    microphone.batch = 4
+    since = microphone.start()
+    time.sleep(1.0)
+    assert microphone._captured.qsize() * microphone.batch <= MOST_CAPTURED
+    block = microphone.read()
+    assert block
+    assert block.position / RATE == pytest.approx(time.monotonic() - since, abs=0.15)
+    microphone.stop()
+    assert microphone.read() is None
+    microphone.close()
 
 
 def test_stop_wakes_who_waits_for_a_device(portaudio: PortAudio) -> None:

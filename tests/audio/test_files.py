@@ -1,3 +1,4 @@
+import gzip
 import itertools
 import threading
 import time
@@ -11,6 +12,7 @@ from tests.audio.speech import DIALLER, LISTENER, RATE, level, pitch, place, sam
 from voicemux.audio.endpoints import BLOCK_SAMPLES, BLOCK_SECONDS, TAIL_BLOCKS, Block
 from voicemux.audio.files import FileSource, load
 from voicemux.errors import DeviceError
+from voicemux.remedies import hint
 
 
 @pytest.fixture
@@ -179,6 +181,14 @@ def test_the_channels_of_a_film_are_heard_by_what_they_are_for(
         heard = sound_of(read_all(FileSource(str(tmp_path / name))))[RATE // 10 : RATE // 3]
         expected = parts[place_] / total * level(tone(1000, 1))
         assert level(heard) == pytest.approx(expected, rel=0.08, abs=30), place_
+
+
+def test_a_file_that_is_packed_is_to_be_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "said.wav"
+    path.write_bytes(gzip.compress(write(tmp_path / "whole.wav").read_bytes()))
+    with pytest.raises(DeviceError, match=r"said\.wav is a gzip archive, and no sound$") as refused:
+        FileSource(str(path))
+    assert hint(refused.value) == "unpack it first"
 
 
 def test_a_file_of_an_impossible_rate_is_refused(tmp_path: Path) -> None:

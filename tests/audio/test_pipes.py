@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -94,6 +95,69 @@ def test_after_a_writer_that_paused_the_positions_are_those_of_the_clock(pipe: P
     block = source.read()
     assert block
     assert 0.2 <= block.position / 48_000 <= 5
+
+
+class Microphone:
+    """A program that writes `PIECE` seconds at a time, as it captures them: each sample is the piece's number."""
+
+    PIECE = 0.05  # seconds
+
+    def __init__(self, descriptor: int) -> None:
+        self.written = 0  # pieces, also into a pipe that is full
+        self._descriptor = descriptor
+        self._thread = threading.Thread(target=self._capture)
+        self._over = threading.Event()
+
+    def __enter__(self) -> "Microphone":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _capture(self) -> None:
+        began = time.monotonic()
+        while not self._over.wait(max(0.0, began + self.written * self.PIECE - time.monotonic())):
+            self.written = round((time.monotonic() - began) / self.PIECE) + 1  # what came while it waited is lost
+            samples = np.full(int(self.PIECE * 48_000), self.written, np.int16)
+            os.write(self._descriptor, samples.tobytes())
+
+
+@pytest.mark.parametrize("before", [0.4, 1.2], ids=["a pipe that has room", "a full pipe"])
+def test_what_a_microphone_captured_before_the_call_is_not_heard_in_it(
+    before: float, pipe: Pipe, source: PipeSource
+) -> None:
+    with Microphone(pipe[1]) as microphone:
+        time.sleep(before)
+        began = source.start()
+        captured = microphone.written
+        assert time.monotonic() - began < 0.1
+        block = source.read()
+        assert block
+        assert samples_of(block.pcm)[0] >= captured - 1
+        source.stop()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.6, 30.0])
+def test_the_beginning_of_a_file_is_heard_however_long_it_waited(seconds: float, tmp_path: Path) -> None:
+    said = np.arange(int(seconds * 48_000), dtype=np.int16).tobytes()
+    (tmp_path / "said").write_bytes(said)
+    with subprocess.Popen(["cat", tmp_path / "said"], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout
+        source = PipeSource(AudioStream(writer.stdout.fileno(), "cat", owned=False))
+        time.sleep(0.2)
+        source.start()
+        assert b"".join(block.pcm for _ in range(10) if (block := source.read())) == said[: 10 * BLOCK_BYTES]
+        source.close()
+        writer.kill()
+
+
+def test_what_waits_is_heard_if_nothing_follows(pipe: Pipe, source: PipeSource) -> None:
+    said = speech(seconds=0.3).tobytes()
+    os.write(pipe[1], said)
+    source.start()
+    assert b"".join(block.pcm for _ in range(10) if (block := source.read())) == said[: 10 * BLOCK_BYTES]
 
 
 def test_stop_wakes_who_waits_for_the_pipe(source: PipeSource) -> None:
@@ -239,6 +303,9 @@ def test_a_fifo_whose_writer_is_late_is_waited_for(fifo: Path, monkeypatch: pyte
         (b"", "{} holds no sound", None),
         (b"Dear diary,\n" * 400, "{} is text, and no sound", None),
         (b"hi\n", "{} is text, and no sound", None),
+        (b"\x1f\x8b\x08" + bytes(1000), "{} is a gzip archive, and no sound", Kind.COMPRESSED),
+        (b"PK\x03\x04" + bytes(1000), "{} is a ZIP archive, and no sound", Kind.COMPRESSED),
+        (b"%PDF-1.7\n" + bytes(1000), "{} is PDF, and no sound", None),
         (b"OggS\0\2" + bytes(1000), "{} is Ogg, and no raw sound", Kind.NOT_RAW),
         (b"ID3\4\0\0\0\0\0\0" + bytes(1000), "{} is MP3, and no raw sound", Kind.NOT_RAW),
         (b"fLaC\0\0\0\x22" + bytes(1000), "{} is FLAC, and no raw sound", Kind.NOT_RAW),

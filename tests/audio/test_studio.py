@@ -1,10 +1,13 @@
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.audio.speech import DIALLER
+from tests.conftest import sound_threads
+from tests.soundcards import SoundCards
 from voicemux.audio.jitter import MAX_DELAY
 from voicemux.audio.studio import Studio, check_input, check_output, is_file
 from voicemux.errors import DeviceError, LibraryMissing
@@ -60,6 +63,33 @@ def test_a_studio_of_files_sends_one_and_records_to_the_other(tmp_path: Path) ->
     assert studio.make_transmitter((), None, 20, 32_000) is None
     studio.close()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["heard.wav", "too.flac"]
+
+
+def test_a_microphone_that_is_wanted_late_is_found_and_not_opened(
+    sound_cards: SoundCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in sound_cards.env("a").items():
+        monkeypatch.setenv(name, value)
+    studio = Studio()
+    with pytest.raises(DeviceError, match="there is no input device 'trumpet'"):
+        studio.open_input("trumpet", late=True)
+    studio.open_input("headset", late=True)
+    before = sound_threads()
+    transmitter = studio.make_transmitter((Codec.PCM,), None, 20, 32_000)
+    assert transmitter
+    assert (transmitter.label, studio.source, studio.finite) == ("headset", "headset", False)
+    transmitter.muted = True
+    sent = threading.Event()
+    thread = threading.Thread(target=transmitter.run, args=(lambda _: sent.set(), lambda _: None))
+    thread.start()
+    assert not sent.wait(0.2)
+    assert sound_threads() == before
+    transmitter.muted = False
+    assert sent.wait(10)
+    assert sound_threads() > before
+    transmitter.stop()
+    thread.join(5)
+    studio.close()
 
 
 def test_pipes_are_the_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None:

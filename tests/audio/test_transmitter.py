@@ -1,3 +1,4 @@
+import threading
 from itertools import pairwise
 
 import numpy as np
@@ -117,6 +118,46 @@ def test_who_is_muted_from_the_beginning_sends_nothing() -> None:
     transmitter = Transmitter(source, PcmEncoder(20))
     transmitter.muted = True
     assert transmit(source, transmitter) == []
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_source_that_opens_late_is_not_opened_before_something_is_to_be_sent(is_stopped: bool) -> None:
+    opened: list[Script] = []
+
+    def open_it() -> Script:
+        opened.append(Script(numbered(4)))
+        return opened[-1]
+
+    transmitter = Transmitter(Script([]), PcmEncoder(20), open_it, opens_late=True)
+    transmitter.muted = True
+    sent: list[Audio] = []
+    thread = threading.Thread(target=transmitter.run, args=(sent.append, lambda since: None))
+    thread.start()
+    thread.join(0.1)
+    assert (thread.is_alive(), opened) == (True, [])
+    if is_stopped:
+        transmitter.stop()
+    else:
+        transmitter.muted = False
+    thread.join(5)
+    assert not thread.is_alive()
+    assert (len(opened), len(sent)) == ((0, 0) if is_stopped else (1, 2))
+
+
+def test_a_source_that_opens_late_and_cannot_be_opened_is_tried_again_like_a_broken_one() -> None:
+    sources: list[Script | None] = [None, Script(numbered(4))]
+
+    def open_it() -> Script:
+        if source := sources.pop(0):
+            return source
+        raise DeviceError("it is away")
+
+    transmitter = Transmitter(Script([]), PcmEncoder(20), open_it, opens_late=True)
+    with pytest.raises(DeviceError, match="it is away"):
+        transmit(Script([]), transmitter)
+    transmitter.reopen()
+    assert len(transmit(Script([]), transmitter)) == 2
+    assert sources == []
 
 
 def test_packets_get_longer_and_shorter_between_two_of_them_and_never_two_at_once() -> None:

@@ -41,6 +41,7 @@ from voicemux.protocol.messages import (
     VoiceState,
     Welcome,
     from_frame,
+    name_of,
     to_frame,
 )
 from voicemux.protocol.wire import GREASE_TAG, MAX_PAYLOAD, PREFACE, PREFACE_STEM, TICKS_PER_SECOND, header_struct
@@ -244,7 +245,7 @@ class Peer:
         """Judge whether it is the message's turn."""
         following = TRANSITIONS[self.state].get(type(message))
         if following is None or type(message) in (FROM_DIALLERS if self.is_dialler else FROM_LISTENERS):
-            raise RemoteProtocolError(f"{type(message).__name__} out of order, in state {self.state.value}")
+            raise RemoteProtocolError(f"{name_of(type(message))} out of order, in state {self.state.value}")
         self.state = following
 
     def take(self, message: Preface | Message) -> None:

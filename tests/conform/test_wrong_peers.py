@@ -19,9 +19,9 @@ from voicemux.net.address import Address
 from voicemux.net.line import Listener
 from voicemux.security.identity import load_identity
 
-AT_ONCE = 30  # suites, which mostly wait
+AT_ONCE = 10  # suites, which wait for half of their time, and share one processor
 SLOW = {"silence", "pings", "flood"}  # up to 16 seconds: tried where they are meant, and with who is right in all
-SHARE = 3  # of its other cases a wrong peer is tried with every third, each with others: all take two minutes more
+SHARE = 10  # of its other cases a wrong peer is tried with every tenth, each with others: all take ten minutes more
 RIGHT = [Wrong(Peer, role, is_secure, "") for role in (LISTENER, DIALLER) for is_secure in (True, False)]
 
 pytestmark = pytest.mark.timeout(300)  # seconds: the first test waits for all suites

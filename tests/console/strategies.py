@@ -85,6 +85,7 @@ ONE_OF_EACH: list[Event] = [
     events.AudioStopped("output", "the loudspeaker has gone"),
     events.TextReceived("bob", "hi"),
     events.Switched("muted", True),
+    events.Waiting("bob", 2),
     events.Notice("something to know"),
     events.TurnedAway("192.168.1.7", "busy"),
     make_stats(),

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tests.console.strategies import tricky_texts
 from voicemux.console import commands
 from voicemux.console.commands import (
-    HELP,
     Answer,
     Deafen,
     HangUp,
@@ -24,6 +23,8 @@ from voicemux.console.commands import (
     Verify,
     parse_json,
     parse_line,
+    parse_piped,
+    typed_help,
 )
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -63,7 +64,7 @@ def test_a_word_after_a_slash_is_a_command(word):
         assert parse_line(line) == WORDS[word]
 
 
-@pytest.mark.parametrize("line", ["hi", " indented /mute", "a/b", "mute", "quit it", "Quit", "😀"])
+@pytest.mark.parametrize("line", ["hi", " indented /mute", "a/b", "mute", "quit it", "😀"])
 def test_everything_else_is_said(line):
     assert parse_line(line) == parse_line(f"{line}\r\n") == Say(line)
 
@@ -80,7 +81,7 @@ def test_a_path_is_no_command_and_neither_is_what_was_pasted(line):
     assert parse_line(line) == Say(line)
 
 
-@pytest.mark.parametrize("line", ["quit", " quit ", "quit\r\n", "/quit"])
+@pytest.mark.parametrize("line", ["quit", " quit ", "quit\r\n", "/quit", "Quit", "QUIT", "/Quit"])
 def test_quit_needs_no_slash(line):
     assert parse_line(line) == HangUp()
 
@@ -111,7 +112,7 @@ def test_what_is_said_can_be_sent_whatever_was_typed(line):
         assert command is None or command in WORDS.values() or isinstance(command, Unknown)
 
 
-@given(st.text().filter(lambda text: text.strip() not in ("", "quit") and not text.endswith(("\r", "\n"))))
+@given(st.text().filter(lambda text: text.strip().lower() not in ("", "quit") and not text.endswith(("\r", "\n"))))
 def test_every_text_can_be_said(text):
     assert parse_line(f"/{text}" if text.startswith("/") else text) == Say(text)
 
@@ -133,6 +134,13 @@ def test_a_program_can_say_every_text(text):
 def test_what_programs_say_is_no_typed_command():
     for text in ("quit", "/quit", "//"):
         assert parse_json(json.dumps({"command": "say", "text": text})) == Say(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "accepts"), [("/accept", True), ("/DECLINE ", False), ("accept", None), ("/quit", None)]
+)
+def test_in_a_pipe_all_is_text_and_some_of_it_an_answer_to_a_call_that_rings(line, accepts):
+    assert parse_piped(line) == Say(line, accepts=accepts)
 
 
 def test_an_empty_line_means_nothing_to_programs():
@@ -196,6 +204,7 @@ def test_every_documented_typed_command_exists_and_every_one_is_documented():
 
 
 def test_help_lists_every_command():
-    assert re.findall(r"^  /(\w+) ", HELP, re.MULTILINE) == [*commands._WORDS]
-    assert "  //" in HELP
-    assert max(map(len, HELP.splitlines())) < 70
+    shown = typed_help()
+    assert re.findall(r"^  /(\w+) ", shown, re.MULTILINE) == [*commands._WORDS]
+    assert "  //" in shown
+    assert max(map(len, shown.splitlines())) < 70

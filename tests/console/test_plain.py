@@ -93,7 +93,7 @@ def test_lines_are_taken_as_soon_as_each_is_whole():
 
 
 def test_in_a_pipe_everything_is_text():
-    lines = ["/etc/passwd", "quit", "//", "/mute", " /quit ", "/home/x is ready", "/accept", '{"command": "mute"}']
+    lines = ["/etc/passwd", "quit", "//", "/mute", " /quit ", "/home/x is ready", '{"command": "mute"}']
     with Piped() as console:
         console.start()
         console.type("".join(f"{line}\n" for line in lines).encode())
@@ -137,7 +137,31 @@ def test_bytes_that_are_not_utf_8_are_replaced_and_the_rest_of_the_line_is_kept(
         console.start()
         console.type(b"caf\xe9 au lait\n\xff\xfe\n\xed\xa0\x80!\n")
         texts = [console.command().text for _ in range(3)]
+        assert console.line(console.err).endswith(
+            "not all that you typed is UTF-8, as the locale has it: \ufffd stands for it"
+        )
         assert texts == ["caf\ufffd au lait", "\ufffd\ufffd", "\ufffd\ufffd\ufffd!"]
+
+
+def test_what_is_typed_is_read_as_the_locale_has_it():
+    with Piped(env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "iso-8859-1"}) as console:
+        console.start()
+        console.type(b"caf\xe9\n")
+        assert console.command() == Say("café")
+
+
+def test_a_locale_of_ascii_is_taken_for_utf_8():
+    with Piped(env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}) as console:
+        console.start()
+        console.type("café\n".encode())
+        assert console.command() == Say("café")
+
+
+def test_programs_write_utf_8_whatever_the_locale_is():
+    with Piped("json", env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "iso-8859-1"}) as console:
+        console.start()
+        console.type('{"command": "say", "text": "café"}\n'.encode())
+        assert console.command() == Say("café")
 
 
 def test_the_process_can_end_while_the_keyboard_is_being_read():
@@ -158,10 +182,10 @@ def feed(monkeypatch, *pieces: bytes) -> None:
 def test_lines_are_the_same_however_they_are_cut(pieces):
     data = b"".join(pieces)
     whole, last = data.split(b"\n")[:-1], data.split(b"\n")[-1]
-    expected = [line.decode(errors="replace").removesuffix("\r") for line in whole]
+    expected = [line.removesuffix(b"\r") for line in whole]
     with pytest.MonkeyPatch.context() as patch:
         feed(patch, *filter(None, pieces))
-        assert list(read_lines()) == expected + ([last.decode(errors="replace")] if last else [])
+        assert [line.encode(errors="surrogateescape") for line in read_lines()] == expected + ([last] if last else [])
 
 
 def test_a_line_without_an_end_costs_no_more_than_so_much_memory_and_is_cut_between_characters(monkeypatch):

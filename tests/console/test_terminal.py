@@ -15,7 +15,7 @@ import pyte
 import pytest
 
 from tests.console.puppet import PATIENCE, SHOWN, Puppet
-from voicemux.console.commands import HELP, HangUp, Help, Interrupted, Mute, Say
+from voicemux.console.commands import HangUp, Help, Interrupted, Mute, Say, typed_help
 from voicemux.console.wording import notice_lines, status_line
 from voicemux.events import Calling, Connected, Notice, Status, Switched, TextReceived
 
@@ -254,8 +254,8 @@ def test_ctrl_d_in_a_line_does_not_hang_up(terminal):
 def test_help_can_be_read(terminal):
     terminal.type(b"/help" + ENTER)
     assert terminal.command() == Help()
-    terminal.show(Notice(HELP))
-    terminal.wait_for_screen("alice> /help", *notice_lines(Notice(HELP)), "alice>")
+    terminal.show(Notice(typed_help()))
+    terminal.wait_for_screen("alice> /help", *notice_lines(Notice(typed_help())), "alice>")
 
 
 def test_a_terminal_that_goes_hangs_up_and_what_comes_then_counts_as_not_shown(terminal):

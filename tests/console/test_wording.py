@@ -33,6 +33,7 @@ from voicemux.events import (
     TurnedAway,
     Undelivered,
     Voice,
+    Waiting,
 )
 from voicemux.security.likeness import alike
 
@@ -178,6 +179,8 @@ def test_what_a_contact_calls_itself_stands_beside_its_name():
 def test_words_to_compare_are_shown_with_what_to_do_about_them():
     _, compare = notice_lines(replace(CONNECTED, security="open", words=["beeswax", "caravan"]))
     assert compare == "voicemux: are these words the same on both sides? beeswax caravan (say them; if so: /verify)"
+    _, compare = notice_lines(replace(CONNECTED, security="open", words=["beeswax", "caravan"]), is_typed=False)
+    assert compare.endswith("(say them; to be known from then on, call from a terminal, where /verify says so)")
 
 
 def test_a_code_that_is_over_is_told_with_the_next():
@@ -252,12 +255,15 @@ def test_a_name_in_a_notice_cannot_end_it():
 
 def test_sound_that_breaks_is_told_and_a_file_that_ends_is_not():
     assert said(AudioStopped("input", "the microphone has gone")) == "the microphone has gone; text goes on"
+    assert said(AudioStopped("output", "broken pipe", ends_call=True)) == "broken pipe; the call ends"
     assert notice_lines(AudioStopped("input", "")) == []
 
 
 @pytest.mark.parametrize(
     ("event", "words"),
     [
+        (Waiting("bob", 1), "waiting for bob to confirm what you wrote; Ctrl-C leaves at once"),
+        (Waiting("bob", 0), "waiting for bob to hang up, too; Ctrl-C leaves at once"),
         (Switched("muted", True), "muted: they do not hear you"),
         (Switched("muted", False), "they hear you again"),
         (Switched("deafened", True), "deafened: you do not hear them"),

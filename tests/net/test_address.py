@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicemux.errors import AddressError
-from voicemux.net.address import DEFAULT_PORT, Address, is_inside, parse_address, parse_port
+from voicemux.net.address import DEFAULT_PORT, Address, is_inside, lacks_zone, parse_address, parse_port
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,18 @@ def test_any_text_is_an_address_or_refused(text):
 )
 def test_it_is_known_which_addresses_work_in_one_network_only(host, inside):
     assert is_inside(host) == inside
+
+
+@pytest.mark.parametrize(
+    ("host", "is_lacking"),
+    [
+        ("fe80::1", True),
+        ("febf::2", True),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("169.254.1.1", False),
+        ("fe80", False),
+    ],
+)
+def test_only_link_local_addresses_of_ipv6_need_an_interface(host, is_lacking):
+    assert lacks_zone(host) is is_lacking

@@ -139,7 +139,7 @@ def test_a_cut_ends_it():
     [
         (b"\x10\x01\x02\x00", "a frame of 4097 bytes"),
         (bytes(4), "tag 0"),
-        (Hello(), "Hello out of order"),
+        (Hello(), "HELLO out of order"),
         (encode_frame(Frame(2, 0, b"\0\0\0\2\xff")), "TEXT"),
         (encode_frame(Frame(4, 0, bytes(7))), "PING"),
     ],

@@ -289,7 +289,7 @@ def test_a_listener_that_talks_before_its_hello_breaks_the_protocol():
         greeting = Greeting(line)
         peer.send(PREFACE, Text(1, "hi"))
         greeting.open()
-        with pytest.raises(RemoteProtocolError, match="Text out of order"):
+        with pytest.raises(RemoteProtocolError, match="TEXT out of order"):
             greeting.introduce(Hello(), nobody_rings)
         assert greeting.receiving.greeted
 

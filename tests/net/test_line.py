@@ -25,6 +25,7 @@ from voicemux.net.line import (
 )
 from voicemux.net.tls import dialler_context, listener_context
 from voicemux.protocol.wire import PREFACE
+from voicemux.remedies import hint
 from voicemux.security.identity import Identity, load_identity
 
 
@@ -451,6 +452,15 @@ def test_no_way_to_a_private_address_may_mean_that_it_is_one_of_another_network(
     with pytest.raises(Unreachable) as refused:
         dial(Address(host, 1))
     assert refused.value.kind is kind
+
+
+@needs_ipv6
+def test_a_link_local_address_without_its_interface_is_named_as_such():
+    for refused_by in (lambda: dial(Address("fe80::1", 1)), lambda: Listener("fe80::1", 0)):
+        with pytest.raises(Unreachable) as refused:
+            refused_by()
+        assert refused.value.kind is Kind.NO_ZONE
+        assert hint(refused.value).startswith("add the interface that leads there: fe80::1%eth0")
 
 
 WHERE = {  # what is listened on, and which families reach it

@@ -281,9 +281,9 @@ def test_another_version_is_told_which_one_is_spoken_here(desk, version):
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Text(1, "hi"), "Text out of order"),
-        (Ping(bytes(8)), "Ping out of order"),
-        (Ringing(), "Ringing out of order"),
+        (Text(1, "hi"), "TEXT out of order"),
+        (Ping(bytes(8)), "PING out of order"),
+        (Ringing(), "RINGING out of order"),
         (b"\xff\xff\1\0", "a frame of 65535 bytes"),
         (bytes(4), "tag 0"),
         (b"\0\4\1\0\1\2\xff\xff", "HELLO"),

@@ -78,7 +78,7 @@ def test_what_is_said_while_it_rings_belongs_to_the_call_and_sound_does_not():
 def test_who_breaks_the_protocol_while_it_rings_is_found_out():
     with calling() as (caller, peer):
         peer.send(Hello("again"))
-        with pytest.raises(RemoteProtocolError, match="Hello out of order"):
+        with pytest.raises(RemoteProtocolError, match="HELLO out of order"):
             Ring(caller).listen(PROMPTLY)
 
 

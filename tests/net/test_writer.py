@@ -379,7 +379,7 @@ def test_what_cannot_be_sent_yet_is_a_fault_of_our_own():
     with connected() as (line, _):
         writer = Writer(line, Sending())
         writer.send(Pong(bytes(8)))
-        with pytest.raises(LocalProtocolError, match="Pong cannot be sent in state START"):
+        with pytest.raises(LocalProtocolError, match="PONG cannot be sent in state START"):
             writer.run()
         writer.wait_until_finished(0)
 

@@ -107,6 +107,17 @@ def complaint(err: list[str]) -> str:
           for also in (["7-quiet-test"], ["--code-file", __file__], ["--open"])),
         *((["listen", "--unencrypted", *also], "--unencrypted goes with none of --code, --open and --allow")
           for also in (["--code", "7-quiet-test"], ["--open"], ["--allow", "bob"])),
+        (["dial", "a", "7-quiet-test", "--open"], "--open and a code say different things"),
+        (["listen", "--code-words", "4"], "--code-words means nothing beside VOICEMUX_CODE"),
+        (["listen", "--code-words", "4", "--code", "7-quiet-test"], "--code-words means nothing beside --code"),
+        (["dial", "a", "--json", "--line-mode"], "--line-mode means nothing beside --json"),
+        (["dial", "a", "--frame-ms", "60", "--codec", "pcm"], "--frame-ms 60 means nothing beside --codec pcm"),
+        (["listen", "--input", "/dev/stdin", "--ask"], "--ask means nothing beside --input -"),
+        (["conform", "dialer", "--list", "--json"], "--json means nothing beside --list"),
+        (["conform", "dialer", "--unencrypted", "--open"], "--unencrypted goes with neither --code nor --open"),
+        (["conform", "listener", "a", "--open", "--code", "7-quiet-test"], "--open and --code say different things"),
+        *((["contacts", "--json", *what], "--json means nothing beside")
+          for what in (["forget", "bob"], ["rename", "bob", "rob"], ["address", "bob", "add", "a"])),
         (["listen", "--auto-accept", "--ask"], "--auto-accept and --ask say the opposite"),
         *((["listen", "--code-words", number], "is not in the range") for number in ("1", "9")),
         (["dial", "a", "--code-file", "no such file"], "'no such file' does not exist"),
@@ -400,7 +411,7 @@ OFFENCES = {
     "text that is not UTF-8": (b"\x00\x06\x02\x00\x00\x00\x00\x01\xc3\x28", "TEXT that is not UTF-8"),
     "short text": (b"\x00\x02\x02\x00\x00\x00", "TEXT of 2 bytes that do not fit its layout"),
     "long ping": (b"\x00\x09\x04\x00" + bytes(9), "PING of 9 bytes that do not fit its layout"),
-    "second hello": (encode(Hello("again")), "Hello out of order"),
+    "second hello": (encode(Hello("again")), "HELLO out of order"),
     "text from the future": (encode(Text(7, "hi")), "TEXT 7"),
 }
 
@@ -439,7 +450,7 @@ def test_a_caller_who_breaks_the_protocol_in_a_call_makes_room_for_the_next(offe
     ("broken", "words"),
     [
         (b"\xff\xff\x01\x00", "65535"),
-        (encode(Text(1, "hi")), "Text out of order"),
+        (encode(Text(1, "hi")), "TEXT out of order"),
         (b"\x00\x03\x01\x00\x01\x02\xff", "HELLO"),
     ],
 )

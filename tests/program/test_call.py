@@ -309,10 +309,31 @@ def test_a_reader_who_goes_away_ends_the_call_and_its_line_counts_as_unread(tmp_
         assert [line for line in bob.err if "1 text may not have arrived" in line]
 
 
+def test_help_lists_only_what_is_of_use() -> None:
+    with typed_call(TEXT_ONLY) as (alice, keyboard, _):  # a dialler, of text, to somebody who needs no words
+        keyboard.write(b"/help\n")
+        alice.notice_with("type a line")
+        alice.notice_with("//...")
+        listed = [line.split()[1] for line in alice.err if line.startswith("voicemux:   /")]
+        assert listed == ["/stats", "/help", "/quit", "//..."]
+
+
+def test_who_waits_for_a_peer_that_confirms_nothing_is_told_so_and_can_leave_at_once() -> None:
+    with calling(TEXT_ONLY) as (alice, bob):
+        bob.process.send_signal(signal.SIGSTOP)
+        alice.write("is anybody there?\n")
+        alice.close_input()
+        assert alice.notice_with("waiting", 3).endswith("for bob to confirm what you wrote; Ctrl-C leaves at once")
+        alice.interrupt()
+        assert alice.wait(2) == 130
+        assert alice.err[-2:] == ["voicemux: 1 text may not have arrived:", "voicemux:   is anybody there?"]
+        bob.process.send_signal(signal.SIGCONT)
+
+
 def test_the_commands_of_a_call_are_explained_and_the_figures_shown() -> None:
     with typed_call(TEXT_ONLY) as (alice, keyboard, bob):
         keyboard.write(b"/help\n")
-        assert alice.notice_with("/mute")
+        assert alice.notice_with("/stats")
         assert "/quit" in alice.notice_with("/quit")
         keyboard.write(b"/stats\n")
         assert "lines sent 0, received 0" in alice.notice_with("lines sent")
@@ -324,7 +345,7 @@ def test_the_commands_of_a_call_are_explained_and_the_figures_shown() -> None:
         assert bob.read() == "alice> still here"
 
 
-@pytest.mark.parametrize("goodbye", [b"quit\n", b"/QUIT \n"])
+@pytest.mark.parametrize("goodbye", [b"quit\n", b"Quit\n", b"/QUIT \n"])
 def test_a_typed_quit_hangs_up_politely(goodbye: bytes) -> None:
     with typed_call(TEXT_ONLY) as (alice, keyboard, bob):
         keyboard.write(b"/say quit\n//quit\nquit now\n" + goodbye)

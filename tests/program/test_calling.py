@@ -118,6 +118,8 @@ def test_enter_at_the_question_for_the_code_is_no_call(trap: Trap, tmp_path: Pat
         alice.wait_for(r"code were you told")
         alice.type("\n")
         assert alice.wait() == 6
+    assert max(map(len, alice.screen.splitlines()[:3])) < 80, alice.screen
+    assert "none" not in alice.screen
     assert REFUSED in alice.screen
     assert (trap.calls, trap.heard) == (1, [])
 

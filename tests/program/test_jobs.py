@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 
@@ -97,6 +98,35 @@ def test_it_comes_back_when_something_else_has_stopped_it(shell, tmp_path):
         shell.wait_for("Stopped")
         shell.run("fg")
         shell.wait_for_last("bob> half a li")
+        shell.type(b"ne\r")
+        assert next(call.texts()) == "half a line"
+
+
+@pytest.mark.parametrize("mode", [(), ("--line-mode",)], ids=["prompt", "lines"])
+def test_it_stays_in_the_background_when_something_else_has_stopped_it(shell, tmp_path, mode):
+    port = listen(shell, *mode)
+    with calling(port, tmp_path) as call:
+        shell.wait_for("connected to alice")
+        shell.type(b"half a li")
+        shell.wait_for("half a li")
+        children = f"/proc/{shell.pid}/task/{shell.pid}/children"
+        with open(children, encoding="ascii") as file:
+            os.kill(int(file.read().split()[0]), signal.SIGTSTP)
+        shell.wait_for("Stopped")
+        shell.run("bg")
+        shell.draw(1)
+        shell.run("cat")  # whose lines are edited and shown by the terminal
+        shell.draw(1)
+        shell.type(b"for the shell\r")
+        shell.wait_for("for the shell", times=2)
+        before = "\n".join(shell.lines).count("half a li")
+        call.send("are you there?")
+        shell.wait_for("alice> are you there?")
+        shell.draw(0.5)
+        assert "\n".join(shell.lines).count("half a li") == before
+        shell.type(b"\x04")
+        shell.run("fg")
+        shell.wait_for("half a li", times=before + 1)
         shell.type(b"ne\r")
         assert next(call.texts()) == "half a line"
 

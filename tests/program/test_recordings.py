@@ -162,4 +162,4 @@ def test_an_output_whose_reader_goes_ends_the_call_and_the_program(command: str,
         assert program.wait(5) == 5
         assert other.wait(5) == 0
         (said,) = [line for line in program.err if "broken pipe" in line]
-        assert said == "voicemux: cannot write standard output: broken pipe; text goes on"
+        assert said == "voicemux: cannot write standard output: broken pipe; the call ends"

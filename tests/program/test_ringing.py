@@ -175,6 +175,16 @@ def test_a_caller_who_is_killed_is_a_missed_call_at_once(homes: Homes) -> None:
         bob.see("alice rang and gave up", PROMPTLY)
 
 
+@pytest.mark.parametrize("term", ["", "dumb", "unknown"])
+def test_a_terminal_of_which_nothing_is_known_gets_plain_lines(homes: Homes, term: str) -> None:
+    introduce(homes, "alice")
+    with seated(homes, "--bell", "never", env={"TERM": term}) as (bob, address), dialling(address, "alice", homes):
+        bob.see("alice (127.0.0.1) is calling")
+        bob.type("/ACCEPT\r")
+        bob.see("connected to alice")
+        assert "\x1b" not in bob.raw
+
+
 @pytest.mark.parametrize("way", ["/quit\r", "\x03", "\x04"], ids=["quit", "ctrl-c", "ctrl-d"])
 def test_a_listener_that_rings_can_be_left(homes: Homes, way: str) -> None:
     introduce(homes, "alice")

@@ -107,7 +107,7 @@ def test_the_right_code_while_the_line_is_busy_makes_a_contact_and_the_owner_rea
 
 
 def test_a_right_code_that_found_the_line_busy_is_used_up_and_needed_no_more(homes):
-    with listening(TEXT_ONLY, "--json", env=homes["bob"] | {"VOICEMUX_CODE": ""}) as (bob, address):
+    with listening(TEXT_ONLY, "--json", "--name", "bob", env=homes["bob"] | {"VOICEMUX_CODE": ""}) as (bob, address):
         first = json.loads(bob.out[-1])["code"]
         with Program("dial", address, first, "--name", "carol", TEXT_ONLY, env=homes["mallory"]) as carol:
             await_connection(carol)
@@ -115,12 +115,40 @@ def test_a_right_code_that_found_the_line_busy_is_used_up_and_needed_no_more(hom
             assert say("hi", address, second, "--name", "alice", env=homes["alice"])[0] == 1
             bob.event("new_code")
             (bob_there,) = contacts(homes["alice"])
-            assert bob_there == "127-0-0-1"  # it has not said its name
+            assert bob_there == "127-0-0-1"  # it has not said its name yet
             carol.interrupt()
             bob.event("ended")
-        for again in ((address, second), (bob_there,)):
+        for again in ((bob_there,), (address, second), ("bob",)):
             assert say("hi again", *again, env=homes["alice"])[0] == 0
             assert bob.event("text")["text"] == "hi again"
+        assert list(contacts(homes["alice"])) == ["bob"]
+
+
+@pytest.mark.parametrize("way", ["by a code", "open"])
+def test_a_call_to_oneself_is_said_to_be_one_and_makes_no_contact(way, homes):
+    how = ("--open", "--auto-accept") if way == "open" else ("--code", "7-quiet-test")
+    with listening(TEXT_ONLY, "--json", "--name", "alice", *how, env=homes["alice"]) as (listener, address):
+        code, told = say("hello me", address, "--open" if way == "open" else "7-quiet-test", env=homes["alice"])
+        assert code == 0
+        assert [line for line in told if "that is yourself" in line]
+        assert "remembered" not in "\n".join(told)
+        listener.event("connected")
+        assert listener.event("text")["text"] == "hello me"
+    assert contacts(homes["alice"]) == {}
+
+
+def test_entries_of_the_contacts_that_cannot_be_used_are_told_by_every_command(homes):
+    folder = Path(homes["alice"]["VOICEMUX_HOME"])
+    folder.mkdir(mode=0o700)
+    entry = {"name": "10.0.0.7", "fingerprint": "b0" * 32, "addresses": [], "how": "code", "since": "2026-01-31"}
+    (folder / "contacts.json").write_text(json.dumps([entry, {**entry, "name": "eve"}]))
+    (folder / "contacts.json").chmod(0o600)
+    expected = "contact 1 ('10.0.0.7'): '10.0.0.7' cannot be a name: it would be taken for an address"
+    for command in (["contacts"], ["dial", "127.0.0.1:1", "--open", TEXT_ONLY]):
+        _, _, err = run(*command, env=homes["alice"])
+        assert err[0].endswith(f"contacts.json has entries that are passed over: {expected}")
+    assert run("contacts", "forget", "10.0.0.7", env=homes["alice"])[0] == 0
+    assert list(contacts(homes["alice"])) == ["eve"]
 
 
 def test_who_calls_again_takes_the_place_of_its_own_call_at_once(homes):
@@ -201,7 +229,9 @@ def test_nobody_is_asked_where_all_are_accepted(homes):
     ):
         for side in (alice, bob):
             await_connection(side)
-            assert "are these words the same on both sides?" in side.notice()
+            compare = side.notice()
+            assert "are these words the same on both sides?" in compare
+            assert "from a terminal, where /verify" in compare  # in a pipe it cannot be typed
 
 
 def test_a_call_that_is_to_be_open_is_so_whatever_code_the_environment_has(homes):
@@ -299,6 +329,10 @@ def test_contacts_are_listed_renamed_shown_and_forgotten(homes):
     assert run("contacts", "rename", "bob", "robert", env=env)[0] == 0
     shown = run("contacts", "show", "robert", env=env)[1]
     assert shown == run("contacts", "show", env=homes["bob"])[1]
+    as_json = [json.loads(run("contacts", "--json", *what, env=env)[1][0]) for what in (["show", "robert"], ["show"])]
+    assert [as_json[0]["name"], as_json[0]["fingerprint"]] == ["robert", *shown]
+    assert as_json[1] == {"fingerprint": run("contacts", "show", env=env)[1][0]}
+    assert json.loads(run("contacts", "--json", "address", "robert", env=env)[1][0]) == [address]
     assert run("contacts", "forget", "robert", env=env)[0] == 0
     assert run("contacts", env=env)[2] == ["voicemux: no contacts yet; the first call with a code makes one"]
     for arguments in (("forget", "robert"), ("rename", "robert", "bob"), ("show", "robert")):

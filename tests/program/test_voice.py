@@ -46,7 +46,7 @@ def few_words(tmp_path: Path) -> str:
 
 def test_two_people_talk_and_type_at_the_same_time(sound_cards: SoundCards) -> None:
     envs = {"alice_env": sound_cards.env("a"), "bob_env": sound_cards.env("b")}
-    with calling(bob=("--once",), **envs) as (alice, bob):
+    with calling(alice=("--verbose",), bob=("--once",), **envs) as (alice, bob):
         for side in (alice, bob):
             assert any(line.endswith("you hear each other (opus)") for line in side.err)
         time.sleep(SETTLED)
@@ -64,6 +64,7 @@ def test_two_people_talk_and_type_at_the_same_time(sound_cards: SoundCards) -> N
         assert (alice.wait(), bob.wait()) == (0, 0)
         assert alice.out == [f"bob> {line}" for line in lines]
         assert bob.out == [f"alice> {line}" for line in lines]
+        assert any("dropped 0" in line for line in alice.err)
         assert alice.err[-1].startswith("voicemux: you hung up after")
     for said, other, heard in (
         (speech(DIALLER), speech(LISTENER), heard_by_bob),

@@ -24,6 +24,7 @@ from voicemux.protocol.messages import (
     TextAck,
     VoiceState,
     Welcome,
+    name_of,
     to_frame,
 )
 from voicemux.protocol.wire import PREFACE
@@ -93,7 +94,7 @@ def test_what_may_be_sent(state, message):
     sending, following = sending_in(state), TRANSITIONS[state].get(type(message))
     if following is None:
         with pytest.raises(
-            LocalProtocolError, match=f"{type(message).__name__} cannot be sent in state {state.value}"
+            LocalProtocolError, match=f"{name_of(type(message))} cannot be sent in state {state.value}"
         ):
             sending.encode(message)
         assert sending.state is state
@@ -109,7 +110,7 @@ def test_what_may_be_received(state, message):
     if state is State.DONE:
         assert list(receiving.receive(encode(message))) == []
     elif following is None:
-        with pytest.raises(RemoteProtocolError, match=f"{type(message).__name__} out of order: .* {state.value}"):
+        with pytest.raises(RemoteProtocolError, match=f"{name_of(type(message))} out of order: .* {state.value}"):
             list(receiving.receive(encode(message)))
     else:
         assert list(receiving.receive(encode(message))) == [message]
@@ -152,7 +153,7 @@ def test_what_one_side_may_say_the_other_takes_and_nothing_else(first, said):
 )
 def test_nobody_gets_past_who_is_who_and_nobody_says_it_twice(first, said):
     receiving = Receiving(first)
-    with pytest.raises(RemoteProtocolError, match=f"^{type(said[-1]).__name__} out of order: "):
+    with pytest.raises(RemoteProtocolError, match=f"^{name_of(type(said[-1]))} out of order: "):
         list(receiving.receive(PREFACE + encode(*said)))
     sending = Sending(first)
     for message in said[:-1]:
@@ -294,7 +295,7 @@ def test_another_version_is_judged_with_the_last_byte():
 def test_what_is_for_the_other_side_to_say_is_refused(state, unfit, message):
     said = PREFACE + encode_frame(to_frame(message))
     assert len(list(Receiving(state).receive(said))) == 2
-    with pytest.raises(RemoteProtocolError, match=f"{type(message).__name__} out of order: it is not for this side"):
+    with pytest.raises(RemoteProtocolError, match=f"{name_of(type(message))} out of order: it is not for this side"):
         list(Receiving(state, unfit).receive(said))
 
 

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,9 +27,11 @@ from voicemux.protocol.messages import (
     TextAck,
     Welcome,
     from_frame,
+    name_of,
     to_frame,
 )
 
+DOCUMENT = (Path(__file__).parents[2] / "protocol.md").read_text(encoding="utf-8")
 TAGS = (*range(1, 14), 19, 20)
 HELLO, TEXT, AUDIO, PING, PONG, BYE, TEXT_ACK, REPORT, RINGING, CLAIM, CHALLENGE, PROOF, WELCOME, ARRIVALS, STATE = (
     TAGS
@@ -37,6 +42,12 @@ LONE_SURROGATE = "\ud800"
 @given(messages)
 def test_a_message_survives_being_a_frame(message):
     assert from_frame(to_frame(message)) == message
+
+
+@given(messages)
+def test_a_message_is_called_what_the_document_calls_it(message):
+    called = dict(re.findall(r"^\| (\d+) \| \[(\w+)\]", DOCUMENT, re.MULTILINE))
+    assert name_of(type(message)) == called[str(to_frame(message).tag)]
 
 
 @given(st.binary(max_size=4096), st.integers(0, 255), u8)

@@ -384,7 +384,7 @@ def test_a_dialler_holds_a_listener_to_the_order_too(alice):
 
         thread = threading.Thread(target=answer)
         thread.start()
-        with pytest.raises(RemoteProtocolError, match="Hello out of order"):
+        with pytest.raises(RemoteProtocolError, match="HELLO out of order"):
             alice.dial(port, Method.OPEN)
         thread.join()
 

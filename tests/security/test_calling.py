@@ -125,6 +125,30 @@ def test_an_open_call_is_made_if_the_user_wants_it(alice, bob):
         assert met(house, alice, is_open=True).security == "open"
 
 
+# --- one after the other
+
+
+def test_another_key_at_the_first_address_is_told_and_the_friend_is_called_at_the_second(alice, bob, trap):
+    know_each_other(alice, bob)
+    told = []
+    with bob.listening() as house:
+        alice.contacts.add_address("other", f"127.0.0.1:{house.port}")
+        alice.contacts.add_address("other", trap.address)
+        assert met(house, alice, target="other", tell=told.append).security == "known"
+    assert told == [f"another key answers at {trap.address}, not that of other: nothing was said there"]
+    assert trap.heard == []
+
+
+def test_an_address_that_is_none_is_told_and_the_friend_is_called_at_the_next(alice, bob):
+    know_each_other(alice, bob)
+    told = []
+    with bob.listening() as house:
+        alice.contacts.add_address("other", f"127.0.0.1:{house.port}")
+        alice.contacts.add_address("other", "bob.example:voice")
+        assert met(house, alice, target="other", tell=told.append).security == "known"
+    assert told == ["an address of other cannot be used: 'voice' is no port: expected a number from 1 to 65535"]
+
+
 # --- a code
 
 

@@ -46,6 +46,9 @@ def test_every_byte_has_a_word_of_its_own_in_each_list():
         " 42-Beeswax--CARAVAN\n",
         "42_beeswax.caravan",
         WIDE,
+        "\u0664\u0662-beeswax-caravan",  # Arabic-Indic digits
+        "\u06f4\u06f2 beeswax caravan",  # Persian ones
+        "\uff14\uff12\u3000beeswax\u3000caravan",
     ],
 )
 def test_a_code_is_the_same_however_it_was_written_down(written):

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from voicemux.errors import SecurityError
 from voicemux.security import contacts as contacts_module
-from voicemux.security.contacts import LOCK_FILE, Contact, Contacts
+from voicemux.security.contacts import LOCK_FILE, Contacts
+from voicemux.security.entries import Contact
 
 BOB, EVE = "b0" * 32, "ee" * 32  # fingerprints
 TODAY = datetime.date.today().isoformat()
@@ -193,6 +194,31 @@ def test_whatever_people_call_themselves_every_key_has_one_name_that_finds_it(tm
         assert contacts.named(contact.name.upper()) in (contact, None)  # not all letters come back from upper case
 
 
+# --- those who have not said their name yet
+
+
+def test_who_said_no_name_is_called_by_the_host_until_it_says_one(contacts, path):
+    assert contacts.remember("", BOB, "10.0.0.5", "code", host="10.0.0.5").name == "10-0-0-5"
+    assert contacts.remember("", BOB, "", "code", host="10.0.0.6").name == "10-0-0-5"
+    assert Contacts(path.parent).remember("bob", BOB, "", "key").name == "bob"
+    assert contacts.remember("robert", BOB, "bob.example", "key").name == "bob"
+    assert "unnamed" not in path.read_text()
+
+
+@pytest.mark.parametrize("said", ["eve", "\u0435ve", "EVE", "alice", "voicemux", "10.0.0.7", ""])
+def test_a_name_that_is_taken_or_none_replaces_no_host(contacts, said):
+    contacts.remember("eve", EVE, "", "code")
+    contacts.remember("", BOB, "10.0.0.5", "code", host="10.0.0.5")
+    assert contacts.remember(said, BOB, "10.0.0.5", "key", taken=["alice"]).name == "10-0-0-5"
+    assert contacts.remember("bob", BOB, "10.0.0.5", "key", taken=["alice"]).name == "bob"
+
+
+def test_a_name_that_the_user_has_chosen_stays(contacts):
+    contacts.remember("", BOB, "kitchen", "code", host="kitchen")
+    contacts.rename("kitchen", "kitchen")
+    assert contacts.remember("bob", BOB, "kitchen", "key").name == "kitchen"
+
+
 # --- renamed, and forgotten
 
 
@@ -217,6 +243,9 @@ def test_a_name_may_change_its_case(contacts):
         ("", "carol", "no contact is called ''"),
         ("al\x1bice", "carol", r"no contact is called 'al\\x1bice'"),
         ("bob", "EVE", "EVE is the name of another contact"),
+        ("bob", "\u0435ve", "\u0435ve looks like eve, another contact"),
+        ("bob", "b" * 33, "'b+' cannot be a name: expected at most 32 characters"),
+        ("bob", "-bob", "'-bob' cannot be a name: expected 'bob'"),
         ("bob", "", "a contact needs a name"),
         ("bob", "  ", "a contact needs a name"),
         ("bob", "ro\x1bbert", r"'ro\\x1bbert' cannot be a name"),
@@ -345,30 +374,39 @@ DAMAGED = {
     "no JSON in line 1, unterminated string starting at": '[{"name": "bo',
     "no JSON": "[" * 100_000,
     "no list of contacts": json.dumps(ENTRY),
-    "contact 1 has not exactly name, fingerprint, addresses, how, since": '["bob"]',
-    "contact 2 has not exactly name, fingerprint, addresses, how, since": json.dumps([ENTRY, {"name": "bob"}]),
-    "contact 1: its name is no plain text": json.dumps([{**ENTRY, "name": None}]),
-    "contact 1: its addresses are no plain texts": json.dumps([{**ENTRY, "addresses": [8689]}]),
-    "contact 1: its how is no plain text": json.dumps([{**ENTRY, "how": ["code"]}]),
-    "contact 1: '' is no name": json.dumps([{**ENTRY, "name": ""}]),
-    "contact 1: '  ' is no name": json.dumps([{**ENTRY, "name": "  "}]),
-    "contact 1: 'guess' is no how": json.dumps([{**ENTRY, "how": "guess"}]),
-    "contact 1: 'now' is no since": json.dumps([{**ENTRY, "since": "now"}]),
-    "contact 1: '2026-02-30' is no since": json.dumps([{**ENTRY, "since": "2026-02-30"}]),
-    f"contact 1: '{BOB[1:]}' is no fingerprint": json.dumps([{**ENTRY, "fingerprint": BOB[1:]}]),
-    f"contact 1: '{BOB}0' is no fingerprint": json.dumps([{**ENTRY, "fingerprint": f"{BOB}0"}]),
-    f"contact 1: 'g{BOB[1:]}' is no fingerprint": json.dumps([{**ENTRY, "fingerprint": f"g{BOB[1:]}"}]),
-    "two contacts have the name bob": json.dumps([ENTRY, {**ENTRY, "name": "BOB", "fingerprint": EVE}]),
-    f"two contacts have the fingerprint {BOB}": json.dumps([ENTRY, {**ENTRY, "name": "eve"}]),
 }
-ALTERED = [
-    *({**ENTRY, "name": f"bob{character}"} for character in "\x00\n\x1b\u202e\ud800"),
-    {**ENTRY, "addresses": ["bob\x1b.example"]},
-    {**ENTRY, "addresses": "bob.example"},
-    {**ENTRY, "address": "bob.example"},
-    {**ENTRY, "nickname": "bobby"},
-    {**ENTRY, "fingerprint": f"{BOB}\n"},
-]
+UNFIT = {  # what is wrong with the first entry
+    "it has not exactly name, fingerprint, addresses, how, since": [
+        *('["bob"]', "[[]]", "[null]", "[9]"),
+        json.dumps([{"name": "bob"}]),
+        json.dumps([{**ENTRY, "nickname": "bobby"}]),
+        json.dumps([{**ENTRY, "address": "bob.example"}]),
+        json.dumps([{**ENTRY, "unnamed": "yes"}]),
+    ],
+    "it has 'name' twice": [json.dumps([ENTRY]).replace('{"name"', '{"name": "rob", "name"')],
+    "its name is no text": [json.dumps([{**ENTRY, "name": None}])],
+    "its how is no text": [json.dumps([{**ENTRY, "how": ["code"]}])],
+    "its addresses are no list of plain texts": [
+        json.dumps([{**ENTRY, "addresses": wrong}])
+        for wrong in ([8689], [""], [" "], ["bob\x1b.example"], "bob.example", None, {"bob.example": 1})
+    ],
+    "a contact needs a name": [json.dumps([{**ENTRY, "name": name}]) for name in ("", "  ")],
+    "cannot be a name: it holds something that cannot be shown": [
+        json.dumps([{**ENTRY, "name": f"bob{character}"}]) for character in "\x00\n\x1b\u202e\ud800\u200b"
+    ],
+    "cannot be a name: it would be taken for an address": [
+        json.dumps([{**ENTRY, "name": name}]) for name in ("10.1.2.3", "localhost", "8689", "bob:9240", "\uff11")
+    ],
+    "cannot be a name: expected at most 32 characters": [json.dumps([{**ENTRY, "name": "b" * 33}])],
+    "cannot be a name: expected 'bob_ hi'": [json.dumps([{**ENTRY, "name": "bob> hi"}])],
+    "'guess' is no how": [json.dumps([{**ENTRY, "how": "guess"}])],
+    "'now' is no since": [json.dumps([{**ENTRY, "since": "now"}])],
+    "'2026-02-30' is no since": [json.dumps([{**ENTRY, "since": "2026-02-30"}])],
+    "is no fingerprint": [
+        json.dumps([{**ENTRY, "fingerprint": wrong}]) for wrong in (BOB[1:], f"{BOB}0", f"g{BOB[1:]}", f"{BOB}\n")
+    ],
+}
+EVES: dict[str, object] = {**ENTRY, "name": "eve", "fingerprint": EVE}
 
 
 def assert_refused(contacts: Contacts, path: Path, what: str = "") -> None:
@@ -398,10 +436,63 @@ def test_a_damaged_file_is_refused_with_the_reason_and_never_written_over(contac
     assert_refused(contacts, path, f"{what})")
 
 
-@pytest.mark.parametrize("entry", ALTERED, ids=lambda entry: json.dumps(entry)[:40])
-def test_what_voicemux_would_not_have_written_is_damage(contacts, path, entry):
-    path.write_text(json.dumps([entry]))
-    assert_refused(contacts, path, "contact 1")
+@pytest.mark.parametrize(
+    ("why", "text"), [(why, text) for why in UNFIT for text in UNFIT[why]], ids=lambda value: value[:60]
+)
+def test_an_entry_that_cannot_be_used_is_named_and_kept_and_the_rest_works(contacts, path, why, text):
+    unfit = text[1:-1]
+    path.write_text(f"[{unfit},{json.dumps(EVES)}]")
+    assert contacts.all() == [contact(EVES)]
+    told = contacts.passed_over()
+    assert told.startswith(f"{path} has entries that are passed over: contact 1")
+    assert why in told
+    assert told.isprintable()
+    contacts.remember("eve", EVE, "eve.example", "key")
+    contacts.remember("carol", fingerprint(7), "", "code")
+    assert path.read_text().endswith(f",\n  {unfit}\n]\n")
+    assert names(Contacts(path.parent)) == ["eve", "carol"]
+    assert Contacts(path.parent).passed_over().endswith(told.partition("contact 1")[2])
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        ({"name": "BOB", "fingerprint": EVE}, "its name is that of bob, or looks like it"),
+        ({"name": "b\u043eb", "fingerprint": EVE}, "its name is that of bob, or looks like it"),
+        ({"name": "eve", "fingerprint": BOB}, "it has the key of bob"),
+    ],
+)
+def test_of_two_that_contradict_each_other_the_first_counts_whatever_is_written(contacts, path, second, why):
+    path.write_text(json.dumps([ENTRY, {**ENTRY, **second}]))
+    for _ in range(2):
+        assert contacts.all() == [contact(ENTRY)]
+        assert why in contacts.passed_over()
+        contacts.remember("carol", fingerprint(7), "carol.example", "code")
+        contacts.remember("bob", BOB, "", "code")
+        contacts.forget("carol")
+
+
+@pytest.mark.parametrize("second", [{"name": "bob", "fingerprint": EVE}, {"name": "eve", "fingerprint": BOB}])
+def test_nobody_takes_the_place_of_a_contact_that_is_forgotten(contacts, path, second):
+    path.write_text(json.dumps([ENTRY, {**ENTRY, **second}]))
+    contacts.forget("bob")
+    assert json.loads(path.read_text()) == []
+
+
+def test_who_is_passed_over_is_not_called_by_that_name_and_can_be_forgotten(contacts, path):
+    path.write_text(json.dumps([{**ENTRY, "since": "now"}, EVES]))
+    with pytest.raises(SecurityError, match=r"an entry that cannot be used, contact 1 \('bob'\): 'now' is no since"):
+        contacts.named("Bob")
+    contacts.forget("bob")
+    assert contacts.passed_over() == ""
+    assert json.loads(path.read_text()) == [EVES]
+
+
+def test_many_entries_that_cannot_be_used_are_told_in_one_line(contacts, path):
+    path.write_text(json.dumps([*[{**ENTRY, "name": "n" * 10_000}] * 100, EVES]))
+    assert contacts.passed_over().endswith("; and 97 more")
+    assert len(contacts.passed_over()) < 600
+    assert names(contacts) == ["eve"]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\xfd", b"\x00" * 10, b"9" * 10_000])
@@ -415,8 +506,9 @@ def test_what_is_no_text_at_all_is_damage(contacts, path, content):
 def test_whatever_json_is_in_the_file_is_refused(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("contacts")
     (folder / "contacts.json").write_text(json.dumps(content))
-    if content == []:
+    if isinstance(content, list):
         assert Contacts(folder).all() == []
+        assert bool(Contacts(folder).passed_over()) == bool(content)
     else:
         with pytest.raises(SecurityError):
             Contacts(folder).all()

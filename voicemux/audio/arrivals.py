@@ -59,6 +59,7 @@ class Arrivals:
         self._peaks: deque[float] = deque(maxlen=PEAK_SLOTS)
         self._base: float | None = None
         self._settled = [self._usual, self._usual]  # targets at the last two turns, the older first
+        self._least: float | None = None  # lateness of the spell, once it is long enough to tell
         self._slow: _Slow | None = None
         self._outage = float("-inf")  # when something hopelessly late came last
 
@@ -80,6 +81,8 @@ class Arrivals:
         self._spell.append((arrival, lateness))
         while arrival - self._spell[0][0] > SPELL:
             self._spell.popleft()
+        is_whole = arrival - self._spell[0][0] >= SPELL / 2
+        self._least = min(each for _, each in self._spell) if is_whole else None
         return lateness
 
     def waited(self, delay: float) -> None:
@@ -92,11 +95,12 @@ class Arrivals:
 
     @property
     def target(self) -> float:
-        """Seconds of delay that hide the lateness of late: of most of the last half minute, and of right now."""
-        if not self._spell or self._spell[-1][0] - self._spell[0][0] < SPELL / 2:
-            return self._usual
-        least = min(lateness for _, lateness in self._spell)
-        return self._usual if least < self._usual else min(self.ceiling, least + SPELL_MARGIN)
+        """Seconds of delay that hide the lateness of late: of most of the last half minute, and of right now.
+
+        Any thread may ask.
+        """
+        least = self._least
+        return self._usual if least is None or least < self._usual else min(self.ceiling, least + SPELL_MARGIN)
 
     @property
     def latest(self) -> float:
@@ -119,6 +123,7 @@ class Arrivals:
         """What was learnt of the line's transit no longer holds: it has changed, or the peer's clock has."""
         self._slots.clear()
         self._spell.clear()
+        self._least = None
         self._base = None
         self._slow = None
 

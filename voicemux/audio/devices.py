@@ -28,6 +28,7 @@ from voicemux.errors import DeviceError, Kind, LibraryMissing
 from voicemux.threads import Answer, within
 
 MAX_CAPTURED = 20  # blocks (100 ms) that wait to be read; older ones are thrown away
+MOST_CAPTURED = 2 * MAX_CAPTURED  # blocks that a callback lets wait, for whoever never reads
 MAX_RESERVE = 4  # blocks that may still wait when more is asked for: what hides the scheduling of Python threads
 AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
 MOST_CHANNELS = 8  # of a microphone that is listened to as a whole: arrays have 2 to 8
@@ -283,7 +284,12 @@ class Microphone(_Stream):
     def __init__(self, portaudio: PortAudio, device: Device) -> None:
         self.batch = 1
         self._gathered: list[bytes] = []  # by the callback: to wake a thread takes longer than to wait for more
-        self._captured: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._captured: queue.SimpleQueue[tuple[int, bytes]] = (
+            queue.SimpleQueue()
+        )  # with the place of the first frame
+        self._frames = 0  # that were captured; changed by the callback only
+        self._next_frame = 0  # to be read; those that are missing before the next block were lost
+        self._stopped = False
         super().__init__(portaudio, device, "input")
         # PortAudio counts from the first sample of a block on, we from its end.
         self.delay_ms = max(0.0, self._stream.get_input_latency() - BLOCK_SECONDS) * 1000
@@ -304,21 +310,31 @@ class Microphone(_Stream):
         if self._closed:  # it came late, when it had been given up
             self._gathered.clear()
         elif len(self._gathered) >= self.batch:
-            self._captured.put(b"".join(self._gathered))
+            self._keep(b"".join(self._gathered))
             self._gathered.clear()
         self.xruns += bool(status)
         return None, CONTINUE
 
+    def _keep(self, data: bytes) -> None:
+        """For the reader; the oldest is thrown away if it reads nothing."""
+        self._captured.put((self._frames, data))
+        self._frames += len(data) // (SAMPLE_BYTES * self._channels)
+        with contextlib.suppress(queue.Empty):
+            while self._captured.qsize() * self.batch > MOST_CAPTURED:
+                self._captured.get_nowait()
+
     def read(self) -> Block | None:
         while len(self._pcm) < BLOCK_BYTES:
             try:
-                data = self._captured.get(timeout=STALL_TIMEOUT)
+                frame, data = self._captured.get(timeout=STALL_TIMEOUT)
             except queue.Empty:
                 raise self._stalled() from None
-            if data is None:
-                return None
             if self._captured.qsize() * self.batch > MAX_CAPTURED:  # we have been away: the past is of no use
-                self._position += self._discard()
+                frame, data = self._newest(frame, data)
+            if self._stopped:
+                return None
+            self._position += (frame - self._next_frame) * RATE // self._rate
+            self._next_frame = frame + len(data) // (SAMPLE_BYTES * self._channels)
             self._pcm += self._convert(data)
         whole = len(self._pcm) // BLOCK_BYTES * BLOCK_BYTES
         block = Block(self._position, bytes(self._pcm[:whole]))
@@ -326,16 +342,12 @@ class Microphone(_Stream):
         self._position += whole // SAMPLE_BYTES
         return block
 
-    def _discard(self) -> int:
-        """Throw away all but the newest block; how many samples at 48 kHz that was."""
-        lost = 0
-        while self._captured.qsize() > 1:
-            data = self._captured.get()
-            if data is None:
-                self._captured.put(None)
-                break
-            lost += len(data)
-        return lost // (2 * self._channels) * RATE // self._rate
+    def _newest(self, frame: int, data: bytes) -> tuple[int, bytes]:
+        """What was captured last, instead of `data`; all before it is thrown away."""
+        with contextlib.suppress(queue.Empty):  # a callback may be throwing away, too
+            while True:
+                frame, data = self._captured.get_nowait()
+        return frame, data
 
     def _convert(self, data: bytes) -> bytes:
         if self._is_native:
@@ -348,7 +360,8 @@ class Microphone(_Stream):
         return self._resampler.process(samples).tobytes()
 
     def stop(self) -> None:
-        self._captured.put(None)
+        self._stopped = True
+        self._captured.put((0, b""))  # to wake who reads
 
 
 class Loudspeaker(_Stream):

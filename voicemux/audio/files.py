@@ -16,6 +16,7 @@ from voicemux.audio.endpoints import (
 )
 from voicemux.audio.metronome import Metronome
 from voicemux.audio.mixing import Floats, Mixer, Weights, weights
+from voicemux.audio.recognition import ENOUGH, recognise, refuse_what_is_no_sound
 from voicemux.audio.resample import HIGHEST_RATE, LOWEST_RATE, Resampler, Samples, from_floats
 from voicemux.audio.wav import mask_of
 from voicemux.errors import DeviceError, Kind
@@ -106,8 +107,9 @@ def _read(file: Any, frames: int, name: str) -> Floats:
 def _open(path: str) -> Any:
     try:
         with open(path, "rb") as begin:  # the system's words are clearer than libsndfile's
-            if not begin.read(1):
+            if not (head := begin.read(ENOUGH)):
                 raise DeviceError(f"{path} is empty")
+        refuse_what_is_no_sound(recognise(head, is_all=True), path)
         return soundfile.SoundFile(path)
     except OSError as error:
         raise DeviceError(f"cannot open {path}: {(error.strerror or str(error)).lower()}") from error

@@ -3,15 +3,25 @@
 import os
 import select
 import sys
+import time
 
-from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, TAIL_BLOCKS, Block
+from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES, TAIL_BLOCKS, Block
 from voicemux.audio.metronome import Metronome, PacedSink
 from voicemux.audio.stream import Stream, descriptor_of
 from voicemux.errors import DeviceError
 
+PAST = 0.1  # seconds of sound that wait when a call begins: whether they are old is worth a look
+MOST_PAST = 20.0  # seconds of sound: no pipe holds so much, so what comes at once is no microphone's
+SETTLING = 0.05  # seconds for a writer that a full pipe has held up to finish what it had begun
+LOOK = 0.4  # seconds in which the pace of what comes is measured: three pieces of arecord's, of 0.125 s
+REAL_PACE = (0.7, 1.4)  # seconds of sound in a second: of a microphone, as a busy machine delivers it
+
 
 class PipeSource:
-    """A stream. What comes faster than real time waits in it."""
+    """A stream. What comes faster than real time waits in it.
+
+    What a microphone behind the pipe captured before the call is not played, or all of the call would be as late.
+    """
 
     finite = True
     batch = 1
@@ -28,7 +38,35 @@ class PipeSource:
         self._tail = TAIL_BLOCKS
 
     def start(self) -> float:
+        if sys.platform != "win32":  # where a pipe cannot be waited for
+            self._leave_the_past()
         return self._metronome.start()
+
+    def _leave_the_past(self) -> None:
+        """Throw away what waits, if what follows comes at a microphone's pace: of a file, it is the beginning."""
+        self._gather(0.0)
+        if not PAST <= self._seconds < MOST_PAST:
+            return
+        self._gather(SETTLING)
+        pieces = self._gather(LOOK)
+        if len(pieces) > 1 and REAL_PACE[0] <= _pace(pieces) <= REAL_PACE[1]:
+            del self._pcm[: len(self._pcm) // SAMPLE_BYTES * SAMPLE_BYTES]
+
+    def _gather(self, seconds: float) -> list[tuple[float, int]]:
+        """Read what comes in that time, to be played later: when each piece has come, and its bytes."""
+        pieces = []
+        deadline = time.monotonic() + seconds
+        while self._seconds < MOST_PAST and (
+            more := self._stream.read(self._wake[0], max(0.0, deadline - time.monotonic()))
+        ):
+            pieces.append((time.monotonic(), len(more)))
+            self._pcm += more
+        return pieces
+
+    @property
+    def _seconds(self) -> float:
+        """Of sound that was read and not played yet."""
+        return len(self._pcm) / SAMPLE_BYTES / RATE
 
     def read(self) -> Block | None:
         while len(self._pcm) < BLOCK_BYTES and (more := self._stream.read(self._wake[0])):
@@ -48,6 +86,13 @@ class PipeSource:
     def close(self) -> None:
         for descriptor in self._wake:
             os.close(descriptor)
+
+
+def _pace(pieces: list[tuple[float, int]]) -> float:
+    """Seconds of sound in a second, from the first piece to the last: what came with the first is not counted."""
+    (began, _), *rest = pieces
+    duration = rest[-1][0] - began
+    return sum(size for _, size in rest) / SAMPLE_BYTES / RATE / duration if duration else float("inf")
 
 
 class PipeSink(PacedSink):

@@ -2,6 +2,8 @@
 
 import codecs
 
+from voicemux.errors import DeviceError, Kind
+
 ENOUGH = 4096  # bytes with which all can be told, that is two frames of MPEG
 MOST_TEXT = 256  # bytes: no raw sound is text for so long, silence is none from its first byte on
 
@@ -45,6 +47,8 @@ _MARKS = [
     (0, b"\x89PNG\r\n", "PNG"),
     (0, b"\x7fELF", "a program"),
 ]
+ARCHIVES = ("gzip", "bzip2", "xz", "Zstandard", "ZIP")
+NO_SOUND = ("PDF", "PNG", "a program")
 WAV = "WAV"
 TEXT = "text"
 RAW = ""
@@ -96,6 +100,14 @@ def recognise(head: bytes, *, is_all: bool) -> str | None:
     if _is_text(head[:MOST_TEXT], is_cut=len(head) >= MOST_TEXT or not is_all):
         return TEXT if is_all or len(head) >= MOST_TEXT else None
     return RAW
+
+
+def refuse_what_is_no_sound(form: str | None, label: str) -> None:
+    """Raises DeviceError for what no program makes sound of, at least not as it is."""
+    if form in ARCHIVES:
+        raise DeviceError(f"{label} is a {form} archive, and no sound", kind=Kind.COMPRESSED)
+    if form in NO_SOUND:
+        raise DeviceError(f"{label} is {form}, and no sound")
 
 
 def _may_become_marked(head: bytes) -> bool:

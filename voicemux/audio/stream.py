@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from voicemux.audio.endpoints import BLOCK_BYTES, RATE, SAMPLE_BYTES
-from voicemux.audio.recognition import ENOUGH, RAW, TEXT, WAV, recognise
+from voicemux.audio.recognition import ENOUGH, RAW, TEXT, WAV, recognise, refuse_what_is_no_sound
 from voicemux.errors import DeviceError, Kind
 
 if TYPE_CHECKING:
@@ -40,17 +40,20 @@ class Stream:
         if sys.platform != "win32":  # where a pipe cannot be waited for
             self._recognise(None, PATIENCE)
 
-    def read(self, wake: int) -> bytes:
-        """Wait for some sound in 48 kHz mono. Empty at the end, or when `wake` can be read. Raises DeviceError."""
+    def read(self, wake: int, patience: float | None = None) -> bytes:
+        """Wait for some sound in 48 kHz mono. Empty at the end, when `wake` can be read, or after `patience` seconds.
+
+        Raises DeviceError.
+        """
         if self._form is None:
-            self._recognise(wake, None)
+            self._recognise(wake, patience)
         if self._form is None:
             return b""
         if self._form == RAW:
-            return self._take(BLOCK_BYTES, wake)
+            return self._take(BLOCK_BYTES, wake, patience)
         assert self._decoder
         pcm = b""
-        while not pcm and (data := self._take(READ_SIZE, wake)):
+        while not pcm and (data := self._take(READ_SIZE, wake, patience)):
             pcm = self._decoder.decode(data)
         return pcm or (self._decoder.decode(b"", last=True) if self._at_end else b"")
 
@@ -75,6 +78,7 @@ class Stream:
             raise DeviceError(f"{self.label} holds no sound")
         if form == TEXT:
             raise DeviceError(f"{self.label} is text, and no sound")
+        refuse_what_is_no_sound(form, self.label)
         if form not in (RAW, WAV):
             raise DeviceError(f"{self.label} is {form}, and no raw sound", kind=Kind.NOT_RAW)
         if form == WAV:
@@ -84,8 +88,8 @@ class Stream:
             self._decoder = WavDecoder()
         self._form = form
 
-    def _take(self, size: int, wake: int) -> bytes:
-        while not self._head and self._fill(wake, None, size):
+    def _take(self, size: int, wake: int, patience: float | None) -> bytes:
+        while not self._head and self._fill(wake, patience, size):
             pass
         taken = bytes(self._head[:size])
         del self._head[:size]

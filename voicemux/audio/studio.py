@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from voicemux.audio.codec import check_opus, make_decoders, make_encoder
 from voicemux.audio.devices import PortAudio
-from voicemux.audio.endpoints import Sink, Source
+from voicemux.audio.endpoints import Block, Sink, Source
 from voicemux.audio.limiter import Limiter
 from voicemux.audio.player import Player
 from voicemux.audio.transmitter import Transmitter
@@ -44,9 +44,13 @@ class Studio:
         self._decoders = make_decoders()
         self.renamed: list[tuple[str, str]] = []  # recordings that were there already: what was wanted, and made
 
-    def open_input(self, wanted: str, stream: "Stream | None" = None) -> None:
-        """`stream` is what `check_input` gave. Raises DeviceError; there is no microphone then."""
-        self._source = self._open_source(wanted, stream)
+    def open_input(self, wanted: str, stream: "Stream | None" = None, *, late: bool = False) -> None:
+        """`stream` is what `check_input` gave. If `late`, a microphone is found, and opened when it is to be heard.
+
+        Raises DeviceError; there is no microphone then.
+        """
+        is_late = late and _is_device(wanted)
+        self._source = self._find_source(wanted) if is_late else self._open_source(wanted, stream)
         self._wanted["input"] = wanted
 
     def open_output(self, wanted: str) -> None:
@@ -123,7 +127,8 @@ class Studio:
         encoder = make_encoder(playable, wanted, frame_ms, bitrate)
         if encoder is None:
             return None
-        return Transmitter(self._source, encoder, self._reopen_source if self._has_device("input") else None)
+        reopen = self._reopen_source if self._has_device("input") else None
+        return Transmitter(self._source, encoder, reopen, opens_late=isinstance(self._source, _Unopened))
 
     def close(self) -> None:
         """Raises DeviceError if the end of a recording cannot be written; the rest is closed all the same."""
@@ -140,8 +145,7 @@ class Studio:
 
     def _has_device(self, kind: str) -> bool:
         """Whether it is a sound card, which may come back when it has broken."""
-        wanted = self._wanted[kind]
-        return wanted not in (NONE, PIPE) and not is_file(wanted)
+        return _is_device(self._wanted[kind])
 
     def _reopen_source(self) -> Source:
         """The microphone again, or what now goes by that name. Raises DeviceError."""
@@ -160,6 +164,9 @@ class Studio:
             self._devices().look_again()
             self._sink = self._devices().open_sink(self._wanted["output"])
             return self._sink
+
+    def _find_source(self, wanted: str) -> Source:
+        return _Unopened(self._devices().find("input", wanted).name)
 
     def _open_source(self, wanted: str, stream: "Stream | None") -> Source | None:
         if wanted == NONE:
@@ -187,6 +194,34 @@ class Studio:
         if self._portaudio is None:
             self._portaudio = PortAudio()
         return self._portaudio
+
+
+class _Unopened:
+    """Stands for a microphone that is there, and that nobody has opened: its light is off."""
+
+    finite = False
+    xruns = 0
+    batch = 1
+    delay_ms = 0.0
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+
+    def start(self) -> float:
+        raise DeviceError(f"the input device {self.label} is not open")
+
+    def read(self) -> Block | None:
+        return None
+
+    def stop(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _is_device(wanted: str) -> bool:
+    return wanted not in (NONE, PIPE) and not is_file(wanted)
 
 
 def is_file(wanted: str) -> bool:

@@ -1,5 +1,6 @@
 """From a source to AUDIO messages: blocks gathered to packets, coded, stamped with the time of their capture."""
 
+import threading
 from collections.abc import Callable
 
 from voicemux.audio.codec import Encoder
@@ -13,14 +14,24 @@ OWN_SOURCE = 0  # the number of our own voice in AUDIO
 class Transmitter:
     """`run()` is the body of the microphone's thread."""
 
-    def __init__(self, source: Source, encoder: Encoder, reopen: Callable[[], Source] | None = None) -> None:
-        """`reopen` gives a source for one that has broken."""
+    def __init__(
+        self,
+        source: Source,
+        encoder: Encoder,
+        reopen: Callable[[], Source] | None = None,
+        *,
+        opens_late: bool = False,
+    ) -> None:
+        """`reopen` gives a source for one that has broken; if `opens_late`, for one that is not open before voice is
+        to be sent."""
         self.can_reopen = reopen is not None
+        self._opens_late = opens_late
+        self._wanted = threading.Event()  # something is to be sent, or never will be
         self._reopen = reopen
         self._stopped = False
         self._began: float | None = None  # when the first source did: the zero of time stamps
         self.codec = encoder.codec
-        self.muted = False
+        self._muted = False
         self._source = source
         self._encoder = encoder
         self._ladder = Ladder(Rung(encoder.frame_samples * 1000 / RATE, encoder.bitrate))
@@ -36,6 +47,17 @@ class Transmitter:
     def label(self) -> str:
         """The name of the source."""
         return self._source.label
+
+    @property
+    def muted(self) -> bool:
+        """Whether no voice is sent for now. Any thread may change it."""
+        return self._muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._muted = muted
+        if not muted:
+            self._wanted.set()
 
     @property
     def capture_ms(self) -> float:
@@ -64,6 +86,13 @@ class Transmitter:
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
         """Send voice until the source ends, or `stop()`. Raises DeviceError; time stamps go on after `reopen()`."""
+        if self._opens_late and self._muted:
+            self._wanted.wait()
+        if self._stopped:
+            return
+        if self._opens_late:
+            self._opens_late = False
+            self.reopen()
         started = self._source.start()
         on_start(started)
         self._began = started if self._began is None else self._began
@@ -87,9 +116,9 @@ class Transmitter:
         if position != self._position:  # the source lost some: what was gathered belongs to another time
             self._gathered.clear()
         self._position = position + len(pcm) // SAMPLE_BYTES
-        if self.muted or pcm.count(0) < len(pcm):
+        if self._muted or pcm.count(0) < len(pcm):
             self._sounded_at = self._position
-        if self.muted:
+        if self._muted:
             self._gathered.clear()
             self._fall_silent()
             return
@@ -125,6 +154,7 @@ class Transmitter:
 
     def stop(self) -> None:
         self._stopped = True
+        self._wanted.set()
         self._source.stop()
 
     def _audio(self, position: int, data: bytes) -> Audio:

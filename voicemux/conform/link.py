@@ -15,7 +15,19 @@ from voicemux.console.quoting import quoted
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError
 from voicemux.net.line import Line
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
-from voicemux.protocol.messages import Bye, ByeCode, Hello, Message, Ping, Pong, Text, TextAck, from_frame, to_frame
+from voicemux.protocol.messages import (
+    Bye,
+    ByeCode,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    Text,
+    TextAck,
+    from_frame,
+    name_of,
+    to_frame,
+)
 from voicemux.protocol.wire import PREFACE
 
 PATIENCE = 2.0  # seconds for an answer that may come at once
@@ -125,7 +137,7 @@ class Link:
                 if isinstance(message, Bye):
                     raise Failed(f"expected {what}, got {_described(message)}")
                 if message:
-                    others[_name(type(message))] = None
+                    others[name_of(type(message))] = None
             if not self._receive(deadline):
                 instead = f"{', '.join(others)}, and then " if others else ""
                 raise Failed(f"expected {what}, got {instead}{self._silence(within)}")
@@ -261,12 +273,8 @@ class Link:
         return "the end of its stream" if self.ended else f"nothing for {seconds:.2g} s"
 
 
-def _name(kind: type) -> str:
-    return "TEXT_ACK" if kind is TextAck else kind.__name__.upper()
-
-
 def _article(kind: type) -> str:
-    name = _name(kind)
+    name = name_of(kind)
     return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 

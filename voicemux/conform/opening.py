@@ -17,6 +17,7 @@ from voicemux.protocol.messages import (
     Ringing,
     Text,
     VoiceState,
+    name_of,
 )
 from voicemux.protocol.wire import (
     FLAG_MORE,
@@ -226,7 +227,7 @@ def rings_for_long(subject: Subject) -> None:
         link.say(Ringing())
         for heard in link.watch(RINGING_INTERVAL):
             if isinstance(heard.message, Audio | Ping | Bye):
-                raise Failed(f"expected nothing while it rings, got {type(heard.message).__name__.upper()}")
+                raise Failed(f"expected nothing while it rings, got {name_of(type(heard.message))}")
     link.say(OWN_HELLO)
     link.hello = link.expect(Hello)
     link.expect_pong()
@@ -253,9 +254,7 @@ def waits_for_hello(subject: Subject) -> None:
     link = subject.open()
     for heard in link.watch(1.5):
         if isinstance(heard.message, Audio | Ping | Pong | Report | Arrivals | VoiceState):
-            raise Failed(
-                f"expected HELLO, RINGING or TEXT before our HELLO, got {type(heard.message).__name__.upper()}"
-            )
+            raise Failed(f"expected HELLO, RINGING or TEXT before our HELLO, got {name_of(type(heard.message))}")
     link.say(OWN_HELLO)
     link.hello = link.expect(Hello, 10.0)
     link.expect_pong()

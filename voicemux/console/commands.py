@@ -1,33 +1,20 @@
 """What the user wants, from a typed line or from a line of JSON."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
-
-HELP = """\
-type a line to send it; these are commands:
-  /mute     stop sending your voice, or send it again
-  /deafen   stop playing their voice, or play it again
-  /stats    figures of the call, or of the last one
-  /code     what a new caller has to type, once more
-  /words    the words to compare, once more
-  /verify   the words are the same on both sides: remember them
-  /accept   take the call that rings
-  /decline  do not take it
-  /missed   list the calls that nobody has taken
-  /help     this
-  /quit     hang up (so do: quit, Ctrl-D, Ctrl-C)
-  //...     send a line that looks like a command"""
-
 
 MOST_OF_AN_ID = 64  # characters
 
 
 @dataclass(frozen=True)
 class Say:
-    """`id` is a program's: by it, it is told when the text has been delivered."""
+    """`id` is a program's: by it, it is told when the text has been delivered. `accepts` is what a line of a pipe,
+    where everything is text, says to a call that rings; None if it is no answer."""
 
     text: str
     id: str = ""
+    accepts: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -134,22 +121,53 @@ _WORDS: dict[str, Command] = {
 }
 
 
-JSON_HELP = (
-    'a line of standard input is a JSON object: {"command": "say", "text": "hi"}, with an "id" if you want to know '
-    f'it has been delivered; or with a "command" out of {", ".join(_WORDS)}'
-)
+_HELP = {
+    "mute": "stop sending your voice, or send it again",
+    "deafen": "stop playing their voice, or play it again",
+    "stats": "figures of the call, or of the last one",
+    "code": "what a new caller has to type, once more",
+    "words": "the words to compare, once more",
+    "verify": "the words are the same on both sides: remember them",
+    "accept": "take the call that rings",
+    "decline": "do not take it",
+    "missed": "list the calls that nobody has taken",
+    "help": "this",
+    "quit": "hang up (so do: quit, Ctrl-D, Ctrl-C)",
+}
 
 
-def parse_piped(line: str) -> Command:
+def typed_help(useless: Collection[str] = ()) -> str:
+    """What can be typed, without the commands that are of no use here."""
+    commands = (f"  /{word:<7}  {does}" for word, does in _HELP.items() if word not in useless)
+    return "\n".join(
+        [
+            "type a line to send it; these are commands:",
+            *commands,
+            "  //...     send a line that looks like a command",
+        ]
+    )
+
+
+def json_help(useless: Collection[str] = ()) -> str:
+    """Likewise, for programs."""
+    words = ", ".join(word for word in _WORDS if word not in useless)
+    return (
+        'a line of standard input is a JSON object: {"command": "say", "text": "hi"}, with an "id" if you want to '
+        f'know it has been delivered; or with a "command" out of {words}'
+    )
+
+
+def parse_piped(line: str) -> Say:
     """In a pipe everything is text, whatever it looks like. Empty lines are lines."""
-    return Say(line)
+    command = parse_line(line)
+    return Say(line, accepts=command.accepts if isinstance(command, Answer) else None)
 
 
 def parse_line(line: str) -> Command | None:
-    """The command of a typed line; None if there is nothing but blanks in it."""
+    """The command of a typed line; None if there is nothing but blanks in it. Capitals make no difference."""
     # Terminals give bytes that are not UTF-8 as surrogates.
     text = line.rstrip("\r\n").encode(errors="replace").decode()
-    if text.strip() == "quit":
+    if text.strip().lower() == "quit":
         return HangUp()
     if text.startswith("//"):
         return Say(text[1:])

@@ -38,19 +38,27 @@ class LineConsole(PlainConsole):
         self._line = ""
         self._typed_at = 0.0
         self._leaving = False
+        self._is_ours = False  # the terminal, its modes and what is on it
         self._in_escape = ""  # of a key that is no character: what has come of it
         self._closing = threading.Event()
 
     def show(self, event: Event) -> None:
         with self._turn:
-            while self._line and not self._leaving and time.monotonic() < self._typed_at + REST:
+            while self._is_on_screen and not self._leaving and time.monotonic() < self._typed_at + REST:
                 self._turn.wait(GLANCE)
-            if self._line:
+            is_torn = self._is_on_screen
+            if is_torn:
                 self._echo("\n")
             super().show(event)
-            if self._line:
+            if is_torn:
                 self._echo(self._line)
                 self._typed_at = time.monotonic()
+
+    @property
+    def _is_on_screen(self) -> bool:
+        """Whether there is a half-typed line below all that has been shown. In the background, that place is the
+        shell's."""
+        return bool(self._line) and in_foreground()
 
     def hurry(self) -> None:
         self._leaving = True
@@ -66,10 +74,7 @@ class LineConsole(PlainConsole):
 
     def resume(self) -> None:
         """The process was stopped and goes on: the shell has given the terminal other modes."""
-        if in_foreground() and not self._closing.is_set():
-            self._modes.keys()
-            with self._turn:
-                self._echo(self._line)
+        self._is_ours = False
 
     def restore(self) -> None:
         self._modes.restore()
@@ -77,17 +82,18 @@ class LineConsole(PlainConsole):
     # --- what is typed, in the keyboard's thread -------------------------------------------------------
 
     def _read(self) -> None:
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        is_ours = False
+        decoder = codecs.getincrementaldecoder(self._encoding)("surrogateescape")
         try:
             while not self._closing.is_set():
                 if not in_foreground():
-                    is_ours = False
+                    self._is_ours = False
                     self._closing.wait(GLANCE)
                     continue
-                if not is_ours:
+                if not self._is_ours:
+                    self._is_ours = True
                     self._modes.keys()
-                    is_ours = True
+                    with self._turn:
+                        self._echo(self._line)
                 if not select.select([sys.stdin], [], [], GLANCE)[0]:
                     continue
                 try:
@@ -127,7 +133,7 @@ class LineConsole(PlainConsole):
                 self._line += key
                 self._echo(key)
         if key in LINE_ENDS:
-            self._give(parse_line(line))
+            self._give(parse_line(self._readable(line)))
         elif key == CTRL_C and not line:
             self._give(Interrupted())
         elif key == CTRL_D and not line:

@@ -11,23 +11,23 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Protocol, TextIO
 
+from voicemux.console.blanks import Blanks
 from voicemux.console.commands import (
-    HELP,
-    JSON_HELP,
     Command,
     EndOfInput,
     HangUp,
+    json_help,
     parse_json,
     parse_line,
     parse_piped,
+    typed_help,
 )
 from voicemux.console.rows import Screen
-from voicemux.console.wording import written
 from voicemux.errors import VoicemuxError
-from voicemux.events import Event, Failed, TextReceived, to_dict
+from voicemux.events import Event, Failed, Notice, TextReceived, to_dict
 from voicemux.threads import Threads
 
 READ_SIZE = 65_536  # bytes
@@ -40,8 +40,11 @@ Handler = Callable[[Command], None]
 
 class Console(Protocol):
     eager: bool  # it reads also while there is no call
-    help: str  # what can be typed
+    slash: str  # what stands before the name of a command
     tells_at_once: bool  # and all of it: it is read by programs
+
+    def help(self, useless: Collection[str]) -> str:
+        """What can be typed, without the commands that are of no use."""
 
     def show(self, event: Event) -> None:
         """Any thread. Raises VoicemuxError if it cannot be shown: a text must not be acknowledged then."""
@@ -71,7 +74,7 @@ class PlainConsole:
     """Lines in, lines out."""
 
     eager = False  # what is piped in waits for somebody to say it to
-    help = HELP
+    slash = "/"
     tells_at_once = False
 
     def __init__(self, *, notices: TextIO | None = None, texts: TextIO | None = None, bell: str = "never") -> None:
@@ -84,16 +87,23 @@ class PlainConsole:
         self._notices = _whole(notices or sys.stderr)
         self._texts = _whole(texts or sys.stdout)
         self._lost: VoicemuxError | None = None
+        self._blanks = Blanks()
+        self._encoding = encoding_of_input()
+        self._reads_all = True  # of what was typed so far
         self._is_typed = sys.stdin is not None and sys.stdin.isatty()
         self._threads = Threads()
         self._handle: Handler | None = None
 
+    def help(self, useless: Collection[str]) -> str:
+        return typed_help(useless)
+
     def show(self, event: Event) -> None:
         if isinstance(event, TextReceived):
-            self._write(self._texts, written(event, screen_of(self._texts)))
+            self._write(self._texts, self._blanks.written(event, screen_of(self._texts)))
         else:
             with contextlib.suppress(VoicemuxError):  # text goes on without notices
-                self._write(self._notices, written(event, screen_of(self._notices)))
+                made = self._blanks.written(event, screen_of(self._notices), is_typed=self._is_typed)
+                self._write(self._notices, made)
 
     def ring(self) -> None:
         if self._bell != "never":
@@ -126,10 +136,21 @@ class PlainConsole:
 
     def _read(self) -> None:
         any_line = False
-        for line in read_lines():
+        for line in read_lines(self._encoding):
             any_line = True
-            self._give(self.parse(line))
+            self._give(self.parse(self._readable(line)))
         self._give(EndOfInput(meant=any_line or (sys.stdin is not None and sys.stdin.isatty())))
+
+    def _readable(self, line: str) -> str:
+        """What was typed, with a mark for what is not in the encoding of the locale; that is told once."""
+        if line.isascii() or not any("\udc80" <= each <= "\udcff" for each in line):
+            return line
+        text = line.encode(self._encoding, "surrogateescape").decode(self._encoding, "replace")
+        if self._reads_all and "\ufffd" in text:
+            self._reads_all = False
+            name = self._encoding.upper()
+            self.show(Notice(f"not all that you typed is {name}, as the locale has it: \ufffd stands for it"))
+        return text
 
     def _give(self, command: Command | None) -> None:
         handle = self._handle
@@ -178,8 +199,15 @@ class JsonConsole(PlainConsole):
     """One JSON object a line, in and out; ASCII only, so that it is the same everywhere."""
 
     eager = True
+    slash = ""
     tells_at_once = True
-    help = JSON_HELP
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._encoding = "utf-8"  # as JSON has it, wherever it is written
+
+    def help(self, useless: Collection[str]) -> str:
+        return json_help(useless)
 
     def parse(self, line: str) -> Command | None:
         return parse_json(line)
@@ -205,14 +233,21 @@ def columns_of(stream: TextIO) -> int:
         return USUAL_COLUMNS
 
 
-def read_lines() -> Iterator[str]:
-    """Lines of standard input without their ends, as soon as each is whole. Bytes that are not UTF-8 are replaced.
+def encoding_of_input() -> str:
+    """As the locale says it; of ASCII, UTF-8 is the rest."""
+    encoding = sys.stdin.encoding if sys.stdin else "utf-8"
+    return "utf-8" if codecs.lookup(encoding).name == "ascii" else encoding
+
+
+def read_lines(encoding: str = "utf-8") -> Iterator[str]:
+    """Lines of standard input without their ends, as soon as each is whole. Bytes that are not of that encoding are
+    surrogates, as with Python's "surrogateescape".
 
     Unbuffered: a thread that waits in Python's buffered reader makes the interpreter abort at its end.
     """
     if sys.stdin is None:  # closed before we began
         return
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
     waiting = b""
     while data := _read_input():
         *whole, waiting = (waiting + data).split(b"\n")

@@ -19,17 +19,14 @@ TRIES = 3  # at typing something that can be a code
 def ask_for_code(address: str) -> str:
     """The code that the user was told; "" for none. What was typed before the question is no answer to it."""
     _discard_what_was_typed()
-    question = (
-        f"voicemux: you do not know who answers at {printable(address)}. Which code were you told (Enter: none)? "
-    )
+    print(f"voicemux: you do not know who answers at {printable(address)}", file=sys.stderr)
     for _ in range(TRIES):
-        print(question, end="", file=sys.stderr, flush=True)
+        print("voicemux: which code were you told? ", end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline().strip()
         try:
             return tidy(answer) if answer else ""
         except SecurityError as error:
             print(f"voicemux: {error}; {hint(error)}", file=sys.stderr)
-            question = "voicemux: what is the code (Enter: none)? "
     return ""
 
 

@@ -12,6 +12,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import run_in_terminal
@@ -31,7 +33,7 @@ from voicemux.console.focus import Focus
 from voicemux.console.modes import Modes, has_jobs, in_foreground, stop_job
 from voicemux.console.plain import USUAL_COLUMNS, Handler, PlainConsole, columns_of
 from voicemux.console.rows import Mark, Screen, rows
-from voicemux.console.wording import COPIED, status_line, written
+from voicemux.console.wording import COPIED, status_line
 from voicemux.errors import VoicemuxError
 from voicemux.events import Connected, Ended, Event, Notice, Status, Switched, TextReceived
 from voicemux.threads import Threads
@@ -84,6 +86,7 @@ class TerminalConsole(PlainConsole):
         # Otherwise the terminal itself shows what is typed while something is printed above the prompt, and in the
         # wrong place. What we print needs no cooked mode.
         app.input.cooked_mode = contextlib.nullcontext  # type: ignore[method-assign]
+        app.input.raw_mode = partial(_while_ours, app.input.raw_mode)  # type: ignore[method-assign]
         # Where the cursor is need not be known to draw below it. To ask means a round trip for each line that comes,
         # and to a screen reader the answer is a key press, for which it falls silent.
         app.renderer.cpr_support = CPR_Support.NOT_SUPPORTED
@@ -115,7 +118,7 @@ class TerminalConsole(PlainConsole):
             )  # the one thing that is repainted; only if asked for
             self._session.app.invalidate()
             return
-        item = _Rows(written(event, self._screen, self._name), wraps=isinstance(event, COPIED))
+        item = _Rows(self._blanks.written(event, self._screen, self._name), wraps=isinstance(event, COPIED))
         with self._gate:
             self._waiting.append(item)
             self._gate.notify()
@@ -159,9 +162,9 @@ class TerminalConsole(PlainConsole):
         return False
 
     def resume(self) -> None:
-        """The process was stopped and goes on: the terminal may be in another mode, and the prompt not on it."""
-        if in_foreground():
-            self._ask_prompt(self._put_aside)
+        """The process was stopped and goes on: the terminal may be in another mode, and the prompt not on it. In the
+        background there is to be none."""
+        self._ask_prompt(self._come_back)
 
     # --- what is typed, in the keyboard's thread -------------------------------------------------------
 
@@ -206,7 +209,7 @@ class TerminalConsole(PlainConsole):
                 line = _clean(line)
                 self._repeat(line)
                 self._end()
-                self._give(parse_line(line))
+                self._give(parse_line(self._readable(line)))
 
     def restore(self) -> None:
         """Give the terminal back as it was found. Any thread, any number of times."""
@@ -249,6 +252,12 @@ class TerminalConsole(PlainConsole):
         if self._focus:
             self._focus.bind(keys)
         return keys
+
+    def _come_back(self) -> None:
+        """In the prompt's loop."""
+        if not in_foreground():
+            self._session.app.renderer.reset()  # where our prompt was is the shell's now, and stays as it is
+        self._put_aside()
 
     def _put_aside(self) -> None:
         """In the prompt's loop."""
@@ -377,6 +386,18 @@ class TerminalConsole(PlainConsole):
         if app.is_running and not app.future.done():  # type: ignore[union-attr]
             app.erase_when_done = True
             app.exit(exception=EOFError)
+
+
+@contextlib.contextmanager
+def _while_ours(mode: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """A mode of the terminal that is not taken back if the terminal has become the shell's, which has its own."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mode())
+        try:
+            yield
+        finally:
+            if not in_foreground():
+                stack.pop_all()
 
 
 def _language() -> str:

@@ -32,6 +32,7 @@ from voicemux.events import (
     TextReceived,
     TurnedAway,
     Voice,
+    Waiting,
 )
 from voicemux.security.likeness import alike
 
@@ -57,22 +58,26 @@ PREFIX = OURS.before(OURS.first)  # of our own notices; no line of a peer's begi
 # They have a command to copy, which is not to be taken apart, and no words of a peer.
 COPIED = Listening | NewCode | Invitation
 NOTHING_HEARD = "no voice comes now"
+HOW_TO_COMPARE = {  # by whether commands can be typed
+    True: "say them; if so: /verify",
+    False: "say them; to be known from then on, call from a terminal, where /verify says so",
+}
 MOST_UNDELIVERED_LINES = 40  # on the screen, of the texts that may not have arrived
 
 
-def written(event: Event, screen: Screen | None, own_name: str = "") -> Iterator[str]:
+def written(event: Event, screen: Screen | None, own_name: str = "", *, is_typed: bool = True) -> Iterator[str]:
     """What is written of an event: rows of that screen, each with its end, or pieces of whole lines if there is none.
 
     Each row and line says who speaks. No name makes a peer's look like a notice, or like a line of the user's, who
-    is shown as `own_name`.
+    is shown as `own_name`. `is_typed`: commands can be typed.
     """
     if isinstance(event, TextReceived):
         mark = mark_of(event.name, own_name)
         yield from (f"{row}\n" for row in rows(mark, event.text, screen)) if screen else whole_lines(mark, event.text)
     elif screen is None or isinstance(event, COPIED):
-        yield from (f"{line}\n" for line in notice_lines(event))
+        yield from (f"{line}\n" for line in notice_lines(event, is_typed=is_typed))
     else:
-        yield from (f"{row}\n" for line in _words(event) for row in rows(OURS, line, screen))
+        yield from (f"{row}\n" for line in _words(event, is_typed=is_typed) for row in rows(OURS, line, screen))
 
 
 def mark_of(name: str, own_name: str = "") -> Mark:
@@ -83,12 +88,12 @@ def mark_of(name: str, own_name: str = "") -> Mark:
     return Mark(stem, tag) if stem else Mark(tag.strip())
 
 
-def notice_lines(event: Event) -> list[str]:
+def notice_lines(event: Event, *, is_typed: bool = True) -> list[str]:
     """Our own notices of everything else; some events need none."""
-    return [PREFIX + printable(line) for line in _words(event)]
+    return [PREFIX + printable(line) for line in _words(event, is_typed=is_typed)]
 
 
-def _words(event: Event) -> list[str]:
+def _words(event: Event, *, is_typed: bool = True) -> list[str]:
     match event:
         case Listening():
             where = f" ({', '.join(event.addresses)})" if event.addresses else ""
@@ -113,7 +118,7 @@ def _words(event: Event) -> list[str]:
             who = _who(event.name, event.address, event.claims)
             remembered = ", and is remembered" if event.security == "code" and event.is_known else ""
             security = SECURITY[event.security] + remembered
-            return [f"connected to {who}, {security}; {_voice(event)}", *_compare(event)]
+            return [f"connected to {who}, {security}; {_voice(event)}", *_compare(event, is_typed=is_typed)]
         case PeerSwitched():
             return [f"{quoted_name(event.name)} {PEER_SWITCHES[event.what][event.on]}"]
         case Quiet():
@@ -124,11 +129,15 @@ def _words(event: Event) -> list[str]:
         case Late():
             return ["the line is free again"]
         case AudioStopped() if event.error:
-            return [f"{event.error}; {'the call' if event.direction == 'recording' else 'text'} goes on"]
+            rest = "the call" if event.direction == "recording" else "text"
+            return [f"{event.error}; {'the call ends' if event.ends_call else f'{rest} goes on'}"]
         case Switched():
             other = {"muted": "they hear you again", "deafened": "you hear them again"}
             words = {"muted": "muted: they do not hear you", "deafened": "deafened: you do not hear them"}
             return [(words if event.on else other)[event.what]]
+        case Waiting():
+            what = "to confirm what you wrote" if event.undelivered else "to hang up, too"
+            return [f"waiting for {quoted_name(event.name)} {what}; Ctrl-C leaves at once"]
         case Notice():
             return event.text.splitlines()
         case TurnedAway():
@@ -253,10 +262,10 @@ def _tell(dial: list[str]) -> str:
     return f"tell the other side to type:  {dial[0]}"
 
 
-def _compare(event: Connected) -> list[str]:
+def _compare(event: Connected, *, is_typed: bool) -> list[str]:
     if not event.words:
         return []
-    return [f"are these words the same on both sides? {' '.join(event.words)} (say them; if so: /verify)"]
+    return [f"are these words the same on both sides? {' '.join(event.words)} ({HOW_TO_COMPARE[is_typed]})"]
 
 
 def _who(name: str, address: str, claims: str = "") -> str:

@@ -100,6 +100,15 @@ def ends_like_a_port(text: str) -> bool:
     return is_port and ":" in host and "[" not in host
 
 
+def lacks_zone(host: str) -> bool:
+    """Whether `host` is a link-local address of IPv6 without its interface: it could be on any (RFC 4007, §6)."""
+    try:
+        address = ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return address.is_link_local and address.scope_id is None
+
+
 def is_inside(host: str) -> bool:
     """Whether `host` is an address that nobody outside this network (or VPN) can call. Names are not looked up."""
     try:

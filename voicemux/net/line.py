@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from voicemux.errors import ConnectionLost, Kind, Unreachable, VoicemuxError
-from voicemux.net.address import Address, is_inside
+from voicemux.net.address import Address, is_inside, lacks_zone
 from voicemux.net.tls import Channel, Context
 
 if sys.platform == "linux":
@@ -239,7 +239,7 @@ class Listener:
         except OSError as error:
             self.close()
             where = f"port {port}" if host is None else f"{host} port {port}"
-            raise Unreachable(f"cannot listen on {where}: {reason(error)}", kind=_kind(error)) from error
+            raise Unreachable(f"cannot listen on {where}: {reason(error)}", kind=_kind(error, host or "")) from error
         for each in self.sockets:
             each.setblocking(False)
         self.port: int = self.sockets[0].getsockname()[1]
@@ -351,6 +351,8 @@ def reason(error: OSError | None) -> str:
 
 def _kind(error: OSError, place: str = "") -> Kind | None:
     """What can be said about it by its number, which is the same in every language, and the address."""
+    if error.errno in (errno.EINVAL, errno.EHOSTUNREACH, errno.ENETUNREACH) and lacks_zone(place):
+        return Kind.NO_ZONE
     no_way = isinstance(error, TimeoutError) or error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)
     if no_way and is_inside(place):
         return Kind.OTHER_NETWORK

@@ -32,6 +32,7 @@ from voicemux.protocol.messages import (
     VoiceState,
     Welcome,
     from_frame,
+    name_of,
     to_frame,
 )
 
@@ -75,7 +76,7 @@ class Sending:
         """The bytes of a message; LocalProtocolError if it is not its turn (the state stays as it was)."""
         following = TRANSITIONS[self.state].get(type(message))
         if following is None:
-            raise LocalProtocolError(f"{type(message).__name__} cannot be sent in state {self.state.value}")
+            raise LocalProtocolError(f"{name_of(type(message))} cannot be sent in state {self.state.value}")
         encoded = encode_frame(to_frame(message))
         self.state = following
         return encoded + _GREASE if isinstance(message, Hello) else encoded
@@ -121,11 +122,11 @@ class Receiving:
             message = from_frame(frame)
             if message is None:
                 continue
-            name = type(message).__name__
             if type(message) in self._unfit:
-                raise RemoteProtocolError(f"{name} out of order: it is not for this side to say")
+                raise RemoteProtocolError(f"{name_of(type(message))} out of order: it is not for this side to say")
             following = TRANSITIONS[self.state].get(type(message))
             if following is None:
+                name = name_of(type(message))
                 raise RemoteProtocolError(f"{name} out of order: the peer is in state {self.state.value}")
             self.state = following
             yield message

@@ -188,7 +188,7 @@ def to_frame(message: Message) -> Frame:
     try:
         return _WRITERS[type(message)](message)
     except (*wire.MALFORMED, ValueError) as error:  # also text that is not Unicode
-        raise LocalProtocolError(f"{type(message).__name__} cannot be encoded: {error}") from error
+        raise LocalProtocolError(f"{name_of(type(message))} cannot be encoded: {error}") from error
 
 
 def from_frame(frame: Frame) -> Message | None:
@@ -199,13 +199,20 @@ def from_frame(frame: Frame) -> Message | None:
     reader = _READERS.get(frame.tag)
     if reader is None:
         return None
-    name, read = reader
+    kind, read = reader
     try:
         return read(frame)
     except wire.MALFORMED as error:
-        raise RemoteProtocolError(f"{name} of {len(frame.payload)} bytes that do not fit its layout") from error
+        raise RemoteProtocolError(
+            f"{name_of(kind)} of {len(frame.payload)} bytes that do not fit its layout"
+        ) from error
     except UnicodeDecodeError as error:
-        raise RemoteProtocolError(f"{name} that is not UTF-8") from error
+        raise RemoteProtocolError(f"{name_of(kind)} that is not UTF-8") from error
+
+
+def name_of(kind: type) -> str:
+    """What protocol.md calls the messages of a class: "TEXT_ACK"."""
+    return _NAMES[kind]
 
 
 def _write_hello(hello: Hello) -> Frame:
@@ -373,20 +380,38 @@ _WRITERS: dict[type, Callable[[Any], Frame]] = {
     Welcome: lambda welcome: Frame(wire.TAG_WELCOME, 0, wire.WELCOME.build(_fields(welcome))),
 }
 
-_READERS: dict[int, tuple[str, Callable[[Frame], Message]]] = {
-    wire.TAG_HELLO: ("HELLO", _read_hello),
-    wire.TAG_TEXT: ("TEXT", _read_text),
-    wire.TAG_AUDIO: ("AUDIO", _read_audio),
-    wire.TAG_PING: ("PING", lambda frame: Ping(wire.PING.parse(frame.payload).data)),
-    wire.TAG_PONG: ("PONG", lambda frame: Pong(wire.PING.parse(frame.payload).data)),
-    wire.TAG_BYE: ("BYE", _read_bye),
-    wire.TAG_TEXT_ACK: ("TEXT_ACK", lambda frame: TextAck(wire.TEXT_ACK.parse(frame.payload).id)),
-    wire.TAG_REPORT: ("REPORT", _read_report),
-    wire.TAG_ARRIVALS: ("ARRIVALS", _read_arrivals),
-    wire.TAG_STATE: ("STATE", _read_state),
-    wire.TAG_RINGING: ("RINGING", _read_ringing),
-    wire.TAG_CLAIM: ("CLAIM", _read_claim),
-    wire.TAG_CHALLENGE: ("CHALLENGE", _read_challenge),
-    wire.TAG_PROOF: ("PROOF", _read_proof),
-    wire.TAG_WELCOME: ("WELCOME", _read_welcome),
+_NAMES: dict[type, str] = {  # protocol.md §5
+    Hello: "HELLO",
+    Text: "TEXT",
+    Audio: "AUDIO",
+    Ping: "PING",
+    Pong: "PONG",
+    Bye: "BYE",
+    TextAck: "TEXT_ACK",
+    Report: "REPORT",
+    Arrivals: "ARRIVALS",
+    VoiceState: "STATE",
+    Ringing: "RINGING",
+    Claim: "CLAIM",
+    Challenge: "CHALLENGE",
+    Proof: "PROOF",
+    Welcome: "WELCOME",
+}
+
+_READERS: dict[int, tuple[type, Callable[[Frame], Message]]] = {
+    wire.TAG_HELLO: (Hello, _read_hello),
+    wire.TAG_TEXT: (Text, _read_text),
+    wire.TAG_AUDIO: (Audio, _read_audio),
+    wire.TAG_PING: (Ping, lambda frame: Ping(wire.PING.parse(frame.payload).data)),
+    wire.TAG_PONG: (Pong, lambda frame: Pong(wire.PING.parse(frame.payload).data)),
+    wire.TAG_BYE: (Bye, _read_bye),
+    wire.TAG_TEXT_ACK: (TextAck, lambda frame: TextAck(wire.TEXT_ACK.parse(frame.payload).id)),
+    wire.TAG_REPORT: (Report, _read_report),
+    wire.TAG_ARRIVALS: (Arrivals, _read_arrivals),
+    wire.TAG_STATE: (VoiceState, _read_state),
+    wire.TAG_RINGING: (Ringing, _read_ringing),
+    wire.TAG_CLAIM: (Claim, _read_claim),
+    wire.TAG_CHALLENGE: (Challenge, _read_challenge),
+    wire.TAG_PROOF: (Proof, _read_proof),
+    wire.TAG_WELCOME: (Welcome, _read_welcome),
 }

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection
 from voicemux.errors import NotAdmitted
 from voicemux.protocol.messages import ByeCode, Claim, Method, Proof, Welcome
 from voicemux.security.code import new_code, tidy
-from voicemux.security.contacts import Contact, Contacts
+from voicemux.security.contacts import Contacts
+from voicemux.security.entries import Contact
 from voicemux.security.guesses import YEARS, Guesses
 from voicemux.security.handshake import Listener, Peer
 from voicemux.security.identity import Identity

@@ -45,11 +45,16 @@ def tidy(code: str) -> str:
     Raises SecurityError if it cannot be one: it is a number and at least two words, made here or chosen (protocol.md
     §12). So an address, a port, a name or half a code is not taken for a guess at one.
     """
-    number, *words = re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", code).casefold()) or [""]
+    number, *words = re.findall(r"[^\W_]+", _with_our_digits(unicodedata.normalize("NFKC", code).casefold())) or [""]
     # Of an IPv6 address, all but the colons could be a code.
     if ":" in code or not number.isdecimal() or sum(not word.isdecimal() for word in words) < LEAST_WORDS:
         raise SecurityError("that is no code", kind=Kind.MALFORMED_CODE)
     return "-".join([number, *words])
+
+
+def _with_our_digits(text: str) -> str:
+    """With 0 to 9 in place of the digits of other scripts, which keyboards there give."""
+    return "".join(str(unicodedata.decimal(character, character)) for character in text)
 
 
 class Exchange:

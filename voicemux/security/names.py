@@ -40,6 +40,8 @@ def free_name(wanted: str, taken: Iterable[str]) -> str:
         name = tame(name.translate(OF_ADDRESSES)) or NAMELESS
     if passes_for_address(name):
         name = tame(f"{NAMELESS}-{name}")
+    if passes_for_address(name):  # there are other characters that pass for dots and colons
+        name = NAMELESS
     seen = {look for each in (OUR_OWN, *taken) for look in looks(each)}
     free, number = name, 1
     while not seen.isdisjoint(looks(free)):

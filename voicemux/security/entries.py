@@ -1,0 +1,208 @@
+"""What contacts.json says: entries that can be used, and those that cannot, which stay in the file as they are.
+
+People write the file, too. One mistake in it must not keep out the friends who stand in the other entries.
+"""
+
+import datetime
+import json
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from voicemux.security.likeness import looks
+from voicemux.security.names import MOST, passes_for_address, tame
+
+WAYS = ("code", "words", "key")
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")  # SHA-256, in lower case
+FIELDS = ("name", "fingerprint", "addresses", "how", "since")
+OLD_FIELDS = ("name", "fingerprint", "address", "how", "since")  # up to 0.1.0, with one address
+UNNAMED = "unnamed"  # the field of an entry whose name neither the contact nor the user has chosen
+SHOWN = 40  # characters of a value that is wrong
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Somebody who will be known again."""
+
+    name: str
+    fingerprint: str  # of the certificate: 64 hexadecimal digits
+    addresses: tuple[str, ...]  # where to call them: where it worked last comes first, loopback comes last
+    how: str  # one of WAYS: what made us believe that it was them
+    since: str  # ISO date
+    unnamed: bool = False  # the name was made here, because they had not said theirs
+
+    @property
+    def address(self) -> str:
+        """Where they are called first; "" if no address is known."""
+        return self.addresses[0] if self.addresses else ""
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """An entry that cannot be used: `text` is how it stands in the file, `why` what is wrong with it.
+
+    `name` and `fingerprint` are what it says, "" if it says none.
+    """
+
+    text: str
+    why: str
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Entries:
+    """A whole file. What is unfit is written behind the rest: of two that contradict each other, the first counts."""
+
+    contacts: tuple[Contact, ...] = ()
+    unfit: tuple[Unfit, ...] = ()
+
+
+def parse(content: bytes) -> Entries:
+    """Raises ValueError, with what is wrong, if it is no list in JSON."""
+    try:
+        text = content.decode("utf-8-sig" if content.startswith(b"\xef\xbb\xbf") else json.detect_encoding(content))
+        is_list = isinstance(json.loads(text), list)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"no JSON in line {error.lineno}, {error.msg.lower()}") from None
+    except (ValueError, RecursionError):  # no Unicode; endless digits; brackets in brackets in brackets
+        raise ValueError("no JSON") from None
+    if not is_list:
+        raise ValueError("no list of contacts")
+    contacts: list[Contact] = []
+    unfit: list[Unfit] = []
+    taken: dict[str, str] = {}  # names, by what they look like and by their keys
+    elements = list(_elements(text))
+    # What looks like what takes a second to find out for 10,000 names, and data that takes 20 ms to load. In ASCII,
+    # nobody writes one name for another without knowing it.
+    judges_looks = not all(_said(entry, "name").isascii() for _, entry in elements)
+    for number, (written, entry) in enumerate(elements, 1):
+        try:
+            contact = _contact(entry)
+            _check_others(contact, taken, looks(contact.name) if judges_looks else ())
+            contacts.append(contact)
+        except ValueError as error:
+            name, key = (_said(entry, field) for field in ("name", "fingerprint"))
+            label = f"contact {number}{f' ({_shown(name)})' if name else ''}"
+            unfit.append(Unfit(written, f"{label}: {error}", name, key))
+    return Entries(tuple(contacts), tuple(unfit))
+
+
+def content_of(entries: Entries) -> bytes:
+    """The file's."""
+    written = [json.dumps(_as_entry(contact), indent=2, ensure_ascii=False) for contact in entries.contacts]
+    parts = [*(textwrap.indent(part, "  ") for part in written), *(f"  {each.text}" for each in entries.unfit)]
+    body = ",\n".join(parts)
+    return f"[\n{body}\n]\n".encode() if parts else b"[]\n"
+
+
+def folded(name: str) -> str:
+    """What is left of a name without case, width and blanks around it: two with the same are one name."""
+    return unicodedata.normalize("NFKC", tidy(name)).casefold()
+
+
+def tidy(name: str) -> str:
+    """With single blanks, and none around it."""
+    return " ".join(name.split())
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError, with the reason, unless a contact can be called that."""
+    if not name.isprintable():
+        raise ValueError(f"{_shown(name)} cannot be a name: it holds something that cannot be shown")
+    if not tidy(name):
+        raise ValueError("a contact needs a name: expected some letters")
+    if passes_for_address(name):
+        raise ValueError(f"{_shown(name)} cannot be a name: it would be taken for an address")
+    if len(tidy(name)) > MOST:
+        raise ValueError(f"{_shown(name)} cannot be a name: expected at most {MOST} characters")
+    if tame(name) != tidy(name):
+        raise ValueError(f"{_shown(name)} cannot be a name: expected {_shown(tame(name)) or 'some letters'}")
+
+
+def _elements(text: str) -> Iterator[tuple[str, Any]]:
+    """The elements of a list in JSON, which is known to be one: each as it is written, and as it is read."""
+    decoder = json.JSONDecoder(object_pairs_hook=_Pairs)
+    at = text.index("[") + 1
+    while True:
+        while text[at] in " \t\r\n,":
+            at += 1
+        if text[at] == "]":
+            return
+        entry, end = decoder.raw_decode(text, at)
+        yield text[at:end], entry
+        at = end
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object of JSON, with keys that may appear twice."""
+
+
+def _said(entry: object, field: str) -> str:
+    """The last that it says of it, if that is a text."""
+    pairs = entry if isinstance(entry, _Pairs) else ()
+    return next((value for key, value in reversed(pairs) if key == field and isinstance(value, str)), "")
+
+
+def _contact(entry: object) -> Contact:
+    """Raises ValueError."""
+    if not isinstance(entry, _Pairs):
+        raise ValueError(f"it has not exactly {', '.join(FIELDS)}")
+    keys = [key for key, _ in entry]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise ValueError(f"it has {_shown(twice)} twice")
+    values = dict(entry)
+    unnamed = values.pop(UNNAMED, False)
+    if unnamed not in (True, False) or set(values) not in (set(FIELDS), set(OLD_FIELDS)):
+        raise ValueError(f"it has not exactly {', '.join(FIELDS)}")
+    if "address" in values:
+        address = values.pop("address")
+        values["addresses"] = [] if address == "" else [address]
+    addresses = values.pop("addresses")
+    if not isinstance(addresses, list) or not all(map(_is_place, addresses)):
+        raise ValueError("its addresses are no list of plain texts")
+    if wrong := next((field for field, value in values.items() if not isinstance(value, str)), None):
+        raise ValueError(f"its {wrong} is no text")
+    check_name(values["name"])
+    expected = {
+        "fingerprint": FINGERPRINT.fullmatch(values["fingerprint"]),
+        "how": values["how"] in WAYS,
+        "since": _is_date(values["since"]),
+    }
+    if wrong := next((field for field, is_right in expected.items() if not is_right), None):
+        raise ValueError(f"{_shown(values[wrong])} is no {wrong}")
+    return Contact(addresses=tuple(addresses), unnamed=bool(unnamed), **values)
+
+
+def _check_others(contact: Contact, taken: dict[str, str], seen_as: Iterable[str]) -> None:
+    """Raises ValueError if it is one of those before, or looks like one; else it is `taken` from now on."""
+    if other := taken.get(contact.fingerprint):
+        raise ValueError(f"it has the key of {other}")
+    marks = (folded(contact.name), *seen_as)
+    if other := next((taken[mark] for mark in marks if mark in taken), None):
+        raise ValueError(f"its name is that of {other}, or looks like it")
+    taken.update(dict.fromkeys((contact.fingerprint, *marks), contact.name))
+
+
+def _as_entry(contact: Contact) -> dict[str, object]:
+    entry: dict[str, object] = {field: getattr(contact, field) for field in FIELDS}
+    return entry | ({UNNAMED: True} if contact.unnamed else {})
+
+
+def _is_place(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and bool(value.strip())
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return text.isascii()
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "…") if text else ""
