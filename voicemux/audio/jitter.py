@@ -87,6 +87,7 @@ class JitterBuffer:
         self._max_delay = max_delay
         self._arrivals = Arrivals(ceiling=max_delay * ROOM)
         self._least_ceiling = self._arrivals.ceiling
+        self._is_bounded = max_delay != MAX_DELAY  # the user has chosen
         self._packets: deque[_Packet] = deque()
         self._newest = 0  # position of the newest packet ever put
         self._newest_sequence = 0
@@ -109,7 +110,9 @@ class JitterBuffer:
 
     def round_trip(self, seconds: float) -> None:
         """The shortest of late. The longer it is, the later a packet is that had to be repeated, which is worth
-        waiting for: the most delay grows with it."""
+        waiting for: the most delay grows with it, unless the user has chosen that."""
+        if self._is_bounded:
+            return
         self._arrivals.ceiling = max(self._least_ceiling, min(MOST_CEILING, REPEAT_TRIPS * seconds + REPEAT))
         self._max_delay = self._arrivals.ceiling / ROOM
 

@@ -5,9 +5,10 @@ that: a queue of ours drains by as much as we send less than the line takes; som
 
     CLEAR ---- a queue ----> UNSURE --- voice does not get through, or waits for long ---> TESTING (send less)
       ^                        |                                                              |
-      |<------- it is gone ----+<-------------------- it drains -- OURS <---------------------+
-      |                                                                                       |
-      +<------ gone for 1 s ------------------------- THEIRS <------- it stays as it is ------+
+      +------- it is gone -----+                                                              |
+      +------- it is gone -------------- OURS <-------------- it drains ----------------------+
+      +------- gone for 1 s ------------ THEIRS <------------ it does not drain --------------+
+      +------- the route is longer <------------------------- it stands still ----------------+
 
 Times are in seconds, rates in bits a second.
 """
@@ -30,7 +31,6 @@ class Whose(Enum):
 
 class _Test(NamedTuple):
     began: float
-    before: int  # the rung
     delivered: float  # what the line took then
     drain: float  # seconds a second by which the queue falls if it is ours
     was_whole: bool  # the line took all that it was given
@@ -38,8 +38,8 @@ class _Test(NamedTuple):
 
 SETTLING = 1.2  # seconds after a step of which packets are judged: a look, a packet of 60 ms, and a second of drain
 SHARE = 0.8  # of what the line takes is used, so that what has queued up drains within some seconds
-DEEP_SHARE = 0.65  # of it is used if much has queued up
-DEEP = 0.2  # seconds of queue that are much: twice what voice is allowed
+# Of it is used to see whether a queue drains: beside acknowledgements, a second of that is 0.2 s of queue and more.
+DEEP_SHARE = 0.65
 # Bits a second. The peer's voice is acknowledged by us, on the same line: each second packet by one of 52 bytes (RFC
 # 1122: delayed acknowledgements), with packets of 20 ms 25 a second.
 ACKNOWLEDGEMENTS = 10_400
@@ -59,6 +59,8 @@ WAITS = 0.1  # seconds of queue that are worth it
 MOMENT = 0.6  # seconds over which it is seen whether a queue stands: five times what the peer says
 LEVEL = 0.08  # seconds a second that a queue may grow by and still stand
 RECENTLY = 1.0  # seconds since voice last had to be dropped
+# Seconds without a word of the peer about our voice, after which nothing is known: TCP repeats for less.
+FORGOTTEN = 10.0
 GONE = 1.0  # seconds without a queue, after which somebody else's is over: TCP that loses a packet stops for less
 # Seconds by which a queue is longer than it ever was, if it may be ours after all: no router's grows for ever.
 GROWTH = 0.25
@@ -71,7 +73,6 @@ class Blame:
 
     def __init__(self, forth: Forth) -> None:
         self.state = Whose.CLEAR
-        self.since = 0.0  # of the state
         self._forth = forth
         self._test: _Test | None = None
         self._before: int | None = None  # the rung before all this
@@ -100,6 +101,9 @@ class Blame:
         """`rate` is what the line takes, if that is too little; otherwise None."""
         queue = self._forth.queue(now)
         if queue is None:
+            newest = self._forth.moments.newest
+            if newest is None or now - newest.told > FORGOTTEN:
+                self._become(Whose.CLEAR, now)
             if rate is not None:
                 self._step_down(rungs, now, rate, None)
             return
@@ -143,6 +147,8 @@ class Blame:
         return now - self._standing_since >= STANDING_LONG
 
     def _step_down(self, rungs: Rungs, now: float, rate: float, queue: float | None) -> None:
+        if now - rungs.changed <= SETTLING:
+            return
         before = rungs.at
         at = self._below(rungs, rate * SHARE if queue is None else rate * DEEP_SHARE - ACKNOWLEDGEMENTS)
         if at > before:
@@ -162,7 +168,7 @@ class Blame:
     def _begin_test(self, rungs: Rungs, now: float, before: int, delivered: float, *, was_whole: bool) -> None:
         drain = 1 - (rungs.rung.line_rate + ACKNOWLEDGEMENTS) / delivered if delivered else 0.0
         self._before = before if self._before is None else min(before, self._before)
-        self._test = _Test(now, before, delivered, drain, was_whole)
+        self._test = _Test(now, delivered, drain, was_whole)
         self._carried = None
         self._become(Whose.TESTING, now)
 
@@ -258,7 +264,7 @@ class Blame:
 
     def _become(self, state: Whose, now: float) -> None:
         if state is not self.state:
-            self.state, self.since = state, now
+            self.state = state
             self._standing_since = self._calm_since = None
         self._forth.lateness.keeps_longer = state is Whose.THEIRS
         if state is not Whose.TESTING:

@@ -36,13 +36,14 @@ BACK_FULL = 0.1  # seconds of a way back beside which acknowledgements say littl
 BACK_PROVEN = 1.5  # seconds of ARRIVALS that show that our own way is free all the same
 # Seconds of acknowledgements, none of which is as quick as they once were: the route has become longer.
 ROUTE_SLOTS = 20
-# Seconds of what is not ours, beside which bbr starves: its window is two *shortest* round trips' worth.
 # While the peer's packets are long because its line is slow: each of ours is acknowledged on that line by a packet of
 # headers only. Not as long as the peer's, or each would hold the other there.
 SAVING_MS = 40.0
 # Beside somebody else's long queue: it overflows now and then, and each packet that is lost there stops voice for two
 # round trips. A third of the packets is a third of that, and what they take longer is not noticed there.
 LONGEST_MS = 60.0
+# Seconds of what is not ours that make a queue long. Beside that, bbr starves: its window is what fits two *shortest*
+# round trips.
 LONG_QUEUE = 0.200
 
 
@@ -179,7 +180,7 @@ class Course:
             excused = longer + back + theirs + proven
         budget = self._budget(now, queue, shortest or 0.0, theirs)
         for flow in (self._near, self._far):
-            flow.excused, flow.budget = excused, budget
+            flow.excused, flow.budget, flow.is_crowded = excused, budget, theirs > 0
 
     def _budget(self, now: float, queue: float | None, shortest: float, theirs: float) -> float:
         """Seconds beyond all excuses that voice may be under way.
