@@ -188,7 +188,7 @@ class Blame:
         assert test
         assert newest
         if queue >= BEHIND and (rate := self._forth.delivered_rate(now, MOMENT)):
-            self._carried = min(test.delivered, rate) if test.delivered else rate
+            self._carried = max(self._carried or 0.0, min(test.delivered, rate) if test.delivered else rate)
         if newest.sent < test.began + SETTLING or now - newest.told > SETTLING / 2:
             return
         lately = self._forth.moments.sent_between(max(test.began, newest.sent - 1.0), newest.sent)
@@ -254,13 +254,15 @@ class Blame:
         self._calm_since = None
         slope = self._forth.moments.slope(now, MOMENT)
         grows = slope is not None and slope > LEVEL  # not after a lost packet, which makes all behind it late, too
-        if grows and queue > self._longest + GROWTH and now > self._immune_until and rungs.at < rungs.lowest:
+        if not grows or rungs.at >= rungs.lowest:
+            return
+        if now <= self._immune_until:
+            self._longest = max(self._longest, queue)
+        elif queue > self._longest + GROWTH:
             delivered = self._delivered(now) or rungs.rung.line_rate
             before = rungs.at
             rungs.go(self._below(rungs, delivered * DEEP_SHARE - ACKNOWLEDGEMENTS), now)
             self._begin_test(rungs, now, before, delivered, was_whole=False)
-        elif grows:
-            self._longest = max(self._longest, queue)
 
     def _become(self, state: Whose, now: float) -> None:
         if state is not self.state:
