@@ -21,19 +21,24 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # What runs in real time: threads, processes and sound cards. A machine that stalls for a second fails such a test
 # though nothing is wrong, so it gets another chance, which the report shows (R). The rest must be right at once.
-# Most of it has the machine for itself (-m alone); what mostly waits for the other side need not.
+# What is measured by the ear, or makes much work, has the machine for itself (-m alone). Of the others that must not
+# wait for a processor, two run at a time (-m timed). What mostly waits for the other side need not be either.
 TESTS = Path(__file__).parent
 ALONE = [
     TESTS / f"{each}.py"
     for each in (
-        *(f"test_{name}" for name in ("api", "bench", "bots", "call", "endings", "threads")),
-        *(f"audio/test_{name}" for name in ("devices", "files", "metronome", "pipes", "recording", "studio")),
+        *(f"audio/test_{name}" for name in ("devices", "metronome", "studio")),
+        *(f"program/test_{name}" for name in ("bad_line", "demo", "devices", "voice")),
+    )
+]
+TIMED = [
+    TESTS / f"{each}.py"
+    for each in (
+        *(f"test_{name}" for name in ("api", "bots", "call", "endings", "threads")),
+        *(f"audio/test_{name}" for name in ("files", "pipes", "recording")),
         *(f"console/test_{name}" for name in ("lines", "plain", "terminal")),
         *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception", "writer")),
-        *(
-            f"program/test_{name}"
-            for name in ("bad_line", "call", "demo", "devices", "recordings", "sources", "voice")
-        ),
+        *(f"program/test_{name}" for name in ("call", "recordings", "sources")),
     )
 ]
 PATIENT = [
@@ -50,10 +55,12 @@ SOUND_THREAD = "threaded-ml"  # the kernel's name for PulseAudio's, of which eve
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        is_alone = any(item.path.is_relative_to(each) for each in ALONE)
-        if is_alone:
-            item.add_marker(pytest.mark.alone)
-        if is_alone or any(item.path.is_relative_to(each) for each in PATIENT):
+        places = {item.path, *item.path.parents}
+        for mark, files in {"alone": ALONE, "timed": TIMED}.items():
+            if not places.isdisjoint(files):
+                item.add_marker(mark)
+        is_timed = any(item.get_closest_marker(mark) for mark in ("alone", "timed"))
+        if is_timed or not places.isdisjoint(PATIENT):
             item.add_marker(pytest.mark.flaky(reruns=CHANCES))
 
 

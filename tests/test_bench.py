@@ -143,11 +143,13 @@ def figures() -> Figures:
     return runs.quick()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("program", ["floor", "voicemux"])
 def test_voice_arrives_both_ways(figures: Figures, program: str) -> None:
     assert all(direction["heard"] > HEARD for direction in figures[program]["directions"].values())
 
 
+@pytest.mark.alone
 def test_the_delay_is_within_a_generous_factor_of_the_floor(figures: Figures) -> None:
     floor, voicemux = (
         max(direction["median"] for direction in figures[program]["directions"].values())

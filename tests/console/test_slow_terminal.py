@@ -69,7 +69,7 @@ def answer_of(terminal: Terminal) -> str:
     return line.decode().rstrip()
 
 
-@pytest.mark.alone
+@pytest.mark.timed
 @pytest.mark.parametrize("much", MUCH)
 def test_ctrl_c_is_seen_at_once_while_much_is_printed(terminal, much):
     terminal.show(TextReceived("mallory", "hi"))
