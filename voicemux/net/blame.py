@@ -192,17 +192,17 @@ class Blame:
         if newest.sent < test.began + SETTLING or now - newest.told > SETTLING / 2:
             return
         lately = self._forth.moments.sent_between(max(test.began, newest.sent - 1.0), newest.sent)
-        earlier = self._forth.moments.sent_between(newest.sent - 2.0, newest.sent - 1.0)
         if not lately:
             return
-        after, sooner = min(lately), min(earlier, default=None)
-        if after >= BEHIND and len(lately) >= FEW and max(lately) - after < STILL:
+        after, span = min(lately[-FEW:]), min(1.0, newest.sent - test.began)
+        falls = lately[0] - after >= STALLED * max(test.drain, CONCLUSIVE) * span
+        if after >= BEHIND and len(lately) >= FEW and max(lately) - min(lately) < STILL:
             self._find_it_no_queue(rungs, now, after)
             return
         floor = max(BEHIND, FLOOR * 8 / max(test.delivered, 1.0))
         if after < floor and not test.was_whole:
             self._find_it_ours(rungs, now, after)
-        elif sooner is not None and after <= max(sooner - STALLED * max(test.drain, CONCLUSIVE), 0.0):
+        elif falls:
             pass  # it drains
         elif after < BEHIND:
             self._find_it_ours(rungs, now, after)
