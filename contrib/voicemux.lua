@@ -13,7 +13,7 @@
 local PREFACE, LONGEST, CODE = "VMUX/1\r\n", 4096, 2
 
 local TAGS = {"HELLO", "TEXT", "AUDIO", "PING", "PONG", "BYE", "TEXT_ACK", "REPORT", "RINGING", "CLAIM", "CHALLENGE",
-  "PROOF", "WELCOME", [20] = "STATE"}
+  "PROOF", "WELCOME", [19] = "ARRIVALS", [20] = "STATE"}
 local KEYS = {"name", "agent", "codecs", "session", "last_text"}
 local CODECS = {"PCM", "Opus"}
 local CODES = {[0] = "NORMAL", "BUSY", "DECLINED", "PROTOCOL", "VERSION", "TIMEOUT", "FLOOD", "INTERNAL", "REPLACED",
@@ -50,6 +50,8 @@ local field = {
   reserved = ProtoField.uint8("voicemux.reserved", "Reserved", base.HEX),
   delay = ProtoField.uint16("voicemux.delay", "Delay (ms)", base.DEC),
   target = ProtoField.uint16("voicemux.target", "Target (ms)", base.DEC),
+  least = ProtoField.uint16("voicemux.least", "Least transit (ms, modulo 65536)", base.DEC),
+  most = ProtoField.uint16("voicemux.most", "Most transit (ms, modulo 65536)", base.DEC),
   state = ProtoField.uint8("voicemux.state", "State", base.HEX),
   muted = ProtoField.bool("voicemux.state.muted", "Muted", 8, nil, 1),
   deafened = ProtoField.bool("voicemux.state.deafened", "Deafened", 8, nil, 2),
@@ -192,6 +194,16 @@ function decode.REPORT(payload, tree)
   return string.format(" #%d %d ms", payload(2, 2):uint(), payload(8, 2):uint())
 end
 
+function decode.ARRIVALS(payload, tree)
+  tree:add(field.source, payload(0, 1))
+  tree:add(field.reserved, payload(1, 1))
+  tree:add(field.sequence, payload(2, 2))
+  tree:add(field.least, payload(4, 2))
+  tree:add(field.most, payload(6, 2))
+  local spread = (payload(6, 2):uint() - payload(4, 2):uint()) % 65536
+  return string.format(" #%d %d ms apart", payload(2, 2):uint(), spread)
+end
+
 function decode.STATE(payload, tree)
   tree:add(field.source, payload(0, 1))
   local bits, summary = tree:add(field.state, payload(1, 1)), ""
@@ -263,7 +275,7 @@ end
 -- The least and the most bytes of payload.
 local SIZES = {HELLO = {0, LONGEST}, TEXT = {4, LONGEST}, AUDIO = {8, LONGEST}, PING = {8, 8}, PONG = {8, 8},
   BYE = {2, LONGEST}, TEXT_ACK = {4, 4}, REPORT = {12, 12}, RINGING = {0, 0}, CLAIM = {34, LONGEST},
-  CHALLENGE = {32, 287}, PROOF = {33, LONGEST}, WELCOME = {1, LONGEST}, STATE = {2, 2}}
+  CHALLENGE = {32, 287}, PROOF = {33, LONGEST}, WELCOME = {1, LONGEST}, ARRIVALS = {8, 8}, STATE = {2, 2}}
 
 local function decoded(payload, size, name, tree, message, flags)
   local least, most = SIZES[name][1], SIZES[name][2]
@@ -279,7 +291,7 @@ local ORDER = {
   CLAIMING = {PROOF = "START", WELCOME = "START", BYE = "DONE"},
   START = {RINGING = "START", HELLO = "OPEN", BYE = "DONE"},
   OPEN = {TEXT = "OPEN", TEXT_ACK = "OPEN", AUDIO = "OPEN", PING = "OPEN", PONG = "OPEN", REPORT = "OPEN",
-    STATE = "OPEN", BYE = "DONE"},
+    ARRIVALS = "OPEN", STATE = "OPEN", BYE = "DONE"},
 }
 local WHEN = {STRANGER = " before CLAIM and CHALLENGE", CLAIMING = " before PROOF and WELCOME", START = " before HELLO",
   OPEN = " after HELLO"}

@@ -16,6 +16,7 @@ from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.frames import encode_frame
 from voicemux.protocol.messages import (
+    Arrivals,
     Audio,
     Bye,
     Challenge,
@@ -50,6 +51,7 @@ TALK: list[Message] = [
     Audio(1, 0, 7, 960, b"abcd"),
     Pong(b"12345678"),
     Report(0, 1, 2, 3, 4),
+    Arrivals(0, 1, 65_530, 3),
     VoiceState(voice=True, records=True),
     TextAck(0),
     Text(3, "\x1b[2J"),

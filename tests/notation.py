@@ -22,6 +22,7 @@ CLASSES = {
     "CHALLENGE": messages.Challenge,
     "PROOF": messages.Proof,
     "WELCOME": messages.Welcome,
+    "ARRIVALS": messages.Arrivals,
     "STATE": messages.VoiceState,
 }
 BYTES = ("data", "session", "payload", "commitment", "share", "certificate", "nonce", "confirmation", "signature")

@@ -22,6 +22,7 @@ from tests.peers import (
 )
 from voicemux import call as call_module
 from voicemux import vitals, watch
+from voicemux.audio.ladder import Ladder, Rung
 from voicemux.audio.player import Figures
 from voicemux.call import Call
 from voicemux.errors import ConnectionLost, DeviceError, LocalProtocolError, RemoteProtocolError
@@ -40,7 +41,19 @@ from voicemux.events import (
 )
 from voicemux.net.line import Line
 from voicemux.protocol.frames import Frame, encode_frame
-from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Ping, Pong, Report, Text, TextAck, VoiceState
+from voicemux.protocol.messages import (
+    Arrivals,
+    Audio,
+    Bye,
+    ByeCode,
+    Hello,
+    Ping,
+    Pong,
+    Report,
+    Text,
+    TextAck,
+    VoiceState,
+)
 from voicemux.protocol.wire import TEXT_WINDOW
 
 LONG = "grüße, " * 50_000  # several windows, and code points that a cut could split
@@ -79,11 +92,8 @@ class Microphone(Sound):
         super().__init__(plan)
         self.muted = False
         self.capture_ms, self.xruns, self.eager, self.silent_for = 30.0, 5, False, 0.0
-        self.told: list[tuple[float | None, bool, bool]] = []
+        self.ladder = Ladder(Rung(20, 32_000))
         self._voice = voice
-
-    def adapt(self, now: float, rate: float | None, *, calm: bool, roomy: bool) -> None:
-        self.told.append((rate, calm, roomy))
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
         for audio in self._voice:
@@ -98,6 +108,7 @@ class Speaker(Sound):
         super().__init__(plan)
         self.deafened = self.records = False
         self.heard: list[Audio] = []
+        self.round_trips: list[float] = []
         self.put = put or self.heard.append
 
     @property
@@ -120,6 +131,9 @@ class Speaker(Sound):
 
     def report(self) -> Report | None:
         return Report(0, 7, 6720, 60, 40) if self.heard else None
+
+    def round_trip(self, seconds: float) -> None:
+        self.round_trips.append(seconds)
 
 
 def fail(error: BaseException) -> Callable[..., None]:
@@ -694,6 +708,30 @@ def test_what_the_player_makes_of_it_is_reported_to_the_peer():
         assert peer.hear(Report) == Report(0, 7, 6720, 60, 40)
 
 
+def test_when_it_comes_is_told_to_the_peer_and_then_it_needs_no_other_report_ten_times_a_second():
+    with in_call(Microphone(VOICE), Speaker()) as (_, peer):
+        peer.hear(Audio)
+        peer.send(VOICE)
+        told = peer.hear(Arrivals)
+        assert (told.source, told.sequence) == (0, VOICE.sequence)
+        assert told.least == told.most
+        peer.send(Arrivals(0, VOICE.sequence, 4660, 4700))
+        peer.hear(Report)
+        began = time.monotonic()
+        peer.hear(Report)
+        peer.hear(Report)
+        assert time.monotonic() - began > call_module.REPORT_INTERVAL / 2
+        peer.finish()
+
+
+def test_the_player_is_told_how_long_a_repeated_packet_takes():
+    speaker = Speaker()
+    with in_call(player=speaker) as (_, peer):
+        peer.send(Pong(peer.hear(Ping).data))
+        wait_until(lambda: speaker.round_trips)
+        assert 0 < speaker.round_trips[0] < PATIENCE
+
+
 @pytest.mark.parametrize("direction", ["input", "output"])
 def test_text_goes_on_when_a_sound_card_fails(direction):
     broken = fail(DeviceError("the plug was pulled"))
@@ -894,13 +932,17 @@ def test_nobody_else_gets_them():
     assert not [event for event in owner.events if isinstance(event, Status)]
 
 
-def test_the_microphone_is_told_how_the_line_does():
+def test_a_line_that_is_roomy_gets_more_voice_when_that_is_known():
     microphone = Microphone(VOICE)
     with in_call(microphone) as (_, peer):
-        wait_until(lambda: microphone.told)
-        assert microphone.told[0] == (None, False, False), "nothing is known of the line yet, so it is not calm"
-        peer.send(Pong(peer.hear(Ping).data))
-        wait_until(lambda: (None, True, True) in microphone.told)
+        time.sleep(3 * vitals.LOOK_INTERVAL)
+        assert microphone.ladder.at, "nothing is known of the line yet, so it is not calm"
+
+        def answer() -> bool:
+            peer.send(Pong(peer.hear(Ping).data))
+            return microphone.ladder.at == 0
+
+        wait_until(answer)
 
 
 def test_a_line_that_is_not_what_it_was_is_measured_more_often(monkeypatch):

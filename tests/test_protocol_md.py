@@ -147,6 +147,7 @@ def test_what_is_said_in_passing_is_true_too(title, sentence, value):
         ("5.6 TEXT_ACK (tag 7)", wire.TEXT_ACK),
         ("5.7 REPORT (tag 8)", wire.REPORT),
         ("5.13 STATE (tag 20)", wire.STATE),
+        ("5.14 ARRIVALS (tag 19)", wire.ARRIVALS),
     ],
 )
 def test_the_layouts_are_those_of_the_code(title, layout):

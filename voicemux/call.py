@@ -45,13 +45,26 @@ from voicemux.net.reception import REPLACED
 from voicemux.net.writer import Writer
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.delivery import Inbox
-from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Ping, Pong, Report, Text, TextAck, VoiceState
+from voicemux.protocol.messages import (
+    Arrivals,
+    Audio,
+    Bye,
+    ByeCode,
+    Hello,
+    Ping,
+    Pong,
+    Report,
+    Text,
+    TextAck,
+    VoiceState,
+)
 from voicemux.remedies import hint
 from voicemux.threads import Threads, take
 from voicemux.vitals import LOOK_INTERVAL, Vitals
 from voicemux.voice import Half, Player, Transmitter
 from voicemux.watch import Signs, Watch
 
+REPORT_INTERVAL = 1.0  # seconds between REPORTs to a peer that goes by ARRIVALS; to others one goes at each look
 REOPEN_INTERVAL = 2.0  # seconds between two attempts to have a broken device back
 REPLACED_PATIENCE = 0.3  # seconds for the goodbye to a peer who has called again meanwhile
 GOODBYE_TIMEOUT = 2.0  # seconds for our last text, and as long again for the peer's (protocol.md §10)
@@ -119,6 +132,7 @@ class Call:
         self._status_interval = status_interval
         self._patience = 2 * GOODBYE_TIMEOUT  # seconds for what is left once there is a reason to end
         self._next_status = time.monotonic() + status_interval
+        self._next_report = 0.0
         self._threads = Threads(self._on_failure)
 
     # --- for the owner -------------------------------------------------------------------------
@@ -313,7 +327,8 @@ class Call:
         )
 
     def stats(self) -> Stats:
-        return self._vitals.stats(self._texts_received)
+        is_over = self._reason is not None
+        return self._vitals.stats(self._texts_received, self._writer.peer_on_its_way(), is_over=is_over)
 
     # --- the bodies of the threads -----------------------------------------------------------------
 
@@ -326,6 +341,7 @@ class Call:
             Ping: lambda ping: self._writer.send(Pong(ping.data)),
             Pong: self._on_pong,
             Report: self._writer.heard,
+            Arrivals: self._writer.arrived,
             Bye: self._on_bye,
         }
         try:
@@ -364,11 +380,10 @@ class Call:
             self._look_at_the_peer(now)
             if self._vitals.look(now):
                 self._writer.send_ping(self._vitals.ping)
-            if self._player and (report := self._player.report()):
-                self._writer.send(report)
+            if self._player:
+                self._tell_of_voice(now, self._player)
             if self._transmitter:
-                rate, vitals = self._writer.line_rate(), self._vitals
-                self._transmitter.adapt(now, rate, calm=vitals.calm, roomy=vitals.roomy)
+                self._writer.judge(self._transmitter.ladder, calm=self._vitals.calm, roomy=self._vitals.roomy)
             if self._status_interval and now >= self._next_status:
                 self._next_status = now + self._status_interval
                 self.post(Status(**vars(self.stats())))
@@ -378,6 +393,14 @@ class Call:
         self._tell_of_waiting()
         if not self._read_to_the_end.wait(self._patience - short):
             self._line.cut()
+
+    def _tell_of_voice(self, now: float, player: Player) -> None:
+        """Tell the peer what becomes of its voice: when it comes, and now and then what is done with it."""
+        self._writer.tell_arrivals()
+        self._vitals.heard(self._writer.peer_on_its_way())
+        if now >= self._next_report and (report := player.report()):
+            self._next_report = now + (REPORT_INTERVAL if self._writer.peer_tells_arrivals else 0.0)
+            self._writer.send(report)
 
     def _tell_of_waiting(self) -> None:
         """Once, as long as there is something to wait for."""
@@ -402,6 +425,7 @@ class Call:
             packets=self._packets,
             paused=newest is not None and not newest.data,
             peer=self._peer_voice,
+            late=self._writer.peer_lateness(),
             own_silence=transmitter.silent_for if transmitter and self._speaks else 0.0,
         )
         for event in self._watch.look(now, signs):
@@ -469,6 +493,7 @@ class Call:
         if audio.source == OWN_SOURCE:
             self._packets += 1
             self._newest = audio
+            self._writer.heard_voice(audio)
             self._peer_told.set()
         for player in (self._player, self._recorder):
             if player:
@@ -484,6 +509,9 @@ class Call:
         round_trip = self._vitals.answered(pong)
         if round_trip is not None:
             self._writer.round_trip(round_trip)
+            for player in (self._player, self._recorder):
+                if player:
+                    player.round_trip(self._vitals.shortest_round_trip)
 
     def _on_bye(self, bye: Bye) -> None:
         is_well = bye.code == ByeCode.NORMAL

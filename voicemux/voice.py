@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from voicemux.net.rungs import Rungs
 from voicemux.protocol.messages import Audio, Report
 
 USUAL_BITRATE = 32_000  # bits a second: PESQ 4.1 with little delay; with TLS and all headers 68 on the line
@@ -80,11 +81,9 @@ class Transmitter(Half, Protocol):
     def eager(self) -> bool:
         """Whether the line gets more as soon as it is calm."""
 
-    def adapt(self, now: float, rate: float | None, *, calm: bool, roomy: bool) -> None:
-        """Send what the line can carry: `rate` bits a second, if it is too slow.
-
-        `calm`: nothing waits on it; `roomy`: voice takes it no longer than an empty packet.
-        """
+    @property
+    def ladder(self) -> Rungs:
+        """How much is sent; it may be changed at any time, by one thread."""
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
         """Send voice until the source ends or `stop()`. Raises DeviceError."""
@@ -107,3 +106,6 @@ class Player(Half, Protocol):
         """Play until `stop()`. Raises DeviceError."""
 
     def report(self) -> Report | None: ...
+
+    def round_trip(self, seconds: float) -> None:
+        """The shortest of late: a packet that TCP had to repeat comes later by that."""

@@ -66,12 +66,6 @@ def transmit(source: Script, transmitter: Transmitter | None = None) -> list[Aud
     return sent
 
 
-def be_calm(transmitter: Transmitter) -> None:
-    """As if the line had been good for thirty seconds."""
-    for look in range(300):
-        transmitter.adapt(look / 10, None, calm=True, roomy=True)
-
-
 def test_packets_are_numbered_and_stamped_with_the_time_of_their_first_sample() -> None:
     sent = transmit(Script(numbered(16)))
     assert [each.timestamp for each in sent] == [0, PACKET, 2 * PACKET, 3 * PACKET, 4 * PACKET]
@@ -171,14 +165,14 @@ def test_packets_get_longer_and_shorter_between_two_of_them_and_never_two_at_onc
     wide = [Block(rest[i].position, b"".join(block.pcm for block in rest[i : i + 4])) for i in range(0, 32, 4)]
     source = Script([first, *wide])  # as from a microphone: they never end where packets do
     transmitter = Transmitter(source, OpusEncoder(20, 64_000))
-    be_calm(transmitter)
+    ladder = transmitter.ladder
+    ladder.go(0, 1.0)
 
     def squeeze() -> None:
-        transmitter.adapt(30.0, 20_000, calm=False, roomy=False)
+        ladder.go(ladder.lowest, 2.0)
 
     def recover() -> None:
-        for now in (31.0, 31.5):
-            transmitter.adapt(now, None, calm=True, roomy=True)
+        ladder.go(0, 3.0)
 
     source.at = {2: squeeze, 4: recover}
     sent = transmit(source, transmitter)
@@ -211,7 +205,7 @@ def test_opus_packets_decode_to_what_was_said(frame_ms: float) -> None:
     transmitter = Transmitter(source, encoder)
     assert transmitter.codec == Codec.OPUS
     assert (transmitter.capture_ms, transmitter.xruns) == (7.0, 2)
-    be_calm(transmitter)
+    transmitter.ladder.go(0, 1.0)
     decoder = OpusDecoder()
     sent = transmit(source, transmitter)
     assert {later.timestamp - sooner.timestamp for sooner, later in pairwise(sent)} == {int(frame_ms * 48)}

@@ -22,6 +22,7 @@ from voicemux.net.tls import Context
 from voicemux.protocol.connection import State
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
+    Arrivals,
     Audio,
     Bye,
     ByeCode,
@@ -46,6 +47,7 @@ from voicemux.protocol.wire import (
     KEY_LAST_TEXT,
     MAX_PAYLOAD,
     PREFACE,
+    TAG_ARRIVALS,
     TAG_AUDIO,
     TAG_BYE,
     TAG_HELLO,
@@ -433,6 +435,34 @@ class ReportsInLittleEndian(Peer):
         if isinstance(message, Report):
             message = replace(message, sequence=int.from_bytes(message.sequence.to_bytes(2, "little"), "big"))
         return super().encode(message)
+
+
+# When audio came (§5.14)
+
+
+@caught_by("arrivals", LISTENER, DIALLER)
+class SubtractsTicksFromMilliseconds(Peer):
+    def encode(self, message: Message) -> bytes:
+        if isinstance(message, Arrivals) and self.newest:
+            transit = (round(time.monotonic() * 1000) - self.newest.timestamp) % 2**16
+            message = replace(message, least=transit, most=transit)
+        return super().encode(message)
+
+
+@caught_by("arrivals", LISTENER)
+class TellsOfArrivalsAllTheTime(Peer):
+    def sound(self, now: float, other: Hello) -> None:
+        super().sound(now, other)
+        if self.newest:
+            self.say(Arrivals(0, self.newest.sequence, self.transit, self.transit))
+
+
+@caught_by("arrivals-untrue", LISTENER, DIALLER)
+class ExpectsNoOtherSource(Peer):
+    def read(self, frame: Frame) -> Message | None:
+        if frame.tag == TAG_ARRIVALS and frame.payload[0]:
+            raise RemoteProtocolError(f"expected ARRIVALS of source 0, got {frame.payload[0]}")
+        return super().read(frame)
 
 
 # What is said of voice (§5.13)

@@ -20,6 +20,7 @@ from voicemux.protocol.connection import TRANSITIONS, State
 from voicemux.protocol.delivery import Inbox, Outbox
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
+    Arrivals,
     Audio,
     Bye,
     ByeCode,
@@ -96,6 +97,7 @@ class Peer:
         self.started = self.heard = time.monotonic()
         self.pinged = self.reported = 0.0
         self.newest: Audio | None = None
+        self.transit = 0  # its, in milliseconds
         self.captured = 0.0  # when the next packet of sound has been
         self.sequence, self.timestamp = 65_530, 2**32 - 9600  # both wrap around soon
 
@@ -282,6 +284,7 @@ class Peer:
 
     def take_audio(self, audio: Audio) -> None:
         self.newest = audio  # a program plays it
+        self.transit = round(time.monotonic() * 1000 - audio.timestamp / 48) % 2**16
 
     def take_goodbye(self, bye: Bye) -> None:
         self.answer()
@@ -340,6 +343,7 @@ class Peer:
         if self.newest and now - self.reported >= self.report_interval:
             self.reported = now
             self.say(Report(0, self.newest.sequence, self.newest.timestamp, 60, 60))
+            self.say(Arrivals(0, self.newest.sequence, self.transit, self.transit))
 
     # The end.
 

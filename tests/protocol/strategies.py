@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 
 from voicemux.protocol.messages import (
+    Arrivals,
     Audio,
     Bye,
     Challenge,
@@ -41,6 +42,7 @@ in_call = st.one_of(
     st.builds(Pong, eight_bytes),
     st.builds(TextAck, u32),
     st.builds(Report, source=u8, sequence=u16, timestamp=u32, delay=u16, target=u16),
+    st.builds(Arrivals, source=u8, sequence=u16, least=u16, most=u16),
     st.builds(
         VoiceState, source=u8, voice=st.booleans(), muted=st.booleans(), deafened=st.booleans(), records=st.booleans()
     ),

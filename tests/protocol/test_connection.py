@@ -7,6 +7,7 @@ from voicemux.errors import ConnectionLost, LocalProtocolError, RemoteProtocolEr
 from voicemux.protocol.connection import NOT_A_DIALLERS, NOT_A_LISTENERS, TRANSITIONS, Receiving, Sending, State
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
+    Arrivals,
     Audio,
     Bye,
     ByeCode,
@@ -37,6 +38,7 @@ EVERY_MESSAGE = [
     Bye(),
     TextAck(1),
     Report(0, 0, 0, 0, 0),
+    Arrivals(0, 0, 0, 0),
     VoiceState(),
     Ringing(),
     Claim(0, bytes(32), b"", b""),

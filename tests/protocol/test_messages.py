@@ -10,6 +10,7 @@ from voicemux.errors import LocalProtocolError, RemoteProtocolError
 from voicemux.protocol import wire
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
+    Arrivals,
     Audio,
     Bye,
     ByeCode,
@@ -31,8 +32,10 @@ from voicemux.protocol.messages import (
 )
 
 DOCUMENT = (Path(__file__).parents[2] / "protocol.md").read_text(encoding="utf-8")
-TAGS = (*range(1, 14), 20)
-HELLO, TEXT, AUDIO, PING, PONG, BYE, TEXT_ACK, REPORT, RINGING, CLAIM, CHALLENGE, PROOF, WELCOME, STATE = TAGS
+TAGS = (*range(1, 14), 19, 20)
+HELLO, TEXT, AUDIO, PING, PONG, BYE, TEXT_ACK, REPORT, RINGING, CLAIM, CHALLENGE, PROOF, WELCOME, ARRIVALS, STATE = (
+    TAGS
+)
 LONE_SURROGATE = "\ud800"
 
 
@@ -87,6 +90,8 @@ def test_any_frame_is_a_message_or_unknown_or_refused(payload, tag, flags):
         (TEXT_ACK, "00 00 00 00 00", "TEXT_ACK of 5 bytes that do not fit its layout"),
         (REPORT, "00" * 11, "REPORT of 11 bytes that do not fit its layout"),
         (REPORT, "00" * 13, "REPORT of 13 bytes that do not fit its layout"),
+        (ARRIVALS, "00" * 7, "ARRIVALS of 7 bytes that do not fit its layout"),
+        (ARRIVALS, "00" * 9, "ARRIVALS of 9 bytes that do not fit its layout"),
         (STATE, "00", "STATE of 1 bytes that do not fit its layout"),
         (STATE, "00 08 00", "STATE of 3 bytes that do not fit its layout"),
         (RINGING, "00", "RINGING of 1 bytes that do not fit its layout"),
@@ -132,6 +137,8 @@ def test_a_malformed_payload_is_refused_by_name(tag, payload, sentence):
         TextAck(-1),
         Report(0, 0, 0, 65536, 0),
         Report(0, 0, 0, 0, -1),
+        Arrivals(0, 0, 65536, 0),
+        Arrivals(0, 0, 0, -1),
         Claim(0, bytes(31), b"", b""),
         Claim(256, bytes(32), b"", b""),
         Claim(0, bytes(32), bytes(256), b""),

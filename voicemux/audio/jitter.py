@@ -15,6 +15,7 @@ from voicemux.protocol.messages import Audio
 from voicemux.protocol.wire import TICKS_PER_SECOND
 
 MAX_DELAY = 0.300  # seconds of playout delay at most: with a usual line, half a second from mouth to ear
+ROOM = 2 / 3  # of the most delay is aimed at: the rest is for what comes later than usual
 SKIP = 0.120  # seconds above the target from which on catching up by playing faster would take too long
 HURRY = 0.060  # seconds above the target from which on every packet is shortened
 SLACK = 0.010  # seconds above the target that are left alone while somebody speaks
@@ -29,6 +30,12 @@ NEGLIGIBLE = TICKS_PER_SECOND // 400  # ticks between two packets that are no ga
 LONGEST_PACKET = TICKS_PER_SECOND * 120 // 1000  # ticks, of Opus
 MAX_STEP_BACK = 2 * TICKS_PER_SECOND  # ticks; beyond that the sender has begun anew
 ADRIFT = 1.0  # seconds in which packets came, none in time, after which the line itself has become slower
+STEADY = 4  # packets in a row that came at the pace of speech: no burst behind a stall, but a line that is later now
+PACE = (0.4, 3.0)  # times their length that lies between two of them, as a network bunches them
+# A lost packet is repeated a round trip after the next ones have come, which TCP waits for (RACK, RFC 8985): so much
+# later it comes, in round trips and seconds.
+REPEAT_TRIPS, REPEAT = 1.25, 0.080
+MOST_CEILING = 1.0  # seconds of target, on the longest lines
 MAX_PACKETS = 512  # held at most: 10 s of usual packets
 
 
@@ -78,7 +85,9 @@ class JitterBuffer:
         self.delay = 0.0  # playout delay of what was played last: from its earliest possible arrival on
         self.least_target = 0.0  # seconds, whatever the line is like
         self._max_delay = max_delay
-        self._arrivals = Arrivals(ceiling=max_delay * 2 / 3)  # room for what comes later than usual
+        self._arrivals = Arrivals(ceiling=max_delay * ROOM)
+        self._least_ceiling = self._arrivals.ceiling
+        self._is_bounded = max_delay != MAX_DELAY  # the user has chosen
         self._packets: deque[_Packet] = deque()
         self._newest = 0  # position of the newest packet ever put
         self._newest_sequence = 0
@@ -92,11 +101,25 @@ class JitterBuffer:
         self._asked_at = 0.0  # when the last packet was played
         self._last_arrival = 0.0
         self._late_since: float | None = None  # since when nothing has been in time
+        self._steady = 0  # packets in a row that came at their pace
 
     @property
     def target(self) -> float:
         """Seconds of playout delay that would hide the lateness of late."""
         return max(self._arrivals.target, min(self.least_target, self._arrivals.ceiling))
+
+    def round_trip(self, seconds: float) -> None:
+        """The shortest of late. The longer it is, the later a packet is that had to be repeated, which is worth
+        waiting for: the most delay grows with it, unless the user has chosen that."""
+        if self._is_bounded:
+            return
+        self._arrivals.ceiling = max(self._least_ceiling, min(MOST_CEILING, REPEAT_TRIPS * seconds + REPEAT))
+        self._max_delay = self._arrivals.ceiling / ROOM
+
+    @property
+    def wait(self) -> float:
+        """Of what was played last, how much of `delay` was spent here, and not on a line that is late."""
+        return max(0.0, self.delay - self._arrivals.latest)
 
     @property
     def empty(self) -> bool:
@@ -124,12 +147,19 @@ class JitterBuffer:
         self._newest += step
         self._learn_length(audio, step)
         lateness = self._arrivals.add(self._newest, arrival)
+        length = step / TICKS_PER_SECOND
+        is_paced = PACE[0] * length <= arrival - self._last_arrival <= PACE[1] * length
+        self._steady = self._steady + 1 if is_paced else 0
         if arrival - self._last_arrival > ADRIFT / 2:  # a stall is no change of the line
             self._late_since = None
         self._last_arrival = arrival
         if self._late_since is not None and arrival - self._late_since > ADRIFT:
             self._begin_anew()
             self._arrivals.add(self._newest, arrival)
+        elif lateness > self._max_delay and self._steady >= STEADY:
+            self._arrivals.restart()  # the line itself is later than it was: go along with it, and drop nothing
+            self._arrivals.add(self._newest, arrival)
+            self._late_since = None
         elif lateness > self._max_delay:
             self._drop(audio, arrival)
             return

@@ -79,9 +79,10 @@ class Transmitter:
         """Whether the line gets more as soon as it is calm."""
         return self._ladder.eager
 
-    def adapt(self, now: float, rate: float | None, *, calm: bool, roomy: bool) -> None:
-        """Send what the line can carry, see `Ladder.judge`. Any one thread."""
-        self._ladder.judge(now, rate, calm=calm, roomy=roomy)
+    @property
+    def ladder(self) -> Ladder:
+        """What is sent: the next packet is made by its rung."""
+        return self._ladder
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
         """Send voice until the source ends, or `stop()`. Raises DeviceError; time stamps go on after `reopen()`."""

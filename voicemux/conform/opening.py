@@ -6,6 +6,7 @@ from voicemux.conform.link import Link
 from voicemux.conform.subject import OWN_HELLO, Subject
 from voicemux.conform.verdict import DIALLER, LISTENER, Failed, case
 from voicemux.protocol.messages import (
+    Arrivals,
     Audio,
     Bye,
     ByeCode,
@@ -252,7 +253,7 @@ def waits_for_hello(subject: Subject) -> None:
     """AUDIO, PING and the like wait for the other side's HELLO."""
     link = subject.open()
     for heard in link.watch(1.5):
-        if isinstance(heard.message, Audio | Ping | Pong | Report | VoiceState):
+        if isinstance(heard.message, Audio | Ping | Pong | Report | Arrivals | VoiceState):
             raise Failed(f"expected HELLO, RINGING or TEXT before our HELLO, got {name_of(type(heard.message))}")
     link.say(OWN_HELLO)
     link.hello = link.expect(Hello, 10.0)

@@ -1,4 +1,4 @@
-"""Cases of audio: protocol.md §5.3, §5.7 and §8."""
+"""Cases of audio: protocol.md §5.3, §5.7, §5.14 and §8."""
 
 import array
 import itertools
@@ -7,7 +7,7 @@ import math
 from voicemux.conform.link import Link
 from voicemux.conform.subject import OWN_HELLO, Subject
 from voicemux.conform.verdict import Failed, Skipped, case
-from voicemux.protocol.messages import Audio, Codec, Hello, Report
+from voicemux.protocol.messages import Arrivals, Audio, Codec, Hello, Report
 from voicemux.protocol.wire import TICKS_PER_SECOND
 
 PACKET = 960  # samples: 20 ms
@@ -16,6 +16,9 @@ PCM_ONLY = Hello(OWN_HELLO.name, OWN_HELLO.agent, (Codec.PCM,))  # the length of
 PLAY = "let it offer codec 1 (PCM) in its HELLO"
 LISTENING = 2.0  # seconds of its sound
 AHEAD = 0.15  # seconds that sound may come before it can have been captured: networks and kernels bunch it
+MOST_ARRIVALS = 20  # in a second (protocol.md §5.14)
+# ms: what is played as fast as it is spoken takes as long each time, but for what the machine is busy with
+STEADY = 5000
 MOST_GAPS = 0.5  # of its frames: where there is more silence than that, its timestamps are no ticks of 1/48000 s
 
 
@@ -120,6 +123,36 @@ def reports(subject: Subject) -> None:
     for report in link.all(Report):
         if report.source != 0 or report.sequence >= 75:
             raise Failed(f"expected a REPORT of source 0 and a sequence below 75, got {report}")
+
+
+@case(5)
+def arrivals(subject: Subject) -> None:
+    """When our audio came is told not too often, and in milliseconds of one clock."""
+    link = _ear(subject)
+    _play(link, [TONE] * 75)
+    link.watch(0.5)
+    said = [each for each in link.heard if isinstance(each.message, Arrivals)]
+    if not said:
+        raise Skipped("it sends no ARRIVALS", "let it say with its voice when ours came, every 100 ms")
+    for first, last in zip(said, said[MOST_ARRIVALS:], strict=False):
+        if last.time - first.time < 1:
+            raise Failed(f"expected at most {MOST_ARRIVALS} ARRIVALS in a second, got more")
+    first_told = link.all(Arrivals)[0].least
+    for told in link.all(Arrivals):
+        if told.source != 0 or told.sequence >= 75:
+            raise Failed(f"expected ARRIVALS of source 0 and a sequence below 75, got {told}")
+        if any((ms - first_told + STEADY) % 2**16 > 2 * STEADY for ms in (told.least, told.most)):
+            raise Failed(f"expected transits within {STEADY} ms of {first_told}, since we speak steadily, got {told}")
+
+
+@case(5)
+def arrivals_untrue(subject: Subject) -> None:
+    """Whatever is told of when its audio came, it is no fault."""
+    link = _ear(subject)
+    for number in range(60):
+        sequence, least = number * 7919 % 2**16, number * 30_011 % 2**16
+        link.say(Arrivals(number % 3, sequence, least, least * 3 % 2**16))
+    link.expect_pong()
 
 
 def _sound(link: Link) -> list[Audio]:

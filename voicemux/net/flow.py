@@ -15,6 +15,11 @@ from typing import NamedTuple
 SEGMENT_OVERHEAD = 52  # bytes of IPv4 and TCP (with time stamps) around each piece
 UNKNOWN_ROUND_TRIP = 0.2  # seconds, until one has been measured
 VOICE_BUDGET = 0.100  # seconds beyond the smallest round trip that voice may be under way
+# Bytes that may wait for TCP's window before voice is held back. With a full segment of them, each segment that may
+# go carries as much as it can, which is what a window that is counted in segments asks for.
+MOST_BACKLOG = 1448
+MOMENT = 0.5  # seconds of acknowledgements that say how long they take now
+MOST_DELAYS = 200  # acknowledgements that are kept in mind
 LEAST_PIECES = 2  # of voice that may be under way in any case
 BEHIND = 0.060  # seconds beyond the smallest round trip from which on the line counts as too slow
 PATIENCE = 0.2  # seconds that it must have been so, or no longer so: losses look like that for a moment
@@ -47,6 +52,11 @@ class Flow:
         self._last_heard: Hashable = None  # voice
         self._round_trips_since = 0
         self._last_delay = 0.0  # of the newest piece that was acknowledged
+        self.delays: deque[tuple[float, float]] = deque(maxlen=MOST_DELAYS)  # of all that were, and when that was
+        self.excused = 0.0  # seconds that acknowledgements take longer, not because of our voice (`Course`)
+        self.budget = VOICE_BUDGET  # seconds beyond all this that voice may be under way
+        self.is_crowded = False  # somebody else's queue is on the line: text would make it longer
+        self.backlog = 0  # bytes that TCP's window holds back, where somebody tells
         self._pieces: deque[_Piece] = deque(maxlen=MOST_PIECES)
         self.knows = False  # whether anybody acknowledges
         self._written = 0
@@ -97,6 +107,15 @@ class Flow:
     def unacknowledged(self) -> int:
         return self._written - self._acknowledged
 
+    @property
+    def smallest_round_trip(self) -> float | None:
+        return self._smallest_round_trip
+
+    def latest_delay(self, now: float) -> float | None:
+        """The most that acknowledgements of the last moment took; None before the first."""
+        recent = [delay for at, delay in self.delays if now - at <= MOMENT]
+        return max(recent) if recent else (self.delays[-1][1] if self.delays else None)
+
     def age(self, now: float) -> float:
         """Of the oldest piece that has not been acknowledged, in seconds."""
         return now - self._pieces[0].written if self._pieces else 0.0
@@ -107,7 +126,9 @@ class Flow:
             return True
         if sum(piece.is_voice for piece in self._pieces) < LEAST_PIECES:
             return True
-        limit = self._usual_delay + VOICE_BUDGET
+        if self.backlog > MOST_BACKLOG:
+            return False
+        limit = self._usual_delay + self.budget
         if not self._by_peer:
             return self.age(now) < limit
         limit += self._answer_interval
@@ -146,9 +167,9 @@ class Flow:
 
     @property
     def _usual_delay(self) -> float:
-        """The most that it takes until a piece is acknowledged while nothing waits on the line."""
-        known = self._smallest_round_trip
-        return (UNKNOWN_ROUND_TRIP if known is None else known) + (ANSWER_WAIT if self._by_peer else 0.0)
+        """The most that it takes until a piece is acknowledged while nothing of ours waits on the line."""
+        known = UNKNOWN_ROUND_TRIP if self._smallest_round_trip is None else self._smallest_round_trip
+        return known + self.excused + (ANSWER_WAIT if self._by_peer else 0.0)
 
     @property
     def _answer_interval(self) -> float:
@@ -172,6 +193,7 @@ class Flow:
         if newest is None:
             return
         self._last_delay = now - newest.written
+        self.delays.append((now, self._last_delay))
         self._adapt_text(self._last_delay, under_way)
         if self._has_caught_up(now):
             self._behind_since = None
@@ -191,7 +213,7 @@ class Flow:
         return now if self._caught_up is None else self._caught_up
 
     def _adapt_text(self, delay: float, under_way: int) -> None:
-        if delay > self._usual_delay + TEXT_DELAY:
+        if delay > self._usual_delay + TEXT_DELAY or self.is_crowded:
             self._text_budget = max(LEAST_TEXT, self._text_budget * TEXT_CUT)
         elif under_way * 2 > self._text_budget:  # it is being used
             # What the peer acknowledges has been on its way for long: more at once would be too much before it shows.

@@ -38,6 +38,7 @@ CONGESTION_CONTROL_SIZE = 16  # bytes, of its name: TCP_CA_NAME_MAX of Linux
 # Seconds: now and then bbr lets only four packets be under way for a while (PROBE_RTT), which are 80 ms of voice.
 # On a line of 300 ms that makes 1 to 4 % of voice late; with cubic nothing is.
 LONG_ROUND_TRIP = 0.080
+SIOCOUTQNSD = 0x894B  # of Linux: bytes that were written and not sent yet
 SO_NWRITE = 0x1024  # of macOS: bytes that were written and not acknowledged
 
 # What is asked of every connection, as far as the platform has it: (name, level, number, value).
@@ -82,6 +83,18 @@ class Line:
             return _unacknowledged(self._socket)
         except (OSError, ValueError):  # no TCP socket, or closed
             return None
+
+    def unsent(self) -> int:
+        """Bytes of those that TCP's window holds back; 0 where nobody tells."""
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError, ValueError):  # no TCP socket, or closed
+                return int.from_bytes(fcntl.ioctl(self._socket, SIOCOUTQNSD, bytes(4)), sys.byteorder)
+        return 0
+
+    def leave_bbr(self) -> None:
+        """Have another congestion control, if the system's choice is bbr: it lets no more be under way than fits two
+        *shortest* round trips, which is too little for voice where somebody else's queue makes them long."""
+        self.options += _leave_bbr(self._socket)
 
     def round_trip(self) -> float | None:
         """The shortest of the last minutes, in seconds, as the kernel saw it; None where it does not tell."""

@@ -5,10 +5,10 @@ import time
 from voicemux.errors import ConnectionLost, RemoteProtocolError
 from voicemux.net.line import SILENCE_TIMEOUT
 from voicemux.net.reception import VISITOR_PATIENCE, Caller
-from voicemux.protocol.messages import Audio, Bye, ByeCode, Message, Ping, Preface, Report, Ringing
+from voicemux.protocol.messages import Arrivals, Audio, Bye, ByeCode, Message, Ping, Preface, Report, Ringing
 
 MOST_BYTES = 262_144  # from a caller while it rings: the window's 64 KiB of text in frames of the worst size, twice
-UNHEARD = (Audio, Ping, Report)  # too early (protocol.md §6), and of no use later
+UNHEARD = (Audio, Ping, Report, Arrivals)  # too early (protocol.md §6), and of no use later
 
 
 class Ring:

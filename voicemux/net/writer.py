@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from voicemux.errors import ConnectionLost
+from voicemux.net.course import Course
 from voicemux.net.flow import Flow
 from voicemux.net.line import Line
+from voicemux.net.rungs import Rungs
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.delivery import Outbox
-from voicemux.protocol.messages import Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
+from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
 
 MAX_AUDIO_WAIT = 0.120  # seconds in the lane; later than that it would be too late at the far end
 TEXT_TURN = 2.0  # seconds that text waits for voice at most: on a line too slow for both, one frame of it goes then
@@ -34,7 +36,11 @@ CONTROL_WAIT = 0.1  # seconds that a control message may wait for something to t
 NO_WAIT = 4096  # unacknowledged bytes: with a frame more they still fit the smallest buffer of a kernel
 VOICE_FLOWS = 0.070  # seconds after a packet of voice in which the next is to be expected: 60 ms is the longest
 
-Control = Pong | TextAck | Report | VoiceState
+# The peer is behind a tunnel if a PING takes so much longer than the kernel's round trip, by a factor and seconds:
+# it travels with voice, and is answered by a program that may have to wait for its turn.
+TUNNEL_FACTOR, TUNNEL_MORE = 1.5, 0.015
+
+Control = Pong | TextAck | Report | Arrivals | VoiceState
 
 
 @dataclass
@@ -48,20 +54,29 @@ class Writer:
     """`run()` is the body of the writing thread; everything else may be called by any thread and does not wait,
     but for `wait_for_room` and `wait_for_delivery`, which take a limit."""
 
-    def __init__(self, line: Line, sending: Sending, on_delivered: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        line: Line,
+        sending: Sending,
+        on_delivered: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`on_delivered` gets the mark of each text that has one, once acknowledged, in the thread that says so:
         it must not wait."""
+        self._clock = clock
         self._line = line
         self._sending = sending  # belongs to whoever has the turn
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # its lock may be taken again by who has it
         self._is_taken = True  # the turn to write; before `run` nobody has it
-        self._control: dict[type, Control | Callable[[], Ping]] = {}
+        self._control: dict[type, Control | Callable[[], Ping | Arrivals | None]] = {}
         self._audio: deque[tuple[float, Audio]] = deque()
         self._outbox = Outbox()
         self._on_delivered = on_delivered
         self._marks: deque[tuple[int, str]] = deque()  # the last ids of marked texts that were not acknowledged
         self._near = Flow()  # as the kernel sees it, where that tells
         self._far = Flow(by_peer=True)  # as the peer sees it
+        self._course = Course(self._near, self._far)
+        self._has_left_bbr = False
         self._control_since = 0.0  # when the first control message that waits began to
         self._voiced_at = float("-inf")  # when voice was last queued
         self._text_since = 0.0  # when the text that waits began to, or the last of it went
@@ -82,10 +97,16 @@ class Writer:
         """Queue a PING, made when it is written, by the writing thread: waiting here is no part of a round trip."""
         self._queue(Ping, make)
 
-    def _queue(self, kind: type, message: Control | Callable[[], Ping]) -> None:
+    def tell_arrivals(self) -> None:
+        """Tell the peer when its voice has come, if there is anything new to say when that is written."""
+        with self._changed:
+            if self._course.has_news:
+                self._queue(Arrivals, self._course.arrivals)
+
+    def _queue(self, kind: type, message: Control | Callable[[], Ping | Arrivals | None]) -> None:
         with self._changed:
             if not self._control:
-                self._control_since = time.monotonic()
+                self._control_since = self._clock()
             self._control[kind] = message
             self._changed.notify_all()
 
@@ -95,7 +116,7 @@ class Writer:
         with self._changed:
             if self._bye:
                 return
-            self._voiced_at = now = time.monotonic()
+            self._voiced_at = now = self._clock()
             self._audio.append((now, audio))
             self._drop_stale_audio(now)
             messages = self._take_turn(now, may_wait=False)
@@ -110,7 +131,7 @@ class Writer:
             if self._bye:
                 return False
             if not self._outbox.can_send:
-                self._text_since = time.monotonic()
+                self._text_since = self._clock()
             number = self._outbox.put(text)
             if mark:
                 self._marks.append((number, mark))
@@ -122,7 +143,7 @@ class Writer:
         """The peer has received the TEXT frames up to `number`."""
         with self._changed:
             self._outbox.acknowledge(number)
-            self._far.heard(("text", number), time.monotonic())
+            self._far.heard(("text", number), self._clock())
             self._changed.notify_all()
             while self._marks and self._marks[0][0] <= number:
                 self._on_delivered(self._marks.popleft()[1])
@@ -130,20 +151,58 @@ class Writer:
     def heard(self, report: Report) -> None:
         """What the peer says that it has received of our voice."""
         with self._changed:
-            self._far.heard(("audio", report.sequence), time.monotonic())
+            now = self._clock()
+            self._far.heard(("audio", report.sequence), now)
+            self._course.reported(report, now)
             self._changed.notify_all()
+
+    def arrived(self, arrivals: Arrivals) -> None:
+        """When, by the peer's clock, our voice has come."""
+        with self._changed:
+            now = self._clock()
+            self._far.heard(("audio", arrivals.sequence), now)
+            self._course.told(arrivals, now)
+            self._changed.notify_all()
+
+    def heard_voice(self, audio: Audio) -> None:
+        """The peer's voice has come, and with it what it acknowledges."""
+        with self._changed:
+            self._course.heard(audio, self._clock())
+
+    @property
+    def peer_tells_arrivals(self) -> bool:
+        """Whether the peer says when our voice comes: it need not say much else then."""
+        return self._course.tells_arrivals
+
+    def peer_on_its_way(self) -> float | None:
+        """Seconds that the peer's voice is on its way now; None while none comes, or if that cannot be told."""
+        with self._changed:
+            way = self._course.peer_on_its_way(self._clock())
+            return way.seconds if way else None
+
+    def peer_lateness(self) -> float | None:
+        """How much of that is more than at best."""
+        with self._changed:
+            way = self._course.peer_on_its_way(self._clock())
+            return way.more if way else None
+
+    def judge(self, rungs: Rungs, *, calm: bool, roomy: bool) -> None:
+        """Send as much voice as the line can carry. `calm`: nothing waits on it; `roomy`: voice takes it no longer
+        than an empty packet."""
+        with self._changed:
+            now = self._clock()
+            self._near.backlog = self._line.unsent()
+            self._course.judge(rungs, now, calm=calm, roomy=roomy)
+            if self._course.bbr_starves and not self._has_left_bbr:
+                self._has_left_bbr = True
+                self._line.leave_bbr()
 
     def round_trip(self, seconds: float) -> None:
         """A PONG has come so long after its PING."""
         with self._changed:
             self._near.round_trip(seconds)
             self._far.round_trip(seconds)
-
-    def line_rate(self) -> float | None:
-        """The bits a second that the line takes, if that is less than we want of it; otherwise None."""
-        with self._changed:
-            now = time.monotonic()
-            return min(filter(None, (flow.line_rate(now) for flow in self._flows)), default=None)
+            self._course.round_trip(seconds, self._clock())
 
     def wait_for_room(self, timeout: float) -> bool:
         """Whether another text may be queued, after waiting for it at most `timeout` seconds."""
@@ -174,7 +233,7 @@ class Writer:
         with self._changed:
             if self._bye is None:
                 self._bye = bye
-                self._deadline = time.monotonic() + timeout
+                self._deadline = self._clock() + timeout
             self._peer_is_done |= peer_is_done
             self._changed.notify_all()
 
@@ -206,7 +265,7 @@ class Writer:
     def _next(self) -> list[Message]:
         """Wait for something to write, and take the turn; nothing after the goodbye, or where the line is broken."""
         with self._changed:
-            while not (messages := self._take_turn(time.monotonic(), may_wait=True)) and not self._ended:
+            while not (messages := self._take_turn(self._clock(), may_wait=True)) and not self._ended:
                 self._changed.wait(self._patience())
             return messages
 
@@ -241,7 +300,7 @@ class Writer:
         """Use the turn, and give it back."""
         before = self._line.bytes_written
         try:
-            self._line.write(b"".join(map(self._sending.encode, messages)))
+            self._line.write(b"".join(map(self._sending.encode, messages)) + self._padding(messages[-1]))
             self._take_note(messages[-1], self._line.bytes_written - before)
         except ConnectionLost as error:
             self._fail(error)
@@ -250,6 +309,13 @@ class Writer:
                 self._is_taken = False
                 if self._control or self._audio or self._outbox.can_send or self._bye:
                     self._changed.notify_all()
+
+    def _padding(self, message: Message) -> bytes:
+        """What tries out with it whether the line would carry more voice. None beside silence."""
+        if not (isinstance(message, Audio) and message.data):
+            return b""
+        with self._changed:
+            return self._course.padding(self._clock())
 
     def _fail(self, error: ConnectionLost) -> None:
         """The line is broken: it is cut, so that the reading side ends, too."""
@@ -267,6 +333,7 @@ class Writer:
         unacknowledged = self._line.unacknowledged()
         if unacknowledged is not None:
             self._near.acknowledge(unacknowledged, now)
+            self._near.backlog = self._line.unsent()
             if self._near.age(now) > self._line.timeout:
                 raise ConnectionLost(f"the other side takes nothing for {self._line.timeout:.3g} s")
         return unacknowledged
@@ -293,21 +360,25 @@ class Writer:
         """While there is voice, all but the answer to a PING travels with it; a REPORT in any case with something."""
         waited = now - self._control_since >= CONTROL_WAIT
         voice_flows = now - self._voiced_at < VOICE_FLOWS
-        return any(waited or kind is Pong or not (voice_flows or kind is Report) for kind in self._control)
+        return any(
+            waited or kind is Pong or not (voice_flows or kind in (Report, Arrivals)) for kind in self._control
+        )
 
     def _take_control(self) -> list[Message]:
-        taken: list[Message] = [each() if callable(each) else each for each in self._control.values()]
+        made = [each() if callable(each) else each for each in self._control.values()]
         self._control.clear()
-        return taken
+        return [each for each in made if each is not None]
 
     def _take_note(self, message: Message, size: int) -> None:
         """`message` has been written, and what travelled with it: so many bytes in all."""
         with self._changed:
             is_voice = isinstance(message, Audio)
-            now, mark = time.monotonic(), _mark(message)
+            now, mark = self._clock(), _mark(message)
             for flow in self._flows:
                 flow.wrote(size, now, mark=mark, is_voice=is_voice)
-            self.counts.audio += isinstance(message, Audio) and bool(message.data)
+            if isinstance(message, Audio):
+                self._course.wrote(message, size, now)
+                self.counts.audio += bool(message.data)
 
     def _patience(self) -> float | None:
         """How long to wait for a change: not long, if something waits for what is under way to arrive."""
@@ -315,11 +386,16 @@ class Writer:
             return LOOK_AGAIN
         if self._control:
             return CONTROL_WAIT
-        return max(LOOK_AGAIN, self._deadline - time.monotonic()) if self._bye else None
+        return max(LOOK_AGAIN, self._deadline - self._clock()) if self._bye else None
 
     @property
     def _flows(self) -> tuple[Flow, ...]:
-        return (self._near, self._far) if self._near.knows else (self._far,)
+        if not self._near.knows:
+            return (self._far,)
+        near, far = self._near.smallest_round_trip, self._far.smallest_round_trip
+        if near is not None and far is not None and far < near * TUNNEL_FACTOR + TUNNEL_MORE:
+            return (self._near,)  # the peer is where our connection ends
+        return (self._near, self._far)
 
     def _is_below(self, undelivered: int) -> bool:
         return self._ended or self._outbox.undelivered < undelivered
@@ -329,6 +405,7 @@ class Writer:
         while self._audio and self._audio[0][0] < oldest:
             self._audio.popleft()
             self.counts.dropped += 1
+            self._course.dropped(now)
 
 
 def _mark(message: Message) -> tuple[str, int] | None:

@@ -13,6 +13,7 @@ from voicemux.errors import ConnectionLost, LocalProtocolError, RemoteProtocolEr
 from voicemux.protocol import wire
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
 from voicemux.protocol.messages import (
+    Arrivals,
     Audio,
     Bye,
     ByeCode,
@@ -49,7 +50,7 @@ TRANSITIONS: dict[State, dict[type, State]] = {
     State.CLAIMING: {Proof: State.START, Welcome: State.START, Bye: State.DONE},
     State.START: {Ringing: State.START, Hello: State.OPEN, Bye: State.DONE},
     State.OPEN: {
-        **dict.fromkeys((Text, TextAck, Audio, Ping, Pong, Report, VoiceState), State.OPEN),
+        **dict.fromkeys((Text, TextAck, Audio, Ping, Pong, Report, Arrivals, VoiceState), State.OPEN),
         Bye: State.DONE,
     },
     State.DONE: {},

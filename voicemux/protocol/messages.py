@@ -116,6 +116,19 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrivals:
+    """When audio has come since its receiver last said so: the smallest and the largest transit.
+
+    A transit is the arrival of a packet by the receiver's clock, less its time stamp, in milliseconds modulo 2^16.
+    """
+
+    source: int
+    sequence: int
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class VoiceState:
     """What a side does with voice now (the message STATE): it has some to send, and what its user has chosen."""
 
@@ -165,7 +178,9 @@ class Welcome:
 
 
 Authentication = Claim | Challenge | Proof | Welcome
-Message = Hello | Text | Audio | Ping | Pong | Bye | TextAck | Report | VoiceState | Ringing | Authentication
+Message = (
+    Hello | Text | Audio | Ping | Pong | Bye | TextAck | Report | Arrivals | VoiceState | Ringing | Authentication
+)
 
 
 def to_frame(message: Message) -> Frame:
@@ -277,6 +292,16 @@ def _read_report(frame: Frame) -> Report:
     return Report(source, sequence, timestamp, delay, target)
 
 
+def _write_arrivals(arrivals: Arrivals) -> Frame:
+    fields = arrivals.source, 0, arrivals.sequence, arrivals.least, arrivals.most
+    return Frame(wire.TAG_ARRIVALS, 0, wire.arrivals_struct.pack(*fields))
+
+
+def _read_arrivals(frame: Frame) -> Arrivals:
+    source, _, sequence, least, most = wire.arrivals_struct.unpack(frame.payload)
+    return Arrivals(source, sequence, least, most)
+
+
 _STATE_BITS = {
     "voice": wire.STATE_VOICE,
     "muted": wire.STATE_MUTED,
@@ -346,6 +371,7 @@ _WRITERS: dict[type, Callable[[Any], Frame]] = {
     Bye: _write_bye,
     TextAck: lambda ack: Frame(wire.TAG_TEXT_ACK, 0, wire.TEXT_ACK.build({"id": ack.id})),
     Report: _write_report,
+    Arrivals: _write_arrivals,
     VoiceState: _write_state,
     Ringing: lambda _: Frame(wire.TAG_RINGING, 0, b""),
     Claim: lambda claim: Frame(wire.TAG_CLAIM, 0, wire.CLAIM.build(_fields(claim))),
@@ -363,6 +389,7 @@ _NAMES: dict[type, str] = {  # protocol.md §5
     Bye: "BYE",
     TextAck: "TEXT_ACK",
     Report: "REPORT",
+    Arrivals: "ARRIVALS",
     VoiceState: "STATE",
     Ringing: "RINGING",
     Claim: "CLAIM",
@@ -380,6 +407,7 @@ _READERS: dict[int, tuple[type, Callable[[Frame], Message]]] = {
     wire.TAG_BYE: (Bye, _read_bye),
     wire.TAG_TEXT_ACK: (TextAck, lambda frame: TextAck(wire.TEXT_ACK.parse(frame.payload).id)),
     wire.TAG_REPORT: (Report, _read_report),
+    wire.TAG_ARRIVALS: (Arrivals, _read_arrivals),
     wire.TAG_STATE: (VoiceState, _read_state),
     wire.TAG_RINGING: (Ringing, _read_ringing),
     wire.TAG_CLAIM: (Claim, _read_claim),

@@ -31,7 +31,7 @@ GREASE_TAG = 0x5A  # low five bits 0x1a: never given out (protocol.md §13)
 
 TAG_HELLO, TAG_TEXT, TAG_AUDIO, TAG_PING, TAG_PONG, TAG_BYE, TAG_TEXT_ACK, TAG_REPORT, TAG_RINGING = range(1, 10)
 TAG_CLAIM, TAG_CHALLENGE, TAG_PROOF, TAG_WELCOME = range(10, 14)
-TAG_STATE = 20
+TAG_ARRIVALS, TAG_STATE = 19, 20
 
 FLAG_MORE = 1  # of TEXT: the message goes on in the next TEXT frame
 
@@ -66,6 +66,13 @@ REPORT = c.Struct(
     "target" / c.Int16ub,
 )
 RINGING = c.Struct(c.Terminated)
+ARRIVALS = c.Struct(
+    "source" / c.Int8ub,
+    "reserved" / c.Int8ub,
+    "sequence" / c.Int16ub,
+    "least" / c.Int16ub,
+    "most" / c.Int16ub,
+)
 STATE = c.Struct("source" / c.Int8ub, "bits" / c.Int8ub, c.Terminated)
 CLAIM = c.Struct(
     "method" / c.Int8ub,
@@ -95,3 +102,4 @@ header_struct = derive(HEADER)
 text_header_struct = derive(TEXT_HEADER)
 audio_header_struct = derive(AUDIO_HEADER)
 report_struct = derive(REPORT)
+arrivals_struct = derive(ARRIVALS)

@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.vectors.making.hellos import hellos
 from tests.vectors.making.writing import (
+    ARRIVALS,
     AUDIO,
     BYE,
     CHALLENGE,
@@ -57,6 +58,13 @@ def messages() -> list[Entry]:
         canonical = not reserved and not flags
         encoded = frame(REPORT, payload, flags)
         return good(name, "5.7", description, encoded, type="REPORT", canonical=canonical, **fields)
+
+    def arrivals(name: str, description: str, *fields: int, reserved: int = 0, flags: int = 0) -> Entry:
+        known = dict(zip(("source", "sequence", "least", "most"), fields, strict=True))
+        encoded = frame(ARRIVALS, struct.pack(">BBHHH", fields[0], reserved, *fields[1:]), flags)
+        return good(
+            name, "5.14", description, encoded, type="ARRIVALS", canonical=not reserved and not flags, **known
+        )
 
     def state(name: str, description: str, bits: int, *said: str, source: int = 0, flags: int = 0) -> Entry:
         known = {each: each in said for each in ("voice", "muted", "deafened", "records")}
@@ -163,6 +171,18 @@ def messages() -> list[Entry]:
         ),
         fault("report-short", "5.7", "Eleven bytes.", frame(REPORT, bytes(11))),
         fault("report-long", "5.7", "Thirteen bytes.", frame(REPORT, bytes(13))),
+        arrivals(
+            "arrivals", "Packets up to number 7 took 4660 to 4700 ms, by a clock of the receiver's.", 0, 7, 4660, 4700
+        ),
+        arrivals("arrivals-one", "One packet, or several that took as long.", 0, 8, 100, 100),
+        arrivals("arrivals-wrap", "The largest has wrapped around: 13 ms apart.", 0, 9, 65_530, 7),
+        arrivals("arrivals-highest", "All bits.", 255, 65_535, 65_535, 65_535),
+        arrivals("arrivals-another-source", "For relays to come: ignored.", 3, 7, 4660, 4700),
+        arrivals("arrivals-reserved", "Ignored.", 0, 7, 4660, 4700, reserved=0xFF),
+        arrivals("arrivals-unknown-flags", "Ignored.", 0, 7, 4660, 4700, flags=0xFF),
+        fault("arrivals-short", "5.14", "Seven bytes.", frame(ARRIVALS, bytes(7))),
+        fault("arrivals-long", "5.14", "Nine bytes.", frame(ARRIVALS, bytes(9))),
+        fault("arrivals-empty", "5.14", "None.", frame(ARRIVALS)),
         state("state-nothing", "No voice to send, and nothing that a user has chosen.", 0),
         state("state-voice", "Voice comes.", 8, "voice"),
         state("state-muted", "There is a microphone, and it is switched off.", 9, "voice", "muted"),

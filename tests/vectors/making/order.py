@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.vectors.making.said import (
+    ARRIVALS_SAID,
     AUDIO_SAID,
     BYE_SAID,
     CHALLENGE_SAID,
@@ -44,7 +45,8 @@ def order() -> list[Entry]:
         """The last of what is said is the fault."""
         return stream(name, description, *said[:-1], rest=said[-1][0], error="protocol", **where)
 
-    everything = [text_said(1, "a"), ack_said(1), AUDIO_SAID, PING_SAID, PONG_SAID, REPORT_SAID, STATE_SAID]
+    everything = [text_said(1, "a"), ack_said(1), AUDIO_SAID, PING_SAID, PONG_SAID, REPORT_SAID, ARRIVALS_SAID]
+    everything.append(STATE_SAID)
     listener = {"by": "listener"}
     return [
         stream("shortest", "HELLO and BYE.", HELLO_SAID, BYE_SAID),
@@ -98,6 +100,7 @@ def order() -> list[Entry]:
         wrong("text-before-hello", "HELLO is first.", text_said(1, "hi")),
         wrong("ping-before-hello", "HELLO is first.", PING_SAID),
         wrong("audio-before-hello", "HELLO is first.", RINGING_SAID, AUDIO_SAID, **listener),
+        wrong("arrivals-before-hello", "HELLO is first.", ARRIVALS_SAID),
         wrong("state-before-hello", "HELLO is first.", STATE_SAID),
         wrong("state-before-hello-of-a-listener", "HELLO is first.", RINGING_SAID, STATE_SAID, **listener),
         wrong("hello-twice", "HELLO comes once.", HELLO_SAID, HELLO_SAID),

@@ -3,6 +3,7 @@
 import struct
 
 from tests.vectors.making.writing import (
+    ARRIVALS,
     AUDIO,
     BYE,
     CHALLENGE,
@@ -38,6 +39,10 @@ AUDIO_SAID: Said = (
 REPORT_SAID: Said = (
     frame(REPORT, bytes(12)),
     {"type": "REPORT", "source": 0, "sequence": 0, "timestamp": 0, "delay": 0, "target": 0},
+)
+ARRIVALS_SAID: Said = (
+    frame(ARRIVALS, bytes(8)),
+    {"type": "ARRIVALS", "source": 0, "sequence": 0, "least": 0, "most": 0},
 )
 STATE_SAID: Said = (
     frame(STATE, b"\0\x08"),

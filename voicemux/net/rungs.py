@@ -1,0 +1,49 @@
+"""What may be sent, in steps, as those who decide about it see it: `audio.ladder` has it, which this package does
+not know."""
+
+from typing import Protocol
+
+
+class Rung(Protocol):
+    """How much voice is sent."""
+
+    @property
+    def frame_ms(self) -> float: ...
+
+    @property
+    def line_rate(self) -> float:
+        """Bits a second, headers of all layers included."""
+
+
+class Rungs(Protocol):
+    """The steps, the most at 0."""
+
+    changed: float  # when, in seconds
+    least_frame_ms: float  # of a packet, if more than the rung's own
+
+    @property
+    def at(self) -> int: ...
+
+    @property
+    def rung(self) -> Rung: ...
+
+    @property
+    def lowest(self) -> int: ...
+
+    @property
+    def next_up(self) -> int:
+        """What to try next: what the line has carried before, or one step."""
+
+    @property
+    def was_carried(self) -> bool:
+        """Whether the line has carried that."""
+
+    def line_rate_at(self, at: int) -> float: ...
+
+    def fitting(self, rate: float) -> int:
+        """The best whose `line_rate` is at most that, or the lowest."""
+
+    def go(self, at: int, now: float) -> None: ...
+
+    def has_carried(self) -> None:
+        """The line has carried what is sent now."""
