@@ -189,6 +189,27 @@ def test_who_lies_about_arrivals_is_sent_no_more_than_ever_and_all_of_it_stays_b
         assert near.may_send_text(now + 1) in (True, False)
 
 
+@pytest.mark.parametrize(("acknowledged_after", "is_tunnelled"), [(0.001, True), (0.5, False)])
+def test_voice_that_is_late_though_our_kernel_was_quick_is_behind_a_tunnel(
+    acknowledged_after: float, is_tunnelled: bool
+) -> None:
+    near, ladder = Flow(), Ladder(TOP)
+    course = Course(near, Flow(by_peer=True))
+    near.round_trip(0.001)
+    for number in range(250):
+        now, late = number * 0.02, 0.5 if number > 100 else 0.0
+        near.wrote(100, now, mark=("audio", number), is_voice=True)
+        course.wrote(voice(number), 100, now)
+        under_way = round(max(0.0, min(late, acknowledged_after) - 0.001) / 0.02)
+        near.acknowledge(100 * min(number, under_way), now + 0.001)
+        if number % 5 == 0:
+            arrived = max(0, number - round(late / 0.02))
+            transit = round(1000 * (0.02 + late * (arrived > 75)))
+            course.told(Arrivals(0, arrived, transit, transit), now + 0.002)
+            course.judge(ladder, now + 0.002, calm=True, roomy=True)
+    assert course.is_tunnelled == is_tunnelled
+
+
 event = st.one_of(
     st.tuples(
         st.just("told"),

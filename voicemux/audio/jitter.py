@@ -148,7 +148,7 @@ class JitterBuffer:
         self._learn_length(audio, step)
         lateness = self._arrivals.add(self._newest, arrival)
         length = step / TICKS_PER_SECOND
-        is_paced = PACE[0] * length <= arrival - self._last_arrival <= PACE[1] * length
+        is_paced = step <= LONGEST_PACKET and PACE[0] * length <= arrival - self._last_arrival <= PACE[1] * length
         self._steady = self._steady + 1 if is_paced else 0
         if arrival - self._last_arrival > ADRIFT / 2:  # a stall is no change of the line
             self._late_since = None

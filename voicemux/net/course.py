@@ -45,6 +45,9 @@ LONGEST_MS = 60.0
 # Seconds of what is not ours that make a queue long. Beside that, bbr starves: its window is what fits two *shortest*
 # round trips.
 LONG_QUEUE = 0.200
+# Voice that is later than the first number of seconds, while our kernel's acknowledgements take less than half of
+# that, waits where the kernel does not see it; for so many looks in a row, since ARRIVALS are a little old.
+HIDDEN_QUEUE, HIDDEN_LOOKS = 0.2, 3
 
 
 class Course:
@@ -58,6 +61,8 @@ class Course:
         self._climb = Climb(self._forth, near, self.blame)
         self._rungs: Rungs | None = None
         self._acknowledged: deque[tuple[float, float]] = deque(maxlen=ROUTE_SLOTS)  # seconds: when begun, least delay
+        self._hidden = 0  # looks in a row
+        self.is_tunnelled = False  # our connection ends before the peer: what it says counts, too
         self._back_full_since: float | None = None
         self._backlog_since: float | None = None
 
@@ -124,6 +129,7 @@ class Course:
         self._rungs = rungs
         rungs.least_frame_ms = self._least_frame_ms
         before = rungs.at
+        self._look_for_a_tunnel(now)
         rate = self._too_slow(rungs, now)
         self.blame.look(rungs, now, rate)
         if rungs.at > before:
@@ -131,6 +137,12 @@ class Course:
         elif rate is None and self.blame.state is not Whose.TESTING:
             self._climb.look(rungs, now, calm=calm, roomy=roomy)
         self._excuse(now)
+
+    def _look_for_a_tunnel(self, now: float) -> None:
+        queue, taken = self._forth.queue(now), self._near.latest_delay(now)
+        is_hidden = queue is not None and taken is not None and queue > HIDDEN_QUEUE and taken < queue / 2
+        self._hidden = self._hidden + 1 if is_hidden else 0
+        self.is_tunnelled |= self._hidden >= HIDDEN_LOOKS
 
     @property
     def _least_frame_ms(self) -> float:

@@ -374,7 +374,7 @@ class Writer:
         with self._changed:
             is_voice = isinstance(message, Audio)
             now, mark = self._clock(), _mark(message)
-            for flow in self._flows:
+            for flow in (self._near, self._far) if self._near.knows else (self._far,):
                 flow.wrote(size, now, mark=mark, is_voice=is_voice)
             if isinstance(message, Audio):
                 self._course.wrote(message, size, now)
@@ -393,6 +393,8 @@ class Writer:
         if not self._near.knows:
             return (self._far,)
         near, far = self._near.smallest_round_trip, self._far.smallest_round_trip
+        if self._course.is_tunnelled:
+            return (self._near, self._far)
         if near is not None and far is not None and far < near * TUNNEL_FACTOR + TUNNEL_MORE:
             return (self._near,)  # the peer is where our connection ends
         return (self._near, self._far)
