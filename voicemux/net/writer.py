@@ -374,7 +374,7 @@ class Writer:
         with self._changed:
             is_voice = isinstance(message, Audio)
             now, mark = self._clock(), _mark(message)
-            for flow in (self._near, self._far) if self._near.knows else (self._far,):
+            for flow in self._counted:
                 flow.wrote(size, now, mark=mark, is_voice=is_voice)
             if isinstance(message, Audio):
                 self._course.wrote(message, size, now)
@@ -389,15 +389,18 @@ class Writer:
         return max(LOOK_AGAIN, self._deadline - self._clock()) if self._bye else None
 
     @property
+    def _counted(self) -> tuple[Flow, ...]:
+        """What follows all that is written: where the kernel tells nothing, only what the peer says."""
+        return (self._near, self._far) if self._near.knows else (self._far,)
+
+    @property
     def _flows(self) -> tuple[Flow, ...]:
-        if not self._near.knows:
-            return (self._far,)
+        """What voice and text are held back by."""
         near, far = self._near.smallest_round_trip, self._far.smallest_round_trip
-        if self._course.is_tunnelled:
-            return (self._near, self._far)
-        if near is not None and far is not None and far < near * TUNNEL_FACTOR + TUNNEL_MORE:
-            return (self._near,)  # the peer is where our connection ends
-        return (self._near, self._far)
+        if not self._near.knows or self._course.is_tunnelled or near is None or far is None:
+            return self._counted
+        is_all = far < near * TUNNEL_FACTOR + TUNNEL_MORE  # the peer is where our connection ends
+        return (self._near,) if is_all else self._counted
 
     def _is_below(self, undelivered: int) -> bool:
         return self._ended or self._outbox.undelivered < undelivered
