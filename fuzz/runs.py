@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 CORPUS = FOLDER / "corpus"  # what the fuzzer has found worth keeping, of all runs; not kept by git
 LIMITS = [
     "-max_len=8192",  # bytes: a frame and half of the next
-    "-timeout=10",  # seconds for an input; usual ones take a millisecond
+    "-timeout=60",  # seconds for an input: usual ones take a millisecond, but other work may have the processor
     "-rss_limit_mb=400",  # a process has 110 MB when it begins
 ]
 START = 60  # seconds that a process may take to begin and to end

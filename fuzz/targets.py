@@ -169,7 +169,13 @@ def authentication(data: bytes) -> None:
 def knock(admission: Admission, dialler: Dialler, draws: Draws) -> tuple[Welcome, Peer]:
     """What comes of a call with somebody in its middle. Raises RemoteProtocolError or NotAdmitted."""
     claim = dialler.claim()
-    listener = admission.begin(heard_claim := changed(claim, draws), "192.0.2.1", 0.0)
+    heard_claim = changed(claim, draws)
+    try:
+        listener = admission.begin(heard_claim, "192.0.2.1", 0.0)
+    except NotAdmitted as error:
+        if heard_claim.method != claim.method:
+            raise SecurityError("another method was heard than was said") from error
+        raise
     proof = dialler.prove(heard_challenge := changed(listener.challenge, draws))
     admitted = admission.finish(listener, heard_proof := changed(proof, draws), "192.0.2.1", 0.0)
     assert (heard_claim, heard_challenge, heard_proof) == (claim, listener.challenge, proof)

@@ -17,7 +17,7 @@ RANKS = [
     ["interrupts"],
     ["protocol.frames"],
     ["protocol.messages"],
-    ["protocol.connection", "protocol.delivery"],
+    ["protocol.connection", "protocol.delivery", "protocol.durations"],
     ["security.files", "security.networks", "security.words", "security.likeness"],
     ["security.names"],
     ["security.identity", "security.entries", "security.code"],

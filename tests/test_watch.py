@@ -6,12 +6,23 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicemux.events import PeerSwitched, Quiet, Voice
-from voicemux.watch import LINE_QUIET, MICROPHONE_QUIET, SWITCHES, TOLD_AGAIN, VOICE_QUIET, Signs, Watch
+from voicemux.events import Late, PeerSwitched, Quiet, Voice
+from voicemux.watch import (
+    LATE,
+    LATE_FOR,
+    LATE_NO_MORE,
+    LINE_QUIET,
+    MICROPHONE_QUIET,
+    SWITCHES,
+    TOLD_AGAIN,
+    VOICE_QUIET,
+    Signs,
+    Watch,
+)
 
 LOOK = 0.1  # seconds
 TALKING = Voice(sends=True, plays=True)
-STILL = Signs(bytes_read=100, packets=0, paused=False, peer=None, own_silence=0.0)
+STILL = Signs(bytes_read=100, packets=0, paused=False, peer=None, late=None, own_silence=0.0)
 
 
 class Clock:
@@ -75,6 +86,29 @@ def test_a_microphone_that_gives_digital_silence_is_told_of():
         Quiet("microphone", True, "bob", MICROPHONE_QUIET)
     ]
     assert clock.wait(1, bytes_come=True, own_silence=0.0) == [Quiet("microphone", False, "bob", MICROPHONE_QUIET)]
+
+
+def test_voice_that_comes_late_is_told_of_and_that_it_is_on_time_again():
+    clock = Clock(TALKING)
+    assert clock.wait(LATE_FOR - 2 * LOOK, voice_comes=True, late=1.23) == []
+    assert clock.wait(60, voice_comes=True, late=1.23) == [Late(True, "bob", 1.2)]
+    assert clock.wait(60, voice_comes=True, late=(LATE + LATE_NO_MORE) / 2) == []
+    assert clock.wait(60, voice_comes=True, late=0.05) == [Late(False, "bob", 0.1)]
+
+
+def test_a_moment_of_it_is_not_told_nor_what_nobody_hears():
+    for clock in (Clock(TALKING), Clock(TALKING, hears=False)):
+        for _ in range(10):
+            assert clock.wait(LATE_FOR - 2 * LOOK, voice_comes=True, late=1.0) == []
+            assert clock.wait(1, voice_comes=True, late=0.0) == []
+    assert Clock(TALKING, hears=False).wait(60, voice_comes=True, late=2.0) == []
+
+
+def test_while_no_voice_comes_it_is_neither_late_nor_on_time():
+    clock = Clock(TALKING)
+    clock.wait(LATE_FOR + 1, voice_comes=True, late=1.0)
+    assert clock.wait(VOICE_QUIET - 1, bytes_come=True, late=None) == []
+    assert clock.wait(5, voice_comes=True, late=0.0) == [Late(False, "bob", 0.0)]
 
 
 def test_what_the_peer_switches_is_told_and_what_was_known_at_the_beginning_is_not():

@@ -327,7 +327,8 @@ class Call:
         )
 
     def stats(self) -> Stats:
-        return self._vitals.stats(self._texts_received)
+        is_over = self._reason is not None
+        return self._vitals.stats(self._texts_received, self._writer.peer_on_its_way(), is_over=is_over)
 
     # --- the bodies of the threads -----------------------------------------------------------------
 
@@ -393,18 +394,19 @@ class Call:
         if not self._read_to_the_end.wait(self._patience - short):
             self._line.cut()
 
+    def _tell_of_voice(self, now: float, player: Player) -> None:
+        """Tell the peer what becomes of its voice: when it comes, and now and then what is done with it."""
+        self._writer.tell_arrivals()
+        self._vitals.heard(self._writer.peer_on_its_way())
+        if now >= self._next_report and (report := player.report()):
+            self._next_report = now + (REPORT_INTERVAL if self._writer.peer_tells_arrivals else 0.0)
+            self._writer.send(report)
+
     def _tell_of_waiting(self) -> None:
         """Once, as long as there is something to wait for."""
         if not (self._tells_of_waiting or self._read_to_the_end.is_set()):
             self._tells_of_waiting = True
             self.post(Waiting(self.name, len(self._writer.undelivered)))
-
-    def _tell_of_voice(self, now: float, player: Player) -> None:
-        """Tell the peer what becomes of its voice: when it comes, and now and then what is done with it."""
-        self._writer.tell_arrivals()
-        if now >= self._next_report and (report := player.report()):
-            self._next_report = now + (REPORT_INTERVAL if self._writer.peer_tells_arrivals else 0.0)
-            self._writer.send(report)
 
     def _tell_state(self) -> None:
         """Tell the peer what we do with voice, if that has changed: never more often than the timer looks."""
@@ -423,6 +425,7 @@ class Call:
             packets=self._packets,
             paused=newest is not None and not newest.data,
             peer=self._peer_voice,
+            late=self._writer.peer_lateness(),
             own_silence=transmitter.silent_for if transmitter and self._speaks else 0.0,
         )
         for event in self._watch.look(now, signs):

@@ -151,6 +151,16 @@ class Quiet:
 
 
 @dataclass(frozen=True)
+class Late:
+    """The other side's voice comes so many `seconds` later than it did, because the line is busy with something else;
+    or, if not `on`, it no longer does."""
+
+    on: bool
+    name: str  # the other side's
+    seconds: float
+
+
+@dataclass(frozen=True)
 class AudioStarted:
     """Sound flows at this end. `since` is the monotonic clock of this machine at the first sample, in seconds."""
 
@@ -219,8 +229,9 @@ class Stats:
     """Figures of the call so far; None is "not known".
 
     The delay of the peer's voice, from its mouth to our ear, is an estimate, the sum of its parts: capture (ours
-    stands for theirs), the length of a packet with what the codec looks ahead, half the shortest round trip of late,
-    the jitter buffer, and the sound card.
+    stands for theirs), the length of a packet with what the codec looks ahead, the network, the jitter buffer, and
+    the sound card. The network's part is half the shortest round trip, and what voice comes later now than it did
+    then. While no voice comes, there is no estimate.
     """
 
     seconds: float
@@ -318,6 +329,7 @@ Event = (
     | Connected
     | PeerSwitched
     | Quiet
+    | Late
     | AudioStarted
     | AudioStopped
     | TextReceived

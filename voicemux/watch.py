@@ -6,11 +6,13 @@ at most every two seconds, whatever the peer says.
 
 from dataclasses import dataclass
 
-from voicemux.events import PeerSwitched, Quiet, Voice
+from voicemux.events import Late, PeerSwitched, Quiet, Voice
 
 LINE_QUIET = 3.0  # seconds without a byte: PINGs come every 2 (protocol.md §9)
 VOICE_QUIET = 3.0  # seconds without a packet, of a peer that says that it sends voice
 MICROPHONE_QUIET = 5.0  # seconds of digital silence: a microphone that is on has some noise
+LATE, LATE_NO_MORE = 0.4, 0.15  # seconds of delay more than before: people talk at once from about half a second on
+LATE_FOR = 2.0  # seconds that it must have been so: a lost packet takes less to be repeated
 TOLD_AGAIN = 2.0  # seconds between two lines about the same thing
 STALL = 1.0  # seconds between two looks after which we have slept ourselves, and know nothing of the peer
 
@@ -25,6 +27,7 @@ class Signs:
     packets: int  # of voice that have come, so far
     paused: bool  # the last of them said that silence begins
     peer: Voice | None  # what it says; None if it has said nothing
+    late: float | None  # seconds that the peer's voice comes later than it did at best; None while none comes
     own_silence: float  # seconds of digital silence from our microphone; 0 where it is muted, or there is none
 
 
@@ -39,6 +42,8 @@ class Watch:
         self._bytes = self._packets = 0
         self._byte_at = self._packet_at = 0.0
         self._quiet = {"line": False, "voice": False, "microphone": False}
+        self._is_late = False
+        self._late_since: float | None = None  # since when that is no longer so
         self._told: dict[str, bool | None] = dict.fromkeys(SWITCHES, False)
         self._told_at: dict[str, float] = {}
 
@@ -49,7 +54,7 @@ class Watch:
         if peer is None:
             self._told["sends"] = True if hears else None
 
-    def look(self, now: float, signs: Signs) -> list[Quiet | PeerSwitched]:
+    def look(self, now: float, signs: Signs) -> list[Quiet | Late | PeerSwitched]:
         """What there is to tell. `now` is in seconds."""
         if self._looked is None or now - self._looked > STALL:
             self._byte_at = self._packet_at = now
@@ -64,6 +69,7 @@ class Watch:
             *self._tell("line", line, LINE_QUIET, now),
             # Where nothing comes at all, that says it.
             *self._tell("voice", now - self._packet_at >= VOICE_QUIET and not line, VOICE_QUIET, now),
+            *self._lateness(now, signs.late if self._hears else None),
             *self._tell("microphone", signs.own_silence >= MICROPHONE_QUIET, MICROPHONE_QUIET, now),
         ]
 
@@ -76,6 +82,18 @@ class Watch:
             return []
         self._quiet[what] = quiet
         return [Quiet(what, quiet, self._name, seconds)]
+
+    def _lateness(self, now: float, late: float | None) -> list[Late]:
+        if late is None:
+            return []
+        if (late < LATE_NO_MORE) if self._is_late else (late > LATE):
+            self._late_since = now if self._late_since is None else self._late_since
+        else:
+            self._late_since = None
+        if self._late_since is None or now - self._late_since < LATE_FOR:
+            return []
+        self._is_late, self._late_since = not self._is_late, None
+        return [Late(self._is_late, self._name, round(late, 1))]
 
     def _switches(self, now: float, signs: Signs) -> list[Quiet | PeerSwitched]:
         found: list[Quiet | PeerSwitched] = []

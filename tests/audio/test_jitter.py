@@ -14,10 +14,13 @@ from voicemux.audio.jitter import (
     MAX_CONCEALED,
     MAX_DELAY,
     MAX_PACKETS,
+    MOST_CEILING,
     NEGLIGIBLE,
+    ROOM,
     SHORTFALL,
     SKIP,
     SLACK,
+    STEADY,
     STEP,
     Conceal,
     JitterBuffer,
@@ -230,6 +233,45 @@ def test_after_a_blackout_the_delay_is_at_its_target_within_half_a_second(is_hel
     back = [each for each in ear.plays if each.at > fresh + 0.5]
     assert all(each.delay < each.target + SLACK + GRAIN for each in back)
     assert max(ear.delays(since=5)) <= MAX_DELAY + GRAIN
+
+
+def test_a_line_that_is_later_all_at_once_is_gone_along_with_before_anything_is_dropped() -> None:
+    ear = Ear().expect(on_time(stream(3000), lambda sent: 0.0 if sent < 30 else 2.0)).listen(61)
+    gap = 2.0 + STEADY * PACKET / RATE
+    assert ear.concealed / RATE < gap + 0.2, "no second of it"
+    assert ear.jitter.late <= STEADY
+    assert max(ear.delays(since=40)) < 0.05
+
+
+def test_what_has_waited_for_an_outage_to_end_is_none_of_that() -> None:
+    def held(sent: float) -> float:
+        return max(0.0, 32.0 - sent) if sent > 30 else 0.0
+
+    ear = Ear().expect(on_time(stream(3000), held)).listen(62)
+    assert ear.jitter.late > 1.5 * 50
+    assert max(ear.delays(since=33)) < 0.3
+
+
+@pytest.mark.parametrize(("round_trip", "ceiling"), [(0.001, 0.2), (0.3, 0.455), (9.0, MOST_CEILING)])
+def test_on_a_long_line_a_packet_that_is_repeated_is_worth_waiting_for(round_trip: float, ceiling: float) -> None:
+    jitter = JitterBuffer()
+    jitter.round_trip(round_trip)
+    assert jitter._arrivals.ceiling == pytest.approx(ceiling)
+    assert jitter._max_delay == pytest.approx(max(MAX_DELAY, ceiling / ROOM))
+    jitter.round_trip(0.001)
+    assert jitter._max_delay == pytest.approx(MAX_DELAY)
+
+
+def test_but_no_longer_than_the_user_has_chosen() -> None:
+    jitter = JitterBuffer(0.1)
+    jitter.round_trip(0.3)
+    assert jitter._max_delay == 0.1
+
+
+def test_what_voice_waits_here_is_not_what_it_is_late_on_the_line() -> None:
+    ear = Ear().expect(on_time(stream(3000), lambda sent: 0.0 if sent < 58 else 0.15)).listen(60)
+    assert ear.jitter.delay > 0.15
+    assert ear.jitter.wait < 0.06
 
 
 @pytest.mark.parametrize("step", [0.03, 0.1, 0.2, MAX_DELAY + 0.02, 1.0])

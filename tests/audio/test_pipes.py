@@ -305,6 +305,8 @@ def test_a_fifo_whose_writer_is_late_is_waited_for(fifo: Path, monkeypatch: pyte
         (b"hi\n", "{} is text, and no sound", None),
         (b"\x1f\x8b\x08" + bytes(1000), "{} is a gzip archive, and no sound", Kind.COMPRESSED),
         (b"PK\x03\x04" + bytes(1000), "{} is a ZIP archive, and no sound", Kind.COMPRESSED),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(1000), "{} is a 7z archive, and no sound", Kind.COMPRESSED),
+        (b"Rar!\x1a\x07\x00" + bytes(1000), "{} is a RAR archive, and no sound", Kind.COMPRESSED),
         (b"%PDF-1.7\n" + bytes(1000), "{} is PDF, and no sound", None),
         (b"OggS\0\2" + bytes(1000), "{} is Ogg, and no raw sound", Kind.NOT_RAW),
         (b"ID3\4\0\0\0\0\0\0" + bytes(1000), "{} is MP3, and no raw sound", Kind.NOT_RAW),

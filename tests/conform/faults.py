@@ -441,10 +441,11 @@ class ReportsInLittleEndian(Peer):
 
 
 @caught_by("arrivals", LISTENER, DIALLER)
-class CountsArrivalsInTicks(Peer):
+class SubtractsTicksFromMilliseconds(Peer):
     def encode(self, message: Message) -> bytes:
-        if isinstance(message, Arrivals):
-            message = replace(message, least=message.least * 48 % 2**16)
+        if isinstance(message, Arrivals) and self.newest:
+            transit = (round(time.monotonic() * 1000) - self.newest.timestamp) % 2**16
+            message = replace(message, least=transit, most=transit)
         return super().encode(message)
 
 

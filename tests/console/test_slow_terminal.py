@@ -18,7 +18,7 @@ RATE = 1_000_000  # bytes a second, as over ssh
 LONG_NAME = "\U0001f3b7" * 16
 ZALGO = "z" + "\u0336" * 8
 MUCH = {
-    "line ends": TextReceived(LONG_NAME, "\n" * 1_048_576),
+    "line ends": TextReceived(LONG_NAME, "x" + "\n" * 1_048_575),
     "marks": TextReceived(LONG_NAME, ZALGO * 61_000),
     "one line": TextReceived("mallory", "x" * 1_048_576),
 }

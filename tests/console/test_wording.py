@@ -18,6 +18,7 @@ from voicemux.events import (
     Ended,
     Failed,
     Invitation,
+    Late,
     Listening,
     Missed,
     MissedCalls,
@@ -139,6 +140,8 @@ def test_what_the_other_side_does_with_voice_is_told_by_its_name():
 def test_silence_is_told_with_what_is_silent_and_when_it_is_over():
     assert said(Quiet("line", True, "bob", 3.0)) == "nothing has come from bob for 3 s: what you say may not arrive"
     assert said(Quiet("line", False, "bob", 3.0)) == "bob is back"
+    assert said(Late(True, "bob", 1.24)) == "the line is busy with something else: you hear bob 1.2 s late"
+    assert said(Late(False, "bob", 0.1)) == "the line is free again"
     assert said(Quiet("voice", True, "bob", 3.0)) == "no voice has come from bob for 3 s"
     assert said(Quiet("voice", False, "bob", 3.0)) == "voice comes from bob again"
     assert (

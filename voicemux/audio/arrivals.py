@@ -102,6 +102,11 @@ class Arrivals:
         least = self._least
         return self._usual if least is None or least < self._usual else min(self.ceiling, least + SPELL_MARGIN)
 
+    @property
+    def latest(self) -> float:
+        """The least lateness of right now, in seconds: what the line itself is late."""
+        return min((lateness for _, lateness in self._spell), default=0.0)
+
     def delay(self, position: int, now: float) -> float:
         """How long after the earliest possible moment a sample that is played now is played, in seconds."""
         return 0.0 if self._base is None else now - position / TICKS_PER_SECOND - self._base

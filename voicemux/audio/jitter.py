@@ -34,7 +34,7 @@ STEADY = 4  # packets in a row that came at the pace of speech: no burst behind 
 PACE = (0.4, 3.0)  # times their length that lies between two of them, as a network bunches them
 # A lost packet is repeated a round trip after the next ones have come, which TCP waits for (RACK, RFC 8985): so much
 # later it comes, in round trips and seconds.
-REPEAT_TRIPS, REPEAT = 1.25, 0.030
+REPEAT_TRIPS, REPEAT = 1.25, 0.080
 MOST_CEILING = 1.0  # seconds of target, on the longest lines
 MAX_PACKETS = 512  # held at most: 10 s of usual packets
 
@@ -87,6 +87,7 @@ class JitterBuffer:
         self._max_delay = max_delay
         self._arrivals = Arrivals(ceiling=max_delay * ROOM)
         self._least_ceiling = self._arrivals.ceiling
+        self._is_bounded = max_delay != MAX_DELAY  # the user has chosen
         self._packets: deque[_Packet] = deque()
         self._newest = 0  # position of the newest packet ever put
         self._newest_sequence = 0
@@ -109,9 +110,16 @@ class JitterBuffer:
 
     def round_trip(self, seconds: float) -> None:
         """The shortest of late. The longer it is, the later a packet is that had to be repeated, which is worth
-        waiting for: the most delay grows with it."""
+        waiting for: the most delay grows with it, unless the user has chosen that."""
+        if self._is_bounded:
+            return
         self._arrivals.ceiling = max(self._least_ceiling, min(MOST_CEILING, REPEAT_TRIPS * seconds + REPEAT))
         self._max_delay = self._arrivals.ceiling / ROOM
+
+    @property
+    def wait(self) -> float:
+        """Of what was played last, how much of `delay` was spent here, and not on a line that is late."""
+        return max(0.0, self.delay - self._arrivals.latest)
 
     @property
     def empty(self) -> bool:
@@ -140,7 +148,7 @@ class JitterBuffer:
         self._learn_length(audio, step)
         lateness = self._arrivals.add(self._newest, arrival)
         length = step / TICKS_PER_SECOND
-        is_paced = PACE[0] * length <= arrival - self._last_arrival <= PACE[1] * length
+        is_paced = step <= LONGEST_PACKET and PACE[0] * length <= arrival - self._last_arrival <= PACE[1] * length
         self._steady = self._steady + 1 if is_paced else 0
         if arrival - self._last_arrival > ADRIFT / 2:  # a stall is no change of the line
             self._late_since = None

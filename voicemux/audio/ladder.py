@@ -12,10 +12,6 @@ HEADERS = 86  # bytes around each packet: 12 of ours, 22 of TLS, 52 of TCP and I
 # Bits a second on the line at first, if more is wanted: more only if that does no harm. With a rung more, of 58, a
 # line of 64 kbit/s is 15 ms later in a simulation: it has REPORTs, PINGs and acknowledgements to carry, too.
 FIRST_RATE = 56_000
-# Milliseconds of our packets at least, while the peer's are long because its line is slow: each of ours is
-# acknowledged on that line by a packet of headers only. Not as long as the peer's: then each would hold the other
-# there.
-SAVING_MS = 40
 
 
 class Rung(NamedTuple):
@@ -48,7 +44,7 @@ class Ladder:
         self.is_doubtful = False  # whether it matters to know soon how the line is
         self._best = len(self._rungs)  # the highest rung that the line has carried
         self.changed = float("-inf")  # when that was, in seconds
-        self.saves_headers = False
+        self.least_frame_ms = 0.0  # whatever the rung is
 
     @property
     def at(self) -> int:
@@ -57,7 +53,7 @@ class Ladder:
     @property
     def rung(self) -> Rung:
         rung = self._rungs[self._at]
-        return rung._replace(frame_ms=max(rung.frame_ms, SAVING_MS)) if self.saves_headers else rung
+        return rung._replace(frame_ms=self.least_frame_ms) if rung.frame_ms < self.least_frame_ms else rung
 
     @property
     def lowest(self) -> int:

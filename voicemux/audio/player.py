@@ -33,7 +33,7 @@ class Figures:
     shortened_ms: float
     lengthened_ms: float
     packet_ms: float  # the length of the peer's packets, and what its codec looks ahead
-    buffer_ms: float  # playout delay, from the earliest possible arrival of a packet on
+    buffer_ms: float  # playout delay, from the arrival of a packet on, but for what it came later than others
     playout_ms: float  # the sink's part
     drift_ppm: float | None
     xruns: int
@@ -70,6 +70,7 @@ class Player:
         self._past: Samples = np.zeros(LONGEST_PERIOD, np.int16)  # what was played last
         self._ending: Samples = np.zeros(0, np.int16)  # how it would go on; empty if it goes on
         self._delay = 0.0  # playout delay in seconds, smoothed
+        self._wait = 0.0  # of that, the part that was spent here
         self._newest: Audio | None = None
         self._received = 0  # changed by the demultiplexer only, what follows by the speaker's thread only
         self._late = 0  # packets whose whole time was over when they came
@@ -93,7 +94,7 @@ class Player:
             shortened_ms=self._shortened * 1000 / RATE,
             lengthened_ms=self._lengthened * 1000 / RATE,
             packet_ms=self._packet_samples * 1000 / RATE + self._lookahead_ms,
-            buffer_ms=self._delay * 1000,
+            buffer_ms=self._wait * 1000,
             playout_ms=self._sink.delay_ms,
             drift_ppm=self._jitter.drift_ppm,
             xruns=self._sink.xruns,
@@ -177,6 +178,7 @@ class Player:
         if len(self._ending):
             sound, self._ending = join(self._ending, sound), self._ending[:0]
         self._delay += SMOOTHING * (self._jitter.delay - self._delay) if self._delay else self._jitter.delay
+        self._wait += SMOOTHING * (self._jitter.wait - self._wait) if self._wait else self._jitter.wait
         return self._fit(sound, play, now)
 
     def _fit(self, sound: Samples, play: Play, now: float) -> Samples:

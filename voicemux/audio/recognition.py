@@ -43,11 +43,13 @@ _MARKS = [
     (0, b"\xfd7zXZ\x00", "xz"),
     (0, b"\x28\xb5\x2f\xfd", "Zstandard"),
     (0, b"PK\x03\x04", "ZIP"),
+    (0, b"Rar!\x1a\x07", "RAR"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7z"),
     (0, b"%PDF-", "PDF"),
     (0, b"\x89PNG\r\n", "PNG"),
     (0, b"\x7fELF", "a program"),
 ]
-ARCHIVES = ("gzip", "bzip2", "xz", "Zstandard", "ZIP")
+ARCHIVES = ("gzip", "bzip2", "xz", "Zstandard", "ZIP", "RAR", "7z")
 NO_SOUND = ("PDF", "PNG", "a program")
 WAV = "WAV"
 TEXT = "text"

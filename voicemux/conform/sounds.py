@@ -17,9 +17,8 @@ PLAY = "let it offer codec 1 (PCM) in its HELLO"
 LISTENING = 2.0  # seconds of its sound
 AHEAD = 0.15  # seconds that sound may come before it can have been captured: networks and kernels bunch it
 MOST_ARRIVALS = 20  # in a second (protocol.md §5.14)
-STEADY = (
-    1000  # ms: what is played as fast as it is spoken takes as long each time, but for what the machine is busy with
-)
+# ms: what is played as fast as it is spoken takes as long each time, but for what the machine is busy with
+STEADY = 5000
 MOST_GAPS = 0.5  # of its frames: where there is more silence than that, its timestamps are no ticks of 1/48000 s
 
 

@@ -16,6 +16,7 @@ from voicemux.events import (
     Event,
     Failed,
     Invitation,
+    Late,
     Listening,
     Missed,
     MissedCalls,
@@ -56,6 +57,7 @@ CALLERS = {
 PREFIX = OURS.before(OURS.first)  # of our own notices; no line of a peer's begins with it
 # They have a command to copy, which is not to be taken apart, and no words of a peer.
 COPIED = Listening | NewCode | Invitation
+NOTHING_HEARD = "no voice comes now"
 HOW_TO_COMPARE = {  # by whether commands can be typed
     True: "say them; if so: /verify",
     False: "say them; to be known from then on, call from a terminal, where /verify says so",
@@ -121,6 +123,11 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
             return [f"{quoted_name(event.name)} {PEER_SWITCHES[event.what][event.on]}"]
         case Quiet():
             return [_quiet(event)]
+        case Late() if event.on:
+            name = quoted_name(event.name)
+            return [f"the line is busy with something else: you hear {name} {event.seconds:.1f} s late"]
+        case Late():
+            return ["the line is free again"]
         case AudioStopped() if event.error:
             rest = "the call" if event.direction == "recording" else "text"
             return [f"{event.error}; {'the call ends' if event.ends_call else f'{rest} goes on'}"]
@@ -181,6 +188,8 @@ def stats_line(stats: Stats) -> str:
     parts = [_clock(stats.seconds)]
     if stats.mouth_to_ear_ms is not None:
         parts.append(f"mouth to ear about {stats.mouth_to_ear_ms:.0f} ms")
+    elif stats.audio_received and stats.round_trip_ms is not None:
+        parts.append(NOTHING_HEARD)
     if stats.round_trip_ms is not None:
         parts.append(f"round trip {stats.round_trip_ms:.1f} ms")
     if stats.audio_sent or stats.audio_dropped:
@@ -200,6 +209,8 @@ def status_line(stats: Stats, width: int) -> str:
     parts = [_clock(stats.seconds)]
     if stats.mouth_to_ear_ms is not None:
         parts.append(f"delay {stats.mouth_to_ear_ms:.0f} ms")
+    elif stats.audio_received and stats.round_trip_ms is not None:
+        parts.append(NOTHING_HEARD)
     if stats.round_trip_ms is not None:
         parts.append(f"round trip {stats.round_trip_ms:.0f} ms")
     if stats.audio_received or stats.audio_sent or stats.audio_dropped:

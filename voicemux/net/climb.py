@@ -19,7 +19,14 @@ CALM = 0.015  # seconds of queue that are none: a packet of 200 bytes in front, 
 KNOWN_PATIENCE = 0.25  # seconds of calm before what was carried before is tried again
 NEW_PATIENCE = 0.5  # seconds of calm on a roomy line before more than that is
 CARRIED_AFTER = 5.0  # seconds without a queue, after which the line has carried what it was given
-AT_FIRST = 2.0  # seconds into a call before the first probe: PINGs tell sooner of a line that is roomy
+AT_FIRST = 2.0  # seconds into a call before the line is sounded: PINGs tell sooner of one that is roomy
+# Bytes that go once with a packet, to see how much longer the line takes for them. On 64 kbit/s that is 37 ms, and a
+# packet that is later by that is not noticed; a probe would make half a second of them later, which is remembered.
+SOUNDING = 300
+SOUNDED = 0.6  # seconds until it is known what came of that
+NOISE = 0.030  # seconds of jitter in which that is not seen, nor is what a probe does
+ROOM = 1.2  # times what is wanted, by that, or it is left for later
+LATER = 30.0  # seconds
 PROBE = 1.5  # seconds that a probe takes: it adds 0.15 s of queue on a line that is a tenth too slow
 PROBE_DELAY = 0.2  # seconds before it can have had an effect that is known
 LIMIT = 0.025  # seconds of queue that end it: a packet of 20 ms in front of ours, and some
@@ -27,11 +34,8 @@ LIMIT = 0.025  # seconds of queue that end it: a packet of 20 ms in front of our
 # acknowledgement.
 HEADROOM = 1.10
 MOST_STEP = 1.5  # times what is sent now that is probed for at once: in PROBE_DELAY that is 0.1 s of queue at most
-FIRST_WAIT, NEXT_WAIT, MOST_WAIT = (
-    3.0,
-    1.0,
-    120.0,
-)  # seconds from one probe to the next: after a step, a success, at most
+# Seconds from one probe to the next: after a step down, a success, a failure at least, and at most.
+FIRST_WAIT, NEXT_WAIT, FAILED_WAIT, MOST_WAIT = 3.0, 1.0, 15.0, 120.0
 BACK_OFF = 3  # times longer to the next probe after one that failed: it is heard if it happens often
 FIRST_EAGER_WAIT = 1.0  # seconds before what was carried is tried again, after a step down; doubled by each failure
 TRIAL = 30.0  # seconds in which a step down means that the step up was too much
@@ -56,6 +60,8 @@ class Climb:
         self._began: float | None = None
         self._probe: _Probe | None = None
         self._next = 0.0  # when the next may begin
+        self._sounding: float | None = None  # when the line is sounded, or was; None once it is known
+        self._sounds_now = False
         self._wait = FIRST_WAIT
         self._eager_next = 0.0  # when what was carried may be tried again
         self._eager_wait = FIRST_EAGER_WAIT
@@ -69,19 +75,19 @@ class Climb:
 
     def stepped_down(self, now: float) -> None:
         """The line was too slow."""
-        self._probe = self._good_since = None
+        self._probe = self._good_since = self._sounding = None
         if self._is_on_trial and now - self._climbed < TRIAL:
             self._wait = min(MOST_WAIT, self._wait * BACK_OFF)
             if self._was_eager:
                 self._eager_wait = min(MOST_WAIT, self._eager_wait * 2)
         self._is_on_trial = False
         self._eager_next = now + self._eager_wait
-        self._next = max(self._next, now + self._wait)
+        self._next = now + self._wait
 
     def look(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
         """`calm`: no PING takes longer than the shortest ever; `roomy`: and with voice no longer than without."""
         if self._began is None:
-            self._began, self._next = now, now + AT_FIRST
+            self._began, self._next, self._sounding = now, now + LATER, now + AT_FIRST
         queue = self._forth.queue(now)
         is_clear = self._blame.state is Whose.CLEAR and (queue is None or queue < 2 * CALM)
         if is_clear and now - max(rungs.changed, self._began) > CARRIED_AFTER:
@@ -95,6 +101,7 @@ class Climb:
         elif self._may_climb_at_once(rungs, now, queue, calm=calm, roomy=roomy):
             self._go(rungs, rungs.next_up, now, eager=True)
         elif queue is not None:
+            self._sound(rungs, now)
             self._look_at_a_probe(rungs, now, queue)
 
     def _may_climb_at_once(self, rungs: Rungs, now: float, queue: float | None, *, calm: bool, roomy: bool) -> bool:
@@ -114,6 +121,20 @@ class Climb:
         has_room = before is not None and rungs.at > before and not self._blame.is_losing(now)
         if has_room and now - rungs.changed > THEIR_PATIENCE:
             rungs.go(rungs.at - 1, now)
+
+    def _sound(self, rungs: Rungs, now: float) -> None:
+        """See how long the line takes for some more bytes, once, to know whether a probe would do harm."""
+        moments = self._forth.moments
+        if self._sounding is None or now < self._sounding:
+            return
+        if now - self._sounding < SOUNDED:
+            self._sounds_now = now - self._sounding < 2 * CALM and moments.latest(now, SOUNDED) < NOISE
+            return
+        before, least = moments.latest(self._sounding, 2 * SOUNDED), moments.least(self._sounding, 2 * SOUNDED) or 0.0
+        longer = moments.latest(now, SOUNDED) - least
+        if before >= NOISE or longer * rungs.line_rate_at(max(0, rungs.at - 1)) * ROOM < SOUNDING * 8:
+            self._next = now
+        self._sounding = None
 
     def _look_at_a_probe(self, rungs: Rungs, now: float, queue: float) -> None:
         if self._probe:
@@ -142,6 +163,9 @@ class Climb:
 
     def padding(self, rungs: Rungs, now: float) -> bytes:
         """What goes with the packet of voice that is written now."""
+        if self._sounds_now:
+            self._sounds_now = False
+            return encode_frame(Frame(GREASE_TAG, 0, bytes(SOUNDING)))
         if not self._probe:
             return b""
         if self._near.age(now) > self._probe.usual + LIMIT + _lump(rungs, self._probe.at):
@@ -153,7 +177,7 @@ class Climb:
 
     def _fail(self, now: float) -> None:
         self._probe = None
-        self._wait = min(MOST_WAIT, self._wait * BACK_OFF)
+        self._wait = min(MOST_WAIT, max(FAILED_WAIT, self._wait * BACK_OFF))
         self._next = now + self._wait
 
     def _go(self, rungs: Rungs, at: int, now: float, *, eager: bool) -> None:

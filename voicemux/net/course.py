@@ -9,7 +9,7 @@ in seconds.
 
 from collections import deque
 
-from voicemux.net.back import Back
+from voicemux.net.back import OWN_SOURCE, Back, Journey
 from voicemux.net.blame import Blame, Whose
 from voicemux.net.brisk import Brisk
 from voicemux.net.climb import Climb
@@ -21,12 +21,15 @@ from voicemux.protocol.messages import Arrivals, Audio, Report
 # Of what is wanted, a line takes less if it is too slow: 0.5 s of packets of 60 ms are 8, give or take one.
 CLEARLY = 0.85
 SLOW_SPAN = 0.5  # seconds over which that is taken
+# Seconds of queue: with less, acknowledgements are late for another reason. Two thirds of what counts as a queue.
+SURELY = 0.04
 FRESH_SPAN = 0.12  # seconds of the newest ARRIVALS
 MOST_LATE = 3.0  # seconds of somebody else's queue that are lived with: beyond that, nobody has a conversation
 LONGEST_SPAN = 2.0  # seconds: what is under way now may meet the longest queue of these
 # Seconds beyond a round trip that a lost packet's repetition takes to be acknowledged: TCP (RACK, RFC 8985) waits
 # for three packets of 20 ms behind it, and a fourth of a round trip in case they were reordered.
 REPEAT = 0.080
+HOLE = 0.25  # seconds without ARRIVALS, which come every 0.1 s and may wait as long for something to travel with
 MOST_REPEAT = 1.0  # seconds that are waited for that: the bound of the peer's playout delay
 # Seconds of a backlog in our own kernel: three times PATIENCE, since one repetition makes one too.
 BACKLOG_PATIENCE = 0.6
@@ -34,8 +37,18 @@ BACK_FULL = 0.1  # seconds of a way back beside which acknowledgements say littl
 BACK_PROVEN = 1.5  # seconds of ARRIVALS that show that our own way is free all the same
 # Seconds of acknowledgements, none of which is as quick as they once were: the route has become longer.
 ROUTE_SLOTS = 20
-# Seconds of what is not ours, beside which bbr starves: its window is two *shortest* round trips' worth.
+# While the peer's packets are long because its line is slow: each of ours is acknowledged on that line by a packet of
+# headers only. Not as long as the peer's, or each would hold the other there.
+SAVING_MS = 40.0
+# Beside somebody else's long queue: it overflows now and then, and each packet that is lost there stops voice for two
+# round trips. A third of the packets is a third of that, and what they take longer is not noticed there.
+LONGEST_MS = 60.0
+# Seconds of what is not ours that make a queue long. Beside that, bbr starves: its window is what fits two *shortest*
+# round trips.
 LONG_QUEUE = 0.200
+# Voice that is later than the first number of seconds, while our kernel's acknowledgements take less than half of
+# that, waits where the kernel does not see it; for so many looks in a row, since ARRIVALS are a little old.
+HIDDEN_QUEUE, HIDDEN_LOOKS = 0.2, 3
 
 
 class Course:
@@ -50,6 +63,8 @@ class Course:
         self._brisk = Brisk()
         self._rungs: Rungs | None = None
         self._acknowledged: deque[tuple[float, float]] = deque(maxlen=ROUTE_SLOTS)  # seconds: when begun, least delay
+        self._hidden = 0  # looks in a row
+        self.is_tunnelled = False  # our connection ends before the peer: what it says counts, too
         self._back_full_since: float | None = None
         self._backlog_since: float | None = None
 
@@ -70,7 +85,7 @@ class Course:
 
     def wrote(self, audio: Audio, size: int, now: float) -> None:
         """It has been given to the line, with all that travels with it: so many bytes."""
-        self._forth.wrote(audio.sequence, size, now)
+        self._forth.wrote(audio, size, now)
 
     def dropped(self, now: float) -> None:
         """A packet of voice has waited too long."""
@@ -78,13 +93,12 @@ class Course:
 
     def told(self, arrivals: Arrivals, now: float) -> None:
         """What the peer says of our voice's arrival."""
-        if arrivals.source == 0:
-            self._forth.told(arrivals.sequence, arrivals.least, arrivals.most, now)
+        if arrivals.source == OWN_SOURCE and self._forth.told(arrivals, now):
             self._excuse(now)
 
     def reported(self, report: Report, now: float) -> None:
         """What the peer says of our voice in any case."""
-        if report.source == 0:
+        if report.source == OWN_SOURCE:
             self._forth.reported(report.sequence, self._back.late(now), now)
 
     def heard(self, audio: Audio, now: float) -> None:
@@ -104,7 +118,7 @@ class Course:
         """What the peer is to know of its voice's arrival; None if there is nothing new."""
         return self._back.arrivals()
 
-    def peer_on_its_way(self, now: float) -> tuple[float, float] | None:
+    def peer_on_its_way(self, now: float) -> Journey | None:
         """See `Back.on_its_way`."""
         return self._back.on_its_way(now)
 
@@ -115,8 +129,9 @@ class Course:
     def judge(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
         """Send more or less. See `Climb.look`."""
         self._rungs = rungs
-        rungs.saves_headers = self._back.saves_headers
+        rungs.least_frame_ms = self._least_frame_ms
         before = rungs.at
+        self._look_for_a_tunnel(now)
         rate = self._too_slow(rungs, now)
         self.blame.look(rungs, now, rate)
         if rungs.at > before:
@@ -125,6 +140,20 @@ class Course:
             self._climb.look(rungs, now, calm=calm, roomy=roomy)
         self._brisk.look(rungs, now, calm=calm, roomy=roomy and rate is None)
         self._excuse(now)
+
+    def _look_for_a_tunnel(self, now: float) -> None:
+        queue, taken = self._forth.queue(now), self._near.latest_delay(now)
+        is_hidden = queue is not None and taken is not None and queue > HIDDEN_QUEUE and taken < queue / 2
+        self._hidden = self._hidden + 1 if is_hidden else 0
+        self.is_tunnelled |= self._hidden >= HIDDEN_LOOKS
+
+    @property
+    def _least_frame_ms(self) -> float:
+        """Packets are made longer than the rung has them, at the same bit rate, where fewer of them are worth it."""
+        newest = self._forth.moments.newest
+        if self.blame.state is Whose.THEIRS and newest and newest.least > LONG_QUEUE:
+            return LONGEST_MS
+        return SAVING_MS if self._back.saves_headers else 0.0
 
     def _too_slow(self, rungs: Rungs, now: float) -> float | None:
         """What the line takes, in bits a second, if that is less than we want of it; otherwise None.
@@ -143,8 +172,8 @@ class Course:
             return None
         rates = [flow.line_rate(now) for flow in (self._near, self._far) if flow.knows]
         rate = min((each for each in rates if each is not None), default=None)
-        newest = self._forth.moments.least(now, FRESH_SPAN)
-        if rate is None or (newest is not None and newest < BEHIND * 0.7):
+        newest = self._forth.queue(now, FRESH_SPAN)
+        if rate is None or (newest is None and self._forth.tells_times) or (newest is not None and newest < SURELY):
             return None
         rate = max(rate, self._forth.delivered_rate(now, SLOW_SPAN) or 0.0)
         is_clear = rate < rungs.rung.line_rate * CLEARLY
@@ -158,7 +187,7 @@ class Course:
         queue = self._forth.queue(now)
         excused = theirs = 0.0
         if taken is not None and shortest is not None:
-            longer = self._longer(now, shortest)
+            longer = min(MOST_LATE, max(self._longer(now, shortest), self._forth.lateness.risen))
             back = self._back_late(now, taken - shortest)
             back = max(0.0, min(back, taken - shortest - longer))
             theirs = self._not_ours(now)
@@ -166,7 +195,7 @@ class Course:
             excused = longer + back + theirs + proven
         budget = self._budget(now, queue, shortest or 0.0, theirs)
         for flow in (self._near, self._far):
-            flow.excused, flow.budget = excused, budget
+            flow.excused, flow.budget, flow.is_crowded = excused, budget, theirs > 0
 
     def _budget(self, now: float, queue: float | None, shortest: float, theirs: float) -> float:
         """Seconds beyond all excuses that voice may be under way.
@@ -174,35 +203,48 @@ class Course:
         What waits for a lost packet to be repeated waits at its end, and costs the line nothing: there is time for
         one repetition. A queue of ours costs all: the longer it is, the less may be added.
         """
-        if queue is None or queue < BEHIND or theirs >= queue:
-            return max(VOICE_BUDGET, min(MOST_REPEAT, shortest + theirs + REPEAT))
-        ours = (self._forth.moments.least(now, FRESH_SPAN) or queue) - theirs
+        if theirs:
+            return max(VOICE_BUDGET, min(MOST_LATE, shortest + theirs + REPEAT))
+        if queue is None or queue < BEHIND:
+            repeats = 2 if self._is_hole(now) else 1
+            return max(VOICE_BUDGET, min(MOST_REPEAT, repeats * shortest + REPEAT))
+        ours = self._forth.queue(now, FRESH_SPAN) or queue
         return max(0.0, VOICE_BUDGET - max(0.0, ours - VOICE_BUDGET))
+
+    def _is_hole(self, now: float) -> bool:
+        """Whether nothing of ours arrives any more, though all of the peer's does: a packet was lost, and is
+        repeated.
+
+        That may have to be done twice. A line that is too slow goes on to take some.
+        """
+        newest, back = self._forth.moments.newest, self._back.late(now)
+        return newest is not None and now - newest.told > HOLE and back is not None and back < SURELY
 
     def _not_ours(self, now: float) -> float:
         """Seconds of queue on our way that sending less would not take away, or will by itself."""
-        longest = self._forth.moments.most_of_least(now, LONGEST_SPAN) or 0.0
-        match self.blame.state:
-            case Whose.THEIRS:
-                return min(MOST_LATE, longest)
-            case Whose.TESTING if self.blame.is_conclusive:
-                return min(MOST_LATE, longest)
-            case Whose.UNSURE if self.blame.stands(now):
-                return min(MOST_LATE, longest)
-        return 0.0
+        state, newest = self.blame.state, self._forth.moments.newest
+        is_lived_with = (
+            state is Whose.THEIRS
+            or (state is Whose.TESTING and self.blame.is_harmless)
+            or (state is Whose.UNSURE and self.blame.stands(now))
+        )
+        if newest is None or not is_lived_with:
+            return 0.0
+        longest = self._forth.moments.most_of_least(now, LONGEST_SPAN)
+        return min(MOST_LATE, newest.least if longest is None else longest)
 
     def _back_late(self, now: float, late: float) -> float:
         """Seconds that the way back is late, of `late` that acknowledgements are."""
         back = self._back.late(now)
         if back is not None:
             return back
-        newest = self._forth.moments.newest  # the peer is silent, or what it says waits for a repeated packet
-        return late if self._back.speaks(now) or newest is None else late - newest.least
+        newest = self._forth.moments.newest  # the peer is silent
+        return late if newest is None else late - newest.least
 
     def _is_back_full(self, now: float, back: float) -> bool:
         """Whether the peer says that our own way is free, while so much waits on the way back that nothing else
         does."""
-        newest = self._forth.moments.least(now, 0.3)
+        newest = self._forth.queue(now)
         if back <= BACK_FULL or (newest is not None and newest >= BEHIND):
             self._back_full_since = None
         elif newest is not None and self._back_full_since is None:

@@ -55,6 +55,7 @@ class Flow:
         self.delays: deque[tuple[float, float]] = deque(maxlen=MOST_DELAYS)  # of all that were, and when that was
         self.excused = 0.0  # seconds that acknowledgements take longer, not because of our voice (`Course`)
         self.budget = VOICE_BUDGET  # seconds beyond all this that voice may be under way
+        self.is_crowded = False  # somebody else's queue is on the line: text would make it longer
         self.backlog = 0  # bytes that TCP's window holds back, where somebody tells
         self._pieces: deque[_Piece] = deque(maxlen=MOST_PIECES)
         self.knows = False  # whether anybody acknowledges
@@ -212,7 +213,7 @@ class Flow:
         return now if self._caught_up is None else self._caught_up
 
     def _adapt_text(self, delay: float, under_way: int) -> None:
-        if delay > self._usual_delay + TEXT_DELAY:
+        if delay > self._usual_delay + TEXT_DELAY or self.is_crowded:
             self._text_budget = max(LEAST_TEXT, self._text_budget * TEXT_CUT)
         elif under_way * 2 > self._text_budget:  # it is being used
             # What the peer acknowledges has been on its way for long: more at once would be too much before it shows.

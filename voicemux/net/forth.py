@@ -6,15 +6,24 @@ ourselves. All times are in seconds, all sizes in bytes.
 """
 
 from collections import deque
+from typing import NamedTuple
 
 from voicemux.net.flow import SEGMENT_OVERHEAD
-from voicemux.net.lateness import Lateness, Moment, Moments
+from voicemux.net.lateness import STANDING, Lateness, Moment, Moments, Stamps
+from voicemux.protocol.messages import Arrivals, Audio
 
 WRAP = 65_536  # of sequences, and of milliseconds of transit
 MOST_SENT = 4096  # packets that are kept in mind of a peer that tells nothing: 80 s of usual ones
 MOST_DELIVERED = 100  # moments: of the last 10 s
 FRESH = 1.0  # seconds after which what the peer has said is old: those that say it once a second are not
 LEAST_SPAN = 0.05  # seconds over which a rate is taken at least
+
+
+class _Sent(NamedTuple):
+    sequence: int
+    total: int  # bytes up to and with it
+    at: float
+    age: float  # from its time stamp to when it was sent: its length, and what it had to wait for
 
 
 class Forth:
@@ -24,39 +33,43 @@ class Forth:
         self.tells_times = False  # the peer sends ARRIVALS
         self.moments = Moments()
         self.lateness = Lateness()
-        self._sent: deque[tuple[int, int, float]] = deque(maxlen=MOST_SENT)  # sequence, bytes up to it, when
+        self._sent: deque[_Sent] = deque(maxlen=MOST_SENT)
+        self._stamps = Stamps()
         self._sent_bytes = 0
         self._newest = 0  # sequence that was sent
         self._delivered: deque[tuple[float, int]] = deque(maxlen=MOST_DELIVERED)  # when told, bytes up to then
         self._transit: int | None = None  # milliseconds, the last that were told, without their wrap-around
 
-    def wrote(self, sequence: int, size: int, now: float) -> None:
+    def wrote(self, audio: Audio, size: int, now: float) -> None:
         """A packet of voice has been given to the line, with what travels with it."""
         self._sent_bytes += size + SEGMENT_OVERHEAD
-        self._newest = sequence
-        self._sent.append((sequence, self._sent_bytes, now))
+        self._newest = audio.sequence
+        age = now - self._stamps.seconds(audio.timestamp)
+        self._sent.append(_Sent(audio.sequence, self._sent_bytes, now, age))
 
-    def told(self, sequence: int, least: int, most: int, now: float) -> None:
-        """The peer's ARRIVALS. What says nothing new, or of what was never sent, is ignored."""
-        sent = self._deliver(sequence, now)
+    def told(self, arrivals: Arrivals, now: float) -> bool:
+        """The peer's ARRIVALS. What says nothing new, or of what was never sent, is ignored: whether it was not."""
+        sent = self._deliver(arrivals.sequence, now)
         if sent is None:
-            return
+            return False
         self.tells_times = True
+        least, most = arrivals.least, arrivals.most
         known = least if self._transit is None else self._transit
         self._transit = known + (least - known + WRAP // 2) % WRAP - WRAP // 2
-        late = self.lateness.add(self._transit / 1000, now)
-        self.moments.add(Moment(now, late, late + (most - least) % WRAP / 1000, sent))
+        late = self.lateness.add(self._transit / 1000 - sent.age, now)
+        self.moments.add(Moment(now, late, late + (most - least) % WRAP / 1000, sent.at))
+        return True
 
     def reported(self, sequence: int, back: float | None, now: float) -> None:
         """The peer's REPORT. It counts if the peer says nothing better; `back` is how late the way back is."""
         if self.tells_times or (sent := self._deliver(sequence, now)) is None or back is None:
             return
-        late = self.lateness.add(now - sent - back, now)
-        self.moments.add(Moment(now, late, late, sent))
+        late = self.lateness.add(now - sent.at - back, now)
+        self.moments.add(Moment(now, late, late, sent.at))
 
-    def queue(self, now: float) -> float | None:
-        """Seconds that all packets of the last moment were late; None if the peer says nothing (any more)."""
-        known = self.moments.least(now)
+    def queue(self, now: float, span: float = STANDING) -> float | None:
+        """Seconds that all packets of the last `span` seconds were late; None if the peer says nothing (any more)."""
+        known = self.moments.least(now, span)
         if known is None and (newest := self.moments.newest) and now - newest.told < FRESH:
             return newest.least
         return known
@@ -69,17 +82,16 @@ class Forth:
         (began, before), (ended, total) = points[0], points[-1]
         return (total - before) * 8 / max(LEAST_SPAN, ended - began)
 
-    def _deliver(self, sequence: int, now: float) -> float | None:
-        """The packets up to that have arrived: when the newest of them was sent. None if nothing is new in that."""
+    def _deliver(self, sequence: int, now: float) -> _Sent | None:
+        """The packets up to that have arrived: the newest, as old as the youngest. None if nothing is new in that."""
         if (self._newest - sequence) % WRAP >= WRAP // 2:
             return None
-        known: tuple[int, int, float] | None = None
-        while self._sent and (sequence - self._sent[0][0]) % WRAP < WRAP // 2:
-            known = self._sent.popleft()
-        if known is None:
+        arrived = []
+        while self._sent and (sequence - self._sent[0].sequence) % WRAP < WRAP // 2:
+            arrived.append(self._sent.popleft())
+        if not arrived:
             return None
-        _, total, sent = known
         if self._delivered and self._delivered[-1][0] == now:
             self._delivered.pop()
-        self._delivered.append((now, total))
-        return sent
+        self._delivered.append((now, arrived[-1].total))
+        return arrived[-1]._replace(age=min(each.age for each in arrived))

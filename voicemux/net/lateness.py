@@ -9,6 +9,8 @@ repeated, and less voice would change nothing about it. All times are in seconds
 from collections import deque
 from typing import NamedTuple
 
+from voicemux.protocol.wire import TICKS_PER_SECOND
+
 SLOT = 1.0  # seconds that are summed up as one smallest transit
 # 30 s: in that, two sound cards whose clocks are 400 ppm apart (twice what protocol.md §8 expects) drift by 12 ms.
 BASE_SLOTS = 30
@@ -19,11 +21,25 @@ STANDING = 0.35  # seconds whose smallest lateness is a queue: three looks, and 
 SPREAD_SPAN = 3.0  # seconds over which jitter is taken
 
 
+class Stamps:
+    """Time stamps of AUDIO, without their wrap-around."""
+
+    def __init__(self) -> None:
+        self._position: int | None = None
+
+    def seconds(self, timestamp: int) -> float:
+        """When it was, from any zero on."""
+        before = timestamp if self._position is None else self._position
+        self._position = before + (timestamp - before + 2**31) % 2**32 - 2**31
+        return self._position / TICKS_PER_SECOND
+
+
 class Lateness:
     """Tell it transits; it knows the smallest of late."""
 
     def __init__(self) -> None:
         self.keeps_longer = False
+        self.risen = 0.0  # seconds by which `rise` has lifted the base, and that it has not sunk since
         self._slots: deque[tuple[float, float]] = deque(maxlen=LONGER_SLOTS)  # when it began, its smallest
 
     @property
@@ -37,6 +53,9 @@ class Lateness:
         base = self.base
         if base is not None and abs(transit - base) > MOST_LATE:
             self._slots.clear()
+            self.risen = 0.0
+        elif base is not None and transit < base:
+            self.risen = max(0.0, self.risen - (base - transit))
         if not self._slots or now - self._slots[-1][0] >= SLOT:
             self._slots.append((now, transit))
         else:
@@ -44,6 +63,14 @@ class Lateness:
             self._slots[-1] = began, min(least, transit)
         base = self.base
         return 0.0 if base is None else transit - base
+
+    def rise(self, by: float, now: float) -> None:
+        """The line itself has become later by that: it is the new base."""
+        base = self.base
+        if base is not None:
+            self.risen += by
+            self._slots.clear()
+            self._slots.append((now, base + by))
 
 
 class Moment(NamedTuple):
@@ -76,9 +103,14 @@ class Moments:
         """The longest queue of the last `span` seconds."""
         return max((each.least for each in self._since(now - span)), default=None)
 
-    def sent_between(self, begin: float, end: float) -> float | None:
-        """The queue that packets had which were sent then: it is that of a moment, however late one hears of it."""
-        return min((each.least for each in self._kept if begin < each.sent <= end), default=None)
+    def sent_between(self, begin: float, end: float) -> list[float]:
+        """The queues that packets had which were sent then: they are those of a time, however late one hears of
+        it."""
+        return [each.least for each in self._kept if begin < each.sent <= end]
+
+    def forget(self) -> None:
+        """What was lateness is none any more."""
+        self._kept.clear()
 
     def spread(self, now: float) -> float:
         """What packets differ by: jitter."""
@@ -88,6 +120,10 @@ class Moments:
         within = sorted(each.most - each.least for each in recent)
         least = sorted(each.least for each in recent)
         return max(within[len(within) // 2], least[len(least) * 3 // 4] - least[0])
+
+    def latest(self, now: float, span: float) -> float:
+        """The most that any packet was late which was told of in the `span` seconds before `now`."""
+        return max((each.most for each in self._kept if now - span <= each.told <= now), default=0.0)
 
     def slope(self, now: float, span: float) -> float | None:
         """Seconds a second by which the queue has grown, by least squares; None if too little is known."""

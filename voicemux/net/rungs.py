@@ -21,7 +21,7 @@ class Rungs(Protocol):
     changed: float  # when, in seconds
     usual: int  # what a line gets that keeps up; what is above is for one that is roomy and calm
     is_doubtful: bool  # whether it matters to know soon how the line is
-    saves_headers: bool  # whether packets are to be longer than they need be, for the sake of a peer on a slow line
+    least_frame_ms: float  # of a packet, if more than the rung's own
 
     @property
     def at(self) -> int: ...

@@ -174,11 +174,17 @@ class Writer:
         """Whether the peer says when our voice comes: it need not say much else then."""
         return self._course.tells_arrivals
 
-    def peer_on_its_way(self) -> tuple[float, float] | None:
-        """Seconds that the peer's voice is on its way now, and how much of that is above the least; None if none
-        comes."""
+    def peer_on_its_way(self) -> float | None:
+        """Seconds that the peer's voice is on its way now; None while none comes, or if that cannot be told."""
         with self._changed:
-            return self._course.peer_on_its_way(self._clock())
+            way = self._course.peer_on_its_way(self._clock())
+            return way.seconds if way else None
+
+    def peer_lateness(self) -> float | None:
+        """How much of that is more than at best."""
+        with self._changed:
+            way = self._course.peer_on_its_way(self._clock())
+            return way.more if way else None
 
     def judge(self, rungs: Rungs, *, calm: bool, roomy: bool) -> None:
         """Send as much voice as the line can carry. `calm`: nothing waits on it; `roomy`: voice takes it no longer
@@ -368,7 +374,7 @@ class Writer:
         with self._changed:
             is_voice = isinstance(message, Audio)
             now, mark = self._clock(), _mark(message)
-            for flow in self._flows:
+            for flow in self._counted:
                 flow.wrote(size, now, mark=mark, is_voice=is_voice)
             if isinstance(message, Audio):
                 self._course.wrote(message, size, now)
@@ -383,13 +389,18 @@ class Writer:
         return max(LOOK_AGAIN, self._deadline - self._clock()) if self._bye else None
 
     @property
+    def _counted(self) -> tuple[Flow, ...]:
+        """What follows all that is written: where the kernel tells nothing, only what the peer says."""
+        return (self._near, self._far) if self._near.knows else (self._far,)
+
+    @property
     def _flows(self) -> tuple[Flow, ...]:
-        if not self._near.knows:
-            return (self._far,)
+        """What voice and text are held back by."""
         near, far = self._near.smallest_round_trip, self._far.smallest_round_trip
-        if near is not None and far is not None and far < near * TUNNEL_FACTOR + TUNNEL_MORE:
-            return (self._near,)  # the peer is where our connection ends
-        return (self._near, self._far)
+        if not self._near.knows or self._course.is_tunnelled or near is None or far is None:
+            return self._counted
+        is_all = far < near * TUNNEL_FACTOR + TUNNEL_MORE  # the peer is where our connection ends
+        return (self._near,) if is_all else self._counted
 
     def _is_below(self, undelivered: int) -> bool:
         return self._ended or self._outbox.undelivered < undelivered

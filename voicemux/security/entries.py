@@ -193,7 +193,7 @@ def _as_entry(contact: Contact) -> dict[str, object]:
 
 
 def _is_place(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable() and bool(value.strip())
+    return isinstance(value, str) and value.isprintable()
 
 
 def _is_date(text: str) -> bool:

@@ -17,13 +17,14 @@ def middle(numbers: list[float | None]) -> str:
 
 def table(name: str, direction: str, figures: list[Figures]) -> str:
     missing = [each.missing for each in figures]
-    backs = ["never" if each.back is None else f"{each.back:g}" for each in figures]
+    backs = ["never" if each.back is None else f"{each.back:.1f}" for each in figures]
     return (
         f"{name:17} {direction:5} {middle([each.median for each in figures]):>4}/"
         f"{middle([each.p95 for each in figures]):<4}"
         f" missing {statistics.median(missing):4.1f} ({min(missing):.1f}-{max(missing):.1f})"
         f" dropped {statistics.median(each.dropped for each in figures):4.1f}"
         f" kbit {statistics.median(each.kbit for each in figures):4.1f} back {' '.join(backs)}"
+        f" estimate {middle([each.estimated for each in figures])}"
     )
 
 

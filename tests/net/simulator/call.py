@@ -41,7 +41,7 @@ class Figures:
     dropped: float
     kbit: float
     back: float | None  # seconds until delay, sound and bitrate are as before; None if they never are
-    late_for: float = 0.0
+    estimated: float | None  # milliseconds by which the estimate is too much, in the median
 
     def __str__(self) -> str:
         return (
@@ -113,7 +113,18 @@ class Call:
             100 * dropped / max(1.0, spoken),
             statistics.mean(each.bitrate for each in looks) / 1000,
             self._back(talker, listener),
+            self._estimated(heard, [each for each in listener.estimates if begin <= each[0] < end]),
         )
+
+    @staticmethod
+    def _estimated(heard: list[Heard], estimates: list[tuple[float, float]]) -> float | None:
+        """Each estimate against what was heard in the second around it."""
+        errors = []
+        for time, estimate in estimates[::5]:
+            median, _ = _played([each for each in heard if abs(each.time - time) <= 0.5])
+            if median is not None:
+                errors.append(estimate * 1000 - median)
+        return statistics.median(errors) if errors else None
 
     def _back(self, talker: End, listener: End) -> float | None:
         """In half seconds."""

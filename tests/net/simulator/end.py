@@ -13,6 +13,7 @@ from voicemux.audio.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
 from voicemux.audio.wish import Wish
 from voicemux.net.writer import Writer
 from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.durations import duration
 from voicemux.protocol.messages import Arrivals, Audio, Codec, Hello, Message, Ping, Pong, Preface, Report, TextAck
 from voicemux.protocol.wire import PREFACE
 from voicemux.vitals import LOOK_INTERVAL, Vitals
@@ -23,6 +24,7 @@ AHEAD = 0.010  # seconds between asking for a sound and hearing it
 TLS = 22  # bytes around each write
 RECORD = struct.Struct(">H20x")
 WISH = Wish()
+TOCS = {5: 29 << 3, 10: 30 << 3, 20: 31 << 3, 40: 10 << 3, 60: 11 << 3}  # first bytes of Opus, by milliseconds
 REPORT_EVERY = 10  # looks, to a peer that goes by ARRIVALS
 
 
@@ -69,7 +71,7 @@ class Loudspeaker:
         timeline.at(0.0, self._ask)
 
     def put(self, audio: Audio) -> None:
-        self._lengths[audio.sequence] = struct.unpack_from(">H", audio.data)[0]
+        self._lengths[audio.sequence] = duration(audio.codec, audio.data)
         self.jitter.put(audio, self._timeline.now)
 
     def _ask(self) -> None:
@@ -122,6 +124,7 @@ class End:
         self.loudspeaker = Loudspeaker(timeline)
         self.vitals = Vitals(self.line, self.writer.counts, self, None, lambda: timeline.now)  # type: ignore[arg-type]
         self.sent: list[Sent] = []
+        self.estimates: list[tuple[float, float]] = []  # when, and how late it says that the other side is heard
         self.spoken = 0  # packets
         self._sequence = 0
         self._newest: Audio | None = None
@@ -185,7 +188,7 @@ class End:
         def send() -> None:
             self._sequence = (self._sequence + 1) % 2**16
             self.spoken += 1
-            data = struct.pack(">H", round(seconds * RATE)) + bytes(round(rung.bitrate * seconds / 8) - 2)
+            data = bytes([TOCS[rung.frame_ms]]).ljust(round(rung.bitrate * seconds / 8), b"\0")
             self.writer.send_audio(Audio(Codec.OPUS, 0, self._sequence, round(began * RATE), data))
             self._pump()
             self._speak(began + seconds)
@@ -202,6 +205,10 @@ class End:
         if self._newest and (self._looks % REPORT_EVERY == 0 or not self.writer.peer_tells_arrivals):
             self.writer.send(Report(0, self._newest.sequence, self._newest.timestamp, 0, 0))
         self.writer.judge(self.ladder, calm=self.vitals.calm, roomy=self.vitals.roomy)
+        way = self.writer.peer_on_its_way()
+        if way is not None and self._newest:
+            length = duration(self._newest.codec, self._newest.data) / RATE
+            self.estimates.append((self.timeline.now, length + way + self.loudspeaker.jitter.wait))
         rung, state = self.ladder.rung, self.writer._course.state
         self.sent.append(Sent(self.timeline.now, rung.bitrate, rung.frame_ms, self.writer.counts.dropped, state))
         self._pump()

@@ -72,10 +72,7 @@ class Sender:
 
     def push(self) -> None:
         while self._lost and self._flight < self.window:
-            segment = self._lost.popleft()
-            if not segment.has_arrived and segment.is_lost:
-                segment.is_lost, segment.is_repeated = False, True
-                self._send(segment)
+            self._repeat(self._lost.popleft())
         while (self.pending or self.is_endless) and self._flight < self.window:
             size = SEGMENT if self.is_endless else min(SEGMENT, self.pending)
             data = bytes(self._queue[:size])
@@ -84,6 +81,11 @@ class Sender:
             segment = Segment(self._number, self._tail, self._tail + size, data)
             self._number, self._tail = self._number + 1, self._tail + size
             self._segments.append(segment)
+            self._send(segment)
+
+    def _repeat(self, segment: Segment) -> None:
+        if segment.is_lost and not segment.has_arrived:
+            segment.is_lost, segment.is_repeated = False, True
             self._send(segment)
 
     def _send(self, segment: Segment) -> None:
@@ -163,6 +165,7 @@ class Sender:
         if self._find_lost():
             if self._segments[0].number > self._recovery:
                 self._lose()
+                self._repeat(self._lost.popleft())  # at once, whatever the window (RFC 6937)
         elif newly and (self.is_endless or self._flight + newly >= self._window - 1):
             recovers = bool(self._segments) and self._segments[0].number <= self._recovery
             self._grow(0 if recovers else newly)

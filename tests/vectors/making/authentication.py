@@ -182,9 +182,9 @@ def authentication() -> list[Entry]:
         ),
         code(
             "digits",
-            "Category N: digits of any script, and Roman numerals.",
+            "Category N: digits of any script become 0 to 9, and numerals of Rome stay.",
             "\u0664\u0662-\u2183\u2183-lamp",
-            "\u0664\u0662-\u2184\u2184-lamp",
+            "42-\u2184\u2184-lamp",
         ),
         code(
             "marks",
