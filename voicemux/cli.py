@@ -126,12 +126,12 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--bitrate", type=click.IntRange(6, 128), metavar="KBIT",
-            help="Of Opus at most, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 64, or 96"
+            help="Of Opus at most, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 32, or 96"
             " with --low-latency]",
         ),
         click.option(
             "--frame-ms", type=click.Choice(["5", "10", "20", "40", "60"]),
-            help="Milliseconds of voice in a packet; PCM has at most 40.  [default: as the line allows, 20 or 10]",
+            help="Milliseconds of voice in a packet; PCM has at most 40.  [default: 20]",
         ),
         click.option(
             "--low-latency", is_flag=True,

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicemux.audio.ladder import FIRST_RATE, LOWER_RUNGS, Ladder, Rung
+from voicemux.net.rungs import MODEST
 
 TOP = Rung(20, 64_000)
 FAST = Rung(5, 64_000)
@@ -35,7 +36,7 @@ def test_what_is_wanted_is_reached_step_by_step() -> None:
     while ladder.at:
         ladder.go(ladder.next_up, 1.0)
         where.append(ladder.rung)
-    assert where == [Rung(20, 24_000), Rung(20, 32_000), Rung(20, 64_000), Rung(10, 64_000), FAST]
+    assert where == [Rung(20, 32_000), Rung(20, 64_000), Rung(10, 64_000), FAST]
 
 
 @pytest.mark.parametrize("top", [TOP, FAST])
@@ -86,6 +87,18 @@ def test_packets_can_be_made_longer_and_sound_as_good() -> None:
     ladder.go(ladder.lowest, 2.0)
     assert ladder.rung == LOWEST
     ladder.least_frame_ms = 0
+    ladder.go(0, 3.0)
+    assert ladder.rung == TOP
+
+
+def test_no_more_than_a_limit_is_sent_whatever_the_rung_is() -> None:
+    ladder = at_the_top(TOP)
+    ladder.most_rate = MODEST
+    assert ladder.rung == Rung(20, 32_000)
+    assert ladder.at == 0
+    ladder.go(ladder.lowest, 2.0)
+    assert ladder.rung == LOWEST
+    ladder.most_rate = float("inf")
     ladder.go(0, 3.0)
     assert ladder.rung == TOP
 

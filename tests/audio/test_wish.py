@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicemux.audio.ladder import LOWER_RUNGS, Rung
-from voicemux.audio.wish import BRISK, BRISKEST, USUAL, Wish
+from voicemux.audio.wish import BETTER, BRISK, BRISKEST, USUAL, Wish
 
 wishes = st.builds(
     Wish,
@@ -15,13 +15,18 @@ wishes = st.builds(
 
 
 def test_who_wants_nothing_in_particular_has_what_the_table_says() -> None:
-    assert (Wish().usual, Wish().brisk) == (USUAL, [BRISK])
-    assert Wish(at_once=True).brisk == [BRISK, BRISKEST]
+    assert (Wish().usual, Wish().brisk) == (USUAL, [])
+    assert (Wish(at_once=True).usual, Wish(at_once=True).brisk) == (BETTER, [BRISK, BRISKEST])
+
+
+def test_who_wants_more_bits_has_short_packets_too_where_the_line_is_calm() -> None:
+    wish = Wish(bitrate=64_000)
+    assert (wish.usual, wish.brisk) == (BETTER, [BRISK])
 
 
 def test_who_chooses_the_length_of_packets_has_no_others() -> None:
     assert Wish(frame_ms=20).brisk == Wish(frame_ms=20, at_once=True).brisk == []
-    assert Wish(frame_ms=5).usual == Rung(5, 64_000)
+    assert Wish(frame_ms=5).usual == Rung(5, 32_000)
 
 
 def test_who_wants_few_bits_has_no_short_packets_unless_in_a_hurry() -> None:
@@ -32,7 +37,7 @@ def test_who_wants_few_bits_has_no_short_packets_unless_in_a_hurry() -> None:
 
 @pytest.mark.parametrize(
     ("bandwidth", "most"),
-    [(18, LOWER_RUNGS[-1]), (70, Rung(20, 32_000)), (100, USUAL), (140, BRISK), (240, BRISKEST)],
+    [(18, LOWER_RUNGS[-1]), (70, Rung(20, 32_000)), (100, BETTER), (140, BRISK), (240, BRISKEST)],
 )
 def test_a_limit_of_bandwidth_gets_the_best_that_it_allows(bandwidth: int, most: Rung) -> None:
     wish = Wish(bandwidth=bandwidth * 1000, at_once=True)

@@ -4,11 +4,12 @@ from itertools import pairwise
 import pytest
 
 from voicemux.audio.ladder import Ladder, Rung
-from voicemux.audio.wish import ANY, BRISK, BRISKEST, USUAL, Wish
+from voicemux.audio.wish import BETTER, BRISK, BRISKEST, Wish
 from voicemux.net.brisk import FIRST_PATIENCE, MOST_PATIENCE, PROVEN, UNREST, Brisk
 
 LOOK = 0.1  # seconds between two looks
 HURRY = Wish(at_once=True)
+MUCH = Wish(bitrate=64_000)
 LOWER = Rung(20, 32_000)
 
 
@@ -49,7 +50,7 @@ def restless(now: float) -> bool:
     return False
 
 
-def brisk_call(wish: Wish = ANY) -> Call:
+def brisk_call(wish: Wish = MUCH) -> Call:
     call = Call(wish)
     assert call.follow(wide, 10)[-1] == wish.brisk[-1]
     return call
@@ -61,16 +62,16 @@ def kinds(where: list[Rung]) -> list[Rung]:
 
 
 def test_where_a_line_is_roomy_and_calm_packets_get_shorter_by_themselves() -> None:
-    where = Call(Wish()).follow(wide, 60)
-    assert kinds(where) == [USUAL, BRISK]
+    where = Call(MUCH).follow(wide, 60)
+    assert kinds(where) == [BETTER, BRISK]
     assert where.index(BRISK) * LOOK == pytest.approx(FIRST_PATIENCE, abs=2 * LOOK)
 
 
 def test_they_do_not_where_it_is_only_calm_or_has_less_than_usual() -> None:
-    call = Call(Wish())
+    call = Call(MUCH)
     for look in range(1000):
         call.brisk.look(call.ladder, look * LOOK, calm=True, roomy=False)
-    assert call.ladder.rung == USUAL
+    assert call.ladder.rung == BETTER
     call.ladder.go(call.ladder.usual + 1, 100.0)
     for look in range(1000, 2000):
         call.brisk.look(call.ladder, look * LOOK, calm=True, roomy=True)
@@ -79,8 +80,8 @@ def test_they_do_not_where_it_is_only_calm_or_has_less_than_usual() -> None:
 
 def test_a_line_that_is_restless_has_usual_packets_before_it_is_slow() -> None:
     where = brisk_call().follow(wide, UNREST + 0.5, restless)
-    assert kinds(where) == [BRISK, USUAL]
-    assert where.index(USUAL) * LOOK == pytest.approx(UNREST, abs=1.5 * LOOK)
+    assert kinds(where) == [BRISK, BETTER]
+    assert where.index(BETTER) * LOOK == pytest.approx(UNREST, abs=1.5 * LOOK)
 
 
 def test_a_moment_of_unrest_changes_nothing_but_is_looked_at_closely() -> None:
@@ -99,7 +100,7 @@ def test_a_line_that_takes_packets_of_10_ms_and_no_shorter_ones_gets_them() -> N
 
 
 def test_short_packets_are_tried_ever_more_seldom_where_they_do_harm() -> None:
-    for call in (Call(Wish()), Call(HURRY)):
+    for call in (Call(MUCH), Call(HURRY)):
         where = call.follow(wide, 3600, lambda now: now % 10 < 8)
         falls = sum(sooner.frame_ms < later.frame_ms for sooner, later in pairwise(where))
         assert falls < 2 * 3600 / MOST_PATIENCE + 10
@@ -108,7 +109,7 @@ def test_short_packets_are_tried_ever_more_seldom_where_they_do_harm() -> None:
 def test_a_line_that_has_proven_itself_gets_them_back_soon() -> None:
     call = brisk_call()
     call.follow(wide, PROVEN + 1)
-    assert call.follow(wide, UNREST + LOOK, restless)[-1] == USUAL
+    assert call.follow(wide, UNREST + LOOK, restless)[-1] == BETTER
     assert call.follow(wide, FIRST_PATIENCE * 4)[-1] == BRISK
 
 
@@ -124,4 +125,4 @@ def test_after_a_squeeze_the_usual_comes_back_first() -> None:
     call.ladder.go(call.ladder.lowest, call.now)
     assert call.ladder.eager
     call.ladder.go(call.ladder.next_up, call.now + 1)
-    assert call.ladder.rung == USUAL
+    assert call.ladder.rung == BETTER

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.net.simulator.call import Call, Figures
 from tests.net.simulator.lines import LINES
 from voicemux.audio.ladder import Ladder, Rung
+from voicemux.audio.wish import BRISK, Wish
 from voicemux.net.blame import Whose
 from voicemux.net.course import MOST_LATE, Course
 from voicemux.net.flow import VOICE_BUDGET, Flow
@@ -144,6 +145,43 @@ def test_with_peers_that_say_report_only_the_free_direction_lives(old: str) -> N
     assert line.back.dropped < 3
     assert line.back.kbit > 15
     assert line.there.missing < 40
+
+
+# --- for who wants more than modest voice
+
+
+MUCH = Wish(bitrate=64_000)
+
+
+def much_voice(name: str, cut: float = 0.0) -> Call:
+    line = LINES[name]
+    return Call(replace(line, seconds=cut or line.seconds), seed=SEED, phase=PHASE, wish=MUCH)
+
+
+def test_a_roomy_line_gets_it_and_short_packets() -> None:
+    line = much_voice("clean", cut=15)
+    for figures, end in ((line.there, line.a), (line.back, line.b)):
+        assert figures.missing < 0.5
+        assert figures.median is not None
+        assert figures.median < 30
+        assert end.ladder.rung == BRISK
+
+
+def test_a_line_that_has_no_room_for_it_is_none_the_later_for_that() -> None:
+    line = much_voice("96k", cut=25)
+    for figures in (line.there, line.back):
+        assert figures.median is not None
+        assert figures.median < 95
+        assert figures.missing < 1
+        assert figures.kbit > 31
+
+
+def test_in_a_squeeze_it_costs_little_more_than_modest_voice() -> None:
+    line = much_voice("40k 25 s", cut=40)
+    for figures in (line.there, line.back):
+        assert figures.missing < 8
+        assert figures.back is not None
+        assert figures.back <= 1.5
 
 
 # --- what a peer says may be untrue

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from voicemux.audio.ladder import LOWER_RUNGS, Rung
 
-USUAL = Rung(20, 64_000)  # 98 kbit/s on the line
+USUAL = Rung(20, 32_000)  # 66 kbit/s on the line
+BETTER = Rung(20, 64_000)  # 98, for who asks for it: where a line becomes slow at once, it costs more than it gives
 BRISK = Rung(10, 64_000)  # 133
 # 234, for who asks for it: packets of 5 ms cost both ends 19 % of a core, those of 10 ms 13 and of 20 ms 11, and a
 # busy machine is later with them than without. They need more bits to sound like longer ones.
@@ -24,14 +25,16 @@ class Wish(NamedTuple):
     @property
     def usual(self) -> Rung:
         """What a line gets that keeps up, roomy or not: the best of such packets that the limit allows."""
-        wanted = Rung(self.frame_ms or USUAL.frame_ms, self.bitrate or USUAL.bitrate)
+        usual = BETTER if self.at_once else USUAL
+        wanted = Rung(self.frame_ms or usual.frame_ms, self.bitrate or usual.bitrate)
         rungs = [wanted, *(self._like(rung, wanted) for rung in LOWER_RUNGS if rung.frame_ms >= USUAL.frame_ms)]
         return next((rung for rung in rungs if self._allows(rung)), self._least)
 
     @property
     def brisk(self) -> list[Rung]:
-        """What a line gets that is roomy and calm: ever shorter packets. None if the user has chosen their length."""
-        if self.frame_ms or not (self.at_once or not self.bitrate or self.bitrate >= LEAST_BRISK):
+        """What a line gets that is roomy and calm: ever shorter packets, if the user wants so many bits, or is in a
+        hurry. None if the user has chosen their length."""
+        if self.frame_ms or not (self.at_once or self.bitrate >= LEAST_BRISK):
             return []
         shorter = (BRISK, BRISKEST) if self.at_once else (BRISK,)
         rungs = [Rung(rung.frame_ms, self.bitrate or rung.bitrate) for rung in shorter]

@@ -94,6 +94,15 @@ class Back:
             return max(0.0, transit - base) + overdue if overdue < MOST_SILENCE else None
         return max(0.0, transit - base)
 
+    @property
+    def last_late(self) -> float:
+        """How late the peer's voice came when it last did: what is overdue says nothing of our own way."""
+        base = self._lateness.base
+        if base is None or not self._recent:
+            return 0.0
+        transit = self._transit(self._recent[-1][0])
+        return 0.0 if transit is None else max(0.0, transit - base)
+
     def round_trip(self, seconds: float, now: float) -> None:
         """A PONG has come so long after its PING. If that was quick, nothing waits: half of it is each way."""
         if self._anchor and now - self._anchor[0] > LONGEST_ANCHOR:

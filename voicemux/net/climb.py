@@ -11,7 +11,8 @@ from typing import NamedTuple
 from voicemux.net.blame import SETTLING, Blame, Whose
 from voicemux.net.flow import Flow
 from voicemux.net.forth import Forth
-from voicemux.net.rungs import Rungs
+from voicemux.net.rungs import MODEST, Rungs
+from voicemux.net.sounding import TICK, Sounding
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.wire import GREASE_TAG, MAX_PAYLOAD
 
@@ -20,12 +21,9 @@ KNOWN_PATIENCE = 0.25  # seconds of calm before what was carried before is tried
 NEW_PATIENCE = 0.5  # seconds of calm on a roomy line before more than that is
 CARRIED_AFTER = 5.0  # seconds without a queue, after which the line has carried what it was given
 AT_FIRST = 2.0  # seconds into a call before the line is sounded: PINGs tell sooner of one that is roomy
-# Bytes that go once with a packet, to see how much longer the line takes for them. On 64 kbit/s that is 37 ms, and a
-# packet that is later by that is not noticed; a probe would make half a second of them later, which is remembered.
-SOUNDING = 300
-SOUNDED = 0.6  # seconds until it is known what came of that
-NOISE = 0.030  # seconds of jitter in which that is not seen, nor is what a probe does
-ROOM = 1.2  # times what is wanted, by that, or it is left for later
+# Times what is wanted, by a sounding, or it is left for later; the second where that is more than MODEST: from 160
+# kbit/s on, a packet of 64 kbit/s takes no longer on the line than it is coded sooner than one of 32.
+ROOM, MUCH_ROOM = 1.2, 1.6
 LATER = 30.0  # seconds
 PROBE = 1.5  # seconds that a probe takes: it adds 0.15 s of queue on a line that is a tenth too slow
 PROBE_DELAY = 0.2  # seconds before it can have had an effect that is known
@@ -60,8 +58,10 @@ class Climb:
         self._began: float | None = None
         self._probe: _Probe | None = None
         self._next = 0.0  # when the next may begin
-        self._sounding: float | None = None  # when the line is sounded, or was; None once it is known
-        self._sounds_now = False
+        self._sounding = Sounding(forth)
+        self._is_sounded_first = False  # what came of the first sounding is known
+        self._much_wait = LATER  # seconds before it is looked again whether there is much room
+        self._much_next = float("-inf")
         self._wait = FIRST_WAIT
         self._eager_next = 0.0  # when what was carried may be tried again
         self._eager_wait = FIRST_EAGER_WAIT
@@ -75,7 +75,9 @@ class Climb:
 
     def stepped_down(self, now: float) -> None:
         """The line was too slow."""
-        self._probe = self._good_since = self._sounding = None
+        self._probe = self._good_since = None
+        self._sounding.forget()
+        self._is_sounded_first = True
         if self._is_on_trial and now - self._climbed < TRIAL:
             self._wait = min(MOST_WAIT, self._wait * BACK_OFF)
             if self._was_eager:
@@ -87,8 +89,9 @@ class Climb:
     def look(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
         """`calm`: no PING takes longer than the shortest ever; `roomy`: and with voice no longer than without."""
         if self._began is None:
-            self._began, self._next, self._sounding = now, now + LATER, now + AT_FIRST
+            self._began, self._next = now, now + LATER
         queue = self._forth.queue(now)
+        self._sounding.look(now)
         is_clear = self._blame.state is Whose.CLEAR and (queue is None or queue < 2 * CALM)
         if is_clear and now - max(rungs.changed, self._began) > CARRIED_AFTER:
             rungs.has_carried()
@@ -99,21 +102,31 @@ class Climb:
         elif self._blame.state is Whose.THEIRS:
             self._look_beside_theirs(rungs, now)
         elif self._may_climb_at_once(rungs, now, queue, calm=calm, roomy=roomy):
-            self._go(rungs, rungs.next_up, now, eager=True)
+            self._go(rungs, self._shown(rungs, queue), now, eager=True)
         elif queue is not None:
-            self._sound(rungs, now)
+            self._sound_first(rungs, now)
             self._look_at_a_probe(rungs, now, queue)
 
     def _may_climb_at_once(self, rungs: Rungs, now: float, queue: float | None, *, calm: bool, roomy: bool) -> bool:
         if self._forth.tells_times and queue is not None and rungs.was_carried:
             calm = queue < CALM  # the way back does not matter
-        if not (calm and (roomy or rungs.was_carried)):
+        has_room = rungs.was_carried or (roomy and self.has_much_room(rungs, rungs.next_up, now))
+        if not (calm and has_room and self._shown(rungs, queue) < rungs.at):
             self._good_since = None
             return False
         self._good_since = now if self._good_since is None else self._good_since
         patience = KNOWN_PATIENCE if rungs.was_carried else NEW_PATIENCE
         is_patient = min(now - self._good_since, now - max(rungs.changed, self._began or now)) > patience
         return is_patient and now >= self._eager_next
+
+    @staticmethod
+    def _shown(rungs: Rungs, queue: float | None) -> int:
+        """What to go back to of what was carried before. That a packet waits no longer than it does now shows what
+        the line takes at least: it waits for itself."""
+        if queue is None or not rungs.was_carried:
+            return rungs.next_up
+        shown = rungs.rung.line_rate * rungs.rung.frame_ms / 1000 / max(TICK, queue)
+        return max(rungs.next_up, rungs.fitting(shown / HEADROOM))
 
     def _look_beside_theirs(self, rungs: Rungs, now: float) -> None:
         """There is no room to find out about: what was sent before it came gets its share."""
@@ -122,19 +135,32 @@ class Climb:
         if has_room and now - rungs.changed > THEIR_PATIENCE:
             rungs.go(rungs.at - 1, now)
 
-    def _sound(self, rungs: Rungs, now: float) -> None:
-        """See how long the line takes for some more bytes, once, to know whether a probe would do harm."""
-        moments = self._forth.moments
-        if self._sounding is None or now < self._sounding:
+    def has_much_room(self, rungs: Rungs, at: int, now: float) -> bool:
+        """Whether the line is known to take that rung and much more, where it is more than `MODEST`; if it is not
+        known, it is found out."""
+        wanted = rungs.line_rate_at(at)
+        if wanted <= MODEST or self._forth.queue(now) is None:
+            return True
+        room = self._sounding.room(now)
+        if room is not None and room >= wanted * MUCH_ROOM:
+            self._much_wait = LATER
+            return True
+        if room is None and now >= self._much_next and self._blame.state is Whose.CLEAR:
+            self._sounding.want(now)
+            self._much_next, self._much_wait = now + self._much_wait, min(MOST_WAIT, self._much_wait * BACK_OFF)
+        return False
+
+    def _sound_first(self, rungs: Rungs, now: float) -> None:
+        """See how much the line takes, once, to know whether a probe would do harm."""
+        if self._is_sounded_first or self._began is None or now < self._began + AT_FIRST:
             return
-        if now - self._sounding < SOUNDED:
-            self._sounds_now = now - self._sounding < 2 * CALM and moments.latest(now, SOUNDED) < NOISE
+        room = self._sounding.room(now)
+        if room is None:
+            self._sounding.want(now)
             return
-        before, least = moments.latest(self._sounding, 2 * SOUNDED), moments.least(self._sounding, 2 * SOUNDED) or 0.0
-        longer = moments.latest(now, SOUNDED) - least
-        if before >= NOISE or longer * rungs.line_rate_at(max(0, rungs.at - 1)) * ROOM < SOUNDING * 8:
+        self._is_sounded_first = True
+        if room > rungs.line_rate_at(max(0, rungs.at - 1)) * ROOM:
             self._next = now
-        self._sounding = None
 
     def _look_at_a_probe(self, rungs: Rungs, now: float, queue: float) -> None:
         if self._probe:
@@ -149,6 +175,10 @@ class Climb:
             at = rungs.at - 1
             fitting = rungs.fitting(rungs.rung.line_rate * MOST_STEP)
             at = max(min(at, fitting), rungs.next_up if rungs.was_carried else rungs.usual)
+            if not rungs.was_carried and not self.has_much_room(rungs, at, now):
+                at = max(at, rungs.fitting(MODEST))
+            if at >= rungs.at:
+                return
             delays = sorted(delay for when, delay in self._near.delays if now - when <= 2.0)
             usual = (delays[len(delays) * 4 // 5] if delays else 0.2) + rungs.rung.frame_ms / 1000
             least = self._forth.moments.least(now, 1.0) or 0.0
@@ -163,9 +193,8 @@ class Climb:
 
     def padding(self, rungs: Rungs, now: float) -> bytes:
         """What goes with the packet of voice that is written now."""
-        if self._sounds_now:
-            self._sounds_now = False
-            return encode_frame(Frame(GREASE_TAG, 0, bytes(SOUNDING)))
+        if sounding := self._sounding.padding(now):
+            return sounding
         if not self._probe:
             return b""
         if self._near.age(now) > self._probe.usual + LIMIT + _lump(rungs, self._probe.at):

@@ -13,14 +13,17 @@ from voicemux.net.back import OWN_SOURCE, Back, Journey
 from voicemux.net.blame import Blame, Whose
 from voicemux.net.brisk import Brisk
 from voicemux.net.climb import Climb
-from voicemux.net.flow import BEHIND, MOST_BACKLOG, VOICE_BUDGET, Flow
+from voicemux.net.flow import BEHIND, MAX_AUDIO_WAIT, MOST_BACKLOG, UNKNOWN_ROUND_TRIP, VOICE_BUDGET, Flow
 from voicemux.net.forth import Forth
-from voicemux.net.rungs import Rungs
+from voicemux.net.rungs import MODEST, Rungs
 from voicemux.protocol.messages import Arrivals, Audio, Report
 
 # Of what is wanted, a line takes less if it is too slow: 0.5 s of packets of 60 ms are 8, give or take one.
 CLEARLY = 0.85
 SLOW_SPAN = 0.5  # seconds over which that is taken
+# Seconds over which it is taken how slow: the newest three ARRIVALS, or four. What came before may have come while
+# the line was as fast as ever, and the step would be too small to show whose queue it is.
+ONSET_SPAN = 0.35
 # Seconds of queue: with less, acknowledgements are late for another reason. Two thirds of what counts as a queue.
 SURELY = 0.04
 FRESH_SPAN = 0.12  # seconds of the newest ARRIVALS
@@ -31,6 +34,8 @@ LONGEST_SPAN = 2.0  # seconds: what is under way now may meet the longest queue 
 REPEAT = 0.080
 HOLE = 0.25  # seconds without ARRIVALS, which come every 0.1 s and may wait as long for something to travel with
 MOST_REPEAT = 1.0  # seconds that are waited for that: the bound of the peer's playout delay
+CAUTION = 0.5  # seconds after a doubt in which no more than modest voice is sent: as long as rates are taken over
+ACK_WAIT = 0.040  # seconds that an acknowledgement waits for something to travel with (Linux: TCP_DELACK_MIN)
 # Seconds of a backlog in our own kernel: three times PATIENCE, since one repetition makes one too.
 BACKLOG_PATIENCE = 0.6
 BACK_FULL = 0.1  # seconds of a way back beside which acknowledgements say little
@@ -40,6 +45,8 @@ ROUTE_SLOTS = 20
 # While the peer's packets are long because its line is slow: each of ours is acknowledged on that line by a packet of
 # headers only. Not as long as the peer's, or each would hold the other there.
 SAVING_MS = 40.0
+# While anything is late: from half of that on, each packet is more headers than sound.
+LATE_MS = 20.0
 # Beside somebody else's long queue: it overflows now and then, and each packet that is lost there stops voice for two
 # round trips. A third of the packets is a third of that, and what they take longer is not noticed there.
 LONGEST_MS = 60.0
@@ -63,6 +70,7 @@ class Course:
         self._brisk = Brisk()
         self._rungs: Rungs | None = None
         self._acknowledged: deque[tuple[float, float]] = deque(maxlen=ROUTE_SLOTS)  # seconds: when begun, least delay
+        self._doubted = float("-inf")  # when it last was not known whether what we send still arrives
         self._hidden = 0  # looks in a row
         self.is_tunnelled = False  # our connection ends before the peer: what it says counts, too
         self._back_full_since: float | None = None
@@ -129,7 +137,8 @@ class Course:
     def judge(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
         """Send more or less. See `Climb.look`."""
         self._rungs = rungs
-        rungs.least_frame_ms = self._least_frame_ms
+        rungs.least_frame_ms = self._least_frame_ms(now)
+        rungs.most_rate = MODEST if self._is_doubtful(now) else float("inf")
         before = rungs.at
         self._look_for_a_tunnel(now)
         rate = self._too_slow(rungs, now)
@@ -138,7 +147,10 @@ class Course:
             self._climb.stepped_down(now)
         elif rate is None and self.blame.state is not Whose.TESTING:
             self._climb.look(rungs, now, calm=calm, roomy=roomy)
-        self._brisk.look(rungs, now, calm=calm, roomy=roomy and rate is None)
+        calm = calm and not self._is_late(now)
+        may_be_brisk = calm and roomy and rate is None and 0 < rungs.at <= rungs.usual
+        has_room = may_be_brisk and self._climb.has_much_room(rungs, rungs.at - 1, now)
+        self._brisk.look(rungs, now, calm=calm, roomy=has_room)
         self._excuse(now)
 
     def _look_for_a_tunnel(self, now: float) -> None:
@@ -147,13 +159,31 @@ class Course:
         self._hidden = self._hidden + 1 if is_hidden else 0
         self.is_tunnelled |= self._hidden >= HIDDEN_LOOKS
 
-    @property
-    def _least_frame_ms(self) -> float:
+    def _is_doubtful(self, now: float) -> bool:
+        """Whether acknowledgements are overdue, or were a moment ago, beyond what is known to be not our doing.
+
+        What it is shows a moment later only. If the line has become slow, all that is sent until then is its queue.
+        """
+        shortest = self._near.smallest_round_trip
+        if self._near.knows and shortest is not None:
+            known = max(self._back.last_late, self._near.excused if self.blame.state is Whose.THEIRS else 0.0)
+            longer = max(self._longer(now, shortest), self._forth.lateness.risen)
+            if self._near.age(now) > shortest + known + longer + BEHIND:
+                self._doubted = now
+        return now - self._doubted < CAUTION
+
+    def _least_frame_ms(self, now: float) -> float:
         """Packets are made longer than the rung has them, at the same bit rate, where fewer of them are worth it."""
         newest = self._forth.moments.newest
         if self.blame.state is Whose.THEIRS and newest and newest.least > LONG_QUEUE:
             return LONGEST_MS
-        return SAVING_MS if self._back.saves_headers else 0.0
+        if self._back.saves_headers:
+            return SAVING_MS
+        return LATE_MS if self._is_late(now) else 0.0
+
+    def _is_late(self, now: float) -> bool:
+        """Whether voice is late in either direction: where ours is not, it is acknowledged on the way that is."""
+        return now - self._doubted < CAUTION or max(self._back.last_late, self._forth.queue(now) or 0.0) >= SURELY
 
     def _too_slow(self, rungs: Rungs, now: float) -> float | None:
         """What the line takes, in bits a second, if that is less than we want of it; otherwise None.
@@ -177,7 +207,12 @@ class Course:
             return None
         rate = max(rate, self._forth.delivered_rate(now, SLOW_SPAN) or 0.0)
         is_clear = rate < rungs.rung.line_rate * CLEARLY
-        return rate if is_clear or self.blame.is_losing(now) else None
+        if not (is_clear or self.blame.is_losing(now)):
+            return None
+        if rungs.line_rate_at(rungs.at) > MODEST:
+            lately = [*rates, self._forth.delivered_rate(now, ONSET_SPAN)]
+            rate = min(each for each in (rate, *lately) if each is not None)
+        return rate
 
     # --- what is not our doing
 
@@ -185,7 +220,7 @@ class Course:
         """Let what is under way be as old as what is not our doing makes it."""
         taken, shortest = self._near.latest_delay(now), self._near.smallest_round_trip
         queue = self._forth.queue(now)
-        excused = theirs = 0.0
+        excused = theirs = known = 0.0
         if taken is not None and shortest is not None:
             longer = min(MOST_LATE, max(self._longer(now, shortest), self._forth.lateness.risen))
             back = self._back_late(now, taken - shortest)
@@ -193,9 +228,11 @@ class Course:
             theirs = self._not_ours(now)
             proven = max(BACK_FULL, back / 2) if self._is_back_full(now, back) else 0.0
             excused = longer + back + theirs + proven
+            known = longer + min(back, self._back.last_late) + theirs + proven
         budget = self._budget(now, queue, shortest or 0.0, theirs)
         for flow in (self._near, self._far):
             flow.excused, flow.budget, flow.is_crowded = excused, budget, theirs > 0
+        self._near.most_voice = self._most_voice(now, shortest or UNKNOWN_ROUND_TRIP, known, is_theirs=theirs > 0)
 
     def _budget(self, now: float, queue: float | None, shortest: float, theirs: float) -> float:
         """Seconds beyond all excuses that voice may be under way.
@@ -210,6 +247,26 @@ class Course:
             return max(VOICE_BUDGET, min(MOST_REPEAT, repeats * shortest + REPEAT))
         ours = self._forth.queue(now, FRESH_SPAN) or queue
         return max(0.0, VOICE_BUDGET - max(0.0, ours - VOICE_BUDGET))
+
+    def _most_voice(self, now: float, shortest: float, known: float, *, is_theirs: bool) -> float:
+        """Bytes of voice that may be under way, if more than modest voice is wanted, and acknowledgements are known
+        to take `known` seconds longer.
+
+        When a line becomes slow, all that is under way is its queue, so it may not be the more the more is sent: what
+        it would be of modest voice, or what fits while acknowledgements come as soon as they can, or while one packet
+        is repeated but for what voice may wait for here. In doubt, what has arrived of late says what will: if both
+        ways have become slow, each would take the other for the reason why it is late, and fill its own.
+        """
+        if not self._rungs or self._rungs.line_rate_at(0) <= MODEST:
+            return float("inf")
+        rate, usual, budget = self._rungs.rung.line_rate, shortest + known, self._near.budget
+        if is_theirs:
+            return (usual + budget) * max(rate, MODEST) / 8
+        if now - self._doubted < CAUTION:
+            arriving = min(MODEST, self._forth.arriving_rate(now, SLOW_SPAN))
+            return max((shortest + budget) * MODEST, (usual + budget) * arriving) / 8
+        more = max(ACK_WAIT, min(MOST_REPEAT, shortest + REPEAT) - MAX_AUDIO_WAIT)
+        return max((usual + budget) * MODEST, (usual + more) * rate) / 8
 
     def _is_hole(self, now: float) -> bool:
         """Whether nothing of ours arrives any more, though all of the peer's does: a packet was lost, and is

@@ -20,6 +20,7 @@ VOICE_BUDGET = 0.100  # seconds beyond the smallest round trip that voice may be
 MOST_BACKLOG = 1448
 MOMENT = 0.5  # seconds of acknowledgements that say how long they take now
 MOST_DELAYS = 200  # acknowledgements that are kept in mind
+MAX_AUDIO_WAIT = 0.120  # seconds that voice waits here; later than that it would be too late at the far end
 LEAST_PIECES = 2  # of voice that may be under way in any case
 BEHIND = 0.060  # seconds beyond the smallest round trip from which on the line counts as too slow
 PATIENCE = 0.2  # seconds that it must have been so, or no longer so: losses look like that for a moment
@@ -55,6 +56,7 @@ class Flow:
         self.delays: deque[tuple[float, float]] = deque(maxlen=MOST_DELAYS)  # of all that were, and when that was
         self.excused = 0.0  # seconds that acknowledgements take longer, not because of our voice (`Course`)
         self.budget = VOICE_BUDGET  # seconds beyond all this that voice may be under way
+        self.most_voice = float("inf")  # bytes of it that may be under way, headers of all layers included
         self.is_crowded = False  # somebody else's queue is on the line: text would make it longer
         self.backlog = 0  # bytes that TCP's window holds back, where somebody tells
         self._pieces: deque[_Piece] = deque(maxlen=MOST_PIECES)
@@ -126,9 +128,9 @@ class Flow:
             return True
         if sum(piece.is_voice for piece in self._pieces) < LEAST_PIECES:
             return True
-        if self.backlog > MOST_BACKLOG:
+        if self.backlog > MOST_BACKLOG or self._voice_under_way > self.most_voice:
             return False
-        limit = self._usual_delay + self.budget
+        limit = self.usual_delay + self.budget
         if not self._by_peer:
             return self.age(now) < limit
         limit += self._answer_interval
@@ -140,7 +142,7 @@ class Flow:
         if not self.knows:
             return not any(piece.is_voice for piece in self._pieces) or self._text_under_way < LEAST_TEXT
         delay = self._last_delay if self._by_peer and self._pieces else self.age(now)
-        return self._text_under_way < self._text_budget and delay < self._usual_delay + TEXT_DELAY * 2
+        return self._text_under_way < self._text_budget and delay < self.usual_delay + TEXT_DELAY * 2
 
     def line_rate(self, now: float) -> float | None:
         """The bits a second that the line takes, if that is less than we want of it; otherwise None.
@@ -166,7 +168,12 @@ class Flow:
         return sum(piece.size + SEGMENT_OVERHEAD for piece in self._pieces)
 
     @property
-    def _usual_delay(self) -> float:
+    def _voice_under_way(self) -> int:
+        """With the headers of all layers."""
+        return sum(piece.size + SEGMENT_OVERHEAD for piece in self._pieces if piece.is_voice)
+
+    @property
+    def usual_delay(self) -> float:
         """The most that it takes until a piece is acknowledged while nothing of ours waits on the line."""
         known = UNKNOWN_ROUND_TRIP if self._smallest_round_trip is None else self._smallest_round_trip
         return known + self.excused + (ANSWER_WAIT if self._by_peer else 0.0)
@@ -197,7 +204,7 @@ class Flow:
         self._adapt_text(self._last_delay, under_way)
         if self._has_caught_up(now):
             self._behind_since = None
-        if self.age(now) > self._usual_delay + BEHIND:
+        if self.age(now) > self.usual_delay + BEHIND:
             self._behind_since = now if self._behind_since is None else self._behind_since
             self._caught_up = None
         elif self._caught_up is None:
@@ -213,7 +220,7 @@ class Flow:
         return now if self._caught_up is None else self._caught_up
 
     def _adapt_text(self, delay: float, under_way: int) -> None:
-        if delay > self._usual_delay + TEXT_DELAY or self.is_crowded:
+        if delay > self.usual_delay + TEXT_DELAY or self.is_crowded:
             self._text_budget = max(LEAST_TEXT, self._text_budget * TEXT_CUT)
         elif under_way * 2 > self._text_budget:  # it is being used
             # What the peer acknowledges has been on its way for long: more at once would be too much before it shows.

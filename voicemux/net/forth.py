@@ -82,6 +82,11 @@ class Forth:
         (began, before), (ended, total) = points[0], points[-1]
         return (total - before) * 8 / max(LEAST_SPAN, ended - began)
 
+    def arriving_rate(self, now: float, span: float) -> float:
+        """As `delivered_rate`, but less the longer nothing has been told."""
+        totals = [total for at, total in self._delivered if now - at <= span]
+        return (totals[-1] - totals[0]) * 8 / span if totals else 0.0
+
     def _deliver(self, sequence: int, now: float) -> _Sent | None:
         """The packets up to that have arrived: the newest, as old as the youngest. None if nothing is new in that."""
         if (self._newest - sequence) % WRAP >= WRAP // 2:

@@ -3,6 +3,10 @@ not know."""
 
 from typing import Protocol
 
+# Bits a second on the line of voice that does no harm where there is no room for it: 32 kbit/s in packets of 20 ms.
+# Of that, what may be under way when a line of 24 kbit/s is all that is left is 0.4 s of queue, and drains in two.
+MODEST = 66_400
+
 
 class Rung(Protocol):
     """How much voice is sent."""
@@ -22,6 +26,7 @@ class Rungs(Protocol):
     usual: int  # what a line gets that keeps up; what is above is for one that is roomy and calm
     is_doubtful: bool  # whether it matters to know soon how the line is
     least_frame_ms: float  # of a packet, if more than the rung's own
+    most_rate: float  # bits a second on the line, if less than the rung's own
 
     @property
     def at(self) -> int: ...

@@ -22,14 +22,13 @@ from functools import partial
 
 from voicemux.errors import ConnectionLost
 from voicemux.net.course import Course
-from voicemux.net.flow import Flow
+from voicemux.net.flow import MAX_AUDIO_WAIT, Flow
 from voicemux.net.line import Line
 from voicemux.net.rungs import Rungs
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.delivery import Outbox
 from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
 
-MAX_AUDIO_WAIT = 0.120  # seconds in the lane; later than that it would be too late at the far end
 TEXT_TURN = 2.0  # seconds that text waits for voice at most: on a line too slow for both, one frame of it goes then
 LOOK_AGAIN = 0.005  # seconds between two looks at what is under way, while something waits for that
 CONTROL_WAIT = 0.1  # seconds that a control message may wait for something to travel with: alone it is mostly headers

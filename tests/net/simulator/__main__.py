@@ -6,6 +6,7 @@ import time
 
 from tests.net.simulator.call import Call, Figures
 from tests.net.simulator.lines import CHOSEN_ON, KEPT_ASIDE, LINES
+from voicemux.audio.wish import Wish
 
 PHASES = (0.0, 0.23, 0.41, 0.57, 0.71, 0.9, 1.1, 1.31)  # seconds by which what happens is shifted
 
@@ -35,13 +36,21 @@ def main() -> None:
     parser.add_argument("--old", default="", help="a, b or ab: who sends no ARRIVALS")
     parser.add_argument("--control", default="cubic", choices=("cubic", "bbr"))
     parser.add_argument("--kept-aside", action="store_true", help="the lines that were not looked at while tuning")
+    parser.add_argument("--bitrate", type=int, default=0, help="in kbit/s, as the option of voicemux")
     parser.add_argument("-v", action="store_true", help="second by second")
     options = parser.parse_args()
     lines = [LINES[name] for name in options.lines] or (KEPT_ASIDE if options.kept_aside else CHOSEN_ON)
     for line in lines:
         began = time.monotonic()
         calls = [
-            Call(line, seed=1 + number, phase=phase, control=options.control, old=options.old)
+            Call(
+                line,
+                seed=1 + number,
+                phase=phase,
+                control=options.control,
+                old=options.old,
+                wish=Wish(options.bitrate * 1000),
+            )
             for number, phase in enumerate(PHASES[: options.phases])
         ]
         took = time.monotonic() - began

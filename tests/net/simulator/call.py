@@ -9,6 +9,7 @@ from tests.net.simulator.end import End, Heard
 from tests.net.simulator.tcp import Sender, bulk
 from tests.net.simulator.timeline import Timeline
 from tests.net.simulator.way import Kind, Way
+from voicemux.audio.wish import ANY, Wish
 
 AS_BEFORE = 0.035  # seconds more than before the disturbance are as before
 HEARD = 0.9  # of a second, at least, in one that is as before
@@ -56,7 +57,14 @@ def _ms(number: float | None) -> str:
 
 class Call:
     def __init__(
-        self, line: Line, *, seed: int = 1, phase: float = 0.0, control: str = "cubic", old: str = ""
+        self,
+        line: Line,
+        *,
+        seed: int = 1,
+        phase: float = 0.0,
+        control: str = "cubic",
+        old: str = "",
+        wish: Wish = ANY,
     ) -> None:
         """`phase` shifts what happens; `old` names the ends, "a", "b" or both, that send no ARRIVALS."""
         self.line, self.phase = line, phase
@@ -64,8 +72,8 @@ class Call:
         there, back = Way(timeline, replace(line.there), seed), Way(timeline, replace(line.back), seed + 100)
         a_sends, b_sends = Sender(timeline, there, back, control), Sender(timeline, back, there, control)
         a_sends.piggyback, b_sends.piggyback = b_sends.receiver, a_sends.receiver
-        self.a = End(timeline, a_sends, 0.0, is_old="a" in old)
-        self.b = End(timeline, b_sends, 0.007, is_old="b" in old)
+        self.a = End(timeline, a_sends, 0.0, is_old="a" in old, wish=wish)
+        self.b = End(timeline, b_sends, 0.007, is_old="b" in old, wish=wish)
         round_trip = line.there.delay + line.back.delay + 0.0005
         a_sends.shortest = b_sends.shortest = round_trip
         self.a.greet(self.b, round_trip)

@@ -10,7 +10,7 @@ from tests.net.simulator.timeline import Timeline
 from voicemux.audio.jitter import MAX_DELAY, Conceal, JitterBuffer, Pause
 from voicemux.audio.ladder import Ladder
 from voicemux.audio.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
-from voicemux.audio.wish import Wish
+from voicemux.audio.wish import ANY, Wish
 from voicemux.net.writer import Writer
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.durations import duration
@@ -23,7 +23,6 @@ BLOCK = 240  # samples that a loudspeaker wants at a time
 AHEAD = 0.010  # seconds between asking for a sound and hearing it
 TLS = 22  # bytes around each write
 RECORD = struct.Struct(">H20x")
-WISH = Wish()
 TOCS = {5: 29 << 3, 10: 30 << 3, 20: 31 << 3, 40: 10 << 3, 60: 11 << 3}  # first bytes of Opus, by milliseconds
 REPORT_EVERY = 10  # looks, to a peer that goes by ARRIVALS
 
@@ -114,13 +113,15 @@ class Sent(NamedTuple):
 class End:
     """One who speaks all the time."""
 
-    def __init__(self, timeline: Timeline, sender: Sender, offset: float, *, is_old: bool = False) -> None:
+    def __init__(
+        self, timeline: Timeline, sender: Sender, offset: float, *, is_old: bool = False, wish: Wish = ANY
+    ) -> None:
         """`offset` is when its first packet begins; `is_old`: it says REPORT, and no ARRIVALS."""
         self.timeline, self.is_old = timeline, is_old
         self.line = SimulatedLine(sender)
         self.sending, self.receiving = Sending(), Receiving()
         self.writer = Writer(self.line, self.sending, clock=lambda: timeline.now)  # type: ignore[arg-type]
-        self.ladder = Ladder(WISH.usual, WISH.brisk)
+        self.ladder = Ladder(wish.usual, wish.brisk, at_once=wish.at_once)
         self.loudspeaker = Loudspeaker(timeline)
         self.vitals = Vitals(self.line, self.writer.counts, self, None, lambda: timeline.now)  # type: ignore[arg-type]
         self.sent: list[Sent] = []
