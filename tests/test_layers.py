@@ -32,7 +32,7 @@ RANKS = [
     ["net.writer", "net.demultiplexer", "net.greeting"],
     ["net.reception", "net.ring_limit"],
     ["net.ringing"],
-    ["audio.endpoints", "audio.resample", "audio.mixing", "audio.recognition"],
+    ["audio.choices", "audio.endpoints", "audio.resample", "audio.mixing", "audio.recognition"],
     ["audio.arrivals", "audio.ladder", "audio.limiter", "audio.stretch"],
     ["audio.metronome", "audio.codec", "audio.jitter", "audio.devices"],
     ["audio.wav"],
@@ -59,10 +59,10 @@ RANKS = [
     ["conform.states"],
     ["conform.runner"],
     ["app.departure", "app.exit_codes", "app.misuse"],
-    ["app.interrupts", "app.options"],
-    ["app.exits", "app.answering", "app.invitation", "app.demo"],
-    ["app.session"],
-    ["app.consoles"],
+    ["app.interrupts", "app.options", "app.answering"],
+    ["app.settings"],
+    ["app.exits", "app.invitation", "app.demo", "app.consoles"],
+    ["app.session", "app.call_options"],
     ["app.run"],
     ["app.cli_call", "app.cli_conform", "app.cli_contacts", "app.cli_sound"],
     ["app.cli"],
@@ -92,6 +92,7 @@ KNOWS = {
 # What comes from outside has one home each.
 HOMES = {
     "click": {
+        "app.call_options",
         "app.cli",
         "app.cli_call",
         "app.cli_conform",

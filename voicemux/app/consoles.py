@@ -5,22 +5,25 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from voicemux.audio.choices import StandardStream
+
 if TYPE_CHECKING:
-    from voicemux.app.session import Settings
+    from voicemux.app.settings import Settings
     from voicemux.console.plain import Console
 
 PLAIN_TERMINALS = ("", "dumb", "unknown")  # values of TERM
 
 
-def make_console(settings: "Settings", *, as_json: bool, draws: bool, bell: str) -> "Console":
+def make_console(settings: "Settings") -> "Console":
     from voicemux.console.plain import JsonConsole, PlainConsole
 
-    if as_json:
+    display, sound, bell = settings.display, settings.sound, settings.ring.bell
+    if display.as_json:
         return JsonConsole()
-    if settings.output == "-":
+    if isinstance(sound.output, StandardStream):
         return PlainConsole(texts=sys.stderr, bell=bell)
-    if _is_terminal() and settings.input != "-":
-        if draws and _can_be_drawn_on():
+    if _is_terminal() and not isinstance(sound.input, StandardStream):
+        if display.draws and _can_be_drawn_on():
             from voicemux.console.printable import printable_name
             from voicemux.console.terminal import TerminalConsole
 

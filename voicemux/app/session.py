@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from voicemux.app.answering import GLANCE, NO_QUESTION, Answering, Asks
 from voicemux.app.departure import Departure, Why
 from voicemux.app.invitation import Invitation
+from voicemux.app.settings import Settings
+from voicemux.audio.choices import DefaultDevice, StandardStream
 from voicemux.call import Call
 from voicemux.console.commands import (
     Answer,
@@ -75,8 +77,8 @@ from voicemux.net.line import Listener
 from voicemux.net.reception import Caller, Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Codec, Hello
-from voicemux.trust import Security, Trust
-from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS, Player
+from voicemux.trust import Trust
+from voicemux.voice import Player
 
 if TYPE_CHECKING:
     from voicemux.audio.stream import Stream
@@ -95,30 +97,6 @@ WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
     Mute: "there is no voice to mute",
     Deafen: "there is no voice to hear",
 }
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user chose, the same for both commands."""
-
-    name: str
-    input: str = ""
-    output: str = ""
-    record: str = ""  # a file for what is heard
-    codec: Codec | None = None
-    bitrate: int = USUAL_BITRATE
-    frame_ms: float = USUAL_FRAME_MS
-    max_delay: float = 0.3  # seconds of playout delay
-    status_interval: float = 0.0  # seconds between figures that nobody asked for; 0: never
-    verbose: bool = False
-    silence_timeout: float = 15.0  # seconds
-    security: Security | None = None  # None: calls are plain
-    asks: Asks = Asks.STRANGERS  # a listener: whose calls ring until the user answers
-    starts_muted: bool = False
-
-    @property
-    def wants_audio(self) -> bool:
-        return not self.input == self.output == "none" or bool(self.record)
 
 
 @dataclass(frozen=True)
@@ -208,7 +186,7 @@ class Session:
         self._reception = reception
         answering = self._answering = Answering(
             reception,
-            self._settings.asks,
+            self._settings.ring.asks,
             self._console.show,
             self._console.ring,
             lambda caller: name_caller(caller, self._trust, self._notice),
@@ -280,6 +258,7 @@ class Session:
     def _hold(self, met: Introduced) -> Outcome:
         """Hold a call from its first moment to its last."""
         settings, studio, line = self._settings, self._studio, met.line
+        voice = settings.voice
         self._met = met
         named = name_of(met, self._trust, self._notice)
         hello = replace(met.hello, name=named.name)
@@ -287,14 +266,14 @@ class Session:
         transmitter = player = recorder = None
         self._finite = self._heard_all = False
         if studio:
-            transmitter = studio.make_transmitter(hello.playable, settings.codec, settings.frame_ms, settings.bitrate)
+            transmitter = studio.make_transmitter(hello.playable, voice.codec, voice.frame_ms, voice.bitrate)
             player, recorder = (self._made(make) for make in (studio.make_player, studio.make_recorder))
             for wanted, made in studio.renamed:
                 self._notice(f"{wanted} is there already: recording to {made}")
             self._finite = studio.finite
             self._heard_all = self._finite and transmitter is None  # as of a file that has ended
         if transmitter:
-            transmitter.muted = settings.starts_muted
+            transmitter.muted = voice.starts_muted
         sends = transmitter.codec.name.lower() if transmitter else ""
         call = Call(
             line,
@@ -304,7 +283,7 @@ class Session:
             transmitter,
             player,
             recorder=recorder,
-            status_interval=settings.status_interval,
+            status_interval=settings.display.status_interval,
         )
         with self._departure.waking(partial(self._hang_up, call), call.abandon), _collected_garbage():
             call.start()
@@ -313,10 +292,10 @@ class Session:
                 if self._reception and self._reception.is_replaced:
                     call.replace()
                 self._console.show(self._connected(call, met, named, sends))
-                if settings.verbose:
+                if settings.display.verbose:
                     self._console.show(Notice(f"the connection has: {', '.join(line.options) or 'no options'}"))
-                if transmitter and settings.codec and transmitter.codec != settings.codec:
-                    self._notice(f"the other side cannot play {settings.codec.name.lower()}: sending {sends}")
+                if transmitter and voice.codec and transmitter.codec != voice.codec:
+                    self._notice(f"the other side cannot play {voice.codec.name.lower()}: sending {sends}")
                 if self._heard_all:
                     self._console.show(
                         Notice(f"the other side plays no voice: {studio.source if studio else ''} is not sent")
@@ -367,7 +346,7 @@ class Session:
             event = call.next_event()
             if isinstance(event, AudioStopped):
                 event = replace(event, ends_call=self._is_for_nobody(event))
-            if isinstance(event, Ended) and self._settings.verbose and not self._console.tells_at_once:
+            if isinstance(event, Ended) and self._settings.display.verbose and not self._console.tells_at_once:
                 self._console.show(event.stats)
             self._console.show(event)
             if isinstance(event, AudioStopped) and event.direction == "input" and self._finite:
@@ -395,12 +374,12 @@ class Session:
     @property
     def _is_piped(self) -> bool:
         """Whether what is heard goes to a program behind a pipe."""
-        return self._settings.output == "-"
+        return isinstance(self._settings.sound.output, StandardStream)
 
     def _made(self, make: Callable[[float], Player | None]) -> Player | None:
         """None if a recording cannot be made, which is said."""
         try:
-            return make(self._settings.max_delay)
+            return make(self._settings.sound.max_delay)
         except DeviceError as error:
             self._broken = error
             self._notice(f"{error}; the call goes on without it")
@@ -487,11 +466,11 @@ class Session:
         useless = set[str]()
         if not self._answering:
             useless |= {"code", "accept", "decline", "missed"}
-        elif self._settings.asks is Asks.NOBODY:
+        elif self._settings.ring.asks is Asks.NOBODY:
             useless |= {"accept", "decline"}
         if not self._trust or (self._met and not self._met.words):
             useless |= {"words", "verify"}
-        if not self._settings.wants_audio:
+        if not self._settings.sound.is_wanted:
             useless |= {"mute", "deafen"}
         return useless
 
@@ -536,7 +515,7 @@ class Session:
 
     def _hello(self) -> Hello:
         """Opens the sound of this call, which says what can be heard here."""
-        if self._settings.wants_audio:
+        if self._settings.sound.is_wanted:
             self._open_studio()
         return own_hello(self._settings.name, self._studio.playable if self._studio else ())
 
@@ -547,13 +526,15 @@ class Session:
 
     def _check_audio(self) -> None:
         """Raises DeviceError if the user named a device or file that cannot be used. Defaults may be missing."""
-        settings = self._settings
-        if settings.wants_audio:
+        wanted = self._settings.sound
+        if wanted.is_wanted:
             from voicemux.audio.studio import check_input, check_output
 
-            for wanted in filter(None, (settings.output, settings.record)):
-                check_output(wanted)
-            self._stream = check_input(settings.input) if settings.input else None
+            if wanted.output != DefaultDevice():
+                check_output(wanted.output)
+            if wanted.record:
+                check_output(wanted.record)
+            self._stream = None if wanted.input == DefaultDevice() else check_input(wanted.input)
 
     @contextlib.contextmanager
     def _sound(self) -> Iterator[None]:
@@ -573,11 +554,12 @@ class Session:
         """The sound for this call, as far as there is any: what is missing is said, text goes on."""
         from voicemux.audio.studio import Studio
 
-        studio = self._studio = Studio()
+        studio, wanted = Studio(), self._settings.sound
+        self._studio = studio
         steps: tuple[Callable[[], None], ...] = (
-            partial(studio.open_input, self._settings.input, self._stream, late=self._settings.starts_muted),
-            partial(studio.open_output, self._settings.output),
-            *([partial(studio.record, self._settings.record)] if self._settings.record else []),
+            partial(studio.open_input, wanted.input, self._stream, late=self._settings.voice.starts_muted),
+            partial(studio.open_output, wanted.output),
+            *([partial(studio.record, wanted.record.path)] if wanted.record else []),
             studio.check_codec,
         )
         missing: list[str] = []
