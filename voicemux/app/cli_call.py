@@ -14,8 +14,9 @@ from voicemux.app.options import refuse_what_means_nothing, was_typed
 from voicemux.app.run import run
 
 if TYPE_CHECKING:
+    from voicemux.app.holding import Outcome
     from voicemux.app.interrupts import Signals
-    from voicemux.app.session import Outcome, Session
+    from voicemux.app.session import Session
     from voicemux.app.settings import RingSettings
     from voicemux.trust import Security
 

@@ -12,8 +12,9 @@ from voicemux.audio.choices import StandardStream
 from voicemux.errors import VoicemuxError
 
 if TYPE_CHECKING:
+    from voicemux.app.holding import Outcome
     from voicemux.app.interrupts import Signals
-    from voicemux.app.session import Outcome, Session
+    from voicemux.app.session import Session
     from voicemux.app.settings import Settings
 
 
