@@ -10,8 +10,8 @@ import pytest
 from voicemux.app.call_options import CallOptions, call_options, settings_of
 from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
 from voicemux.audio.choices import DefaultDevice, NamedDevice, Nothing, SoundFile, StandardStream
+from voicemux.calls.trust import Security
 from voicemux.protocol.messages import Codec
-from voicemux.trust import Security
 
 
 def typed(*words: str) -> CallOptions:

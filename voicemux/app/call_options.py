@@ -13,7 +13,7 @@ from voicemux.audio.choices import Nothing, SoundFile, StandardStream, choice
 
 if TYPE_CHECKING:
     from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
-    from voicemux.trust import Security
+    from voicemux.calls.trust import Security
 
 RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 

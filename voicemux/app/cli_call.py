@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from voicemux.app.interrupts import Signals
     from voicemux.app.session import Session
     from voicemux.app.settings import RingSettings
-    from voicemux.trust import Security
+    from voicemux.calls.trust import Security
 
 MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no end
 
@@ -85,8 +85,8 @@ def listen(
         raise click.UsageError("--code-words means nothing beside VOICEMUX_CODE: for codes that are made here")
     from voicemux.app.answering import Asks
     from voicemux.app.settings import RingSettings
+    from voicemux.calls.trust import Security
     from voicemux.net.address import parse_host, parse_port
-    from voicemux.trust import Security
 
     asks_all = ask or (is_attended() and not typed.as_json and typed.input_ != "-")
     asks = Asks.NOBODY if auto_accept else Asks.EVERYBODY if asks_all else Asks.STRANGERS
@@ -129,7 +129,7 @@ def dial(
     if not (chosen or is_open or typed.plain):  # what the environment has is for other calls
         chosen = " ".join(code)
     from voicemux.app.settings import RingSettings
-    from voicemux.trust import Security
+    from voicemux.calls.trust import Security
 
     asks = not (chosen or is_open or typed.plain or typed.as_json) and can_ask()
 

@@ -8,7 +8,9 @@ from voicemux.app.held import Held, hurry_away
 from voicemux.app.invitation import Invitation
 from voicemux.app.notices import Notices
 from voicemux.app.settings import Settings
-from voicemux.call import Call
+from voicemux.calls.call import Call
+from voicemux.calls.introduction import remember
+from voicemux.calls.trust import Trust
 from voicemux.console.commands import (
     Answer,
     Command,
@@ -29,8 +31,6 @@ from voicemux.console.commands import (
 from voicemux.console.plain import Console
 from voicemux.console.quoting import quoted_name
 from voicemux.events import MissedCalls, Notice, Rejected
-from voicemux.introduction import remember
-from voicemux.trust import Trust
 
 WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
     Say: "that was not sent",

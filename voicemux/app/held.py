@@ -1,9 +1,9 @@
 """The call that is held now, as the main thread and the keyboard's thread both know it."""
 
-from voicemux.call import Call
+from voicemux.calls.call import Call
+from voicemux.calls.introduction import Introduced
 from voicemux.console.plain import Console
 from voicemux.events import Stats
-from voicemux.introduction import Introduced
 
 
 class Held:

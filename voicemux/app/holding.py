@@ -11,13 +11,13 @@ from voicemux.app.held import Held, hurry_away
 from voicemux.app.notices import Notices
 from voicemux.app.settings import Settings
 from voicemux.app.sound import Halves, Sound
-from voicemux.call import Call
+from voicemux.calls.call import Call
+from voicemux.calls.introduction import Introduced, Named, name_of
+from voicemux.calls.trust import Trust
 from voicemux.console.plain import Console
 from voicemux.errors import DeviceError, VoicemuxError
 from voicemux.events import AudioStopped, Connected, Ended, Notice, Switched
-from voicemux.introduction import Introduced, Named, name_of
 from voicemux.protocol.messages import Codec
-from voicemux.trust import Trust
 
 # Seconds for the other side to say what it does with voice: it may have to make a codec first. Older programs never
 # do.

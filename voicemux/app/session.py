@@ -18,8 +18,16 @@ from voicemux.app.invitation import Invitation
 from voicemux.app.notices import Notices
 from voicemux.app.settings import Settings
 from voicemux.app.sound import Sound
+from voicemux.calls.dialling import reach
+from voicemux.calls.introduction import (
+    answer,
+    is_known,
+    name_caller,
+    own_hello,
+    receive,
+)
+from voicemux.calls.trust import Trust
 from voicemux.console.plain import Console
-from voicemux.dialling import reach
 from voicemux.errors import (
     ConnectionLost,
     OutOfResources,
@@ -32,19 +40,11 @@ from voicemux.events import (
     Ringing,
     TurnedAway,
 )
-from voicemux.introduction import (
-    answer,
-    is_known,
-    name_caller,
-    own_hello,
-    receive,
-)
 from voicemux.net.address import Address, is_inside
 from voicemux.net.line import Listener
 from voicemux.net.reception import Caller, Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Hello
-from voicemux.trust import Trust
 
 
 class Session:

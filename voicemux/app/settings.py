@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from voicemux.app.answering import Asks
 from voicemux.audio.choices import Choice, DefaultDevice, Nothing, SoundFile
+from voicemux.calls.trust import Security
+from voicemux.calls.voice import USUAL_BITRATE, USUAL_FRAME_MS
 from voicemux.protocol.messages import Codec
-from voicemux.trust import Security
-from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from voicemux.app.settings import Settings
 from voicemux.audio.choices import DefaultDevice, StandardStream
+from voicemux.calls.voice import Player
 from voicemux.console.remedies import hint
 from voicemux.errors import DeviceError
 from voicemux.events import AudioStopped
-from voicemux.voice import Player
 
 if TYPE_CHECKING:
     from voicemux.audio.stream import Stream

@@ -10,12 +10,12 @@ from tests.net.simulator.timeline import Timeline
 from voicemux.audio.jitter import MAX_DELAY, Conceal, JitterBuffer, Pause
 from voicemux.audio.ladder import Ladder, Rung
 from voicemux.audio.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
+from voicemux.calls.vitals import LOOK_INTERVAL, Vitals
 from voicemux.net.writer import Writer
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.durations import duration
 from voicemux.protocol.messages import Arrivals, Audio, Codec, Hello, Message, Ping, Pong, Preface, Report, TextAck
 from voicemux.protocol.wire import PREFACE
-from voicemux.vitals import LOOK_INTERVAL, Vitals
 
 RATE = 48_000
 BLOCK = 240  # samples that a loudspeaker wants at a time

@@ -22,6 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from voicemux.calls.vitals import LOOK_INTERVAL, Vitals
+from voicemux.calls.voice import Half, Player, Transmitter
+from voicemux.calls.watch import Signs, Watch
 from voicemux.console.remedies import hint
 from voicemux.errors import ConnectionLost, DeviceError, OutOfResources, RemoteProtocolError, VoicemuxError
 from voicemux.events import (
@@ -60,9 +63,6 @@ from voicemux.protocol.messages import (
     VoiceState,
 )
 from voicemux.threads import Threads, take
-from voicemux.vitals import LOOK_INTERVAL, Vitals
-from voicemux.voice import Half, Player, Transmitter
-from voicemux.watch import Signs, Watch
 
 REPORT_INTERVAL = 1.0  # seconds between REPORTs to a peer that goes by ARRIVALS; to others one goes at each look
 REOPEN_INTERVAL = 2.0  # seconds between two attempts to have a broken device back
