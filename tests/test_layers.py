@@ -58,7 +58,7 @@ RANKS = [
     ["conform.opening", "conform.texts", "conform.sounds", "conform.endings", "conform.strangers"],
     ["conform.states"],
     ["conform.runner"],
-    ["app.departure", "app.exit_codes", "app.misuse"],
+    ["app.departure", "app.exit_codes", "app.misuse", "app.standard_streams"],
     ["app.interrupts", "app.options", "app.answering"],
     ["app.settings"],
     ["app.exits", "app.invitation", "app.notices", "app.held", "app.sound", "app.demo", "app.consoles"],

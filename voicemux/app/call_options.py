@@ -1,5 +1,6 @@
 """The options that `listen` and `dial` share, and the settings that they make."""
 
+import getpass
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -7,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from voicemux.app.consoles import login_name
 from voicemux.app.options import STANDARD_INPUT, a_number, stacked, unencrypted
 from voicemux.audio.choices import Nothing, SoundFile, StandardStream, choice
 
@@ -127,7 +127,7 @@ def settings_of(
     from voicemux.app.settings import DisplaySettings, Settings
     from voicemux.security.files import usual_folder
 
-    name = typed.name if typed.name is not None else login_name()
+    name = typed.name if typed.name is not None else _login_name()
     return Settings(
         name=name,
         sound=sound,
@@ -142,3 +142,10 @@ def settings_of(
         security=None if typed.plain else security(usual_folder(), own_name=name),
         silence_timeout=typed.timeout,
     )
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        return ""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from voicemux.app.call_options import CallOptions, call_options, settings_of
-from voicemux.app.consoles import can_ask, is_attended
 from voicemux.app.exits import exits
 from voicemux.app.options import refuse_what_means_nothing, was_typed
 from voicemux.app.run import run
+from voicemux.app.standard_streams import can_ask, is_attended
 
 if TYPE_CHECKING:
     from voicemux.app.holding import Outcome

@@ -1,10 +1,10 @@
 """Which console the user gets: by where the input and the outputs lead, and what the terminal can do."""
 
-import getpass
 import os
 import sys
 from typing import TYPE_CHECKING
 
+from voicemux.app.standard_streams import is_terminal
 from voicemux.audio.choices import StandardStream
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def make_console(settings: "Settings") -> "Console":
         return JsonConsole()
     if isinstance(sound.output, StandardStream):
         return PlainConsole(texts=sys.stderr, bell=bell)
-    if _is_terminal() and not isinstance(sound.input, StandardStream):
+    if is_terminal() and not isinstance(sound.input, StandardStream):
         if display.draws and _can_be_drawn_on():
             from voicemux.console.printable import printable_name
             from voicemux.console.terminal import TerminalConsole
@@ -38,25 +38,3 @@ def make_console(settings: "Settings") -> "Console":
 def _can_be_drawn_on() -> bool:
     """Whether the terminal is known to take escape sequences. Windows names none, and all of its take them."""
     return os.environ.get("TERM", "").lower() not in PLAIN_TERMINALS or sys.platform == "win32"
-
-
-def is_attended() -> bool:
-    """Whether somebody sits at a terminal, to see what is shown and to answer."""
-    terminals = [each is not None and each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr)]
-    return terminals[0] and any(terminals[1:])
-
-
-def _is_terminal() -> bool:
-    return all(each is not None and each.isatty() for each in (sys.stdin, sys.stdout))
-
-
-def can_ask() -> bool:
-    """Whether a question is seen, and its answer typed by somebody."""
-    return all(each is not None and each.isatty() for each in (sys.stdin, sys.stderr))
-
-
-def login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name
-        return ""
