@@ -19,7 +19,7 @@ CODES = {
 }
 
 
-@pytest.mark.parametrize(("kind", "code"), CODES.items(), ids=lambda each: getattr(each, "__name__", ""))
+@pytest.mark.parametrize(("kind", "code"), [*CODES.items()], ids=lambda each: getattr(each, "__name__", ""))
 def test_an_error_has_the_code_of_what_went_wrong(kind: type[errors.VoicemuxError], code: ExitCode) -> None:
     arguments = [""] * sum(
         each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
