@@ -124,6 +124,7 @@ def test_a_picture_shows_every_program() -> None:
     assert all(f">{word}</text>" in picture for word in ("one", "two", "not heard"))
 
 
+@pytest.mark.long
 def test_a_player_does_not_grow() -> None:
     body = (
         "import json; from bench import micro; print(json.dumps(micro.growth(hours=0.5)))"  # nothing else is counted
