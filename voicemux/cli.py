@@ -536,7 +536,10 @@ def _conform(role: str, options: dict[str, Any], examine: Callable[..., Any]) ->
             results = examine(keys, selection, tell)
         if options["junit"]:
             Path(options["junit"]).write_bytes(report.as_junit(results))
-        click.echo(report.as_json(results) if options["as_json"] else report.summary(results))
+        if options["as_json"]:
+            click.echo(report.as_json(results, verbose=options["verbose"]))
+        else:
+            click.echo(report.summary(results))
         if any(result.verdict == "fail" for result in results):
             sys.exit(CALL_FAILED)
 
