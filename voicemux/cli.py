@@ -8,6 +8,7 @@ import errno
 import getpass
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -536,7 +537,10 @@ def _conform(role: str, options: dict[str, Any], examine: Callable[..., Any]) ->
             results = examine(keys, selection, tell)
         if options["junit"]:
             Path(options["junit"]).write_bytes(report.as_junit(results))
-        click.echo(report.as_json(results) if options["as_json"] else report.summary(results))
+        if options["as_json"]:
+            click.echo(report.as_json(results, verbose=options["verbose"]))
+        else:
+            click.echo(report.summary(results))
         if any(result.verdict == "fail" for result in results):
             sys.exit(CALL_FAILED)
 
@@ -643,7 +647,7 @@ def _run(options: dict[str, Any], body: "Callable[[Session, Signals], Outcome]")
 
 def _refuse_what_means_nothing() -> None:
     """Of what stands in the command; what its defaults and the environment say is for other calls, too."""
-    from voicemux.misuse import contradiction
+    from voicemux.misuse import NO_INPUT, contradiction
 
     context = click.get_current_context()
     given = {
@@ -653,6 +657,8 @@ def _refuse_what_means_nothing() -> None:
     }
     if given.get("--input") in STANDARD_INPUT:
         given["--input"] = "-"
+    if context.info_name == "listen" and _has_no_input():
+        given[NO_INPUT] = True
     if clause := contradiction({str(context.info_name): True, **given}):
         raise click.UsageError(clause)
 
@@ -737,6 +743,17 @@ def _is_attended() -> bool:
     """Whether somebody sits at a terminal, to see what is shown and to answer."""
     terminals = [each is not None and each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr)]
     return terminals[0] and any(terminals[1:])
+
+
+def _has_no_input() -> bool:
+    """Whether standard input is closed, /dev/null or an empty file: nothing can be typed there, ever."""
+    if sys.stdin is None:
+        return True
+    with contextlib.suppress(OSError):  # Windows has no such file
+        found = os.fstat(sys.stdin.fileno())
+        is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
+        return is_empty or os.path.samestat(found, os.stat(os.devnull))
+    return False
 
 
 def _is_terminal() -> bool:

@@ -439,6 +439,8 @@ class Session:
                 if call:
                     call.wait_for_delivery()
                 self._typed_all, self._typed_something = True, command.meant
+                if not command.meant:
+                    self._stop_asking()
                 if call:
                     self._hang_up_if_all_is_said(call)
                 elif command.meant:
@@ -506,6 +508,15 @@ class Session:
     def _answer(self, accepts: bool) -> None:
         if why := self._answering.answer(accepts) if self._answering else NO_QUESTION:
             self._reject(why)
+
+    def _stop_asking(self) -> None:
+        """Nothing will ever be typed: a call that rings can not be taken."""
+        asks, security = self._settings.asks, self._settings.security
+        if self._answering and (asks is Asks.EVERYBODY or (asks is Asks.STRANGERS and security and security.is_open)):
+            self._answering.stop_asking()
+            self._notice(
+                "standard input has ended, so no call that rings can be taken; --auto-accept takes every call"
+            )
 
     def _heard_by(self, command: Command) -> Call | None:
         """The call in which the command is given. In a pipe, what is said waits for the call that rings."""
