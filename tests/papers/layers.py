@@ -21,7 +21,7 @@ def is_package(name: str) -> bool:
 
 def mermaid() -> str:
     """Wings and single modules; an arrow is an import. What follows from other arrows is left out."""
-    names = sorted({wing(module) for module in RANK if module}, key=lambda name: -_top(name))
+    names = sorted({wing(module) for module in RANK if module}, key=lambda name: (-_top(name), name))
     known = {
         name: {wing(each) for module in RANK if wing(module) == name for each in own_imports(module)}
         for name in names

@@ -1,7 +1,10 @@
 import pytest
 
-from tests.papers.layers import DOCUMENT, drawn, mermaid
+from tests.papers.layers import DOCUMENT, drawn, is_package, mermaid
 from tests.papers.plots import PICTURES, PLOTS
+from tests.test_layers import RANK
+
+CASES = ("opening", "texts", "sounds", "states", "endings", "strangers")  # the tour has them as one
 
 
 @pytest.mark.parametrize("name", PLOTS)
@@ -15,3 +18,10 @@ def test_the_picture_of_the_layers_is_current() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     assert "main --> " in mermaid()
     assert drawn(text) == text, "python -m tests.papers.layers draws it anew"
+
+
+def test_the_tour_names_every_module() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    modules = [module for module in RANK if module and not is_package(module)]
+    untold = {module for module in modules if f"`{module.rpartition('.')[2]}.py`" not in text}
+    assert untold <= {"__main__", *(f"conform.{each}" for each in CASES)}
