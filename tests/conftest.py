@@ -23,7 +23,7 @@ if hasattr(signal, "SIGHUP"):  # Windows has none
 # What runs in real time: threads, processes and sound cards. A machine that stalls for a second fails such a test
 # though nothing is wrong, so it gets another chance, which the report shows (R). The rest must be right at once.
 # What is measured by the ear, or makes much work, has the machine for itself (-m alone). Of the others that must not
-# wait for a processor, two run at a time (-m timed). What mostly waits for the other side need not be either.
+# wait for a processor, three run at a time (-m timed). What mostly waits for the other side need not be either.
 TESTS = Path(__file__).parent
 ALONE = [
     TESTS / f"{each}.py"
@@ -54,7 +54,14 @@ TASKS = Path(f"/proc/{os.getpid()}/task")  # of Linux: a folder for each thread 
 SOUND_THREAD = "threaded-ml"  # the kernel's name for PulseAudio's, of which every open stream has one
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests that are marked as long, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     for item in items:
         places = {item.path, *item.path.parents}
         for mark, files in {"alone": ALONE, "timed": TIMED}.items():

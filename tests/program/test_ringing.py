@@ -419,6 +419,7 @@ def test_who_starts_muted_sends_no_voice_until_it_says_so(homes: Homes) -> None:
             assert bob.event("stats")["audio_sent"] > 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_nobody_answers_for_a_minute(homes: Homes) -> None:
     introduce(homes, "alice")
