@@ -17,7 +17,8 @@ settings.load_profile("voicemux")
 
 # Whoever runs the tests in the background has these ignored, and so would every program that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if hasattr(signal, "SIGHUP"):  # Windows has none
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # What runs in real time: threads, processes and sound cards. A machine that stalls for a second fails such a test
 # though nothing is wrong, so it gets another chance, which the report shows (R). The rest must be right at once.
@@ -36,7 +37,7 @@ TIMED = [
     for each in (
         *(f"test_{name}" for name in ("api", "bots", "call", "endings", "threads")),
         *(f"audio/test_{name}" for name in ("files", "pipes", "recording")),
-        *(f"console/test_{name}" for name in ("lines", "plain", "terminal")),
+        *(f"console/test_{name}" for name in ("lines", "picture", "plain", "terminal")),
         *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception", "writer")),
         *(f"program/test_{name}" for name in ("call", "recordings", "sources")),
     )
