@@ -198,7 +198,7 @@ class Answering:
             return ""
 
     def stop_asking(self) -> None:
-        """No answer can come any more: whoever would have to wait for one is told at once that nobody answers."""
+        """No answer can come any more: a caller who would wait for one is told at once that the call is not answered."""
         self._is_mute = True
 
     @property

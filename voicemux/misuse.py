@@ -6,7 +6,7 @@ VOICE_THAT_IS_SENT = ("--codec", "--bitrate", "--frame-ms", "--low-latency", "--
 MAKING = "for codes that are made here"
 NO_ANSWER = "nobody can answer a call, for standard input is sound"
 NO_INPUT = "an empty standard input"  # of a listener: /dev/null, or none
-NO_READER = "nobody can answer a call, and --auto-accept takes every one"
+NO_READER = "no answer to a call can be typed, and --auto-accept takes every one"
 
 # What is given, what then means nothing, why, and what makes it mean something after all. An option that has a value
 # behind it stands for that value only.
