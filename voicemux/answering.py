@@ -198,7 +198,7 @@ class Answering:
             return ""
 
     def stop_asking(self) -> None:
-        """No answer can come any more: a caller who would wait for one is told at once that the call is not answered."""
+        """Tell each caller who rings, at once, that the call is not answered: no answer can come any more."""
         self._is_mute = True
 
     @property
