@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from voicemux.answering import GLANCE, NO_QUESTION, Answering, Asks
+from voicemux.app.answering import GLANCE, NO_QUESTION, Answering, Asks
+from voicemux.app.departure import Departure, Why
+from voicemux.app.invitation import Invitation
 from voicemux.call import Call
 from voicemux.console.commands import (
     Answer,
@@ -34,7 +36,7 @@ from voicemux.console.commands import (
 )
 from voicemux.console.plain import Console
 from voicemux.console.quoting import quoted_name
-from voicemux.departure import Departure, Why
+from voicemux.console.remedies import hint
 from voicemux.dialling import reach
 from voicemux.errors import (
     ConnectionLost,
@@ -68,13 +70,11 @@ from voicemux.introduction import (
     receive,
     remember,
 )
-from voicemux.invitation import Invitation
 from voicemux.net.address import Address, is_inside
 from voicemux.net.line import Listener
 from voicemux.net.reception import Caller, Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Codec, Hello
-from voicemux.remedies import hint
 from voicemux.trust import Security, Trust
 from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS, Player
 
