@@ -145,6 +145,9 @@ def _conform(role: str, typed: ConformOptions, examine: Callable[..., Any]) -> N
             results = examine(keys, selection, tell)
         if typed.junit:
             Path(typed.junit).write_bytes(report.as_junit(results))
-        click.echo(report.as_json(results) if typed.as_json else report.summary(results))
+        if typed.as_json:
+            click.echo(report.as_json(results, verbose=typed.verbose))
+        else:
+            click.echo(report.summary(results))
         if any(result.verdict == "fail" for result in results):
             sys.exit(ExitCode.CALL_FAILED)

@@ -92,6 +92,8 @@ class CommandHandler:
                 if call:
                     call.wait_for_delivery()
                 self._held.has_typed_all, self._held.has_typed_something = True, command.meant
+                if not command.meant:
+                    self._stop_asking()
                 if call:
                     self._held.hang_up_if_all_is_said(call)
                 elif command.meant:
@@ -158,7 +160,7 @@ class CommandHandler:
         return useless
 
     def _reject(self, why: str, command: Command | None = None) -> None:
-        """A command was not obeyed. Who pipes in a file is told once, and not for each of its lines."""
+        """A command was not obeyed. In a pipe that is said once, and not for each of its lines."""
         is_text = isinstance(command, Say)
         self._held.unsent += is_text
         if self._notices.is_new(why) or self._console.eager:
@@ -168,6 +170,15 @@ class CommandHandler:
         answering = self.answering
         if why := answering.answer(accepts) if answering else NO_QUESTION:
             self._reject(why)
+
+    def _stop_asking(self) -> None:
+        """Nothing will ever be typed: a call that rings can not be taken."""
+        answering, asks, security = self.answering, self._settings.ring.asks, self._settings.security
+        if answering and (asks is Asks.EVERYBODY or (asks is Asks.STRANGERS and security and security.is_open)):
+            answering.stop_asking()
+            self._notices.once(
+                "standard input has ended, so no call that rings can be taken; --auto-accept takes every call"
+            )
 
     def _heard_by(self, command: Command) -> Call | None:
         """The call in which the command is given. In a pipe, what is said waits for the call that rings."""

@@ -79,7 +79,7 @@ class Holding:
         )
         with self._departure.waking(partial(hurry_away, call, self._console), call.abandon), _collected_garbage():
             call.start()
-            held.call = call  # before anybody is told: whoever answers at once is heard
+            held.call = call  # before the user is told: what is typed at once is for this call
             try:
                 if is_replaced():
                     call.replace()
@@ -146,7 +146,7 @@ class Holding:
                 return Outcome(event, call.error or self._sound.broken, held.interrupted is call, lost_text)
 
     def _on_broken(self, stopped: AudioStopped, call: Call) -> None:
-        """A file or pipe that was named is of no use any more. Without a reader behind it the call is for nobody."""
+        """A file or pipe that was named is of no use any more. A pipe without a reader ends the call."""
         self._sound.broken = DeviceError(stopped.error)
         if stopped.ends_call:
             call.hang_up()

@@ -17,7 +17,7 @@ class Notices:
             self._console.show(Notice(text))
 
     def is_new(self, text: str) -> bool:
-        """Whether nobody has been told yet; from now on, somebody has."""
+        """Whether `text` has not been told in this run. From now on it counts as told."""
         if text in self._told:
             return False
         self._told.add(text)

@@ -6,7 +6,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from voicemux.app.misuse import contradiction
+from voicemux.app.misuse import NO_INPUT, contradiction
+from voicemux.app.standard_streams import has_no_input
 
 STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")  # other names of "-"
 
@@ -55,6 +56,8 @@ def refuse_what_means_nothing() -> None:
     }
     if given.get("--input") in STANDARD_INPUT:
         given["--input"] = "-"
+    if context.info_name == "listen" and has_no_input():
+        given[NO_INPUT] = True
     if clause := contradiction({str(context.info_name): True, **given}):
         raise click.UsageError(clause)
 

@@ -1,4 +1,4 @@
-"""What the two commands do: dial somebody, or listen for callers one after the other.
+"""What the two commands do: call a listener, or listen for callers one after the other.
 
 The owner of everything is the main thread: it dials, listens, and holds the call. What the user types is handled in
 the keyboard's thread.
@@ -87,8 +87,8 @@ class Session:
     ) -> Outcome:
         """Call an address, or a contact, and hold the call. Raises VoicemuxError if it does not come about.
 
-        `ask_code` is asked for the code of somebody unknown, before the console reads what is typed. `interrupting`
-        is around what nothing but a KeyboardInterrupt can end.
+        `ask_code` is asked for the code of an unknown listener, before the console reads what is typed.
+        `interrupting` is around what nothing but a KeyboardInterrupt can end.
         """
         with interrupting():
             self._sound.check()
@@ -200,7 +200,7 @@ class Session:
             call.replace()
 
     def _on_turned_away(self, refusal: Refusal) -> None:
-        """Somebody was not answered. Called by the reception."""
+        """A caller was not answered. Called by the reception."""
         answering = self._handler.answering
         if answering and refusal.name and refusal.why == "busy":
             answering.miss(refusal.name, refusal.address, "busy")

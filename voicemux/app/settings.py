@@ -39,7 +39,7 @@ class DisplaySettings:
 
     as_json: bool = False
     draws: bool = True  # on a terminal that takes it; else lines are written one below the other
-    status_interval: float = 0.0  # seconds between figures that nobody asked for; 0: never
+    status_interval: float = 0.0  # seconds between figures that are shown unasked; 0: never
     verbose: bool = False
 
 

@@ -1,12 +1,26 @@
-"""Who sits at standard input and the outputs: a person at a terminal, or nobody."""
+"""What standard input and the outputs are: whether a person sits there, at a terminal."""
 
+import contextlib
+import os
+import stat
 import sys
 
 
 def is_attended() -> bool:
-    """Whether somebody sits at a terminal, to see what is shown and to answer."""
+    """Whether a person sits at a terminal, sees what is shown, and can answer."""
     terminals = [each is not None and each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr)]
     return terminals[0] and any(terminals[1:])
+
+
+def has_no_input() -> bool:
+    """Whether standard input is closed, /dev/null or an empty file: nothing can be typed there, ever."""
+    if sys.stdin is None:
+        return True
+    with contextlib.suppress(OSError):  # Windows has no such file
+        found = os.fstat(sys.stdin.fileno())
+        is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
+        return is_empty or os.path.samestat(found, os.stat(os.devnull))
+    return False
 
 
 def is_terminal() -> bool:
@@ -15,5 +29,5 @@ def is_terminal() -> bool:
 
 
 def can_ask() -> bool:
-    """Whether a question is seen, and its answer typed by somebody."""
+    """Whether a person sees a question, and can type the answer."""
     return all(each is not None and each.isatty() for each in (sys.stdin, sys.stderr))

@@ -45,7 +45,8 @@ Choice = Device | SoundFile | StandardStream | Nothing
 def choice(words: str) -> Choice:
     """What the user means by the words of `--input` or `--output`.
 
-    "" is the default device, "none" nothing, "-" a standard stream; what is no file (`is_file`) names a device.
+    "" is the default device, "none" nothing, "-" a standard stream. Other words name a file (see `is_file`), or else
+    a device.
     """
     match words:
         case "":
