@@ -12,9 +12,8 @@ ROOT = Path(voicemux.__file__).parent
 
 # From the bottom to the top: a module may import from lower ranks only, also inside functions.
 RANKS = [
-    ["", "errors", "events", "departure", "protocol", "security", "net", "audio", "console"],
-    ["remedies", "threads", "protocol.wire"],
-    ["interrupts"],
+    ["", "errors", "events", "protocol", "security", "net", "audio", "console", "app"],
+    ["threads", "protocol.wire"],
     ["protocol.frames"],
     ["protocol.messages"],
     ["protocol.connection", "protocol.delivery", "protocol.durations"],
@@ -40,7 +39,7 @@ RANKS = [
     ["audio.stream"],
     ["audio.files", "audio.recording", "audio.pipes", "audio.transmitter", "audio.player"],
     ["audio.measure", "audio.studio", "audio.blocks"],
-    ["console.commands", "console.focus", "console.modes", "console.printable", "console.cells"],
+    ["console.commands", "console.focus", "console.modes", "console.printable", "console.cells", "console.remedies"],
     ["console.quoting", "console.rows"],
     ["console.wording", "console.question"],
     ["console.blanks"],
@@ -50,16 +49,24 @@ RANKS = [
     ["vitals", "introduction", "watch"],
     ["dialling"],
     ["call"],
-    ["answering", "arguments", "leftovers", "invitation", "misuse"],
-    ["session", "demo", "api"],
+    ["api.arguments", "api.leftovers"],
+    ["api"],
     ["conform"],
-    ["conform.verdict", "conform.record", "conform.rules"],
+    ["conform.record", "conform.rules"],
+    ["conform.verdict"],
     ["conform.link", "conform.report"],
     ["conform.subject"],
     ["conform.opening", "conform.texts", "conform.sounds", "conform.endings", "conform.strangers"],
     ["conform.states"],
     ["conform.runner"],
-    ["cli"],
+    ["app.departure", "app.exit_codes", "app.misuse"],
+    ["app.interrupts"],
+    ["app.exits", "app.answering", "app.invitation", "app.demo"],
+    ["app.session"],
+    ["app.consoles"],
+    ["app.run", "app.options"],
+    ["app.cli_call", "app.cli_conform", "app.cli_contacts", "app.cli_sound"],
+    ["app.cli"],
     ["__main__"],
 ]
 RANK = {module: rank for rank, modules in enumerate(RANKS) for module in modules}
@@ -70,19 +77,30 @@ KNOWS = {
     "security": {"errors", "protocol"},
     "net": {"errors", "threads", "protocol", "security"},
     "audio": {"errors", "threads", "protocol"},
-    "console": {"errors", "events", "threads", "security", "remedies"},
+    "console": {"errors", "events", "threads", "security"},
     "conform": {"errors", "console", "protocol", "security", "net"},
     "voice": {"protocol", "net"},
     "vitals": {"events", "voice", "protocol", "net"},
     "trust": {"errors", "protocol", "security", "net"},
     "watch": {"events"},
-    "call": {"errors", "events", "remedies", "threads", "voice", "vitals", "watch", "protocol", "net"},
-    "demo": {"errors", "threads", "audio"},
+    "call": {"errors", "events", "console", "threads", "voice", "vitals", "watch", "protocol", "net"},
+    "api": {
+        *("", "errors", "events", "threads", "protocol", "security", "net", "audio"),
+        *("call", "dialling", "introduction", "trust", "voice"),
+    },
 }
 
 # What comes from outside has one home each.
 HOMES = {
-    "click": {"cli"},
+    "click": {
+        "app.cli",
+        "app.cli_call",
+        "app.cli_conform",
+        "app.cli_contacts",
+        "app.cli_sound",
+        "app.exits",
+        "app.options",
+    },
     "construct": {"protocol.wire"},
     "pyaudio": {"audio.devices"},
     "opuslib_next": {"audio.codec"},
@@ -206,7 +224,7 @@ PURE = [
     "audio.recognition",
     "audio.stretch",
     "audio.wav",
-    "misuse",
+    "app.misuse",
 ]
 
 

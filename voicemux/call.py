@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from voicemux.console.remedies import hint
 from voicemux.errors import ConnectionLost, DeviceError, OutOfResources, RemoteProtocolError, VoicemuxError
 from voicemux.events import (
     AudioStarted,
@@ -58,7 +59,6 @@ from voicemux.protocol.messages import (
     TextAck,
     VoiceState,
 )
-from voicemux.remedies import hint
 from voicemux.threads import Threads, take
 from voicemux.vitals import LOOK_INTERVAL, Vitals
 from voicemux.voice import Half, Player, Transmitter

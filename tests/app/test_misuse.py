@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicemux.misuse import _RULES, contradiction
+from voicemux.app.misuse import _RULES, contradiction
 
 
 def facts(*options: str) -> dict[str, object]:

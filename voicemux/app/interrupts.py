@@ -13,14 +13,18 @@ from collections.abc import Callable, Collection, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from voicemux.departure import Departure, Why
+from voicemux.app.departure import Departure, Why
+from voicemux.app.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from voicemux.threads import Threads
 
 ENDINGS = {"SIGINT": Why.INTERRUPTED, "SIGHUP": Why.INTERRUPTED, "SIGTERM": Why.TERMINATED}  # Windows has no SIGHUP
-EXIT_CODE_OF = {Why.QUIT: 0, Why.INTERRUPTED: 130, Why.TERMINATED: 0}  # README.md, "Exit codes"
-UNFINISHED = 143  # the exit code of a command that holds no call, and had not done what it was to do at SIGTERM
+EXIT_CODE_OF = {
+    Why.QUIT: ExitCode.ENDED_WELL,
+    Why.INTERRUPTED: ExitCode.INTERRUPTED,
+    Why.TERMINATED: ExitCode.ENDED_WELL,
+}
 GRACE = 0.6  # seconds for a polite end, goodbye and all; then what is going on is broken off
 LIMIT = 0.9  # seconds after which the process ends though something hangs: in a write that nobody reads, in a driver
 HASTE = 0.1  # seconds for that once a second signal has come
@@ -33,7 +37,7 @@ class Terminated(KeyboardInterrupt):
 
 def end_at_once(*, holds_calls: bool) -> None:
     """Before there is anything to be ended politely, and after: exit."""
-    codes = EXIT_CODE_OF if holds_calls else {**EXIT_CODE_OF, Why.TERMINATED: UNFINISHED}
+    codes = EXIT_CODE_OF if holds_calls else {**EXIT_CODE_OF, Why.TERMINATED: ExitCode.TERMINATED}
     for number in _not_ignored():
         signal.signal(number, lambda number, frame: os._exit(codes[_reason(number)]))
 

@@ -76,6 +76,7 @@ class Answering:
         self._question: _Question | None = None
         self._undecided = False
         self._no_question = NO_QUESTION
+        self._is_mute = False  # the user: answers can come no more
         self._missed: deque[Missed] = deque(maxlen=MOST_MISSED)
 
     # --- for the owner -------------------------------------------------------------------------------
@@ -99,6 +100,10 @@ class Answering:
             return False
         named = self._name_of(caller)
         name = named.name
+        if asks and self._is_mute:
+            self._reception.send_away(caller, Bye(ByeCode.TIMEOUT))
+            self.miss(name, host, "unanswered")
+            return False
         question = _Question() if asks else None
         with self._lock:  # before anybody is told: answers come at once
             self._question = question
@@ -144,6 +149,8 @@ class Answering:
                     if is_same(caller, again):
                         raise _Unanswered(Bye(ByeCode.REPLACED), "")
                     raise _Unanswered(Bye(ByeCode.BUSY, "in another call"), "busy")
+                if self._is_mute:
+                    raise _Unanswered(Bye(ByeCode.TIMEOUT), "unanswered")
                 ring.listen(GLANCE)
                 with contextlib.suppress(queue.Empty):
                     accepted = question.answers.get_nowait()
@@ -189,6 +196,10 @@ class Answering:
                 return self._no_question
             question.answers.put(accepts)
             return ""
+
+    def stop_asking(self) -> None:
+        """Tell each caller who rings, at once, that the call is not answered: no answer can come any more."""
+        self._is_mute = True
 
     @property
     def is_asking(self) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voicemux import arguments, leftovers
+from voicemux.api import arguments, leftovers
 from voicemux.call import Call as _Call
 from voicemux.dialling import reach
 from voicemux.errors import ConnectionLost, OutOfResources, VoicemuxError

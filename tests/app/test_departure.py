@@ -1,6 +1,6 @@
 import pytest
 
-from voicemux.departure import Departure, Why
+from voicemux.app.departure import Departure, Why
 
 
 def test_the_first_reason_is_kept():

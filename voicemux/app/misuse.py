@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 VOICE_THAT_IS_SENT = ("--codec", "--bitrate", "--frame-ms", "--low-latency", "--start-muted")
 MAKING = "for codes that are made here"
 NO_ANSWER = "nobody can answer a call, for standard input is sound"
+NO_INPUT = "an empty standard input"  # of a listener: /dev/null, or none
+NO_READER = "no answer to a call can be typed, and --auto-accept takes every one"
 
 # What is given, what then means nothing, why, and what makes it mean something after all. An option that has a value
 # behind it stands for that value only.
@@ -22,6 +24,8 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--unencrypted", ("--code-words",), MAKING, ()),
     ("--input -", ("--ask",), NO_ANSWER, ()),
     ("--input -", ("--open",), NO_ANSWER, ("--auto-accept", "dial")),
+    (NO_INPUT, ("--ask",), NO_READER, ()),
+    (NO_INPUT, ("--open",), NO_READER, ("--auto-accept",)),
     ("--list", ("--json", "--junit", "--verbose", "--pid", "--run"), "no case is run", ()),
 )
 _ALL_OF_IT = {"--bitrate", "--frame-ms"}  # what --low-latency chooses

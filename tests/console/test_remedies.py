@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from voicemux import remedies
-from voicemux.remedies import remedy
+from voicemux.console import remedies
+from voicemux.console.remedies import remedy
 
 DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n'
 UBUNTU = 'NAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n'

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from voicemux.answering import GLANCE, NO_QUESTION, Answering, Asks
+from voicemux.app.answering import GLANCE, NO_QUESTION, Answering, Asks
+from voicemux.app.departure import Departure, Why
+from voicemux.app.invitation import Invitation
 from voicemux.call import Call
 from voicemux.console.commands import (
     Answer,
@@ -34,7 +36,7 @@ from voicemux.console.commands import (
 )
 from voicemux.console.plain import Console
 from voicemux.console.quoting import quoted_name
-from voicemux.departure import Departure, Why
+from voicemux.console.remedies import hint
 from voicemux.dialling import reach
 from voicemux.errors import (
     ConnectionLost,
@@ -68,13 +70,11 @@ from voicemux.introduction import (
     receive,
     remember,
 )
-from voicemux.invitation import Invitation
 from voicemux.net.address import Address, is_inside
 from voicemux.net.line import Listener
 from voicemux.net.reception import Caller, Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Codec, Hello
-from voicemux.remedies import hint
 from voicemux.trust import Security, Trust
 from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS, Player
 
@@ -439,6 +439,8 @@ class Session:
                 if call:
                     call.wait_for_delivery()
                 self._typed_all, self._typed_something = True, command.meant
+                if not command.meant:
+                    self._stop_asking()
                 if call:
                     self._hang_up_if_all_is_said(call)
                 elif command.meant:
@@ -506,6 +508,15 @@ class Session:
     def _answer(self, accepts: bool) -> None:
         if why := self._answering.answer(accepts) if self._answering else NO_QUESTION:
             self._reject(why)
+
+    def _stop_asking(self) -> None:
+        """Nothing will ever be typed: a call that rings can not be taken."""
+        asks, security = self._settings.asks, self._settings.security
+        if self._answering and (asks is Asks.EVERYBODY or (asks is Asks.STRANGERS and security and security.is_open)):
+            self._answering.stop_asking()
+            self._notice(
+                "standard input has ended, so no call that rings can be taken; --auto-accept takes every call"
+            )
 
     def _heard_by(self, command: Command) -> Call | None:
         """The call in which the command is given. In a pipe, what is said waits for the call that rings."""

@@ -22,7 +22,7 @@ from voicemux.audio.measure import Heard, compare
 from voicemux.errors import DeviceError, VoicemuxError
 from voicemux.threads import Threads
 
-SPEECH = Path(__file__).parent / "speech"
+SPEECH = Path(__file__).parent.parent / "speech"
 PATIENCE = 60.0  # seconds for the whole call, which takes about ten
 ALIKE_ENOUGH = 0.6  # median correlation of speech with itself after Opus; noise has below 0.2
 LINES = {
