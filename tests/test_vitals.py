@@ -7,8 +7,8 @@ import pytest
 
 from tests.peers import PATIENCE, wait_until
 from voicemux.net.line import Line
-from voicemux.net.writer import SentCounts
 from voicemux.protocol.messages import Ping, Pong
+from voicemux.sending.schedule import SentCounts
 from voicemux.vitals import CALM, MOST_PINGS, PING_EARLY, PING_INTERVAL, PINGS_AT_FIRST, QUICK_PING_INTERVAL, Vitals
 from voicemux.voice import Transmitter
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from voicemux.events import Stats
 from voicemux.net.line import Line
-from voicemux.net.writer import SentCounts
 from voicemux.protocol.messages import Ping, Pong
+from voicemux.sending.schedule import SentCounts
 from voicemux.voice import Player, Transmitter
 
 LOOK_INTERVAL = 0.1  # seconds between two looks at the clock and at how the line does, and between REPORTs
