@@ -17,8 +17,8 @@ from voicemux.calls.vitals import (
 )
 from voicemux.calls.voice import Transmitter
 from voicemux.net.line import Line
-from voicemux.net.writer import SentCounts
 from voicemux.protocol.messages import Ping, Pong
+from voicemux.sending.schedule import SentCounts
 
 
 def vitals_with(transmitter: SimpleNamespace, empty: float | None = None) -> Vitals:
