@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bench import codecs, micro, report, runs
-from bench.lines import LINES
+from bench.lines import ALL, GROUPS
 from bench.programs import PROGRAMS
 from bench.speakers import SpeakersMissing
 
@@ -33,6 +33,12 @@ def _chosen(known: dict[str, object]) -> object:
     return check
 
 
+def _lines(context: click.Context, parameter: click.Parameter, value: str) -> object:
+    groups = {name: ",".join(lines) for name, lines in GROUPS.items()}
+    names = ",".join(groups.get(name, name) for name in value.split(","))
+    return _chosen(dict(ALL))(context, parameter, names)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Measure voicemux beside its peers."""
@@ -40,7 +46,13 @@ def main() -> None:
 
 @main.command("run")
 @click.option("--quick", is_flag=True, help="One short call of voicemux and of the floor each, on the loopback.")
-@click.option("--lines", callback=_chosen(dict(LINES)), help=f"Of {','.join(LINES)}.  [default: all]")
+@click.option(
+    "--lines",
+    default="table",
+    show_default=True,
+    callback=_lines,
+    help=f"Groups of {','.join(GROUPS)}, or of {','.join(ALL)}.",
+)
 @click.option("--programs", callback=_chosen(dict(PROGRAMS)), help=f"Of {','.join(PROGRAMS)}.  [default: all]")
 @click.option("--repeats", default=2, show_default=True, help="How often each call is held.")
 @folder_option

@@ -1,18 +1,21 @@
 """One measured call: a program on a line, both sides speaking at the same time, and what came of it."""
 
 import contextlib
+import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench import analysis
 from bench.capture import Capture, Playing, Track
-from bench.lines import TEXT_AT, Line
+from bench.lines import TEXT_AT, Line, Transfer
 from bench.places import Counters, Place
-from bench.processes import cpu_seconds, family, machine_seconds, memory_mb
+from bench.processes import Process, cpu_seconds, family, machine_seconds, memory_mb
 from bench.programs import Pair, Program
 from bench.scene import Scene
 from bench.signals import RATE, Script, script
@@ -23,6 +26,8 @@ TAIL = 0.5  # seconds to record beyond what may still come
 LONGEST_TAIL = 4.0
 DIRECTIONS = ("ab", "ba")  # "ab" is spoken at a and heard at b
 TEXT_TIMEOUT = 60.0
+TRANSFER_PORT = 5201
+LOOP = ["nice", "-n", "10", sys.executable, "-c", "while True: pass"]  # a place runs its programs at nice -10
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,16 @@ def measure(program: Program, line: Line, cards: SoundCards, place: Place, seed:
 
 
 def _measure(scene: Scene, pair: Pair, line: Line) -> dict[str, Any]:
-    scripts = {side: script(side, line.chirps, line.speech) for side in "ab"}
+    scripts = {side: script(side, line.chirps, line.speech, spoken_at=line.spoken) for side in "ab"}
+    transfers = [_transfer(scene, number, each) for number, each in enumerate(line.transfers)]
+    for _ in range(line.loops):
+        scene.start("a", LOOP, weighed=False)
     capture = Capture([f"{side}_{card}" for side in "ab" for card in ("mic", "spk")], scene.cards.env("a"))
     try:
         time.sleep(SETTLE)
         before = _snapshot(scene, pair)
         playing = [Playing(f"{side}_mic", scripts[side].samples, scene.cards.env("a"), scene.folder) for side in "ab"]
-        with _disturbed(scene.place, line, scripts["a"].chirps_begin) as events:
+        with _disturbed(scene.place, line, transfers, scripts["a"].chirps_begin) as events:
             text = _send_text(pair, line, scripts["a"].chirps_begin) if line.text else None
             time.sleep(max(0.0, before.time + len(scripts["a"].samples) / RATE / 2 - time.monotonic()))
             memory = memory_mb(family([process.pid for process in scene.weighed]))
@@ -92,15 +100,20 @@ def _snapshot(scene: Scene, pair: Pair) -> Snapshot:
 
 
 @contextlib.contextmanager
-def _disturbed(place: Place, line: Line, chirps_begin: float) -> Any:
-    """The line's events, in a thread. Yields when each happened, as monotonic time."""
+def _disturbed(place: Place, line: Line, transfers: Sequence[Process], chirps_begin: float) -> Any:
+    """The line's events and transfers, in a thread. Yields when each happened, as monotonic time."""
+    happening: list[tuple[float, Callable[[], None]]] = [
+        (after, partial(place.change, **settings)) for after, settings in line.events
+    ]
+    for transfer, process in zip(line.transfers, transfers, strict=True):
+        happening += [(after, process.enter) for after in (transfer.begin, transfer.end)]
     begin = time.monotonic() + chirps_begin
     happened: list[float] = []
 
     def disturb() -> None:
-        for after, settings in line.events:
+        for after, happen in sorted(happening, key=lambda each: each[0]):
             time.sleep(max(0.0, begin + after - time.monotonic()))
-            place.change(**settings)
+            happen()
             happened.append(time.monotonic())
 
     thread = threading.Thread(target=disturb)
@@ -109,6 +122,15 @@ def _disturbed(place: Place, line: Line, chirps_begin: float) -> Any:
         yield happened
     finally:
         thread.join()
+
+
+def _transfer(scene: Scene, number: int, transfer: Transfer) -> Process:
+    """Its sender, which waits to be told."""
+    other = "ba"["ab".index(transfer.side)]
+    to = [scene.place.address(other), str(TRANSFER_PORT + number)]
+    scene.start(other, [sys.executable, "-m", "bench.transfer", "receive", *to], weighed=False)
+    command = [sys.executable, "-m", "bench.transfer", "send", *to, transfer.congestion]
+    return scene.start(transfer.side, command, weighed=False)
 
 
 def _send_text(pair: Pair, line: Line, chirps_begin: float) -> dict[str, float | None]:
@@ -171,9 +193,15 @@ def _listen(
         end = dark + line.disturbed[1] - line.disturbed[0]
         result["disturbed"] = [round(dark, 2), round(end, 2)]
         result["back_to_normal_s"] = analysis.back_to_normal(times, delays, dark, end)
+    if spoken_script.spoken:
+        result["pesq_at"] = []
+        for piece in spoken_script.spoken:
+            start, stop = spoken_script.times(piece, begin)
+            delay = analysis.speech_delay(microphone, loudspeaker, start, stop, line.longest)
+            quality = analysis.speech_quality(microphone, loudspeaker, start, stop, delay)
+            result["pesq_at"].append([round(start - begin, 1), quality])
     if spoken_script.speech:
-        first_chirp = spoken_script.chirps[0][0]
-        start, stop = (begin + (sample - first_chirp) / RATE for sample in spoken_script.speech)
+        start, stop = spoken_script.times(spoken_script.speech, begin)
         delay = analysis.speech_delay(microphone, loudspeaker, start, stop, line.longest)
         result["speech_delay_ms"] = round(delay * 1000, 1)
         result["pesq"] = analysis.speech_quality(microphone, loudspeaker, start, stop, delay)

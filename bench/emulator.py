@@ -23,8 +23,8 @@ from typing import Any
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
 MTU = 1500
-QUEUE_SECONDS = 1.0  # what a slow line's queue holds at most; what comes then is dropped
 QUEUE_PACKETS = 8  # but so many always fit: a second of a very slow line is less than two packets
+SIDES = ("a", "b")
 COUNTERS = ("packets", "bytes", "lost", "overflown")
 AT_ONCE = 64  # packets read before something else gets its turn
 
@@ -35,7 +35,10 @@ class Direction:
 
     delay: float = 0.0  # seconds
     loss: float = 0.0  # share of packets
+    burst: float = 1.0  # packets lost at once, in the mean
+    jitter: float = 0.0  # seconds of delay at most that a packet has beyond `delay`, as with a radio that repeats
     rate: float = 0.0  # bit/s of IP packets; 0 is "at once"
+    queue: float = 1.0  # seconds of `rate` that a slow line's queue holds at most; what comes then is dropped
     hold: bool = False  # whether a blackout keeps packets for later, or drops them
     dark_until: float = 0.0
     dice: random.Random = field(default_factory=random.Random)
@@ -44,11 +47,12 @@ class Direction:
     _waiting_bytes: int = 0
     _free: float = 0.0  # when the last packet had been put on the line
     _travelling: deque[tuple[float, bytes]] = field(default_factory=deque)  # with the time of coming out
+    _is_losing: bool = False
 
     def put(self, packet: bytes, now: float) -> None:
         self.counters["packets"] += 1
         self.counters["bytes"] += len(packet)
-        if (now < self.dark_until and not self.hold) or self.dice.random() < self.loss:
+        if (now < self.dark_until and not self.hold) or self._loses():
             self.counters["lost"] += 1
         elif self._is_full(len(packet)):
             self.counters["overflown"] += 1
@@ -72,11 +76,20 @@ class Direction:
             times.append(max(self._travelling[0][0], self._held_until()))
         return min(times)
 
+    def _loses(self) -> bool:
+        """Gilbert's model (Bell System Technical Journal 1960): a burst ends with each packet by the same chance."""
+        chance = self.dice.random()
+        if self._is_losing:
+            self._is_losing = chance >= 1 / self.burst
+        else:
+            self._is_losing = chance < self.loss / self.burst / (1 - self.loss)
+        return self._is_losing
+
     def _held_until(self) -> float:
         return self.dark_until if self.hold else 0.0
 
     def _is_full(self, size: int) -> bool:
-        limit = self.rate / 8 * QUEUE_SECONDS
+        limit = self.rate / 8 * self.queue
         return bool(self.rate) and len(self._waiting) >= QUEUE_PACKETS and self._waiting_bytes + size > limit
 
     def _done(self) -> float:
@@ -89,7 +102,7 @@ class Direction:
             packet = self._waiting.popleft()[1]
             self._waiting_bytes -= len(packet)
             self._free = done
-            self._travelling.append((done + self.delay, packet))
+            self._travelling.append((done + self.delay + self.jitter * self.dice.random(), packet))
 
 
 def open_tun(name: str, namespace: str, address: str) -> int:
@@ -107,8 +120,10 @@ def open_tun(name: str, namespace: str, address: str) -> int:
 
 
 def change(directions: list[Direction], settings: dict[str, Any], now: float) -> None:
-    for direction in directions:
-        for name, value in settings.items():
+    """Make the line so; what is under "a" or "b" is for what that side sends alone."""
+    for direction, side in zip(directions, SIDES, strict=True):
+        of_both = {name: value for name, value in settings.items() if name not in SIDES}
+        for name, value in (of_both | settings.get(side, {})).items():
             if name == "blackout":
                 direction.dark_until = now + value
             elif name == "seed":

@@ -47,6 +47,12 @@ class Process:
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         self._process.stdin.flush()
 
+    def enter(self) -> None:
+        """An empty line on its standard input."""
+        assert self._process.stdin
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+
     def event(self, name: str, timeout: float = PATIENCE) -> tuple[float, dict[str, Any]]:
         """The next event of that name, and when it came; those before it are passed over."""
         deadline = time.monotonic() + timeout

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.lines import LINES, Line
+from bench.lines import ALL, Line
 from bench.picture import draw
 from bench.programs import PROGRAMS
 
@@ -17,6 +17,9 @@ PICTURES = {
     "blackout-drop": "Mouth-to-ear delay through a blackout of 2 s, packets dropped",
     "blackout-hold": "Mouth-to-ear delay through a blackout of 2 s, packets held",
     "squeeze": "Mouth-to-ear delay through a squeeze to 24 kbit/s",
+    "squeeze40": "Mouth-to-ear delay through a squeeze to 40 kbit/s",
+    "bulk1": "Mouth-to-ear delay through a transfer by somebody else, 1 Mbit/s with a queue of 2 s",
+    "bulk2": "Mouth-to-ear delay through a transfer by somebody else, 2 Mbit/s with a queue of 0.5 s",
 }
 
 
@@ -26,7 +29,7 @@ def write(results: dict[str, Any], folder: Path) -> None:
     text = "\n\n".join(
         [
             _overview(calls),
-            *(_table(line, calls) for line in LINES if _of(calls, line)),
+            *(_table(line, calls) for line in ALL if _of(calls, line)),
             _machine(results["machine"], calls),
         ]
     )
@@ -53,7 +56,7 @@ def _overview(calls: Sequence[Call]) -> str:
         return f"{delay}, {median(_known(_each(of_both, 'pesq'))):.1f}" if line.speech else delay
 
     head = ["line", *(PROGRAMS[name].label for name in programs)]
-    lines = [line for line in LINES.values() if _of(calls, line.name)]
+    lines = [line for line in ALL.values() if _of(calls, line.name)]
     return _markdown(head, [[line.label, *(cell(line, name) for name in programs)] for line in lines])
 
 
@@ -74,6 +77,7 @@ USUAL: tuple[Column, ...] = (
     ("heard", lambda calls: _middle(_each(calls, "heard"), percent=True)),
 )
 RECOVERY: Column = ("back to normal after", lambda calls: _recovery(calls))
+QUALITIES: Column = ("PESQ-WB of each piece", lambda calls: _qualities(calls))
 QUALITY: Column = ("PESQ-WB", lambda calls: _range(_each(calls, "pesq"), 2))
 ESTIMATED: Column = ("own estimate, ms", lambda calls: _range(_sides(calls, "estimated")))
 CONCEALED: Column = ("concealed", lambda calls: _middle(_sides(calls, "concealed"), percent=True))
@@ -86,22 +90,37 @@ TEXT: Column = ("text time to ideal", lambda calls: _range([call["text"]["ratio"
 
 
 def _table(line_name: str, calls: Sequence[Call]) -> str:
-    line = LINES[line_name]
+    line = ALL[line_name]
     columns = [
         *USUAL,
         *([RECOVERY] if line.disturbed else []),
         *([QUALITY] if line.speech else []),
+        *([QUALITIES] if line.spoken else []),
         ESTIMATED,
         CONCEALED,
         *([TEXT] if line.text else []),
         *COST,
     ]
+    ways = {f", {'-'.join(way)}": [way] for way in ("ab", "ba")} if line.one_way else {"": ["ab", "ba"]}
     rows = [
-        [PROGRAMS[name].label, *(cell(of_program) for _, cell in columns)]
+        [f"{PROGRAMS[name].label}{words}", *(cell(_directed(of_program, way)) for _, cell in columns)]
         for name in PROGRAMS
         if (of_program := [call for call in _of(calls, line_name) if call["program"] == name])
+        for words, way in ways.items()
     ]
     return _markdown([line.label, *(title for title, _ in columns)], rows)
+
+
+def _directed(calls: Sequence[Call], ways: Sequence[str]) -> list[Call]:
+    """The calls with these directions alone."""
+    return [call | {"directions": {way: call["directions"][way] for way in ways}} for call in calls]
+
+
+def _qualities(calls: Sequence[Call]) -> str:
+    """The median of each piece of speech, in the order in which they were spoken."""
+    pieces = zip(*(direction["pesq_at"] for call in calls for direction in call["directions"].values()), strict=True)
+    qualities = [_known([quality for _, quality in piece]) for piece in pieces]
+    return ", ".join(f"{median(each):.1f}" if each else NOTHING for each in qualities)
 
 
 def _each(calls: Sequence[Call], figure: str) -> list[float | None]:

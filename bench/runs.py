@@ -14,7 +14,7 @@ from typing import Any
 
 import voicemux
 from bench.call import measure
-from bench.lines import LINES
+from bench.lines import ALL
 from bench.places import Loopback, Namespaces, Place
 from bench.programs import PROGRAMS
 from tests.soundcards import NEEDED, SoundCards
@@ -45,7 +45,7 @@ def run(lines: Sequence[str], programs: Sequence[str], repeats: int, folder: Pat
         for repeat in range(1, repeats + 1)
         for line in lines
         for name in programs
-        if name in LINES[line].programs
+        if name in ALL[line].programs
     ]
     with SoundCards() as cards:
         for i, (repeat, line, name) in enumerate(plan, 1):
@@ -53,7 +53,7 @@ def run(lines: Sequence[str], programs: Sequence[str], repeats: int, folder: Pat
             call: dict[str, Any] = {"program": name, "line": line, "repeat": repeat}
             for _ in range(TRIES):
                 try:
-                    call = {**call, **measure(PROGRAMS[name], LINES[line], cards, place, seed=repeat)}
+                    call = {**call, **measure(PROGRAMS[name], ALL[line], cards, place, seed=repeat)}
                     call.pop("error", None)
                     break
                 except Exception as error:  # of whatever program: the others are still worth measuring
@@ -66,7 +66,7 @@ def run(lines: Sequence[str], programs: Sequence[str], repeats: int, folder: Pat
 
 def quick() -> dict[str, dict[str, Any]]:
     """The figures of a short call of the floor and of voicemux each, on the loopback. Needs no root."""
-    line = replace(LINES["clean"], chirps=QUICK_CHIRPS, speech=False, longest=2.0)
+    line = replace(ALL["clean"], chirps=QUICK_CHIRPS, speech=False, longest=2.0)
     with SoundCards() as cards:
         return {name: measure(PROGRAMS[name], line, cards, Loopback(), seed=1) for name in ("floor", "voicemux")}
 

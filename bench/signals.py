@@ -50,11 +50,17 @@ class Script:
     samples: Samples
     chirps: list[tuple[int, int]]
     speech: tuple[int, int] | None
+    spoken: tuple[tuple[int, int], ...] = ()  # the same of each piece of speech among the chirps
 
     @property
     def chirps_begin(self) -> float:
         """Seconds from the start to the first chirp."""
         return self.chirps[0][0] / RATE
+
+    def times(self, piece: tuple[int, int], begin: float) -> tuple[float, float]:
+        """From when to when a piece of speech was spoken, if the first chirp was at `begin` (seconds)."""
+        first = self.chirps[0][0]
+        return begin + (piece[0] - first) / RATE, begin + (piece[1] - first) / RATE
 
 
 def _chirp(pitches: Sequence[float]) -> Samples:
@@ -118,8 +124,11 @@ def resample(samples: Samples, rate: int, new_rate: int, band: tuple[float, floa
     return np.asarray(np.fft.irfft(wanted, seconds * new_rate) * new_rate / rate)[: len(samples) * new_rate // rate]
 
 
-def script(side: str, chirps: int, with_speech: bool, seed: int = 1) -> Script:
-    """Speech to warm up, speech to be measured, chirps: they confuse noise suppression, so they come last."""
+def script(side: str, chirps: int, with_speech: bool, seed: int = 1, spoken_at: Sequence[float] = ()) -> Script:
+    """Speech to warm up, speech to be measured, chirps: they confuse noise suppression, so they come last.
+
+    `spoken_at` are seconds after the first chirp at which the same speech is put among the chirps.
+    """
     voice = speech(side)
     measured = voice[: int(MEASURED * RATE)]
     train, events = chirp_train(chirps, 2 * seed + (side == "b"))
@@ -128,4 +137,17 @@ def script(side: str, chirps: int, with_speech: bool, seed: int = 1) -> Script:
     spoken = (len(samples), len(samples) + len(measured)) if with_speech else None
     if with_speech:
         samples = np.concatenate([samples, measured, silence])
-    return Script(np.concatenate([samples, train]), [(len(samples) + start, kind) for start, kind in events], spoken)
+    pieces = []
+    for at in sorted(spoken_at):
+        begin = int(at * RATE)
+        between = np.concatenate([silence, measured, silence])
+        cut = next((start for start, _ in events if start >= begin), len(train))
+        train = np.concatenate([train[:cut], between, train[cut:]])
+        events = [(start + (len(between) if start >= cut else 0), kind) for start, kind in events]
+        pieces.append((len(samples) + cut + len(silence), len(samples) + cut + len(silence) + len(measured)))
+    return Script(
+        np.concatenate([samples, train]),
+        [(len(samples) + start, kind) for start, kind in events],
+        spoken,
+        tuple(pieces),
+    )

@@ -17,12 +17,13 @@ settings.load_profile("voicemux")
 
 # Whoever runs the tests in the background has these ignored, and so would every program that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if hasattr(signal, "SIGHUP"):  # Windows has none
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # What runs in real time: threads, processes and sound cards. A machine that stalls for a second fails such a test
 # though nothing is wrong, so it gets another chance, which the report shows (R). The rest must be right at once.
 # What is measured by the ear, or makes much work, has the machine for itself (-m alone). Of the others that must not
-# wait for a processor, two run at a time (-m timed). What mostly waits for the other side need not be either.
+# wait for a processor, three run at a time (-m timed). What mostly waits for the other side need not be either.
 TESTS = Path(__file__).parent
 ALONE = [
     TESTS / f"{each}.py"
@@ -34,10 +35,13 @@ ALONE = [
 TIMED = [
     TESTS / f"{each}.py"
     for each in (
-        *(f"test_{name}" for name in ("api", "bots", "call", "endings", "threads")),
+        "api/test_api",
+        *(f"test_{name}" for name in ("bots", "threads")),
+        *(f"calls/test_{name}" for name in ("call", "endings")),
         *(f"audio/test_{name}" for name in ("files", "pipes", "recording")),
-        *(f"console/test_{name}" for name in ("lines", "plain", "terminal")),
-        *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception", "writer")),
+        *(f"console/test_{name}" for name in ("lines", "picture", "plain", "terminal")),
+        *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception")),
+        "sending/test_writer",
         *(f"program/test_{name}" for name in ("call", "recordings", "sources")),
     )
 ]
@@ -49,11 +53,19 @@ PATIENT = [
     )
 ]
 CHANCES = 2  # more
+assert all(path.exists() for path in (*ALONE, *TIMED, *PATIENT)), "a test that has moved has lost its mark"
 TASKS = Path(f"/proc/{os.getpid()}/task")  # of Linux: a folder for each thread of this process
 SOUND_THREAD = "threaded-ml"  # the kernel's name for PulseAudio's, of which every open stream has one
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests that are marked as long, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     for item in items:
         places = {item.path, *item.path.parents}
         for mark, files in {"alone": ALONE, "timed": TIMED}.items():

@@ -4,8 +4,10 @@ That call judges no absolute times: only that voice is heard at both ends, and n
 """
 
 import json
+import socket
 import subprocess
 import sys
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,9 @@ import pytest
 from bench import micro, runs
 from bench.analysis import back_to_normal, find_heard, find_spoken, speech_quality
 from bench.capture import Track
-from bench.emulator import Direction
+from bench.emulator import Direction, change
 from bench.picture import draw
-from bench.signals import CHIRPS, RATE, Samples, script
+from bench.signals import CHIRPS, GAP, MEASURED, RATE, Samples, script
 
 HEARD = 0.1  # of the chirps: on a busy machine, and by a codec that is meant for speech
 TIMES_FLOOR = 40  # of the delay of two sound cards: something between them hoards sound
@@ -117,6 +119,67 @@ def test_loss_is_what_was_asked_for() -> None:
     assert 400 < line.counters["lost"] < 600
 
 
+def test_losses_in_bursts_are_as_many_and_as_long_as_was_asked_for() -> None:
+    line = Direction(loss=0.03, burst=5.0)
+    line.dice.seed(1)
+    fates = []
+    for _ in range(50_000):
+        lost = line.counters["lost"]
+        line.put(b"", 0.0)
+        fates.append(line.counters["lost"] > lost)
+    bursts = sum(later and not sooner for sooner, later in pairwise(fates))
+    assert sum(fates) / len(fates) == pytest.approx(0.03, rel=0.2)
+    assert sum(fates) / bursts == pytest.approx(5.0, rel=0.2)
+
+
+def test_a_jittery_line_delays_each_packet_otherwise_and_keeps_the_order() -> None:
+    line = Direction(delay=0.02, jitter=0.08)
+    line.dice.seed(1)
+    delays = []
+    for number in range(100):
+        line.put(bytes([number]), number / 50)
+    found = []
+    for step in range(2200):
+        while (packet := line.take(step / 1000)) is not None:
+            found.append(packet[0])
+            delays.append(step / 1000 - packet[0] / 50)
+    assert found == list(range(100))
+    assert 0.02 <= min(delays) < 0.04 < 0.08 < max(delays) <= 0.101
+
+
+def test_a_setting_of_one_side_changes_its_direction_alone() -> None:
+    there, back = Direction(), Direction()
+    change([there, back], {"delay": 0.02, "a": {"rate": 48_000}}, 0.0)
+    assert [(way.delay, way.rate) for way in (there, back)] == [(0.02, 48_000), (0.02, 0.0)]
+
+
+def test_speech_is_put_among_the_chirps_where_it_was_asked_for() -> None:
+    spoken = script("a", 60, False, spoken_at=(2.0, 14.0))
+    first = spoken.chirps[0][0]
+    begins = [(start - first) / RATE for start, _ in spoken.spoken]
+    assert begins == pytest.approx([2.5, 14.5], abs=GAP[1])
+    for start, stop in spoken.spoken:
+        assert (stop - start) / RATE == pytest.approx(MEASURED, abs=0.1)
+        assert not [chirp for chirp, _ in spoken.chirps if start <= chirp < stop]
+
+
+def test_a_transfer_takes_the_line_from_one_word_to_the_next() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        command = [sys.executable, "-m", "bench.transfer", "send", "127.0.0.1", port, "cubic"]
+        sender = subprocess.Popen(command, stdin=subprocess.PIPE)
+        assert sender.stdin
+        sender.stdin.write(b"\n")
+        sender.stdin.flush()
+        with server.accept()[0] as stream:
+            assert sum(len(stream.recv(65_536)) for _ in range(100)) > 100_000
+            sender.stdin.write(b"\n")
+            sender.stdin.close()
+            while stream.recv(65_536):
+                pass
+    assert sender.wait(20) == 0
+
+
 def test_a_picture_shows_every_program() -> None:
     picture = draw("A <title>", {"one": [[0.0, 100.0], [1.0, None]], "two": [[0.0, 50.0]]}, [0.2, 0.5])
     assert picture.count("<circle") == 2
@@ -124,6 +187,7 @@ def test_a_picture_shows_every_program() -> None:
     assert all(f">{word}</text>" in picture for word in ("one", "two", "not heard"))
 
 
+@pytest.mark.long
 def test_a_player_does_not_grow() -> None:
     body = (
         "import json; from bench import micro; print(json.dumps(micro.growth(hours=0.5)))"  # nothing else is counted

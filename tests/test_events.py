@@ -10,12 +10,12 @@ from tests.console.strategies import KINDS, ONE_OF_EACH, any_event, make_stats
 from voicemux import events
 from voicemux.events import Ended, Stats, TextReceived, to_dict
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-TABLE = README.split("| event | fields |\n", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+DOCUMENT = (Path(__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8")
+TABLE = DOCUMENT.split("| event | fields |\n", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
 
 
 def documented() -> dict[str, list[str]]:
-    """{event: its fields} of the table in README.md, without what it remarks on them in brackets."""
+    """{event: its fields} of the table in docs/json.md, without what it remarks on them in brackets."""
     rows = [re.sub(r"\([^)]*\)", "", row).strip("|").split("|") for row in TABLE]
     return {re.findall(r"`(\w+)`", name)[0]: re.findall(r"`(\w+)`", names) for name, names in rows}
 

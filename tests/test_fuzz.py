@@ -17,7 +17,7 @@ from voicemux.protocol.frames import FrameDecoder
 from voicemux.protocol.messages import Method, Ping
 from voicemux.security.admission import Admission
 
-SECONDS = 2  # for each target
+SECONDS = 1  # for each target
 AT_ONCE = 2
 
 

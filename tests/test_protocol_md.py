@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.notation import CLASSES, VECTORS, meant, vectors
-from voicemux import call, vitals
+from voicemux.calls import call, vitals
 from voicemux.conform.runner import CASES
 from voicemux.errors import RemoteProtocolError
 from voicemux.net import address, greeting, line, reception
@@ -134,7 +134,7 @@ def test_the_limits_are_those_of_the_code():
     ],
 )
 def test_what_is_said_in_passing_is_true_too(title, sentence, value):
-    assert int(re.search(sentence, section(title)).group(1)) == value
+    assert int(re.search(sentence, " ".join(section(title).split())).group(1)) == value
 
 
 @pytest.mark.parametrize(

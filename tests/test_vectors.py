@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import spake2
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.audio.listening import Ear, on_time
@@ -14,6 +15,7 @@ from tests.vectors.generate import generate
 from voicemux.audio.codec import UndecodableError, make_decoders
 from voicemux.audio.endpoints import SAMPLE_BYTES
 from voicemux.audio.jitter import Conceal, Pause
+from voicemux.calls.trust import Security, Trust
 from voicemux.console.printable import printable, printable_lines, printable_name
 from voicemux.console.rows import Screen
 from voicemux.console.wording import written
@@ -25,13 +27,11 @@ from voicemux.protocol.delivery import Inbox, Outbox
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
 from voicemux.protocol.messages import Audio, ByeCode, Method, Preface, Text, from_frame, to_frame
 from voicemux.protocol.wire import GREASE_TAG
-from voicemux.security import code as code_module
 from voicemux.security import handshake
 from voicemux.security.admission import Admission
 from voicemux.security.contacts import Contacts
 from voicemux.security.handshake import Dialler
 from voicemux.security.identity import Identity
-from voicemux.trust import Security, Trust
 
 GREASE = encode_frame(Frame(GREASE_TAG, 0, b"grease"))  # which we send behind a HELLO
 UNFIT = {"dialler": NOT_A_DIALLERS, "listener": NOT_A_LISTENERS}
@@ -273,14 +273,12 @@ def numbers(monkeypatch):
     def fix(nonce: bytes, scalar: str) -> None:
         monkeypatch.setattr(handshake.secrets, "token_bytes", lambda size: nonce)
         for name, side in SIDES.items():
-            monkeypatch.setattr(
-                code_module, name, lambda *what, side=side, **who: exchange(side, scalar, *what, **who)
-            )
+            monkeypatch.setattr(spake2, name, lambda *what, side=side, **who: exchange(side, scalar, *what, **who))
 
     return fix
 
 
-SIDES = {name: getattr(code_module, name) for name in ("SPAKE2_A", "SPAKE2_B")}
+SIDES = {name: getattr(spake2, name) for name in ("SPAKE2_A", "SPAKE2_B")}
 
 
 def exchange(side: Any, scalar: str, *what: Any, **who: Any) -> Any:

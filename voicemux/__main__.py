@@ -3,7 +3,7 @@
 import os
 import sys
 
-from voicemux.interrupts import disregard, end_at_once
+from voicemux.app.interrupts import disregard, end_at_once
 
 
 def main() -> None:
@@ -11,7 +11,7 @@ def main() -> None:
     end_at_once(holds_calls=sys.argv[1:2] in (["listen"], ["dial"]))
     # numpy's algebra would start a thread for each core, with 64 MB of addresses each; we need none.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from voicemux.cli import main as run
+    from voicemux.app.cli import main as run
 
     try:
         run()

@@ -11,8 +11,8 @@ import soundfile
 from tests.audio.speech import DIALLER, LISTENER, RATE, level, pitch, place, samples_of, speech, tone
 from voicemux.audio.endpoints import BLOCK_SAMPLES, BLOCK_SECONDS, TAIL_BLOCKS, Block
 from voicemux.audio.files import FileSource, load
+from voicemux.console.remedies import hint
 from voicemux.errors import DeviceError
-from voicemux.remedies import hint
 
 
 @pytest.fixture

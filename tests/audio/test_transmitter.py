@@ -180,9 +180,9 @@ def test_packets_get_longer_and_shorter_between_two_of_them_and_never_two_at_onc
     assert [each.timestamp // BLOCK_SAMPLES for each in sent] == [0, 4, 8, 20, 24, 28, 32, 36]
 
 
-def test_without_a_wish_packets_become_as_short_as_a_calm_line_allows_and_time_goes_on() -> None:
+def test_who_wants_many_bits_has_packets_as_short_as_a_calm_line_allows_and_time_goes_on() -> None:
     source = Script(blocks_of(speech(seconds=0.4).tobytes()))
-    transmitter = Transmitter(source, OpusEncoder(20, 64_000))
+    transmitter = Transmitter(source, OpusEncoder(20, 64_000), wish=Wish(bitrate=64_000))
 
     ladder = transmitter.ladder
     source.at = {8: lambda: ladder.go(0, 1.0), 40: lambda: ladder.go(ladder.fitting(20_000), 2.0)}

@@ -1,5 +1,6 @@
 """What is shown of a case that failed."""
 
+import json
 import re
 
 import pytest
@@ -7,8 +8,9 @@ import pytest
 from tests.conform.test_closing_peers import HELLO, TWO_TEXTS, listener_that, says
 from tests.running import run
 from voicemux.conform.record import MOST_LINES, Record
+from voicemux.conform.report import as_json
 from voicemux.conform.rules import PACKAGE, rules
-from voicemux.conform.verdict import CASES
+from voicemux.conform.verdict import CASES, FAIL, Result
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Text
 from voicemux.protocol.wire import PREFACE
@@ -89,3 +91,36 @@ def test_verbose_shows_the_rule_and_the_frames_of_a_case_that_failed():
     assert "<-- 00 07 02 00 00 00 00 01 6f 6e 65  Text(id=1, text='one', more=False)" in shown
     assert "--> 00 00 00 00  bytes" in shown
     assert "the end of its direction" in shown or "a reset" in shown
+
+
+def test_verbose_json_has_the_same_as_data():
+    answers = iter([says()])
+    with listener_that(lambda line: next(answers, says(HELLO, *TWO_TEXTS))(line)) as port:
+        address = f"127.0.0.1:{port}"
+        chosen = ("--plain", "--json", "--case", "pong", "--case", "tag-zero")
+        code, out, _ = run("conform", "listener", address, *chosen, "-v")
+    assert code == 1
+    names = {"name", "section", "verdict", "detail", "seconds"}
+    zero, pong = json.loads(out[0])["cases"]
+    assert set(zero) == set(pong) == names | {"rules", "connections"}
+    assert zero["rules"][0].startswith("Tag 0 MUST [7] be taken for a protocol error")
+    frames = zero["connections"][0]["frames"]
+    assert all(set(frame) == {"time", "from", "bytes", "means"} for frame in frames)
+    said = {(frame["from"], frame["bytes"], frame["means"]) for frame in frames}
+    assert ("tester", PREFACE.hex(), "the preface") in said
+    assert ("tester", "00000000", "bytes") in said
+    assert ("program", "0007020000000001" + b"one".hex(), "Text(id=1, text='one', more=False)") in said
+
+
+def test_json_without_verbose_is_short():
+    told = json.loads(as_json([Result("pong", 5, FAIL, "expected a PONG", 1, (Record().talk(),))]))
+    assert set(told["cases"][0]) == {"name", "section", "verdict", "detail", "seconds"}
+
+
+def test_how_much_was_forgotten_and_all_bytes_are_data_too():
+    record = Record()
+    for _ in range(MOST_LINES + 7):
+        record.sent(0, b"x" * 100)
+    data = record.talk().as_data()
+    assert data["forgotten"] == 7
+    assert data["frames"] == [{"time": 0, "from": "tester", "bytes": b"x".hex() * 100, "means": "bytes"}] * MOST_LINES

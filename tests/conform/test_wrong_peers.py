@@ -21,8 +21,15 @@ from voicemux.security.identity import load_identity
 
 AT_ONCE = 10  # suites, which wait for half of their time, and share one processor
 SLOW = {"silence", "pings", "flood"}  # up to 16 seconds: tried where they are meant, and with who is right in all
-SHARE = 10  # of its other cases a wrong peer is tried with every tenth, each with others: all take ten minutes more
-RIGHT = [Wrong(Peer, role, is_secure, "") for role in (LISTENER, DIALLER) for is_secure in (True, False)]
+SHARE = 30  # a wrong peer is tried with one in 30 of its other cases, each with others: all take ten minutes more
+SHARE_OF_LONG = 10  # with --long
+RIGHT = [
+    Wrong(Peer, LISTENER, False, ""),
+    *(
+        pytest.param(Wrong(Peer, *each, ""), marks=pytest.mark.long)
+        for each in ((LISTENER, True), (DIALLER, True), (DIALLER, False))
+    ),
+]
 
 pytestmark = pytest.mark.timeout(300)  # seconds: the first test waits for all suites
 
@@ -55,12 +62,14 @@ def examine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("keys")
     keys, identity = Keys(load_identity(folder / "conform"), CODE), load_identity(folder / "peer")
 
+    share = SHARE_OF_LONG if request.config.getoption("--long") else SHARE
+
     def run(peer: Wrong) -> list[Result]:
         code, their_keys = (CODE, keys) if peer.is_secure else ("", None)
         names = [case.name for case in ALL.cases(peer.role, encrypted=peer.is_secure)]
         if peer.case:
-            turn = WRONG.index(peer) % SHARE
-            names = [name for name in names[turn::SHARE] if name not in SLOW | {peer.case}] + [peer.case]
+            turn = WRONG.index(peer) % share
+            names = [name for name in names[turn::share] if name not in SLOW | {peer.case}] + [peer.case]
         selection = Selection(tuple(names))
         if peer.case == "flood" and peer.role == LISTENER:  # its memory is watched, which has to be its alone
             with in_a_process(peer.kind, folder / "peer") as (port, process_id):

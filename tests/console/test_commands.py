@@ -27,7 +27,7 @@ from voicemux.console.commands import (
     typed_help,
 )
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
 WORDS = {
     "mute": Mute(),
     "deafen": Deafen(),
@@ -50,9 +50,9 @@ json_values = st.recursive(
 )
 
 
-def passage(beginning: str) -> str:
-    """The paragraph of README.md that begins so."""
-    return beginning + README.split(f"\n{beginning}", 1)[1].split("\n\n", 1)[0]
+def section(document: str, title: str) -> str:
+    """The text of a document below a heading, up to the next one."""
+    return re.split(r"^#+ ", (DOCS / document).read_text(encoding="utf-8").split(f"# {title}\n", 1)[1], flags=re.M)[0]
 
 
 # --- a typed line
@@ -189,17 +189,18 @@ def test_every_value_of_json_is_a_command_or_nonsense(value):
 
 
 def test_every_documented_json_command_exists_and_every_one_is_documented():
-    documented = re.findall(r"`(\{.*?\}|\w+)`", passage("A command is an object"))
-    example, *words = documented
+    text = section("json.md", "Commands")
+    example = re.findall(r"`(\{.*?\})`", text)[0]
+    words = [word for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)]
     assert parse_json(example) == Say("hi")
     assert sorted(words) == sorted(WORDS) == sorted(commands._WORDS)
     unknown = parse_json("{}")
     assert isinstance(unknown, Unknown)
-    assert unknown.why == f'expected a "command" out of say, {", ".join(words)}'
+    assert unknown.why == f'expected a "command" out of say, {", ".join(commands._WORDS)}'
 
 
 def test_every_documented_typed_command_exists_and_every_one_is_documented():
-    documented = re.findall(r"`/(\w+)`", passage("What you type is sent, line by line."))
+    documented = re.findall(r"^\| `/(\w+)` \|", section("command-line.md", "During a call"), re.MULTILINE)
     assert sorted(documented) == sorted(commands._WORDS)
 
 

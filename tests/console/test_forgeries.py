@@ -22,7 +22,7 @@ from voicemux.console.wording import mark_of, written
 from voicemux.events import Connected, Ended, Event, Failed, Ringing, TextReceived
 
 ALICE = "alice"  # the user
-WIDTHS = [1, 7, 14, 20, 40, 80, 132]
+WIDTHS = [1, 14, 80, *(pytest.param(columns, marks=pytest.mark.long) for columns in (7, 20, 40, 132))]
 
 
 def ways(forged: str) -> list[Event]:
@@ -127,7 +127,9 @@ def assert_marked(raw: str, columns: int, events: list[tuple[str, Event, str]], 
     assert not impostors(shown, list(peers), words, both(OURS, screen), known=["alice> half a", "alice>", ""])
 
 
-@pytest.mark.parametrize("columns", [20, 40, 80, 132])
+@pytest.mark.parametrize(
+    "columns", [20, 132, *(pytest.param(columns, marks=pytest.mark.long) for columns in (40, 80))]
+)
 def test_no_row_of_a_real_terminal_hides_who_speaks_in_it(columns):
     events = list(in_turns(columns, columns))[::3]
     with Terminal(columns=columns) as terminal:
@@ -142,7 +144,9 @@ def test_no_row_of_a_real_terminal_hides_who_speaks_in_it(columns):
         assert_marked(terminal.raw.decode(), columns, events, Screen(lambda: columns, clips=True))
 
 
-@pytest.mark.parametrize("columns", [20, 40, 80, 132])
+@pytest.mark.parametrize(
+    "columns", [20, 132, *(pytest.param(columns, marks=pytest.mark.long) for columns in (40, 80))]
+)
 def test_no_row_of_plain_lines_on_a_terminal_hides_who_speaks_in_it(columns):
     events = list(in_turns(columns, columns))[::3]
     with Teletype(columns) as terminal:

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.peers import PATIENCE, PROMPTLY, connected, line_of, sockets, wait_until
+from voicemux.console.remedies import hint
 from voicemux.errors import ConnectionLost, Kind, RemoteProtocolError, SecurityError, Unreachable
 from voicemux.net import line as line_module
 from voicemux.net.address import Address
@@ -25,7 +26,6 @@ from voicemux.net.line import (
 )
 from voicemux.net.tls import dialler_context, listener_context
 from voicemux.protocol.wire import PREFACE
-from voicemux.remedies import hint
 from voicemux.security.identity import Identity, load_identity
 
 

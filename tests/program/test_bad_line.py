@@ -28,7 +28,9 @@ def call_on(name: str, cards: SoundCards, **changes: Any) -> dict[str, Any]:
 
 
 @needs_namespaces
-@pytest.mark.parametrize(("line", "chirps"), [("blackout-drop", 34), ("squeeze", 56)])
+@pytest.mark.parametrize(
+    ("line", "chirps"), [pytest.param("blackout-drop", 34, marks=pytest.mark.long), ("squeeze", 56)]
+)
 def test_when_the_line_is_well_again_so_is_the_voice(line: str, chirps: int, sound_cards: SoundCards) -> None:
     call = call_on(line, sound_cards, chirps=chirps)
     for direction, figures in call["directions"].items():

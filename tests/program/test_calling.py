@@ -244,7 +244,7 @@ def unknown(uid): raise KeyError(uid)
 pwd.getpwuid = unknown
 for name in ("HOME", "VOICEMUX_HOME", "XDG_CONFIG_HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
     os.environ.pop(name, None)
-from voicemux.cli import main
+from voicemux.app.cli import main
 main()
 """
 

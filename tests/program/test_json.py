@@ -1,4 +1,4 @@
-"""The program as other programs drive it: events out and commands in, as README.md has them."""
+"""The program as other programs drive it: events out and commands in, as docs/json.md has them."""
 
 import json
 import re
@@ -14,9 +14,9 @@ from tests.console.strategies import ONE_OF_EACH
 from tests.running import CODE, Program, calling, listening, run
 from voicemux.events import to_dict
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 OPTIONS = ("--json", "--no-audio")
-EXPLAINED = re.compile(r"\(.*?\)|:[^;]*")  # what README says of fields beside their names
+EXPLAINED = re.compile(r"\(.*?\)")  # what the document says of fields beside their names
 CORNERS = [
     *("\x1b[31mred\x07", "a\nb\r\nc\u2028d", "\u202eright to left", "\x00", "🎉é", '"\\'),
     *("", "  ", "/mute", "quit"),
@@ -30,8 +30,8 @@ MALFORMED = [
 
 
 def documented() -> dict[str, set[str]]:
-    """The events and their fields, out of README's table."""
-    section = README.partition("### `--json`")[2].partition("\n### ")[0]
+    """The events and their fields, out of the document's table."""
+    section = DOCUMENT.partition("## Events\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.MULTILINE)
     return {name: set(re.findall(r"`(\w+)`", EXPLAINED.sub("", fields))) for name, fields in rows}
 

@@ -20,6 +20,7 @@ import pytest
 
 from tests.peers import Peer
 from tests.running import PATIENCE, Program, environment, listening
+from voicemux.app.answering import ANSWER_TIMEOUT
 from voicemux.protocol.messages import Hello, Text
 from voicemux.protocol.wire import PREFACE
 from voicemux.security.contacts import Contacts
@@ -344,6 +345,40 @@ def test_in_a_pipe_a_line_that_is_no_answer_is_not_sent_and_the_next_one_answers
             assert alice.wait() == 0
 
 
+@pytest.mark.parametrize("redirect", ["</dev/null", "<&-"])
+@pytest.mark.parametrize("asks", ["--open", "--ask"])
+def test_a_listener_that_would_ask_and_can_never_be_answered_is_refused(redirect: str, asks: str) -> None:
+    with Program("listen", "--port", "0", TEXT_ONLY, asks, env=NO_CODE, redirect=redirect) as bob:
+        assert bob.wait() == 2
+        assert len(bob.err) == 1
+        assert f"{asks} means nothing beside an empty standard input: nobody can answer" in bob.err[0]
+
+
+def test_an_intercom_needs_no_input() -> None:
+    with listening(TEXT_ONLY, "--open", "--auto-accept", env=NO_CODE, redirect="</dev/null") as (bob, _):
+        assert bob.process.poll() is None
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["lines", "json"])
+def test_a_stranger_does_not_ring_where_nobody_can_answer_any_more(homes: Homes, form: tuple[str, ...]) -> None:
+    introduce(homes, "alice")
+    with listening(TEXT_ONLY, "--open", *form, env=homes["bob"]) as (bob, address):
+        bob.close_input()
+        began = time.monotonic()
+        for _ in range(2):
+            with Program("dial", "--open", address, TEXT_ONLY, "--name", "eve", env=homes["mallory"]) as eve:
+                assert eve.wait() == 1
+                assert eve.err[-1] == "voicemux: nobody answered"
+        assert time.monotonic() - began < ANSWER_TIMEOUT / 2
+        with dialling(address, "alice", homes) as alice:  # contacts are answered as before
+            alice.notice_with("connected to")
+            bob.process.terminate()
+            bob.wait()
+        told = "\n".join(bob.out if form else bob.err)
+        assert told.count("standard input has ended, so no call that rings can be taken") == 1
+        assert told.count('"missed"' if form else "missed call from") == 2
+
+
 def test_a_program_that_asks_to_be_asked_takes_and_declines_calls(homes: Homes) -> None:
     introduce(homes, "alice")
     with listening(TEXT_ONLY, "--json", "--ask", env=homes["bob"]) as (bob, address):
@@ -419,6 +454,7 @@ def test_who_starts_muted_sends_no_voice_until_it_says_so(homes: Homes) -> None:
             assert bob.event("stats")["audio_sent"] > 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_nobody_answers_for_a_minute(homes: Homes) -> None:
     introduce(homes, "alice")

@@ -21,7 +21,13 @@ def times(outcomes: list[dict[str, object]]) -> list[float]:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("kind", "sources", "rate"),
-    [("silent", "64", 100), ("silent", "48", 200), ("hello", "24", 200), ("drip", "56", 100), ("tls", "64", 100)],
+    [
+        ("silent", "48", 200),
+        pytest.param("silent", "64", 100, marks=pytest.mark.long),
+        pytest.param("hello", "24", 200, marks=pytest.mark.long),
+        pytest.param("drip", "56", 100, marks=pytest.mark.long),
+        pytest.param("tls", "64", 100, marks=pytest.mark.long),
+    ],
 )
 def test_a_friend_far_away_gets_in_while_crowds_come(kind, sources, rate):
     """Round trip 200 ms; the strangers have none, and come from 256 networks."""
@@ -29,14 +35,16 @@ def test_a_friend_far_away_gets_in_while_crowds_come(kind, sources, rate):
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("standing", [8, 32, 1000])
+@pytest.mark.parametrize("standing", [8, *(pytest.param(count, marks=pytest.mark.long) for count in (32, 1000))])
 def test_a_friend_gets_in_though_its_own_address_holds_silent_connections(standing):
     outcomes = besiege("silent", "friend", 0.0, delay=0.0, calls=CALLS, standing=standing)
     assert max(times(outcomes)) < 1.0
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("sources", ["friend", "64", "48"])
+@pytest.mark.parametrize(
+    "sources", ["48", *(pytest.param(each, marks=pytest.mark.long) for each in ("friend", "64"))]
+)
 def test_a_friend_with_the_right_code_gets_in_while_somebody_guesses_once_a_second(sources):
     """Each call is somebody's first: a new key each time."""
     times(besiege("guess", sources, 1.0, delay=10.0, calls=CALLS, by_code=True))

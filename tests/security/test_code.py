@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voicemux.console.remedies import hint
 from voicemux.errors import RemoteProtocolError, SecurityError
-from voicemux.remedies import hint
 from voicemux.security.code import Exchange, new_code, tidy
 from voicemux.security.words import EVEN, ODD, spoken
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import spake2
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.security.people import Person
 from voicemux.errors import Kind, NotAdmitted, RemoteProtocolError, SecurityError
 from voicemux.protocol.messages import ByeCode, Challenge, Claim, Method, Welcome
-from voicemux.security import code as code_module
 from voicemux.security import handshake
 from voicemux.security.handshake import Dialler, Listener, Peer
 
@@ -256,8 +256,8 @@ def test_the_construction_with_a_code_is_what_it_was(monkeypatch):
     """Frozen, too, with the shares, the key and the confirmations that come of it."""
     monkeypatch.setattr(secrets, "token_bytes", lambda size: bytes(range(size)))
     for side, byte in (("SPAKE2_A", 1), ("SPAKE2_B", 2)):
-        numbers = partial(getattr(code_module, side), entropy_f=lambda size, byte=byte: bytes([byte]) * size)
-        monkeypatch.setattr(code_module, side, numbers)
+        numbers = partial(getattr(spake2, side), entropy_f=lambda size, byte=byte: bytes([byte]) * size)
+        monkeypatch.setattr(spake2, side, numbers)
     monkeypatch.setattr(handshake, "verify", lambda *_: True)
     dialler = Dialler(key := Key(b"the dialler's certificate"), b"the listener's certificate", Method.CODE, CODE)
     listener = Listener(b"the listener's certificate", dialler.claim(), CODE)

@@ -1,4 +1,4 @@
-"""What was said on one connection, both ways, as it is shown for a case that failed."""
+"""What was said on one connection, both ways, as it is shown for a case that failed, to people and to programs."""
 
 from typing import NamedTuple
 
@@ -24,6 +24,22 @@ class Line(NamedTuple):
         more = f" ... ({len(self.data)} bytes)" if len(self.data) > MOST_BYTES else ""
         arrow = "-->" if self.is_ours else "<--"
         return f"{self.time:8.3f} {arrow} {self.data[:MOST_BYTES].hex(' ')}{more}  {self.means}"
+
+    def as_data(self) -> dict[str, object]:
+        """What JSON can hold: all bytes, in hexadecimal; none of an end."""
+        side = "tester" if self.is_ours else "program"
+        return {"time": round(self.time, 6), "from": side, "bytes": self.data.hex(), "means": self.means}
+
+
+class Talk(NamedTuple):
+    """What is known of a connection that is over: its last lines, and how many there were before them."""
+
+    lines: tuple[Line, ...]
+    forgotten: int = 0
+
+    def as_data(self) -> dict[str, object]:
+        """What JSON can hold."""
+        return {"forgotten": self.forgotten, "frames": [line.as_data() for line in self.lines]}
 
 
 class Record:
@@ -58,6 +74,9 @@ class Record:
     def note(self, time: float, what: str, *, is_ours: bool) -> None:
         """Something that has no bytes: an end, a reset."""
         self._add(time, is_ours, b"", what)
+
+    def talk(self) -> Talk:
+        return Talk(tuple(self.lines), self.forgotten)
 
     def _add(self, time: float, is_ours: bool, data: bytes, means: str) -> None:
         self.lines.append(Line(time, is_ours, data, means))

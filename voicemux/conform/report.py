@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from xml.etree import ElementTree
 
 from voicemux.conform.rules import rules
@@ -24,7 +23,12 @@ def details(result: Result) -> str:
     if result.verdict != FAIL:
         return ""
     said = [f'protocol.md, section {result.section}: "{rule}"' for rule in rules(result.name)]
-    return "\n".join(f"      {each}" for each in (*said, *result.said))
+    for number, talk in enumerate(result.said, 1):
+        said.append(f"connection {number} (seconds, --> from the tester, <-- from the program)")
+        if talk.forgotten:
+            said.append(f"... {talk.forgotten} frames before these")
+        said += map(str, talk.lines)
+    return "\n".join(f"      {each}" for each in said)
 
 
 def shown(each: str, screen: Screen | None) -> str:
@@ -42,10 +46,20 @@ def table(cases: Sequence[Case]) -> str:
     return "\n".join(f"{case.section:2}  {case.name:26}  {case.about}" for case in cases)
 
 
-def as_json(results: Sequence[Result]) -> str:
+def as_json(results: Sequence[Result], *, verbose: bool = False) -> str:
+    """With `verbose`, also what `details` has of the cases that failed, as data."""
     counts = Counter(result.verdict for result in results)
     counted = {"passed": counts[PASS], "failed": counts[FAIL], "skipped": counts[SKIP]}
-    return json.dumps({"ok": not counts[FAIL], **counted, "cases": [asdict(result) for result in results]})
+    cases = [_as_data(result, verbose=verbose) for result in results]
+    return json.dumps({"ok": not counts[FAIL], **counted, "cases": cases})
+
+
+def _as_data(result: Result, *, verbose: bool) -> dict[str, object]:
+    data: dict[str, object] = {name: value for name, value in vars(result).items() if name != "said"}
+    if verbose and result.verdict == FAIL:
+        data["rules"] = rules(result.name)
+        data["connections"] = [talk.as_data() for talk in result.said]
+    return data
 
 
 def as_junit(results: Sequence[Result]) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicemux.conform import endings, opening, sounds, states, strangers, texts
+from voicemux.conform.record import Talk
 from voicemux.conform.subject import AGAIN, BUSY_PATIENCE, DiallerSubject, Keys, ListenerSubject, Subject
 from voicemux.conform.verdict import CASES, FAIL, PASS, SKIP, Case, Failed, Result, Skipped
 from voicemux.errors import RemoteProtocolError, Unreachable, VoicemuxError
@@ -80,7 +81,7 @@ def _examine(subject: Subject, selection: Selection, tell: Tell) -> list[Result]
     gone = ""
     for case in selection.cases(subject.role, encrypted=subject.keys is not None):
         start = time.monotonic()
-        said: tuple[str, ...] = ()
+        said: tuple[Talk, ...] = ()
         try:
             verdict, detail = (FAIL, gone) if gone else _try(case, subject)
             while verdict == FAIL and subject.was_busy and time.monotonic() < start + BUSY_PATIENCE:

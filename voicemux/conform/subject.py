@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from voicemux.conform.link import Link, encode
+from voicemux.conform.record import Talk
 from voicemux.conform.verdict import DIALLER, LISTENER, Failed
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
@@ -93,15 +94,9 @@ class Subject:
         """Whether it has said so: the case before is not over there."""
         return any(bye.code == ByeCode.BUSY for link in self._links for bye in link.all(Bye))
 
-    def said(self) -> tuple[str, ...]:
-        """What was said on the connections of this case, a line for each frame."""
-        lines: list[str] = []
-        for number, link in enumerate(self._links, 1):
-            lines.append(f"connection {number} (seconds, --> from the tester, <-- from the program)")
-            if link.record.forgotten:
-                lines.append(f"... {link.record.forgotten} frames before these")
-            lines += map(str, link.record.lines)
-        return tuple(lines)
+    def said(self) -> tuple[Talk, ...]:
+        """What was said on each connection of this case."""
+        return tuple(link.record.talk() for link in self._links)
 
     def close_all(self) -> None:
         self.acknowledges = True

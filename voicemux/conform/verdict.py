@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from voicemux.conform.record import Talk
+
 LISTENER, DIALLER = "listener", "dialler"  # which of the two the program under test is
 PASS, FAIL, SKIP = "pass", "fail", "skip"
 
@@ -51,7 +53,7 @@ class Result:
     verdict: str
     detail: str
     seconds: float
-    said: tuple[str, ...] = ()  # of a case that failed: what was said on its connections, a line for each frame
+    said: tuple[Talk, ...] = ()  # of a case that failed: what was said on each of its connections
 
 
 CASES: list[Case] = []

@@ -4,8 +4,8 @@ import contextlib
 import sys
 
 from voicemux.console.printable import printable
+from voicemux.console.remedies import hint
 from voicemux.errors import SecurityError
-from voicemux.remedies import hint
 from voicemux.security.code import tidy
 
 if sys.platform == "win32":

@@ -10,8 +10,6 @@ import re
 import secrets
 import unicodedata
 
-from spake2 import SPAKE2_A, SPAKE2_B
-
 from voicemux.errors import Kind, RemoteProtocolError, SecurityError
 from voicemux.security.words import spoken
 
@@ -62,6 +60,8 @@ class Exchange:
 
     def __init__(self, code: str, *, is_dialler: bool, dialler: bytes, listener: bytes) -> None:
         """`dialler` and `listener` are what this side knows their certificates' hashes to be."""
+        from spake2 import SPAKE2_A, SPAKE2_B  # 75 ms of start-up that only a call with a code needs
+
         side = SPAKE2_A if is_dialler else SPAKE2_B
         self._side = side(tidy(code).encode(), idA=dialler, idB=listener)
         self.share: bytes = self._side.start()

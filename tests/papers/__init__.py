@@ -1,0 +1,1 @@
+"""What the documents show is drawn from the program, and their links and words are looked after."""

@@ -1,0 +1,253 @@
+"""Callers, one after the other: for each it rings, until the user takes the call, or declines, or somebody gives up.
+
+What happens is decided in the owner's thread, which waits here while there is no call. What the user types comes
+from the keyboard's thread; that the user wants to leave is told to the reception, and every wait looks there.
+"""
+
+import contextlib
+import enum
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from voicemux.calls.introduction import Named
+from voicemux.errors import ConnectionLost, RemoteProtocolError
+from voicemux.events import Answered, Event, Missed, MissedCalls, Ringing
+from voicemux.net.reception import Caller, Reception, is_same
+from voicemux.net.ring_limit import RingLimit
+from voicemux.net.ringing import Ring
+from voicemux.protocol.messages import Bye, ByeCode, Method
+from voicemux.security.networks import is_loopback, networks_of
+
+RINGING_INTERVAL = 5.0  # seconds between two RINGINGs, and two bells (protocol.md §5.8)
+ANSWER_TIMEOUT = 60.0  # seconds for the user to answer; the caller waits as long (protocol.md §6)
+GIVES_UP = 2.0  # seconds before that in which a caller who gives up has waited as long as we: its clock began earlier
+GLANCE = 0.05  # seconds between two looks at what the user has answered
+MOST_MISSED = 100  # calls that are kept for the user to ask about
+NO_QUESTION = "nobody waits for an answer"
+GONE = "the caller has gone"
+
+
+class Asks(enum.Enum):
+    """Whose calls wait for the user's answer; the others are taken at once."""
+
+    EVERYBODY = "everybody"
+    STRANGERS = "strangers"  # who may call only because the listener is open
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Whether to take a call that rings."""
+
+    answers: "queue.SimpleQueue[bool]" = field(default_factory=queue.SimpleQueue)
+
+
+class Answering:
+    """The way of a listener's callers to its owner. `next_caller()` belongs to the owner, the rest to any thread."""
+
+    def __init__(
+        self,
+        reception: Reception,
+        asks: Asks,
+        show: Callable[[Event], None],
+        bell: Callable[[], None],
+        name_of: Callable[[Caller], Named],
+        is_known: Callable[[Caller], bool],
+        before_asking: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`name_of` and `is_known` say who a caller is: a contact, or who has proved the code, is known.
+
+        `bell` rings once. `before_asking` is called before a call waits for the user.
+        """
+        self._reception = reception
+        self._asks = asks
+        self._show = show
+        self._bell = bell
+        self._name_of = name_of
+        self._is_known = is_known
+        self._before_asking = before_asking
+        self._limit = RingLimit()
+        self._lock = threading.Lock()  # guards the question, what became of the last one, and what was missed
+        self._question: _Question | None = None
+        self._undecided = False
+        self._no_question = NO_QUESTION
+        self._is_mute = False  # the user: answers can come no more
+        self._missed: deque[Missed] = deque(maxlen=MOST_MISSED)
+
+    # --- for the owner -------------------------------------------------------------------------------
+
+    def next_caller(self) -> Caller:
+        """Wait for a caller whose call is taken. Raises what the reception was interrupted with."""
+        while True:
+            self._undecided = False
+            caller = self._reception.next_caller()
+            if self._is_taken(caller):
+                return caller
+            self._reception.free()
+
+    def _is_taken(self, caller: Caller) -> bool:
+        """Ring, and ask the user if need be. Whoever is not answered has been told why."""
+        host, known = caller.line.peer.host, self._is_known(caller)
+        is_stranger = caller.peer is not None and not known
+        asks = self._asks is Asks.EVERYBODY or (self._asks is Asks.STRANGERS and is_stranger)
+        marks = _marks(caller)
+        if asks and not known and not self._may_ring(caller, marks):
+            return False
+        named = self._name_of(caller)
+        name = named.name
+        if asks and self._is_mute:
+            self._reception.send_away(caller, Bye(ByeCode.TIMEOUT))
+            self.miss(name, host, "unanswered")
+            return False
+        question = _Question() if asks else None
+        with self._lock:  # before anybody is told: answers come at once
+            self._question = question
+            self._undecided = asks
+            self._no_question = NO_QUESTION
+        began = datetime.now()
+        self._show(Ringing(name, host, asks, named.claims, _security(caller, known)))
+        self._bell()
+        if question is None:
+            return True
+        try:
+            if not known:
+                self._reception.yield_to(self._is_known)
+            self._before_asking()
+            if self._ring(caller, name, question):
+                return True
+            if not known:
+                self._limit.declined(marks, time.monotonic())
+        except _Unanswered as outcome:
+            self._reception.send_away(caller, outcome.bye, outcome.fault)
+            if outcome.why:
+                self.miss(name, host, outcome.why, began)
+                with self._lock:
+                    self._no_question = GONE
+        except BaseException:  # the user leaves
+            self._reception.send_away(caller, Bye())
+            raise
+        finally:
+            with self._lock:
+                self._question = None
+            self._reception.yield_to(None)
+        return False
+
+    def _ring(self, caller: Caller, name: str, question: _Question) -> bool:
+        """Whether the user takes the call. Raises _Unanswered if nothing was said to the end."""
+        host, ring = caller.line.peer.host, Ring(caller)
+        began = rang = time.monotonic()
+        try:
+            ring.sound()
+            while (now := time.monotonic()) < began + ANSWER_TIMEOUT:
+                self._reception.check()
+                if again := self._reception.replacement:
+                    if is_same(caller, again):
+                        raise _Unanswered(Bye(ByeCode.REPLACED), "")
+                    raise _Unanswered(Bye(ByeCode.BUSY, "in another call"), "busy")
+                if self._is_mute:
+                    raise _Unanswered(Bye(ByeCode.TIMEOUT), "unanswered")
+                ring.listen(GLANCE)
+                with contextlib.suppress(queue.Empty):
+                    accepted = question.answers.get_nowait()
+                    self._show(Answered(name, host, accepted))
+                    if accepted:
+                        self._reception.yield_to(None)
+                        if self._reception.is_replaced:  # in this very moment
+                            continue
+                        ring.take()
+                    else:
+                        self._reception.send_away(caller, Bye(ByeCode.DECLINED))
+                    return accepted
+                if now >= rang + RINGING_INTERVAL:
+                    rang = now
+                    ring.sound()
+                    self._bell()
+        except ConnectionLost as error:
+            patient = time.monotonic() >= began + ANSWER_TIMEOUT - GIVES_UP
+            raise _Unanswered(Bye(), "unanswered" if patient else "gave_up") from error
+        except RemoteProtocolError as error:
+            raise _Unanswered(Bye(error.code, str(error)), "gave_up", str(error)) from error
+        raise _Unanswered(Bye(ByeCode.TIMEOUT), "unanswered")
+
+    def _may_ring(self, caller: Caller, marks: tuple[Hashable, ...]) -> bool:
+        """Whether it may ring now for somebody unknown; if not, that is said."""
+        now = time.monotonic()
+        if self._limit.is_declined(marks, now):
+            self._reception.send_away(caller, Bye(ByeCode.DECLINED), "it was declined a moment ago")
+        elif not self._limit.take(marks, now):
+            bye = Bye(ByeCode.BUSY, "try again in a minute")
+            self._reception.send_away(caller, bye, "it rings too often for people who are unknown")
+        else:
+            return True
+        return False
+
+    # --- for any thread ------------------------------------------------------------------------------
+
+    def answer(self, accepts: bool) -> str:
+        """What the user says to the call that rings. If none does (any more), a line that says so; else empty."""
+        with self._lock:
+            question, self._question = self._question, None  # one answer for each question
+            if question is None:
+                return self._no_question
+            question.answers.put(accepts)
+            return ""
+
+    def stop_asking(self) -> None:
+        """Tell each caller who rings, at once, that the call is not answered: no answer can come any more."""
+        self._is_mute = True
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a call waits for the user's answer."""
+        with self._lock:
+            return self._question is not None
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether a call that rang has its answer, and what follows from that is not done yet."""
+        return self._undecided and not self.is_asking
+
+    def miss(self, name: str, host: str, why: str, began: datetime | None = None) -> None:
+        """Somebody has called in vain: tell it, and keep it. `why` is as in `events.Missed`."""
+        began = began or datetime.now()
+        missed = Missed(name, host, began.astimezone().isoformat(timespec="seconds"), why)
+        with self._lock:
+            self._missed.append(missed)
+        self._show(missed)
+
+    def missed(self) -> MissedCalls:
+        """What was missed so far."""
+        with self._lock:
+            return MissedCalls(list(self._missed))
+
+
+class _Unanswered(Exception):
+    """A call that nobody has answered: the goodbye, why as in `events.Missed`, and what the caller did wrong."""
+
+    def __init__(self, bye: Bye, why: str, fault: str = "") -> None:
+        super().__init__(why)
+        self.bye, self.why, self.fault = bye, why, fault
+
+
+def _security(caller: Caller, known: bool) -> str:
+    """What speaks for the caller, as in `events.Connected`."""
+    if caller.peer is None:
+        return "plain"
+    if known and caller.peer.method is Method.OPEN:
+        return "known"
+    return caller.peer.method.name.lower()
+
+
+def _marks(caller: Caller) -> tuple[Hashable, ...]:
+    """By what somebody unknown is known again: the key, which costs nothing to change, and the network.
+
+    This machine itself is no mark: tunnels (ssh -L, Tor) make everybody come from here.
+    """
+    key = (caller.peer.fingerprint,) if caller.peer else ()
+    host = caller.line.peer.host
+    return key if is_loopback(host) else (*key, networks_of(host)[-1])

@@ -1,0 +1,87 @@
+"""The command line: arguments in, exit codes out, hints for people.
+Everything else is imported inside the commands, so that `voicemux --help` answers at once.
+"""
+
+import contextlib
+import errno
+import sys
+from typing import NoReturn
+
+import click
+
+from voicemux import __version__
+from voicemux.app.cli_call import dial, listen
+from voicemux.app.cli_conform import conform
+from voicemux.app.cli_contacts import contacts
+from voicemux.app.cli_sound import demo, devices
+from voicemux.app.exit_codes import ExitCode
+
+EPILOG = """\b
+Exit codes: 0 ended well, 1 the call failed, 2 misuse, 3 unreachable,
+4 the other side broke the protocol, 5 device or sound file,
+6 not who was meant, or not admitted, 130 interrupted, 143 terminated
+(but for `listen` and `dial`, which SIGTERM ends well)."""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="voicemux")
+def cli() -> None:
+    """Voice and text over one TCP connection.
+
+    Type `voicemux listen` on one machine and `voicemux dial HOST` on the other.
+    """
+
+
+for command in (listen, dial, contacts, devices, demo, conform):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point of the command `voicemux`."""
+    _leave_no_core()
+    try:
+        sys.exit(cli.main(prog_name="voicemux", standalone_mode=False))
+    except click.ClickException as error:
+        if len(sys.argv) == 1:  # click's error is the help itself
+            error.show()
+        else:
+            click.echo(f"voicemux: {_one_line(error)}", err=True)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(ExitCode.INTERRUPTED)
+    except (MemoryError, ImportError) as error:
+        _give_up(f"memory is used up, or a library is missing: {_innermost(error)}")
+    except OSError as error:  # click ends quietly where a pipe's reader has gone, and knows no full disk
+        is_used_up = error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+        what = "the system gives no more" if is_used_up else "cannot write the output"
+        _give_up(f"{what}: {(error.strerror or str(error)).lower()}")
+
+
+def _give_up(why: str) -> NoReturn:
+    with contextlib.suppress(OSError):
+        click.echo(f"voicemux: {why}", err=True)
+    sys.exit(ExitCode.CALL_FAILED)
+
+
+def _innermost(error: BaseException) -> str:
+    """The first cause, in one line: what libraries say on top of it is advice to their developers."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _leave_no_core() -> None:
+    """A core dump would hold the key and what was said, in a file that outlives the call."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no limits; some are set for good
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _one_line(error: click.ClickException) -> str:
+    """What click says of a misuse, in the shape of every other error of ours."""
+    from voicemux.console.printable import printable
+
+    message = " ".join(error.format_message().split()).removesuffix(".")
+    command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "voicemux"
+    return printable(f"{message[:1].lower()}{message[1:]}; {command} --help says what there is")

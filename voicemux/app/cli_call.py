@@ -1,0 +1,172 @@
+"""`voicemux listen` and `voicemux dial`: what may be typed, and what it asks for."""
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from voicemux.app.call_options import CallOptions, call_options, settings_of
+from voicemux.app.exits import exits
+from voicemux.app.options import refuse_what_means_nothing, was_typed
+from voicemux.app.run import run
+from voicemux.app.standard_streams import can_ask, is_attended
+
+if TYPE_CHECKING:
+    from voicemux.app.holding import Outcome
+    from voicemux.app.interrupts import Signals
+    from voicemux.app.session import Session
+    from voicemux.app.settings import RingSettings
+    from voicemux.calls.trust import Security
+
+MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no end
+
+
+@click.command()
+@click.option("--host", metavar="HOST", help="Listen on this address only.  [default: all, IPv6 and IPv4]")
+@click.option("--port", metavar="PORT", default="8689", show_default=True, help="0 lets the system choose one.")
+@click.option("--once", is_flag=True, help="End after the first call.")
+@click.option(
+    "--code",
+    envvar="VOICEMUX_CODE",
+    metavar="CODE",
+    help="What unknown callers must know as long as this runs.  [default: one is made for each first call]",
+)
+@click.option(
+    "--code-words",
+    type=click.IntRange(2, 8),
+    default=3,  # USUAL_WORDS of security.code, which takes long to import
+    show_default=True,
+    metavar="N",
+    help="Words in a code that is made here.",
+)
+@click.option("--open", "is_open", is_flag=True, help="Anybody may call; you are asked whether to take the call.")
+@click.option("--auto-accept", is_flag=True, help="Take every call at once, as an intercom does: nobody is asked.")
+@click.option(
+    "--ask",
+    is_flag=True,
+    help="Let every call ring until you take it, also in pipes and with --json.  [default: on a terminal]",
+)
+@click.option(
+    "--bell",
+    type=click.Choice(["always", "unfocused", "never"]),
+    default="always",
+    show_default=True,
+    help="When the terminal's bell rings for a call; unfocused: not while you look at the terminal, if it tells.",
+)
+@click.option("--allow", "allowed", multiple=True, metavar="NAME", help="Only this contact may call; repeatable.")
+@call_options
+def listen(
+    host: str | None,
+    port: str,
+    once: bool,
+    code: str | None,
+    code_words: int,
+    is_open: bool,
+    auto_accept: bool,
+    ask: bool,
+    bell: str,
+    allowed: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Wait for callers, and serve one after the other.
+
+    Contacts may call, and whoever knows the code that is shown. On a terminal each call rings until you take it.
+    """
+    typed = CallOptions(**options)
+    if is_open and allowed:
+        raise click.UsageError("--open and --allow contradict each other: anybody may call, or only some contacts")
+    if auto_accept and ask:
+        raise click.UsageError("--auto-accept and --ask say the opposite of each other")
+    if typed.plain and (is_open or allowed or was_typed("code")):
+        raise click.UsageError("--unencrypted goes with none of --code, --open and --allow: anybody may call then")
+    if code and not was_typed("code") and was_typed("code_words"):
+        raise click.UsageError("--code-words means nothing beside VOICEMUX_CODE: for codes that are made here")
+    from voicemux.app.answering import Asks
+    from voicemux.app.settings import RingSettings
+    from voicemux.calls.trust import Security
+    from voicemux.net.address import parse_host, parse_port
+
+    asks_all = ask or (is_attended() and not typed.as_json and typed.input_ != "-")
+    asks = Asks.NOBODY if auto_accept else Asks.EVERYBODY if asks_all else Asks.STRANGERS
+    security = partial(Security, code=code or "", words=code_words, is_open=is_open, allowed=allowed)
+
+    def body(session: "Session", signals: "Signals") -> "Outcome":
+        return session.listen(None if host is None else parse_host(host), parse_port(port, lowest=0), once=once)
+
+    _hold_calls(typed, RingSettings(asks, bell), security, body)
+
+
+@click.command()
+@click.argument("target", metavar="HOST[:PORT]|NAME")
+@click.argument("code", required=False, nargs=-1, envvar="VOICEMUX_CODE", metavar="[CODE]")
+@click.option("--code", "code_option", metavar="CODE", default="", help="The same as CODE.")
+@click.option(
+    "--code-file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Read the code from a file (- is standard input): other users can see what is typed in a command.",
+)
+@click.option("--open", "is_open", is_flag=True, help="Call somebody unknown without a code, and compare words.")
+@call_options
+def dial(
+    target: str, code: tuple[str, ...], code_option: str, code_file: str | None, is_open: bool, **options: Any
+) -> None:
+    """Call somebody who listens: an address, or a contact by name.
+
+    The first call needs the code that the other side was shown. Without one you are asked for it.
+    """
+    typed = CallOptions(**options)
+    words = " ".join(code) if was_typed("code") else ""
+    if typed.plain and (is_open or code_file or words or code_option):
+        raise click.UsageError("--unencrypted goes with none of CODE, --code-file, --open: nothing is checked then")
+    if sum(map(bool, (words, code_option, code_file))) > 1:
+        raise click.UsageError("one code, please: CODE, --code and --code-file are the same")
+    if is_open and (words or code_option or code_file):
+        raise click.UsageError("--open and a code say different things: nothing else is checked, or the code is")
+    chosen = _read_code(code_file) if code_file else code_option or words
+    if not (chosen or is_open or typed.plain):  # what the environment has is for other calls
+        chosen = " ".join(code)
+    from voicemux.app.settings import RingSettings
+    from voicemux.calls.trust import Security
+
+    asks = not (chosen or is_open or typed.plain or typed.as_json) and can_ask()
+
+    def body(session: "Session", signals: "Signals") -> "Outcome":
+        from voicemux.console.question import ask_for_code
+
+        return session.dial(target, ask_for_code if asks else lambda _: "", signals.interrupting)
+
+    _hold_calls(typed, RingSettings(), partial(Security, code=chosen, is_open=is_open), body)
+
+
+def _hold_calls(
+    typed: CallOptions,
+    ring: "RingSettings",
+    security: "partial[Security]",
+    body: "Callable[[Session, Signals], Outcome]",
+) -> None:
+    """Check the options against each other, and run a session as they say.
+
+    `security` lacks the folder and the name.
+    """
+    refuse_what_means_nothing()
+    sound = typed.sound()
+    with exits(interrupts=contextlib.nullcontext()):
+        settings = settings_of(typed, sound, ring, security)
+    run(settings, body)
+
+
+def _read_code(path: str) -> str:
+    """The first line of a file; of standard input no byte more, because the rest is for the call."""
+    line = b""
+    try:
+        with open(0 if path == "-" else path, "rb", buffering=0, closefd=path != "-") as file:
+            while len(line) < MOST_CODE_BYTES and (byte := file.read(1)) and byte != b"\n":
+                line += byte
+    except OSError as error:  # standard input may be closed
+        raise click.UsageError(f"cannot read the code: {(error.strerror or str(error)).lower()}") from None
+    if not (code := line.decode(errors="replace").strip()):
+        raise click.UsageError("--code-file has no code in its first line")
+    return code

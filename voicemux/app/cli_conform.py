@@ -1,0 +1,153 @@
+"""`voicemux conform`: whether another program speaks the protocol."""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from voicemux.app.exit_codes import ExitCode
+from voicemux.app.exits import exits
+from voicemux.app.options import refuse_what_means_nothing, stacked, unencrypted, was_typed
+
+
+@click.group()
+def conform() -> None:
+    """Find out whether another program speaks protocol.md, by calling it or being called by it.
+
+    The program under test takes every call by itself and asks nobody; stays in it until the BYE, also when its
+    standard input has ended; and, to have everything checked, makes sound and writes more than 64 KiB of text from
+    the beginning of each call. What it does not offer is skipped, and said.
+    """
+
+
+@dataclass(frozen=True)
+class ConformOptions:
+    """What was typed, as click hands it over: the names are those of the parameters."""
+
+    plain: bool
+    code: str
+    is_open: bool
+    names: tuple[str, ...]  # of cases
+    sections: tuple[int, ...]
+    quick: bool
+    lists: bool
+    verbose: bool
+    as_json: bool
+    junit: str | None  # a file
+
+
+def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that both roles share."""
+    options = (
+        *unencrypted("Calls without encryption."),
+        click.option("--code", envvar="VOICEMUX_CODE", metavar="CODE", default="", help="Of encrypted calls."),
+        click.option("--open", "is_open", is_flag=True, help="Encrypted calls without a code, for who takes them."),
+        click.option("--case", "names", multiple=True, metavar="NAME", help="Only this case; repeatable."),
+        click.option("--section", "sections", multiple=True, type=int, metavar="N", help="Only cases of this section"
+            " of protocol.md; repeatable."),
+        click.option("--quick", is_flag=True, help="No case that takes over 5 seconds."),
+        click.option("--list", "lists", is_flag=True, help="Show the cases and run none."),
+        click.option("-v", "--verbose", is_flag=True, help="Of a case that failed, show what protocol.md says and"
+            " every frame, in both directions."),
+        click.option("--json", "as_json", is_flag=True, help="The results as one JSON object."),
+        click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write the"
+            " results in JUnit's XML, too."),
+    )  # fmt: skip
+    return stacked(options, command)
+
+
+@conform.command("listener")
+@click.argument("target", metavar="HOST[:PORT]", required=False)
+@click.option("--pid", type=int, metavar="PID", help="Of the listener: its memory is watched, too.")
+@conform_options
+def conform_listener(target: str | None, pid: int | None, **options: Any) -> None:
+    """Call somebody's listener, as often as there are cases."""
+    typed = ConformOptions(**options)
+    if not typed.lists and not target:
+        raise click.UsageError("missing argument HOST[:PORT]")
+    if not (typed.lists or typed.plain or typed.code or typed.is_open):
+        raise click.UsageError("an encrypted call needs --open, or --code: one that the listener always takes")
+
+    def examine(keys: Any, selection: Any, tell: Any) -> Any:
+        from voicemux.conform.runner import examine_listener
+        from voicemux.net.address import parse_address
+
+        return examine_listener(parse_address(target or ""), keys, selection, pid, tell)
+
+    _conform("listener", typed, examine)
+
+
+@conform.command("dialer")
+@click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True, help="Wait at this address.")
+@click.option("--port", metavar="PORT", default="8689", show_default=True, help="0 lets the system choose one.")
+@click.option("--run", "command", metavar="COMMAND", default="", help="What dials, for a shell; started for each"
+    " case with {port} and {code} filled in.  [default: wait for a program that dials again and again]")  # fmt: skip
+@conform_options
+def conform_dialer(host: str, port: str, command: str, **options: Any) -> None:
+    """Wait for somebody's dialler, as often as there are cases."""
+
+    def examine(keys: Any, selection: Any, tell: Any) -> Any:
+        from voicemux.conform.runner import examine_dialler
+        from voicemux.net.address import parse_host, parse_port
+        from voicemux.net.line import Listener
+
+        with contextlib.closing(Listener(parse_host(host), parse_port(port, lowest=0))) as listener:
+            click.echo(f"voicemux: waiting at {host} port {listener.port}", err=True)
+            return examine_dialler(listener, keys, selection, command, tell)
+
+    _conform("dialler", ConformOptions(**options), examine)
+
+
+conform.add_command(conform_dialer, "dialler")
+
+
+def _conform(role: str, typed: ConformOptions, examine: Callable[..., Any]) -> None:
+    """Choose the cases, run them with a key of their own, and report."""
+    refuse_what_means_nothing()
+    if typed.is_open and was_typed("code"):
+        raise click.UsageError("--open and --code say different things: calls have no code, or this one")
+    if typed.plain and (typed.is_open or was_typed("code")):
+        raise click.UsageError("--unencrypted goes with neither --code nor --open: nothing is checked then")
+    with exits():
+        import tempfile
+        from pathlib import Path
+
+        from voicemux.conform import report
+        from voicemux.conform.runner import Selection
+        from voicemux.conform.subject import Keys
+        from voicemux.console.plain import screen_of
+        from voicemux.security.code import new_code
+        from voicemux.security.identity import load_identity
+
+        selection = Selection(typed.names, typed.sections, typed.quick)
+        cases = selection.cases(role, encrypted=not typed.plain)
+        if unknown := set(typed.names) - {case.name for case in cases}:
+            raise click.UsageError(f"no such case for this: {', '.join(sorted(unknown))}; --list shows what there is")
+        if typed.lists:
+            click.echo(report.table(cases))
+            return
+        with tempfile.TemporaryDirectory(prefix="voicemux-conform-") as folder:
+            keys = None
+            if not typed.plain:
+                code = "" if typed.is_open else typed.code or new_code()
+                keys = Keys(load_identity(Path(folder) / "key"), code)
+                if role == "dialler" and code and not typed.code:
+                    click.echo(f"voicemux: the code is {code}", err=True)
+
+            def tell(result: Any) -> None:
+                lines = [report.line(result), *(report.details(result).splitlines() if typed.verbose else ())]
+                for line in [] if typed.as_json else lines:
+                    click.echo(report.shown(line, screen_of(sys.stdout)))
+
+            results = examine(keys, selection, tell)
+        if typed.junit:
+            Path(typed.junit).write_bytes(report.as_junit(results))
+        if typed.as_json:
+            click.echo(report.as_json(results, verbose=typed.verbose))
+        else:
+            click.echo(report.summary(results))
+        if any(result.verdict == "fail" for result in results):
+            sys.exit(ExitCode.CALL_FAILED)

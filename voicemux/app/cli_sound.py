@@ -1,0 +1,51 @@
+"""`voicemux devices` and `voicemux demo`: the sound of this machine, listed and tried."""
+
+import json
+import sys
+
+import click
+
+from voicemux.app.exit_codes import ExitCode
+from voicemux.app.exits import exits
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+def devices(as_json: bool) -> None:
+    """List the microphones and loudspeakers to choose from."""
+    with exits():
+        from dataclasses import asdict
+
+        from voicemux.audio.devices import PortAudio
+        from voicemux.console.printable import printable
+
+        portaudio = PortAudio()
+        try:
+            found = portaudio.devices()
+        finally:
+            portaudio.close()
+        if as_json:
+            click.echo(json.dumps([asdict(each) for each in found]))
+        elif not found:
+            click.echo("voicemux: this system has no sound devices", err=True)
+        for each in [] if as_json else found:
+            kinds = [(each.inputs, "in", each.default_input), (each.outputs, "out", each.default_output)]
+            marks = ", ".join(f"{count} {kind}{'*' if default else ''}" for count, kind, default in kinds if count)
+            click.echo(f"{each.number:3}  {printable(each.name)}  ({each.system}; {marks}; {each.rate} Hz)")
+        if found and not as_json:
+            click.echo("     * the default", err=True)
+
+
+@click.command()
+@click.option("--live", is_flag=True, help="Play on the real loudspeaker, and listen to the real microphone.")
+@click.option("--keep", metavar="FOLDER", type=click.Path(file_okay=False), help="Where the two recordings go.")
+@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
+def demo(live: bool, keep: str | None, as_json: bool) -> None:
+    """Hold a call on this machine, with speech, and report."""
+    with exits():
+        from voicemux.app.demo import describe, hold_demo
+
+        report = hold_demo(keep, live=live, tell=None if as_json else lambda line: click.echo(line, err=True))
+        click.echo(json.dumps(report) if as_json else describe(report))
+        if not report["ok"]:
+            sys.exit(ExitCode.CALL_FAILED)

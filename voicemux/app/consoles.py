@@ -1,0 +1,40 @@
+"""Which console the user gets: by where the input and the outputs lead, and what the terminal can do."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from voicemux.app.standard_streams import is_terminal
+from voicemux.audio.choices import StandardStream
+
+if TYPE_CHECKING:
+    from voicemux.app.settings import Settings
+    from voicemux.console.plain import Console
+
+PLAIN_TERMINALS = ("", "dumb", "unknown")  # values of TERM
+
+
+def make_console(settings: "Settings") -> "Console":
+    from voicemux.console.plain import JsonConsole, PlainConsole
+
+    display, sound, bell = settings.display, settings.sound, settings.ring.bell
+    if display.as_json:
+        return JsonConsole()
+    if isinstance(sound.output, StandardStream):
+        return PlainConsole(texts=sys.stderr, bell=bell)
+    if is_terminal() and not isinstance(sound.input, StandardStream):
+        if display.draws and _can_be_drawn_on():
+            from voicemux.console.printable import printable_name
+            from voicemux.console.terminal import TerminalConsole
+
+            return TerminalConsole(printable_name(settings.name), bell)
+        if sys.platform != "win32":
+            from voicemux.console.lines import LineConsole
+
+            return LineConsole(bell)
+    return PlainConsole(bell=bell)
+
+
+def _can_be_drawn_on() -> bool:
+    """Whether the terminal is known to take escape sequences. Windows names none, and all of its take them."""
+    return os.environ.get("TERM", "").lower() not in PLAIN_TERMINALS or sys.platform == "win32"

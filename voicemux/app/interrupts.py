@@ -1,0 +1,191 @@
+"""Signals that ask the program to end: it does, politely, and within a second whatever it is doing.
+
+Python handles a signal in the main thread, between two of its steps. If that thread waits, or is about to, this may
+be late, or too late. So nothing is done there: the handler in C, which runs at once, writes the signal's number into
+a pipe (`signal.set_wakeup_fd`), and a thread reads it.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from voicemux.app.departure import Departure, Why
+from voicemux.app.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from voicemux.threads import Threads
+
+ENDINGS = {"SIGINT": Why.INTERRUPTED, "SIGHUP": Why.INTERRUPTED, "SIGTERM": Why.TERMINATED}  # Windows has no SIGHUP
+EXIT_CODE_OF = {
+    Why.QUIT: ExitCode.ENDED_WELL,
+    Why.INTERRUPTED: ExitCode.INTERRUPTED,
+    Why.TERMINATED: ExitCode.ENDED_WELL,
+}
+GRACE = 0.6  # seconds for a polite end, goodbye and all; then what is going on is broken off
+LIMIT = 0.9  # seconds after which the process ends though something hangs: in a write that nobody reads, in a driver
+HASTE = 0.1  # seconds for that once a second signal has come
+STOPS = 0  # no signal has this number
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come."""
+
+
+def end_at_once(*, holds_calls: bool) -> None:
+    """Before there is anything to be ended politely, and after: exit."""
+    codes = EXIT_CODE_OF if holds_calls else {**EXIT_CODE_OF, Why.TERMINATED: ExitCode.TERMINATED}
+    for number in _not_ignored():
+        signal.signal(number, lambda number, frame: os._exit(codes[_reason(number)]))
+
+
+def leave(why: Why) -> NoReturn:
+    """All is closed: exit. What Python does at its end takes 0.1 s, and a second where others want the machine."""
+    os._exit(EXIT_CODE_OF[why])
+
+
+def disregard() -> None:
+    """The program has ended, and has its exit code. Python takes its handlers away before the process is gone."""
+    for number in _not_ignored():
+        signal.signal(number, signal.SIG_IGN)
+
+
+def live_in_background() -> None:
+    """From here on, who is in the background of a terminal and uses it is not stopped for that."""
+    for number in _not_ignored(("SIGTTIN", "SIGTTOU")):
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def raised() -> Iterator[None]:
+    """As KeyboardInterrupt, or Terminated, in the main thread: for commands that hold no call."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Terminated if _reason(number) is Why.TERMINATED else KeyboardInterrupt
+
+    with _handled_by(interrupt):
+        yield
+
+
+class Signals:
+    """From `watched()` on, signals that ask the program to end are told to a departure."""
+
+    def __init__(
+        self,
+        departure: Departure,
+        last_act: Callable[[], None],
+        on_continued: Callable[[], None] = lambda: None,
+        is_key: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`last_act` is called if the process has to end without cleaning up, `on_continued` when it was stopped and
+        goes on; `is_key` is asked whether a SIGINT was Ctrl-C and has been dealt with. They must not wait."""
+        self._departure = departure
+        self._last_act = last_act
+        self._on_continued = on_continued
+        self._is_key = is_key
+        self._raises = False
+        self._first: int | None = None
+        self._hastens = threading.Event()
+        self._threads: Threads
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """The main thread only."""
+        from voicemux.threads import Threads  # takes 10 ms to import, and `end_at_once` is wanted before
+
+        self._threads = Threads()
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        try:
+            with (
+                _handled_by(self._handle),
+                _handled_by(_nothing, "SIGCONT"),
+            ):
+                self._threads.start("signals", lambda: self._read(reader))
+                try:
+                    yield
+                finally:
+                    os.write(writer, bytes([STOPS]))
+                    self._threads.join()
+        finally:
+            signal.set_wakeup_fd(before)
+            os.close(reader)
+            os.close(writer)
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Where the main thread waits for what nothing can wake: a connection, a device, a name server. It is raised
+        there as KeyboardInterrupt."""
+        self._raises = True
+        try:
+            if self._departure.why:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._raises = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._raises:
+            self._raises = False  # once is enough: cleaning up is not to be interrupted
+            raise KeyboardInterrupt
+
+    def _read(self, reader: int) -> None:
+        endings = _not_ignored()
+        while True:
+            for number in os.read(reader, 64):
+                if number == STOPS:
+                    return
+                if number in endings:
+                    self._tell(number)
+                elif signal.Signals(number).name == "SIGCONT":
+                    self._on_continued()
+
+    def _tell(self, number: int) -> None:
+        if number == signal.SIGINT and self._first is None and self._is_key():
+            return
+        if self._first is None:
+            self._first = number
+            self._threads.start("deadline", self._enforce, daemon=True)  # to the last moment of the process
+            self._departure.ask(_reason(number))
+        else:
+            self._hastens.set()
+            self._departure.ask(_reason(number), break_off=True)
+
+    def _enforce(self) -> None:
+        assert self._first is not None
+        why = _reason(self._first)
+        if not self._hastens.wait(GRACE):
+            self._departure.ask(why, break_off=True)
+            self._hastens.wait(LIMIT - GRACE)
+        if self._hastens.is_set():
+            threading.Event().wait(HASTE)
+        self._last_act()
+        leave(why)
+
+
+def _reason(number: int) -> Why:
+    return ENDINGS[signal.Signals(number).name]
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    pass
+
+
+def _not_ignored(names: Collection[str] = ENDINGS) -> list[int]:
+    """What a shell or nohup has had ignored stays so."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+@contextlib.contextmanager
+def _handled_by(handle: Callable[[int, FrameType | None], None], *names: str) -> Iterator[None]:
+    before = {number: signal.signal(number, handle) for number in _not_ignored(names or ENDINGS)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

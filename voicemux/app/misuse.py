@@ -1,0 +1,42 @@
+"""Options that others make meaningless. They are refused: to ignore them in silence is not what was meant."""
+
+from collections.abc import Collection, Mapping
+
+VOICE_THAT_IS_SENT = ("--codec", "--bitrate", "--frame-ms", "--low-latency", "--bandwidth", "--start-muted")
+MAKING = "for codes that are made here"
+NO_ANSWER = "nobody can answer a call, for standard input is sound"
+NO_INPUT = "an empty standard input"  # of a listener: /dev/null, or none
+NO_READER = "no answer to a call can be typed, and --auto-accept takes every one"
+
+# What is given, what then means nothing, why, and what makes it mean something after all. An option that has a value
+# behind it stands for that value only.
+_RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
+    ("--no-audio", (*VOICE_THAT_IS_SENT, "--max-delay"), "there is no voice", ()),
+    ("--input none", VOICE_THAT_IS_SENT, "no voice is sent", ()),
+    ("--output none", ("--max-delay",), "no voice is played", ("--record",)),
+    ("--codec pcm", ("--bitrate",), "that is of Opus", ()),
+    ("--codec pcm", ("--frame-ms 60",), "PCM has at most 40", ()),
+    ("--frame-ms", ("--low-latency",), "both say how long packets are", ()),
+    ("--json", ("--line-mode", "--bell"), "there is no terminal to write on", ()),
+    ("--line-mode", ("--bell unfocused",), "the terminal is not asked for its focus", ()),
+    ("--code", ("--code-words",), MAKING, ()),
+    ("--open", ("--code-words",), MAKING, ()),
+    ("--allow", ("--code-words",), MAKING, ()),
+    ("--unencrypted", ("--code-words",), MAKING, ()),
+    ("--input -", ("--ask",), NO_ANSWER, ()),
+    ("--input -", ("--open",), NO_ANSWER, ("--auto-accept", "dial")),
+    (NO_INPUT, ("--ask",), NO_READER, ()),
+    (NO_INPUT, ("--open",), NO_READER, ("--auto-accept",)),
+    ("--list", ("--json", "--junit", "--verbose", "--pid", "--run"), "no case is run", ()),
+)
+
+
+def contradiction(given: Mapping[str, object]) -> str:
+    """Which of the options that were `given` means nothing, as a clause; "" if none. The name of the command may be
+    among them: {"dial": True, "--input": "none"}."""
+    facts = {*given, *(f"{name} {value}" for name, value in given.items())}
+    for beside, useless, why, unless in _RULES:
+        found = [each for each in useless if each in facts]
+        if beside in facts and found and not facts.intersection(unless):
+            return f"{found[0]} means nothing beside {beside}: {why}"
+    return ""

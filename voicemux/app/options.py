@@ -1,0 +1,67 @@
+"""Options that several commands share, and what is asked about options in general."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from voicemux.app.misuse import NO_INPUT, contradiction
+from voicemux.app.standard_streams import has_no_input
+
+STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")  # other names of "-"
+
+
+def stacked(options: Sequence[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
+    """`command` with these decorators, the first on top."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def unencrypted(words: str) -> tuple[Callable[..., Any], ...]:
+    """The option `--unencrypted`, as the parameter `plain`, and the name that it once had."""
+    once = "voicemux.plain"
+
+    def admit(context: click.Context, option: click.Parameter, is_given: bool) -> None:
+        if is_given:
+            click.echo("voicemux: --plain switches encryption off, and is now called --unencrypted", err=True)
+            context.meta[once] = True
+
+    def either(context: click.Context, option: click.Parameter, is_given: bool) -> bool:
+        return is_given or once in context.meta
+
+    return (
+        click.option("--unencrypted", "plain", is_flag=True, callback=either, help=words),
+        click.option(
+            "--plain", "once_plain", is_flag=True, hidden=True, is_eager=True, expose_value=False, callback=admit
+        ),
+    )
+
+
+def a_number(context: click.Context, option: click.Parameter, value: float) -> float:
+    """Click's ranges let "nan" through: it is not below the lowest, nor above the highest."""
+    if value != value:
+        raise click.BadParameter("nan is no number", context, option)
+    return value
+
+
+def refuse_what_means_nothing() -> None:
+    """Of what stands in the command; what its defaults and the environment say is for other calls, too."""
+    context = click.get_current_context()
+    given = {
+        each.opts[-1]: context.params.get(each.name)
+        for each in context.command.params
+        if isinstance(each, click.Option) and each.name and was_typed(each.name)
+    }
+    if given.get("--input") in STANDARD_INPUT:
+        given["--input"] = "-"
+    if context.info_name == "listen" and has_no_input():
+        given[NO_INPUT] = True
+    if clause := contradiction({str(context.info_name): True, **given}):
+        raise click.UsageError(clause)
+
+
+def was_typed(parameter: str) -> bool:
+    """Whether it stands in the command, and not in the environment."""
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE

@@ -1,0 +1,225 @@
+"""What the two commands do: call a listener, or listen for callers one after the other.
+
+The owner of everything is the main thread: it dials, listens, and holds the call. What the user types is handled in
+the keyboard's thread.
+"""
+
+import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+
+from voicemux.app.answering import Answering
+from voicemux.app.departure import Departure
+from voicemux.app.handler import CommandHandler
+from voicemux.app.held import Held
+from voicemux.app.holding import Holding, Outcome
+from voicemux.app.invitation import Invitation
+from voicemux.app.notices import Notices
+from voicemux.app.settings import Settings
+from voicemux.app.sound import Sound
+from voicemux.calls.dialling import reach
+from voicemux.calls.introduction import (
+    answer,
+    is_known,
+    name_caller,
+    own_hello,
+    receive,
+)
+from voicemux.calls.trust import Trust
+from voicemux.console.plain import Console
+from voicemux.errors import (
+    ConnectionLost,
+    OutOfResources,
+)
+from voicemux.events import (
+    Calling,
+    Listening,
+    NewCode,
+    Notice,
+    Ringing,
+    TurnedAway,
+)
+from voicemux.net.address import Address, is_inside
+from voicemux.net.line import Listener
+from voicemux.net.reception import Caller, Reception
+from voicemux.net.refusals import Refusal
+from voicemux.protocol.messages import Hello
+
+
+class Session:
+    """One run of the program: a console, and at most one call at a time."""
+
+    def __init__(
+        self, settings: Settings, console: Console, departure: Departure, *, reads_input: bool = True
+    ) -> None:
+        """`reads_input` is false where standard input is not for typing."""
+        self._settings = settings
+        self._console = console
+        self._departure = departure
+        self._notices = Notices(console)
+        self._trust = Trust(settings.security) if settings.security else None
+        self._invitation = Invitation(console)
+        self._held = Held(reads_input=reads_input)
+        self._sound = Sound(settings, self._notices.once)
+        self._handler = CommandHandler(
+            settings,
+            console,
+            departure,
+            self._trust,
+            self._invitation,
+            self._held,
+            self._notices,
+            reads_input=reads_input,
+        )
+        self._holding = Holding(
+            settings, console, departure, self._trust, self._sound, self._held, self._notices, self._handler.start
+        )
+        self._reception: Reception | None = None  # of a listener
+
+    # --- the two commands, in the main thread ------------------------------------------------------
+
+    def dial(
+        self,
+        target: str,
+        ask_code: Callable[[str], str] = lambda _: "",
+        interrupting: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> Outcome:
+        """Call an address, or a contact, and hold the call. Raises VoicemuxError if it does not come about.
+
+        `ask_code` is asked for the code of an unknown listener, before the console reads what is typed.
+        `interrupting` is around what nothing but a KeyboardInterrupt can end.
+        """
+        with interrupting():
+            self._sound.check()
+        self._check_contacts()
+        with self._sound.of_a_call():
+            with interrupting():
+                met = reach(
+                    target,
+                    self._trust,
+                    self._hello,
+                    lambda address: self._console.show(Calling(address)),
+                    lambda address: self._console.show(Ringing("", address)),
+                    ask_code,
+                    patience=self._settings.silence_timeout,
+                    tell=self._notices.once,
+                )
+            return self._holding.hold(met)
+
+    def listen(self, host: str | None, port: int, *, once: bool) -> Outcome:
+        """Serve one caller after the other; only the first if `once`. Raises VoicemuxError if that cannot be."""
+        self._sound.check()
+        self._check_contacts()
+        listener = Listener(host, port)
+        addresses = listener.addresses()
+        places = [Address(each, listener.port) for each in addresses]
+        reception, admission = receive(
+            listener,
+            self._trust,
+            self._on_turned_away,
+            partial(self._on_code, places),
+            self._notices.once,
+            self._on_replaced,
+        )
+        self._reception = reception
+        answering = self._handler.answering = Answering(
+            reception,
+            self._settings.ring.asks,
+            self._console.show,
+            self._console.ring,
+            lambda caller: name_caller(caller, self._trust, self._notices.once),
+            lambda caller: is_known(caller, self._trust, self._notices.once),
+            self._handler.start,
+        )
+        try:
+            code = admission.code if admission else ""
+            self._invitation.begin(self._dials(places, code), once=once)
+            self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
+            if self._trust and is_inside(addresses[0]) and not self._trust.contacts.all():
+                self._notices.once(
+                    f"{addresses[0]} works inside your own network only: from elsewhere it takes a VPN, a tunnel, or "
+                    f"a router that forwards port {listener.port} to this machine, and the router's address"
+                )
+            reception.start()
+            if self._console.eager:
+                self._handler.start()
+            with self._departure.waking(lambda: reception.interrupt(_Leave())):
+                while True:
+                    try:
+                        outcome = self._take(answering.next_caller())
+                    except OutOfResources as error:
+                        outcome = Outcome()
+                        self._notices.once(f"{error}; that call was not answered")
+                    has_no_reader = self._sound.broken and self._sound.is_piped
+                    if self._departure.why or has_no_reader or (once and outcome.ended and not reception.is_replaced):
+                        return outcome
+                    reception.free()
+        except _Leave:
+            return Outcome()
+        finally:
+            self._reception = self._handler.answering = None
+            reception.close()
+            self._invitation.close()
+
+    def _dials(self, places: list[Address], code: str) -> list[str]:
+        """What the other side types."""
+        security = self._settings.security
+        option = "--unencrypted " if security is None else "--open " if security.is_open and not code else ""
+        return [f"voicemux dial {option}{place} {code}".rstrip() for place in places]
+
+    def _on_code(self, places: list[Address], code: str, why: str) -> None:
+        self._invitation.changed(NewCode(code, why, self._dials(places, code)))
+
+    def _take(self, caller: Caller) -> Outcome:
+        """Take a call: only now sound is opened."""
+        with self._sound.of_a_call():
+            try:
+                with self._departure.waking(_nothing, caller.line.cut):
+                    met = answer(caller, self._hello_to_caller)
+            except ConnectionLost as error:
+                self._console.show(Notice(f"the caller has gone: {error}"))
+                return Outcome()
+            self._invitation.call_begins()
+            try:
+                return self._holding.hold(met, lambda: bool(self._reception and self._reception.is_replaced))
+            finally:
+                self._invitation.call_ended()
+
+    def _hello_to_caller(self) -> Hello:
+        hello = self._hello()
+        if self._departure.why:
+            raise _Leave
+        return hello
+
+    # --- shared --------------------------------------------------------------------------------------------
+
+    def _on_replaced(self) -> None:
+        """The caller has called again. Called by the reception."""
+        if call := self._held.call:  # before, it is asked for
+            call.replace()
+
+    def _on_turned_away(self, refusal: Refusal) -> None:
+        """A caller was not answered. Called by the reception."""
+        answering = self._handler.answering
+        if answering and refusal.name and refusal.why == "busy":
+            answering.miss(refusal.name, refusal.address, "busy")
+        else:
+            self._console.show(TurnedAway(**vars(refusal)))
+
+    def _hello(self) -> Hello:
+        """Opens the sound of this call, which says what can be heard here."""
+        return own_hello(self._settings.name, self._sound.open())
+
+    def _check_contacts(self) -> None:
+        """Say whom we should know, and cannot."""
+        if self._trust and (passed_over := self._trust.contacts.passed_over()):
+            self._notices.once(passed_over)
+
+
+def _nothing() -> None:
+    pass
+
+
+class _Leave(Exception):
+    """The user leaves a listener that is in no call."""

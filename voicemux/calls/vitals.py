@@ -1,0 +1,152 @@
+"""The vital signs of a call: its round trips, its bit rates, and all its figures in one place."""
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+
+from voicemux.calls.voice import Player, Transmitter
+from voicemux.events import Stats
+from voicemux.net.line import Line
+from voicemux.protocol.messages import Ping, Pong
+from voicemux.sending.schedule import SentCounts
+
+LOOK_INTERVAL = 0.1  # seconds between two looks at the clock and at how the line does, and between REPORTs
+PING_INTERVAL = 2.0  # seconds at most (protocol.md §9)
+PING_EARLY = 0.2  # seconds sooner: the timer looks ten times a second, and then a PING may wait for voice
+PINGS_PER_SILENCE = 3  # at least so many before the line counts as dead
+PINGS_AT_FIRST = 8  # in quick succession, as while more voice is to be sent: that needs to know the line
+QUICK_PING_INTERVAL = 0.25  # seconds
+MOST_PINGS = 16  # that may still be answered
+ROUND_TRIPS = 10  # of late, the shortest of which is the network's
+CALM = 0.015  # seconds above the shortest round trip within which nothing waits on the line
+RATE_SPAN = 20  # looks, so 2 s, over which bit rates are taken
+
+
+class Vitals:
+    """`look()` belongs to the timer, `ping()` to the writer, `answered()` to the demultiplexer, the rest to all."""
+
+    def __init__(
+        self,
+        line: Line,
+        sent: SentCounts,
+        transmitter: Transmitter | None,
+        player: Player | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._line = line
+        self._sent = sent
+        self._transmitter = transmitter
+        self._player = player
+        # Not answered, nor any after them: what they hold, which tells the peer nothing, and when they were written.
+        self._pings: deque[tuple[bytes, float]] = deque(maxlen=MOST_PINGS)
+        self._on_its_way: float | None = None
+        self._pinged = 0
+        self._pinged_at = float("-inf")
+        self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)  # milliseconds
+        self._shortest = float("inf")  # round trip ever, in seconds
+        self._started = self._clock()
+        self._rates = deque([(self._started, line.bytes_written, line.bytes_read)], maxlen=RATE_SPAN)
+
+    def look(self, now: float) -> bool:
+        """Take note of how much has gone to and fro. Whether it is time for a PING."""
+        self._rates.append((now, self._line.bytes_written, self._line.bytes_read))
+        quick = self._pinged < PINGS_AT_FIRST or (self._transmitter and self._transmitter.eager)
+        interval = QUICK_PING_INTERVAL if quick else PING_INTERVAL - PING_EARLY
+        if now - self._pinged_at < min(interval, self._line.timeout / PINGS_PER_SILENCE):
+            return False
+        self._pinged += 1
+        self._pinged_at = now
+        return True
+
+    def heard(self, on_its_way: float | None) -> None:
+        """The peer's voice is so long on its way, in seconds; None: none comes."""
+        if on_its_way is not None:
+            self._on_its_way = on_its_way
+
+    def ping(self) -> Ping:
+        """One that is written now."""
+        data = secrets.token_bytes(8)
+        self._pings.append((data, self._clock()))
+        return Ping(data)
+
+    def answered(self, pong: Pong) -> float | None:
+        """The round trip in seconds, None if we have sent no such PING."""
+        if pong.data not in [data for data, _ in self._pings]:
+            return None
+        while True:
+            data, written = self._pings.popleft()
+            if data == pong.data:
+                break
+        seconds = self._clock() - written
+        self._shortest = min(self._shortest, seconds)
+        self._round_trips.append(seconds * 1000)
+        return seconds
+
+    @property
+    def shortest_round_trip(self) -> float:
+        """In seconds, of late; there must have been one."""
+        return min(self._round_trips) / 1000
+
+    @property
+    def calm(self) -> bool:
+        """Whether the last round trip was as short as they ever were, and none takes longer now: nothing waits."""
+        limit = self._shortest + CALM
+        return self._last_took_at_most(limit) and all(
+            self._clock() - written <= limit for _, written in list(self._pings)[:1]
+        )
+
+    @property
+    def roomy(self) -> bool:
+        """Whether the last PING, which travels with voice, took no longer than an empty packet. If it did, voice may
+        well be most of what the line takes: on 64 kbit/s it is 19 ms, from 80 kbit/s on less than `CALM`."""
+        empty = self._line.round_trip()
+        return self._last_took_at_most((self._shortest if empty is None else empty) + CALM)
+
+    def _last_took_at_most(self, seconds: float) -> bool:
+        return any(round_trip <= seconds * 1000 for round_trip in list(self._round_trips)[-1:])
+
+    def stats(self, texts_received: int, on_its_way: float | None, *, is_over: bool = False) -> Stats:
+        """`on_its_way`: how long the peer's voice is, in seconds; None while none comes. When the call is over, it is
+        what it was."""
+        on_its_way = self._on_its_way if on_its_way is None and is_over else on_its_way
+        sent, figures = self._sent, self._player.figures if self._player else None
+        round_trips = list(self._round_trips)
+        parts: list[float | None] = [None] * 5
+        if figures and figures.received and on_its_way is not None:
+            # Our own capture stands for the peer's, of which nothing is known.
+            capture = self._transmitter.capture_ms if self._transmitter else 0.0
+            parts = [capture, figures.packet_ms, on_its_way * 1000, figures.buffer_ms, figures.playout_ms]
+        capture_ms, packet_ms, network_ms, buffer_ms, playout_ms = [_rounded(part) for part in parts]
+        (began, sent_then, received_then), ended = self._rates[0], self._clock()
+        span = max(ended - began, LOOK_INTERVAL)
+        return Stats(
+            seconds=round(ended - self._started, 1),
+            round_trip_ms=_rounded(round_trips[-1] if round_trips else None),
+            mouth_to_ear_ms=_rounded(sum(filter(None, parts)) if any(parts) else None),
+            capture_ms=capture_ms,
+            packet_ms=packet_ms,
+            network_ms=network_ms,
+            buffer_ms=buffer_ms,
+            playout_ms=playout_ms,
+            drift_ppm=_rounded(figures.drift_ppm if figures else None),
+            kbit_sent=round((self._line.bytes_written - sent_then) * 8e-3 / span, 1),
+            kbit_received=round((self._line.bytes_read - received_then) * 8e-3 / span, 1),
+            audio_sent=sent.audio,
+            audio_dropped=sent.dropped,
+            audio_received=figures.received if figures else 0,
+            audio_late=figures.late if figures else 0,
+            audio_concealed=figures.concealed if figures else 0,
+            shortened_ms=round(figures.shortened_ms) if figures else 0,
+            lengthened_ms=round(figures.lengthened_ms) if figures else 0,
+            xruns=(figures.xruns if figures else 0) + (self._transmitter.xruns if self._transmitter else 0),
+            texts_sent=sent.texts,
+            texts_received=texts_received,
+            bytes_sent=self._line.bytes_written,
+            bytes_received=self._line.bytes_read,
+        )
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 1)
