@@ -11,12 +11,9 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from voicemux.departure import Departure, Why
-
-if TYPE_CHECKING:
-    from voicemux.threads import Threads
 
 ENDINGS = {"SIGINT": Why.INTERRUPTED, "SIGHUP": Why.INTERRUPTED, "SIGTERM": Why.TERMINATED}  # Windows has no SIGHUP
 EXIT_CODE_OF = {Why.QUIT: 0, Why.INTERRUPTED: 130, Why.TERMINATED: 0}  # README.md, "Exit codes"
