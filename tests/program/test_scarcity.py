@@ -99,17 +99,11 @@ def test_a_call_for_which_there_is_no_thread_is_not_held_and_the_listener_goes_o
     ],
 )
 def test_a_program_that_the_system_gives_too_few_threads_says_so_in_a_line(processes, command, code, tmp_path):
-    as_stranger = [
-        "setpriv",
-        f"--reuid={STRANGER_ID}",
-        "--clear-groups",
-        f"--inh-caps={KEPT}",
-        f"--ambient-caps={KEPT}",
-    ]
+    caps = [f"--{each}={KEPT}" for each in ("inh-caps", "ambient-caps", "bounding-set")]
     limited = f"ulimit -u {processes}; exec {sys.executable} -m voicemux {command}"
     environment = {**os.environ, "VOICEMUX_HOME": str(tmp_path), "VOICEMUX_CODE": ""}
     done = subprocess.run(
-        ["setpriv", f"--reuid={STRANGER_ID}", "--clear-groups", *caps, f"--bounding-set={KEPT}", "bash", "-c", limited],
+        ["setpriv", f"--reuid={STRANGER_ID}", "--clear-groups", *caps, "bash", "-c", limited],
         env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE,
     )  # fmt: skip
     lines = [
