@@ -19,7 +19,7 @@ from tests.console.screens import KINDS, drawn, impostors
 from tests.console.strategies import make_stats
 from voicemux.audio.codec import make_decoders
 from voicemux.audio.player import Player
-from voicemux.call import Call
+from voicemux.calls.call import Call
 from voicemux.console import printable as screen
 from voicemux.console.rows import LEAST_COLUMNS, MOST_CELLS, MOST_MARKS, MOST_ROWS, OURS, Screen
 from voicemux.console.wording import mark_of, written

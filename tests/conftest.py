@@ -36,10 +36,12 @@ TIMED = [
     TESTS / f"{each}.py"
     for each in (
         "api/test_api",
-        *(f"test_{name}" for name in ("bots", "call", "endings", "threads")),
+        *(f"test_{name}" for name in ("bots", "threads")),
+        *(f"calls/test_{name}" for name in ("call", "endings")),
         *(f"audio/test_{name}" for name in ("files", "pipes", "recording")),
         *(f"console/test_{name}" for name in ("lines", "picture", "plain", "terminal")),
-        *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception", "writer")),
+        *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception")),
+        "sending/test_writer",
         *(f"program/test_{name}" for name in ("call", "recordings", "sources")),
     )
 ]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from voicemux.call import Call
+from voicemux.calls.call import Call
 from voicemux.events import Ended, Event, TextReceived
 from voicemux.net.address import Address
 from voicemux.net.line import Line

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.notation import CLASSES, VECTORS, meant, vectors
-from voicemux import call, vitals
+from voicemux.calls import call, vitals
 from voicemux.conform.runner import CASES
 from voicemux.errors import RemoteProtocolError
 from voicemux.net import address, greeting, line, reception

@@ -15,6 +15,7 @@ from tests.vectors.generate import generate
 from voicemux.audio.codec import UndecodableError, make_decoders
 from voicemux.audio.endpoints import SAMPLE_BYTES
 from voicemux.audio.jitter import Conceal, Pause
+from voicemux.calls.trust import Security, Trust
 from voicemux.console.printable import printable, printable_lines, printable_name
 from voicemux.console.rows import Screen
 from voicemux.console.wording import written
@@ -31,7 +32,6 @@ from voicemux.security.admission import Admission
 from voicemux.security.contacts import Contacts
 from voicemux.security.handshake import Dialler
 from voicemux.security.identity import Identity
-from voicemux.trust import Security, Trust
 
 GREASE = encode_frame(Frame(GREASE_TAG, 0, b"grease"))  # which we send behind a HELLO
 UNFIT = {"dialler": NOT_A_DIALLERS, "listener": NOT_A_LISTENERS}

@@ -153,8 +153,8 @@ def test_text_that_nobody_reads_is_not_acknowledged_and_stops_at_the_window(tmp_
         for _ in range(2 * TEXT_WINDOW // 1000):
             call.send("x" * 1000)
         time.sleep(0.5)
-        outbox = call._call._writer._outbox
-        assert TEXT_WINDOW - 2000 < outbox.unacknowledged_bytes <= TEXT_WINDOW
+        in_flight = call._call._writer._schedule.text_bytes_in_flight
+        assert TEXT_WINDOW - 2000 < in_flight <= TEXT_WINDOW
         assert call.ended is None
         call.hang_up()
     assert call.ended

@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from tests.audio.speech import pitch, samples_of, speech, tone
+from voicemux.audio.choices import SoundFile
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, TAIL_BLOCKS, Block
 from voicemux.audio.pipes import PipeSink, PipeSource
 from voicemux.audio.stream import Stream as AudioStream
@@ -234,7 +235,7 @@ def test_a_stream_that_was_closed_before_we_began_is_refused(end: str, closing: 
 
 def refused(path: str) -> DeviceError:
     with pytest.raises(DeviceError) as caught:
-        check_input(path)
+        check_input(SoundFile(path))
     return caught.value
 
 
@@ -269,7 +270,7 @@ def test_a_fifo_is_opened_once_and_what_is_in_it_is_heard(rate: int, fifo: Path)
     soundfile.write(said, tone(1000, 1.0, rate), rate, "PCM_16", format="WAV")
     header = said.getvalue()[:40] + b"\xff\xff\xff\x7f"  # as if its length were not known
     writer = writing(fifo, header + said.getvalue()[44:])
-    stream = check_input(str(fifo))
+    stream = check_input(SoundFile(str(fifo)))
     assert stream
     heard = samples_of(sound_of(stream))
     writer.join(5)
@@ -281,7 +282,7 @@ def test_a_fifo_is_opened_once_and_what_is_in_it_is_heard(rate: int, fifo: Path)
 def test_raw_sound_in_a_fifo_is_heard_as_it_is(fifo: Path) -> None:
     said = speech(seconds=0.5).tobytes()
     writer = writing(fifo, said)
-    stream = check_input(str(fifo))
+    stream = check_input(SoundFile(str(fifo)))
     assert stream
     assert sound_of(stream)[: len(said)] == said
     writer.join(5)
@@ -289,7 +290,7 @@ def test_raw_sound_in_a_fifo_is_heard_as_it_is(fifo: Path) -> None:
 
 def test_a_fifo_whose_writer_is_late_is_waited_for(fifo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voicemux.audio.stream.PATIENCE", 0.05)
-    stream = check_input(str(fifo))  # nobody has opened it yet
+    stream = check_input(SoundFile(str(fifo)))  # nobody has opened it yet
     assert stream
     said = speech(seconds=0.2).tobytes()
     writer = writing(fifo, said)
@@ -331,7 +332,7 @@ def test_what_comes_too_late_to_be_refused_before_the_call_is_refused_in_it(
     fifo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicemux.audio.stream.PATIENCE", 0.05)
-    stream = check_input(str(fifo))
+    stream = check_input(SoundFile(str(fifo)))
     assert stream
     writer = writing(fifo, b"fLaC\0\0\0\x22" + bytes(1000))
     with pytest.raises(DeviceError, match=r"is FLAC, and no raw sound$"):

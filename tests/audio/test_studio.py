@@ -8,30 +8,17 @@ import pytest
 from tests.audio.speech import DIALLER
 from tests.conftest import sound_threads
 from tests.soundcards import SoundCards
+from voicemux.audio.choices import DefaultDevice, NamedDevice, Nothing, SoundFile, StandardStream, choice
 from voicemux.audio.jitter import MAX_DELAY
-from voicemux.audio.studio import Studio, check_input, check_output, is_file
+from voicemux.audio.studio import Studio, check_input, check_output
 from voicemux.errors import DeviceError, LibraryMissing
 from voicemux.protocol.messages import Codec
 
 
-@pytest.mark.parametrize("ending", ["wav", "WAV", "flac", "ogg", "opus", "mp3", "aiff", "au"])
-def test_what_ends_like_a_sound_file_is_one(ending: str) -> None:
-    assert is_file(f"speech.{ending}")
-
-
-@pytest.mark.parametrize("wanted", ["", "-", "none", "0", "USB", "HDA Intel PCH: ALC257 Analog (hw:0,0)", "my.mic"])
-def test_what_may_be_the_name_of_a_device_is_no_file(wanted: str) -> None:
-    assert not is_file(wanted)
-
-
-def test_what_has_a_folder_is_a_file() -> None:
-    assert is_file(os.path.join(".", "speech"))
-
-
 def test_a_studio_with_nothing_plays_and_sends_nothing() -> None:
     studio = Studio()
-    studio.open_input("none")
-    studio.open_output("none")
+    studio.open_input(Nothing())
+    studio.open_output(Nothing())
     studio.check_codec()
     assert (studio.playable, studio.finite, studio.make_player(MAX_DELAY)) == ((), False, None)
     assert studio.make_transmitter((Codec.OPUS, Codec.PCM), None, 20, 32_000) is None
@@ -40,8 +27,8 @@ def test_a_studio_with_nothing_plays_and_sends_nothing() -> None:
 
 def test_a_studio_of_files_sends_one_and_records_to_the_other(tmp_path: Path) -> None:
     studio = Studio()
-    studio.open_input(str(DIALLER))
-    studio.open_output(str(tmp_path / "heard.wav"))
+    studio.open_input(SoundFile(str(DIALLER)))
+    studio.open_output(SoundFile(str(tmp_path / "heard.wav")))
     studio.record(str(tmp_path / "too.flac"))
     studio.check_codec()
     assert (studio.playable, studio.finite) == ((Codec.OPUS, Codec.PCM), True)
@@ -72,8 +59,8 @@ def test_a_microphone_that_is_wanted_late_is_found_and_not_opened(
         monkeypatch.setenv(name, value)
     studio = Studio()
     with pytest.raises(DeviceError, match="there is no input device 'trumpet'"):
-        studio.open_input("trumpet", late=True)
-    studio.open_input("headset", late=True)
+        studio.open_input(NamedDevice("trumpet"), late=True)
+    studio.open_input(NamedDevice("headset"), late=True)
     before = sound_threads()
     transmitter = studio.make_transmitter((Codec.PCM,), None, 20, 32_000)
     assert transmitter
@@ -98,11 +85,11 @@ def test_pipes_are_the_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(sys, "stdin", stdin)
         monkeypatch.setattr(sys, "stdout", stdout)
         os.write(write, bytes(4096))
-        stream = check_input("-")
-        check_output("-")
+        stream = check_input(StandardStream())
+        check_output(StandardStream())
         studio = Studio()
-        studio.open_input("-", stream)
-        studio.open_output("-")
+        studio.open_input(StandardStream(), stream)
+        studio.open_output(StandardStream())
         transmitter, player = (
             studio.make_transmitter((Codec.PCM,), None, 20, 32_000),
             studio.make_player(MAX_DELAY),
@@ -117,8 +104,8 @@ def test_pipes_are_the_standard_streams(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_half_that_cannot_be_opened_leaves_the_other(tmp_path: Path) -> None:
     studio = Studio()
     with pytest.raises(DeviceError):
-        studio.open_input(str(tmp_path / "no.wav"))
-    studio.open_output(str(tmp_path / "heard.wav"))
+        studio.open_input(SoundFile(str(tmp_path / "no.wav")))
+    studio.open_output(SoundFile(str(tmp_path / "heard.wav")))
     assert studio.make_transmitter((Codec.PCM,), None, 20, 32_000) is None
     assert studio.make_player(MAX_DELAY)
     studio.record(str(tmp_path / "no folder" / "too.wav"))
@@ -141,7 +128,7 @@ def test_what_arrives_is_recorded_without_a_loudspeaker_too(tmp_path: Path) -> N
 
 def test_no_recording_is_made_before_there_is_a_call(tmp_path: Path) -> None:
     studio = Studio()
-    studio.open_output(str(tmp_path / "heard.wav"))
+    studio.open_output(SoundFile(str(tmp_path / "heard.wav")))
     studio.record(str(tmp_path / "too.wav"))
     studio.close()
     assert not list(tmp_path.iterdir())
@@ -150,7 +137,7 @@ def test_no_recording_is_made_before_there_is_a_call(tmp_path: Path) -> None:
 def test_recordings_that_were_there_get_other_names(tmp_path: Path) -> None:
     (tmp_path / "heard.wav").write_bytes(b"dear")
     studio = Studio()
-    studio.open_output(str(tmp_path / "heard.wav"))
+    studio.open_output(SoundFile(str(tmp_path / "heard.wav")))
     studio.record(str(tmp_path / "heard.wav"))
     labels = [each.label for make in (studio.make_player, studio.make_recorder) if (each := make(MAX_DELAY))]
     studio.close()
@@ -180,19 +167,19 @@ def test_what_cannot_be_had_is_refused_beforehand(
     monkeypatch.setattr(sys, "stdout", None)
     (tmp_path / "text.wav").write_text("Dear diary")
     with pytest.raises(DeviceError) as caught:
-        (check_input if kind == "input" else check_output)(wanted.format(tmp_path))
+        (check_input if kind == "input" else check_output)(choice(wanted.format(tmp_path)))
     assert str(caught.value) == complaint.format(*[tmp_path] * 2)
 
 
 @pytest.mark.parametrize(("kind", "wanted"), [("input", "none"), ("output", "none"), ("output", "{}/heard.wav")])
 def test_what_can_be_had_is_left_as_it_is(kind: str, wanted: str, tmp_path: Path) -> None:
-    (check_input if kind == "input" else check_output)(wanted.format(tmp_path))
+    (check_input if kind == "input" else check_output)(choice(wanted.format(tmp_path)))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_recording_that_is_there_is_not_touched_by_the_check(tmp_path: Path) -> None:
     (tmp_path / "heard.wav").write_bytes(b"dear")
-    check_output(str(tmp_path / "heard.wav"))
+    check_output(SoundFile(str(tmp_path / "heard.wav")))
     assert (tmp_path / "heard.wav").read_bytes() == b"dear"
 
 
@@ -201,8 +188,8 @@ def test_without_pyaudio_there_are_files_and_a_reason(monkeypatch: pytest.Monkey
     studio = Studio()
     for open_device in (studio.open_input, studio.open_output):
         with pytest.raises(LibraryMissing, match=r"^no sound: ") as caught:
-            open_device("")
+            open_device(DefaultDevice())
         assert caught.value.library == "pyaudio"
-    studio.open_input(str(DIALLER))
+    studio.open_input(SoundFile(str(DIALLER)))
     assert studio.finite
     studio.close()

@@ -20,7 +20,7 @@ import pytest
 
 from tests.peers import Peer
 from tests.running import PATIENCE, Program, environment, listening
-from voicemux.answering import ANSWER_TIMEOUT
+from voicemux.app.answering import ANSWER_TIMEOUT
 from voicemux.protocol.messages import Hello, Text
 from voicemux.protocol.wire import PREFACE
 from voicemux.security.contacts import Contacts

@@ -16,6 +16,7 @@ import pytest
 from tests.peers import PATIENCE, PROMPTLY, Peer, encode, wait_until
 from tests.security import certificates
 from tests.security.people import House, Person, line_to
+from voicemux.calls.trust import Security, Trust
 from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
 from voicemux.net import reception as reception_module
 from voicemux.net.address import Address
@@ -28,7 +29,6 @@ from voicemux.protocol.messages import Bye, Challenge, Claim, Hello, Method, Pre
 from voicemux.protocol.wire import PREFACE
 from voicemux.security import admission as admission_module
 from voicemux.security.handshake import Dialler
-from voicemux.trust import Security, Trust
 
 CODE, GUESS = "42-beeswax-caravan", "42-beeswax-carbon"
 CROWD = 1000

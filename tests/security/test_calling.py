@@ -8,16 +8,16 @@ import pytest
 
 from tests.peers import PATIENCE
 from tests.security.people import House, Person
-from voicemux.dialling import reach
+from voicemux.calls.dialling import reach
+from voicemux.calls.introduction import Introduced
+from voicemux.calls.trust import Security, Trust
 from voicemux.errors import Kind, SecurityError, VoicemuxError
-from voicemux.introduction import Introduced
 from voicemux.net.address import Address
 from voicemux.net.line import Line, Listener
 from voicemux.net.tls import listener_context
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Welcome, to_frame
 from voicemux.protocol.wire import PREFACE
-from voicemux.trust import Security, Trust
 
 CODE, OLD_CODE = "42-beeswax-caravan", "17-atlas-bravado"
 

@@ -6,13 +6,13 @@ import pytest
 
 from tests.peers import wait_until
 from tests.security.people import Middle
+from voicemux.calls.trust import Security, Trust
 from voicemux.errors import Kind, NotAdmitted, SecurityError
 from voicemux.net.address import Address
 from voicemux.net.greeting import Greeting
 from voicemux.net.line import dial
 from voicemux.protocol.messages import Method
 from voicemux.security import handshake
-from voicemux.trust import Security, Trust
 
 CODE, GUESS = "42-beeswax-caravan", "42-beeswax-carbon"
 FOUND = "PROOF with a signature of something else: somebody may be in the middle"  # what the listener's user is told

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicemux.api import arguments, leftovers
-from voicemux.call import Call as _Call
-from voicemux.dialling import reach
+from voicemux.calls.call import Call as _Call
+from voicemux.calls.dialling import reach
+from voicemux.calls.introduction import Introduced, answer, name_of, own_hello, receive
+from voicemux.calls.trust import Security, Trust
+from voicemux.calls.voice import USUAL_BITRATE, USUAL_FRAME_MS
 from voicemux.errors import ConnectionLost, OutOfResources, VoicemuxError
 from voicemux.events import Ended, Stats, TextReceived
-from voicemux.introduction import Introduced, answer, name_of, own_hello, receive
 from voicemux.net.address import DEFAULT_PORT
 from voicemux.net.line import Listener as _Listener
 from voicemux.net.reception import Caller
@@ -29,8 +31,6 @@ from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Hello
 from voicemux.security.files import usual_folder
 from voicemux.threads import NAP
-from voicemux.trust import Security, Trust
-from voicemux.voice import USUAL_BITRATE, USUAL_FRAME_MS
 
 if TYPE_CHECKING:
     from voicemux.audio.blocks import BlockSource, Booth

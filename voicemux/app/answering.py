@@ -14,9 +14,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from voicemux.calls.introduction import Named
 from voicemux.errors import ConnectionLost, RemoteProtocolError
 from voicemux.events import Answered, Event, Missed, MissedCalls, Ringing
-from voicemux.introduction import Named
 from voicemux.net.reception import Caller, Reception, is_same
 from voicemux.net.ring_limit import RingLimit
 from voicemux.net.ringing import Ring

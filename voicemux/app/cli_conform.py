@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -20,6 +21,22 @@ def conform() -> None:
     standard input has ended; and, to have everything checked, makes sound and writes more than 64 KiB of text from
     the beginning of each call. What it does not offer is skipped, and said.
     """
+
+
+@dataclass(frozen=True)
+class ConformOptions:
+    """What was typed, as click hands it over: the names are those of the parameters."""
+
+    plain: bool
+    code: str
+    is_open: bool
+    names: tuple[str, ...]  # of cases
+    sections: tuple[int, ...]
+    quick: bool
+    lists: bool
+    verbose: bool
+    as_json: bool
+    junit: str | None  # a file
 
 
 def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,9 +65,10 @@ def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @conform_options
 def conform_listener(target: str | None, pid: int | None, **options: Any) -> None:
     """Call somebody's listener, as often as there are cases."""
-    if not options["lists"] and not target:
+    typed = ConformOptions(**options)
+    if not typed.lists and not target:
         raise click.UsageError("missing argument HOST[:PORT]")
-    if not (options["lists"] or options["plain"] or options["code"] or options["is_open"]):
+    if not (typed.lists or typed.plain or typed.code or typed.is_open):
         raise click.UsageError("an encrypted call needs --open, or --code: one that the listener always takes")
 
     def examine(keys: Any, selection: Any, tell: Any) -> Any:
@@ -59,7 +77,7 @@ def conform_listener(target: str | None, pid: int | None, **options: Any) -> Non
 
         return examine_listener(parse_address(target or ""), keys, selection, pid, tell)
 
-    _conform("listener", options, examine)
+    _conform("listener", typed, examine)
 
 
 @conform.command("dialer")
@@ -80,18 +98,18 @@ def conform_dialer(host: str, port: str, command: str, **options: Any) -> None:
             click.echo(f"voicemux: waiting at {host} port {listener.port}", err=True)
             return examine_dialler(listener, keys, selection, command, tell)
 
-    _conform("dialler", options, examine)
+    _conform("dialler", ConformOptions(**options), examine)
 
 
 conform.add_command(conform_dialer, "dialler")
 
 
-def _conform(role: str, options: dict[str, Any], examine: Callable[..., Any]) -> None:
+def _conform(role: str, typed: ConformOptions, examine: Callable[..., Any]) -> None:
     """Choose the cases, run them with a key of their own, and report."""
     refuse_what_means_nothing()
-    if options["is_open"] and was_typed("code"):
+    if typed.is_open and was_typed("code"):
         raise click.UsageError("--open and --code say different things: calls have no code, or this one")
-    if options["plain"] and (options["is_open"] or was_typed("code")):
+    if typed.plain and (typed.is_open or was_typed("code")):
         raise click.UsageError("--unencrypted goes with neither --code nor --open: nothing is checked then")
     with exits():
         import tempfile
@@ -104,31 +122,31 @@ def _conform(role: str, options: dict[str, Any], examine: Callable[..., Any]) ->
         from voicemux.security.code import new_code
         from voicemux.security.identity import load_identity
 
-        selection = Selection(options["names"], options["sections"], options["quick"])
-        cases = selection.cases(role, encrypted=not options["plain"])
-        if unknown := set(options["names"]) - {case.name for case in cases}:
+        selection = Selection(typed.names, typed.sections, typed.quick)
+        cases = selection.cases(role, encrypted=not typed.plain)
+        if unknown := set(typed.names) - {case.name for case in cases}:
             raise click.UsageError(f"no such case for this: {', '.join(sorted(unknown))}; --list shows what there is")
-        if options["lists"]:
+        if typed.lists:
             click.echo(report.table(cases))
             return
         with tempfile.TemporaryDirectory(prefix="voicemux-conform-") as folder:
             keys = None
-            if not options["plain"]:
-                code = "" if options["is_open"] else options["code"] or new_code()
+            if not typed.plain:
+                code = "" if typed.is_open else typed.code or new_code()
                 keys = Keys(load_identity(Path(folder) / "key"), code)
-                if role == "dialler" and code and not options["code"]:
+                if role == "dialler" and code and not typed.code:
                     click.echo(f"voicemux: the code is {code}", err=True)
 
             def tell(result: Any) -> None:
-                lines = [report.line(result), *(report.details(result).splitlines() if options["verbose"] else ())]
-                for line in [] if options["as_json"] else lines:
+                lines = [report.line(result), *(report.details(result).splitlines() if typed.verbose else ())]
+                for line in [] if typed.as_json else lines:
                     click.echo(report.shown(line, screen_of(sys.stdout)))
 
             results = examine(keys, selection, tell)
-        if options["junit"]:
-            Path(options["junit"]).write_bytes(report.as_junit(results))
-        if options["as_json"]:
-            click.echo(report.as_json(results, verbose=options["verbose"]))
+        if typed.junit:
+            Path(typed.junit).write_bytes(report.as_junit(results))
+        if typed.as_json:
+            click.echo(report.as_json(results, verbose=typed.verbose))
         else:
             click.echo(report.summary(results))
         if any(result.verdict == "fail" for result in results):

@@ -6,8 +6,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from voicemux.app.consoles import has_no_input
 from voicemux.app.misuse import NO_INPUT, contradiction
+from voicemux.app.standard_streams import has_no_input
 
 STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")  # other names of "-"
 

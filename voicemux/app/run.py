@@ -8,32 +8,34 @@ from typing import TYPE_CHECKING
 from voicemux.app.consoles import make_console
 from voicemux.app.exit_codes import ExitCode, exit_code
 from voicemux.app.exits import exits
+from voicemux.audio.choices import StandardStream
 from voicemux.errors import VoicemuxError
 
 if TYPE_CHECKING:
+    from voicemux.app.holding import Outcome
     from voicemux.app.interrupts import Signals
-    from voicemux.app.session import Outcome, Session, Settings
+    from voicemux.app.session import Session
+    from voicemux.app.settings import Settings
 
 
-def run(
-    settings: "Settings", body: "Callable[[Session, Signals], Outcome]", *, as_json: bool, draws: bool, bell: str
-) -> None:
+def run(settings: "Settings", body: "Callable[[Session, Signals], Outcome]") -> None:
     """Set up a session, run it, and turn its outcome into an exit code."""
     from voicemux.app.departure import Departure, Why
     from voicemux.app.interrupts import Signals, leave, live_in_background
     from voicemux.app.session import Session
 
     live_in_background()
-    console = make_console(settings, as_json=as_json, draws=draws, bell=bell)
+    console = make_console(settings)
     sys.setswitchinterval(0.0005)  # seconds; with the usual 0.005 one busy thread makes a 5 ms callback late
     departure = Departure()
     signals = Signals(departure, console.restore, console.resume, console.interrupt)
+    reads_input = not isinstance(settings.sound.input, StandardStream)
     outcome = None
-    with exits(console if as_json else None, contextlib.nullcontext()):
+    with exits(console if settings.display.as_json else None, contextlib.nullcontext()):
         try:
             with signals.watched():
                 try:
-                    outcome = body(Session(settings, console, departure, reads_input=settings.input != "-"), signals)
+                    outcome = body(Session(settings, console, departure, reads_input=reads_input), signals)
                 finally:
                     console.close()
         except (VoicemuxError, KeyboardInterrupt):

@@ -1,14 +1,19 @@
-"""Chooses microphones and loudspeakers by what the user wrote, opens them, and closes them.
-
-What may be written for an input or output: nothing (the system's default), `none`, `-` (raw sound on
-standard input or output), a file's name, a device's number or a part of its name.
-"""
+"""Opens the microphones, loudspeakers, files and pipes that the user has chosen, and closes them."""
 
 import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING
 
+from voicemux.audio.choices import (
+    FILE_ENDINGS,
+    Choice,
+    DefaultDevice,
+    NamedDevice,
+    Nothing,
+    SoundFile,
+    StandardStream,
+)
 from voicemux.audio.codec import check_opus, make_decoders, make_encoder
 from voicemux.audio.devices import PortAudio
 from voicemux.audio.endpoints import Block, Sink, Source
@@ -22,10 +27,6 @@ if TYPE_CHECKING:
     from voicemux.audio.recording import FileSink
     from voicemux.audio.stream import Stream
 
-NONE = "none"
-PIPE = "-"
-FILE_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au")
-
 
 class Studio:
     """The sound of one call. One thread makes it, asks it for both halves, and closes it.
@@ -35,7 +36,7 @@ class Studio:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wanted = {"input": NONE, "output": NONE}
+        self._wanted: dict[str, str] = {}  # the names of what is opened as devices, by direction
         self._portaudio: PortAudio | None = None
         self._source: Source | None = None
         self._sink: Sink | None = None
@@ -44,22 +45,31 @@ class Studio:
         self._decoders = make_decoders()
         self.renamed: list[tuple[str, str]] = []  # recordings that were there already: what was wanted, and made
 
-    def open_input(self, wanted: str, stream: "Stream | None" = None, *, late: bool = False) -> None:
+    def open_input(self, wanted: Choice, stream: "Stream | None" = None, *, late: bool = False) -> None:
         """`stream` is what `check_input` gave. If `late`, a microphone is found, and opened when it is to be heard.
 
         Raises DeviceError; there is no microphone then.
         """
-        is_late = late and _is_device(wanted)
-        self._source = self._find_source(wanted) if is_late else self._open_source(wanted, stream)
-        self._wanted["input"] = wanted
-
-    def open_output(self, wanted: str) -> None:
-        """Raises DeviceError; there is no loudspeaker then."""
-        if is_file(wanted):
-            self._kept["output"] = wanted
+        if isinstance(wanted, DefaultDevice | NamedDevice):
+            self._source = self._find_source(wanted.name) if late else self._devices().open_source(wanted.name)
+            self._wanted["input"] = wanted.name
         else:
-            self._sink = self._open_sink(wanted)
-        self._wanted["output"] = wanted
+            self._source = self._open_source(wanted, stream)
+
+    def open_output(self, wanted: Choice) -> None:
+        """Raises DeviceError; there is no loudspeaker then."""
+        match wanted:
+            case SoundFile(path):
+                self._kept["output"] = path
+            case StandardStream():
+                from voicemux.audio.pipes import PipeSink
+
+                self._sink = PipeSink()
+            case DefaultDevice() | NamedDevice():
+                self._sink = self._devices().open_sink(wanted.name)
+                self._wanted["output"] = wanted.name
+            case Nothing():
+                pass
 
     def record(self, path: str) -> None:
         """Also keep in a file what arrives, whatever plays it."""
@@ -145,7 +155,7 @@ class Studio:
 
     def _has_device(self, kind: str) -> bool:
         """Whether it is a sound card, which may come back when it has broken."""
-        return _is_device(self._wanted[kind])
+        return kind in self._wanted
 
     def _reopen_source(self) -> Source:
         """The microphone again, or what now goes by that name. Raises DeviceError."""
@@ -168,27 +178,17 @@ class Studio:
     def _find_source(self, wanted: str) -> Source:
         return _Unopened(self._devices().find("input", wanted).name)
 
-    def _open_source(self, wanted: str, stream: "Stream | None") -> Source | None:
-        if wanted == NONE:
-            return None
+    def _open_source(self, wanted: SoundFile | StandardStream | Nothing, stream: "Stream | None") -> Source | None:
         if stream:
             from voicemux.audio.pipes import PipeSource
 
             return PipeSource(stream)
-        if is_file(wanted):
+        if isinstance(wanted, SoundFile):
             from voicemux.audio.files import FileSource
 
-            return FileSource(wanted)
-        return self._devices().open_source(wanted)
-
-    def _open_sink(self, wanted: str) -> Sink | None:
-        if wanted == NONE:
-            return None
-        if wanted == PIPE:
-            from voicemux.audio.pipes import PipeSink
-
-            return PipeSink()
-        return self._devices().open_sink(wanted)
+            return FileSource(wanted.path)
+        assert isinstance(wanted, Nothing), "check_input opens a standard stream"
+        return None
 
     def _devices(self) -> PortAudio:
         if self._portaudio is None:
@@ -220,33 +220,24 @@ class _Unopened:
         pass
 
 
-def _is_device(wanted: str) -> bool:
-    return wanted not in (NONE, PIPE) and not is_file(wanted)
-
-
-def is_file(wanted: str) -> bool:
-    """By its ending or a folder in it; or it has an ending and is there, as an input may."""
-    is_there = "." in wanted and os.path.isfile(wanted)
-    return wanted.lower().endswith(FILE_ENDINGS) or os.sep in wanted or is_there
-
-
-def check_input(wanted: str) -> "Stream | None":
-    """Raises DeviceError if what the user wrote for the input cannot be had, or is no sound.
+def check_input(wanted: Choice) -> "Stream | None":
+    """Raises DeviceError if what the user has chosen for the input cannot be had, or is no sound.
 
     A pipe is opened here, once for all calls, and is to be given to `open_input`, and closed.
     """
-    if wanted == NONE:
+    if isinstance(wanted, Nothing):
         return None
-    if wanted != PIPE and not is_file(wanted):
-        _check_device("input", wanted)
+    if isinstance(wanted, DefaultDevice | NamedDevice):
+        _check_device("input", wanted.name)
         return None
     from voicemux.audio.stream import open_stream, standard_input
 
-    stream = standard_input() if wanted == PIPE else open_stream(wanted)
+    stream = standard_input() if isinstance(wanted, StandardStream) else open_stream(wanted.path)
     if stream is None:
+        assert isinstance(wanted, SoundFile)
         from voicemux.audio.files import FileSource
 
-        FileSource(wanted).close()
+        FileSource(wanted.path).close()
         return None
     try:
         stream.check()
@@ -256,27 +247,30 @@ def check_input(wanted: str) -> "Stream | None":
     return stream
 
 
-def check_output(wanted: str) -> None:
-    """Raises DeviceError if what the user wrote for an output cannot be had.
+def check_output(wanted: Choice) -> None:
+    """Raises DeviceError if what the user has chosen for an output cannot be had.
 
     No device is opened, and no file written, before there is a call.
     """
-    if wanted == NONE:
-        return
-    if wanted == PIPE:
-        from voicemux.audio.pipes import PipeSink
+    match wanted:
+        case Nothing():
+            pass
+        case StandardStream():
+            from voicemux.audio.pipes import PipeSink
 
-        PipeSink().close()
-    elif not is_file(wanted):
-        _check_device("output", wanted)
-    elif not wanted.lower().endswith(FILE_ENDINGS):
-        raise DeviceError(f"cannot write {wanted}: a recording's name ends in {', '.join(FILE_ENDINGS)}")
-    else:
-        folder = os.path.dirname(wanted) or "."
-        if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
-            raise DeviceError(
-                f"cannot write {wanted}: {'not permitted' if os.path.isdir(folder) else 'no such folder'}"
-            )
+            PipeSink().close()
+        case DefaultDevice() | NamedDevice():
+            _check_device("output", wanted.name)
+        case SoundFile(path):
+            _check_recording(path)
+
+
+def _check_recording(path: str) -> None:
+    if not path.lower().endswith(FILE_ENDINGS):
+        raise DeviceError(f"cannot write {path}: a recording's name ends in {', '.join(FILE_ENDINGS)}")
+    folder = os.path.dirname(path) or "."
+    if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+        raise DeviceError(f"cannot write {path}: {'not permitted' if os.path.isdir(folder) else 'no such folder'}")
 
 
 def _check_device(kind: str, wanted: str) -> None:

@@ -1,1 +1,1 @@
-"""The network: address (names of places), line (TCP), greeting, reception (callers), writer and demultiplexer."""
+"""The network: address (names of places), line (TCP), greeting, reception (callers), demultiplexer."""

@@ -1,4 +1,4 @@
-"""One end of a call: the real writer, course, ladder, jitter buffer and vitals; a model microphone and
+"""One end of a call: the real schedule, congestion control, ladder, jitter buffer and vitals; a model microphone and
 loudspeaker."""
 
 import struct
@@ -10,12 +10,13 @@ from tests.net.simulator.timeline import Timeline
 from voicemux.audio.jitter import MAX_DELAY, Conceal, JitterBuffer, Pause
 from voicemux.audio.ladder import Ladder, Rung
 from voicemux.audio.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
-from voicemux.net.writer import Writer
+from voicemux.calls.vitals import LOOK_INTERVAL, Vitals
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.durations import duration
 from voicemux.protocol.messages import Arrivals, Audio, Codec, Hello, Message, Ping, Pong, Preface, Report, TextAck
 from voicemux.protocol.wire import PREFACE
-from voicemux.vitals import LOOK_INTERVAL, Vitals
+from voicemux.sending.congestion import CongestionControl
+from voicemux.sending.schedule import Schedule
 
 RATE = 48_000
 BLOCK = 240  # samples that a loudspeaker wants at a time
@@ -118,10 +119,11 @@ class End:
         self.timeline, self.is_old = timeline, is_old
         self.line = SimulatedLine(sender)
         self.sending, self.receiving = Sending(), Receiving()
-        self.writer = Writer(self.line, self.sending, clock=lambda: timeline.now)  # type: ignore[arg-type]
+        self.congestion = CongestionControl()
+        self.schedule = Schedule(self.congestion)
         self.ladder = Ladder(TOP)
         self.loudspeaker = Loudspeaker(timeline)
-        self.vitals = Vitals(self.line, self.writer.counts, self, None, lambda: timeline.now)  # type: ignore[arg-type]
+        self.vitals = Vitals(self.line, self.schedule.counts, self, None, lambda: timeline.now)  # type: ignore[arg-type]
         self.sent: list[Sent] = []
         self.estimates: list[tuple[float, float]] = []  # when, and how late it says that the other side is heard
         self.spoken = 0  # packets
@@ -132,11 +134,11 @@ class End:
         self._pump_at: float | None = None
         self._routes: dict[type, Callable[..., None]] = {
             Audio: self._hear,
-            Arrivals: self.writer.arrived,
-            Report: self.writer.heard,
-            Ping: lambda ping: self.writer.send(Pong(ping.data)),
+            Arrivals: lambda arrivals: self.congestion.on_arrivals(arrivals, timeline.now),
+            Report: lambda report: self.congestion.on_report(report, timeline.now),
+            Ping: lambda ping: self.schedule.put_control(Pong(ping.data), timeline.now),
             Pong: self._on_pong,
-            TextAck: lambda ack: self.writer.acknowledge(ack.id),
+            TextAck: lambda ack: self.schedule.acknowledge(ack.id, timeline.now),
         }
         timeline.at(offset, lambda: self._speak(offset))
         timeline.at(offset + 0.05, self._look)
@@ -148,8 +150,7 @@ class End:
 
     def greet(self, peer: "End", round_trip: float) -> None:
         list(peer.receiving.receive(PREFACE + self.sending.encode(Hello())))
-        self.writer._near.round_trip(round_trip)
-        self.writer._is_taken = False  # as the writing thread does when it begins
+        self.congestion.on_kernel_round_trip(round_trip)
 
     def read(self, data: bytes) -> None:
         """What TCP brings."""
@@ -170,13 +171,13 @@ class End:
 
     def _hear(self, audio: Audio) -> None:
         self._newest = audio
-        self.writer.heard_voice(audio)
+        self.congestion.on_audio(audio, self.timeline.now)
         self.loudspeaker.put(audio)
 
     def _on_pong(self, pong: Pong) -> None:
         round_trip = self.vitals.answered(pong)
         if round_trip is not None:
-            self.writer.round_trip(round_trip)
+            self.congestion.on_round_trip(round_trip, self.timeline.now)
             self.loudspeaker.jitter.round_trip(self.vitals.shortest_round_trip)
 
     def _speak(self, began: float) -> None:
@@ -188,7 +189,8 @@ class End:
             self._sequence = (self._sequence + 1) % 2**16
             self.spoken += 1
             data = bytes([TOCS[rung.frame_ms]]).ljust(round(rung.bitrate * seconds / 8), b"\0")
-            self.writer.send_audio(Audio(Codec.OPUS, 0, self._sequence, round(began * RATE), data))
+            audio = Audio(Codec.OPUS, 0, self._sequence, round(began * RATE), data)
+            self.schedule.put_audio(audio, self.timeline.now)
             self._pump()
             self._speak(began + seconds)
 
@@ -197,28 +199,40 @@ class End:
     def _look(self) -> None:
         """The timer's thread."""
         self._looks += 1
-        if self.vitals.look(self.timeline.now):
-            self.writer.send_ping(self.vitals.ping)
+        now = self.timeline.now
+        if self.vitals.look(now):
+            self.schedule.put_ping(self.vitals.ping, now)
         if not self.is_old:
-            self.writer.tell_arrivals()
-        if self._newest and (self._looks % REPORT_EVERY == 0 or not self.writer.peer_tells_arrivals):
-            self.writer.send(Report(0, self._newest.sequence, self._newest.timestamp, 0, 0))
-        self.writer.judge(self.ladder, calm=self.vitals.calm, roomy=self.vitals.roomy)
-        way = self.writer.peer_on_its_way()
-        if way is not None and self._newest:
+            self.schedule.put_arrivals(now)
+        if self._newest and (self._looks % REPORT_EVERY == 0 or not self.congestion.tells_arrivals):
+            self.schedule.put_control(Report(0, self._newest.sequence, self._newest.timestamp, 0, 0), now)
+        self.congestion.on_unsent(self.line.unsent())
+        self.congestion.judge(self.ladder, now, calm=self.vitals.calm, roomy=self.vitals.roomy)
+        if self.congestion.bbr_starves:
+            self.line.leave_bbr()
+        journey = self.congestion.peer_on_its_way(now)
+        if journey is not None and self._newest:
             length = duration(self._newest.codec, self._newest.data) / RATE
-            self.estimates.append((self.timeline.now, length + way + self.loudspeaker.jitter.wait))
-        rung, state = self.ladder.rung, self.writer._course.state
-        self.sent.append(Sent(self.timeline.now, rung.bitrate, rung.frame_ms, self.writer.counts.dropped, state))
+            self.estimates.append((now, length + journey.seconds + self.loudspeaker.jitter.wait))
+        rung, state = self.ladder.rung, self.congestion.state
+        self.sent.append(Sent(now, rung.bitrate, rung.frame_ms, self.schedule.counts.dropped, state))
         self._pump()
-        self.timeline.at(self.timeline.now + LOOK_INTERVAL, self._look)
+        self.timeline.at(now + LOOK_INTERVAL, self._look)
 
     def _pump(self) -> None:
         """The writing thread."""
         now = self.timeline.now
-        while messages := self.writer._take_turn(now, may_wait=True):
-            self.writer._write(messages)
-        patience = self.writer._patience()
-        if patience is not None and (self._pump_at is None or self._pump_at <= now):
-            self._pump_at = now + patience
+        while messages := self._choose(now):
+            before = self.line.bytes_written
+            padding = self.congestion.padding(messages[-1], now)
+            self.line.write(b"".join(map(self.sending.encode, messages)) + padding)
+            self.schedule.on_sent(messages, self.line.bytes_written - before, now)
+        deadline = self.schedule.next_deadline(now)
+        if deadline is not None and (self._pump_at is None or self._pump_at <= now):
+            self._pump_at = deadline
             self.timeline.at(self._pump_at, self._pump)
+
+    def _choose(self, now: float) -> list[Message]:
+        self.congestion.on_kernel_ack(self.line.unacknowledged(), now)
+        self.congestion.on_unsent(self.line.unsent())
+        return self.schedule.choose(now)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers import Owner, Relay, hear_hello, line_of, say_hello
-from voicemux.call import GOODBYE_TIMEOUT, Call
+from voicemux.calls.call import GOODBYE_TIMEOUT, Call
 from voicemux.protocol.messages import Hello
 
 CALLS = 60  # of each ending

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicemux import __version__
+from voicemux.calls.trust import Trust
 from voicemux.errors import SecurityError
 from voicemux.net.address import DEFAULT_PORT, Address
 from voicemux.net.line import Line, Listener
@@ -20,7 +21,6 @@ from voicemux.security.contacts import is_loopback
 from voicemux.security.entries import Contact
 from voicemux.security.handshake import Peer
 from voicemux.security.names import tame
-from voicemux.trust import Trust
 
 Tell = Callable[[str], None]  # hears what went wrong, while the call goes on
 

@@ -7,14 +7,11 @@ import pytest
 
 from tests.peers import PATIENCE, PROMPTLY, Peer, connected, greeted, wait_until
 from voicemux.errors import ConnectionLost, LocalProtocolError
-from voicemux.net import writer as writer_module
-from voicemux.net.flow import VOICE_BUDGET
 from voicemux.net.line import Line
-from voicemux.net.writer import NO_WAIT, VOICE_FLOWS, Writer
 from voicemux.protocol import delivery
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.messages import Audio, Bye, Ping, Pong, Report, Text, TextAck
-from voicemux.protocol.wire import TEXT_WINDOW
+from voicemux.sending.writer import NO_WAIT, Writer
 
 LONG = "x" * 300_000
 
@@ -72,29 +69,6 @@ def test_control_goes_before_voice_before_text_before_the_goodbye():
             assert peer.hear_to_the_end() == expected
 
 
-def test_voice_goes_before_text():
-    with greeted() as (line, sending, _, peer):
-        writer = Writer(line, sending)
-        writer.send_text("text")
-        writer.send_audio(audio(1))
-        writer.send_audio(audio(2))
-        writer.send(Report(0, 1, 2, 3, 4))
-        writer.finish(Bye(), PATIENCE)
-        with running(writer, line):
-            assert peer.hear_to_the_end() == [Report(0, 1, 2, 3, 4), audio(1), audio(2), Text(1, "text"), Bye()]
-
-
-def test_of_each_kind_of_control_message_only_the_newest_waits():
-    with greeted() as (line, sending, _, peer):
-        writer = Writer(line, sending)
-        for number in range(1000):
-            writer.send(Pong(number.to_bytes(8, "big")))
-            writer.send(TextAck(number))
-        writer.finish(Bye(), PATIENCE)
-        with running(writer, line):
-            assert peer.hear_to_the_end() == [Pong((999).to_bytes(8, "big")), TextAck(999), Bye()]
-
-
 def test_many_threads_never_tear_a_frame():
     each_sends, speakers = 150, 4
 
@@ -115,51 +89,12 @@ def test_many_threads_never_tear_a_frame():
             if not text.more:
                 texts.append("".join(parts))
                 parts.clear()
-            writer.acknowledge(text.id)
+            writer.feedback.on_text_ack(text.id)
         for thread in threads:
             thread.join()
         for speaker in range(speakers):
             own = [text for text in texts if text.startswith(f"{speaker} ")]
             assert own == [f"{speaker} {number} {LONG[: number * 20]}" for number in range(each_sends)]
-
-
-def test_voice_that_has_waited_too_long_is_dropped_and_counted(monkeypatch):
-    monkeypatch.setattr(writer_module, "MAX_AUDIO_WAIT", 0.02)
-    with greeted() as (line, sending, _, peer):
-        writer = Writer(line, sending)
-        for number in range(3):
-            writer.send_audio(audio(number))
-        time.sleep(0.05)
-        monkeypatch.setattr(writer_module, "MAX_AUDIO_WAIT", PATIENCE)
-        fresh = [audio(3), audio(4, size=0), audio(5)]
-        monkeypatch.setattr(writer_module, "MAX_AUDIO_WAIT", 0.02)
-        writer.send_audio(fresh[0])
-        monkeypatch.setattr(writer_module, "MAX_AUDIO_WAIT", PATIENCE)
-        for each in fresh[1:]:
-            writer.send_audio(each)
-        writer.finish(Bye(), PATIENCE)
-        with running(writer, line):
-            assert peer.hear_to_the_end() == [*fresh, Bye()]
-        assert (writer.counts.dropped, writer.counts.audio) == (3, 2)  # an empty packet holds no sound
-
-
-def test_text_larger_than_the_window_flows_as_it_is_acknowledged():
-    with writing() as (writer, _, peer):
-        writer.send_text(LONG)
-        got, unacknowledged = [], 0
-        while not got or got[-1].more:
-            got.append(peer.hear(Text))
-            unacknowledged += len(got[-1].text) + 4
-            if unacknowledged > TEXT_WINDOW - 1028:  # the next does not fit
-                writer.send(Pong(bytes(8)))
-                assert peer.hear() == Pong(bytes(8))
-                assert unacknowledged <= TEXT_WINDOW
-                writer.acknowledge(got[-1].id)
-                unacknowledged = 0
-        assert "".join(text.text for text in got) == LONG
-        assert writer.undelivered
-        writer.acknowledge(got[-1].id)
-        assert not writer.undelivered
 
 
 def test_a_stuck_peer_never_makes_anybody_wait():
@@ -199,40 +134,6 @@ def test_nothing_is_sent_after_the_goodbye_and_only_the_first_goodbye_counts():
         assert not writer.undelivered
 
 
-def test_a_goodbye_waits_only_so_long_for_text_that_the_peer_does_not_acknowledge():
-    with writing() as (writer, _, peer):
-        writer.send_text(LONG)
-        began = time.monotonic()
-        writer.finish(Bye(), 0.3)
-        *texts, bye = peer.hear_to_the_end()
-        assert 0.3 <= time.monotonic() - began < 0.3 + PROMPTLY
-        assert bye == Bye()
-        assert TEXT_WINDOW - 1028 < payloads(texts) <= TEXT_WINDOW
-        assert writer.undelivered
-
-
-def test_a_goodbye_without_patience_goes_before_all_text():
-    with greeted() as (line, sending, _, peer):
-        writer = Writer(line, sending)
-        writer.send_text("too late")
-        writer.finish(Bye(), 0)
-        with running(writer, line):
-            assert peer.hear_to_the_end() == [Bye()]
-        assert writer.undelivered
-
-
-def test_a_goodbye_to_a_peer_that_is_done_waits_for_no_acknowledgement():
-    with writing() as (writer, _, peer):
-        writer.send_text(LONG)
-        writer.finish(Bye(0, "when all is said"), PATIENCE)
-        began = time.monotonic()
-        writer.finish(Bye(0, "now"), PATIENCE, peer_is_done=True)
-        *texts, bye = peer.hear_to_the_end()
-        assert bye == Bye(0, "when all is said")
-        assert TEXT_WINDOW - 1028 < payloads(texts) <= TEXT_WINDOW
-        assert time.monotonic() - began < PROMPTLY
-
-
 def test_a_goodbye_does_not_wait_behind_voice_that_never_ends():
     with writing(buffers=4096) as (writer, line, peer):
         stop = threading.Event()
@@ -269,7 +170,7 @@ def test_room_is_waited_for_only_so_long(monkeypatch):
         waiter = threading.Thread(target=lambda: made.append(writer.wait_for_room(PATIENCE)))
         waiter.start()
         while not made:
-            writer.acknowledge(peer.hear(Text).id)
+            writer.feedback.on_text_ack(peer.hear(Text).id)
         waiter.join()
         assert made == [True]
 
@@ -289,7 +190,7 @@ def test_delivery_is_waited_for_as_long_as_there_is_progress():
             number = peer.hear(Text).id
             time.sleep(0.3 * PROMPTLY)
             assert not delivered
-            writer.acknowledge(number)
+            writer.feedback.on_text_ack(number)
         waiter.join()
         assert delivered == [True]
 
@@ -384,104 +285,26 @@ def test_what_cannot_be_sent_yet_is_a_fault_of_our_own():
         writer.wait_until_finished(0)
 
 
-def test_text_that_is_not_unicode_is_refused_where_it_is_said():
-    with writing() as (writer, _, peer):
-        with pytest.raises(LocalProtocolError):
-            writer.send_text("half a \ud834")
-        writer.send_text("whole")
-        assert peer.hear() == Text(1, "whole")
-        assert writer.counts.texts == 1
-
-
-@pytest.mark.parametrize("witness", ["_near", "_far"])
-def test_text_gets_its_turn_also_where_there_is_no_room_beside_voice(witness, monkeypatch):
-    monkeypatch.setattr(writer_module, "TEXT_TURN", 0.05)
-    with writing() as (writer, _line, peer):
-        monkeypatch.setattr(getattr(writer, witness), "may_send_text", lambda now: False)
-        writer.send_text("first")
-        writer.send_text("second")
-        assert peer.hear(Text) == Text(1, "first")
-        assert peer.hear(Text) == Text(2, "second")
-
-
-@pytest.mark.parametrize("witness", ["_near", "_far"])
-def test_voice_that_the_line_cannot_take_is_dropped_and_not_sent_late(witness, monkeypatch):
-    with writing() as (writer, _line, peer):
-        gate = threading.Event()
-        monkeypatch.setattr(getattr(writer, witness), "may_send_voice", lambda now: gate.is_set())
-        for sequence in range(5):
-            writer.send_audio(audio(sequence))
-        time.sleep(2 * writer_module.MAX_AUDIO_WAIT)
-        gate.set()
-        writer.send_audio(audio(5))
-        assert peer.hear(Audio).sequence == 5
-        assert writer.counts.dropped == 5
-
-
-def test_what_the_line_was_like_when_it_was_empty_is_known_before_a_ping_is_answered(monkeypatch):
+def test_what_the_connection_was_like_when_it_was_empty_is_known_before_a_ping_is_answered(monkeypatch):
     monkeypatch.setattr(Line, "round_trip", lambda self: 0.03)
     with writing() as (writer, _line, peer):
         writer.send(Pong(bytes(8)))
         peer.hear(Pong)
-        writer.round_trip(1.5)
-        assert writer._near._usual_delay == 0.03
+        writer.feedback.on_round_trip(1.5)
+        assert writer._congestion.kernel_round_trip == 0.03
 
 
-def test_where_the_kernel_does_not_tell_the_peers_reports_do(monkeypatch):
-    monkeypatch.setattr(Line, "unacknowledged", lambda self: None)
-    with writing() as (writer, _line, peer):
-        writer.round_trip(0.001)
-        for sequence in range(3):
-            writer.send_audio(audio(sequence))
-            assert peer.hear(Audio).sequence == sequence
-        writer.heard(Report(0, 2, 0, 0, 0))  # now it is known that this peer tells
-        for sequence in range(3, 6):
-            writer.send_audio(audio(sequence))
-            assert peer.hear(Audio).sequence == sequence
-        time.sleep(2 * VOICE_BUDGET)
-        writer.send_audio(audio(6))
-        writer.send(Pong(bytes(8)))
-        assert isinstance(peer.hear(Audio, Pong), Pong), "what was sent is too old: this waits"
-        writer.heard(Report(0, 5, 0, 0, 0))
-        assert peer.hear(Audio).sequence == 6
-
-
-def test_a_report_travels_with_voice_if_it_can():
+def test_a_report_is_written_once_it_has_waited_long_enough_though_nothing_else_happens():
     with writing() as (writer, _line, peer):
         writer.send(Report(0, 1, 2, 3, 4))
-        writer.send_audio(audio(0))
-        assert [type(peer.hear()), type(peer.hear())] == [Report, Audio]
-        writer.send(Report(0, 2, 2, 3, 4))
-        assert peer.hear() == Report(0, 2, 2, 3, 4)
+        assert peer.hear() == Report(0, 1, 2, 3, 4)
 
 
-def test_while_there_is_voice_a_ping_travels_with_it_and_is_as_old_as_its_journey():
-    with writing() as (writer, _line, peer):
-        writer.send_audio(audio(0))
-        assert isinstance(peer.hear(), Audio)
-        writer.send_ping(lambda: Ping(time.monotonic_ns().to_bytes(8, "big")))
-        time.sleep(VOICE_FLOWS / 2)
-        spoken = time.monotonic_ns()
-        writer.send_audio(audio(1))
-        ping = peer.hear()
-        assert isinstance(ping, Ping)
-        assert int.from_bytes(ping.data, "big") >= spoken
-        assert isinstance(peer.hear(), Audio)
-
-
-def test_where_voice_has_ended_a_ping_does_not_wait_for_it_for_long():
-    with writing() as (writer, _line, peer):
-        writer.send_audio(audio(0))
-        assert isinstance(peer.hear(), Audio)
-        writer.send_ping(lambda: Ping(bytes(8)))
-        assert peer.hear() == Ping(bytes(8))
-
-
-def test_the_answer_to_a_ping_waits_for_nothing():
-    with writing() as (writer, _line, peer):
-        writer.send_audio(audio(0))
-        assert isinstance(peer.hear(), Audio)
-        writer.send(Pong(bytes(8)))
-        time.sleep(VOICE_FLOWS / 4)
-        writer.send_audio(audio(1))
-        assert [type(peer.hear()), type(peer.hear())] == [Pong, Audio]
+def test_a_goodbye_is_written_once_it_has_waited_long_enough_though_nothing_else_happens():
+    with writing() as (writer, _, peer):
+        writer.send_text(LONG)
+        began = time.monotonic()
+        writer.finish(Bye(), 0.3)
+        assert peer.hear_to_the_end()[-1] == Bye()
+        assert 0.3 <= time.monotonic() - began < 0.3 + PROMPTLY
+        assert writer.undelivered

@@ -5,11 +5,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from voicemux.calls.voice import Player, Transmitter
 from voicemux.events import Stats
 from voicemux.net.line import Line
-from voicemux.net.writer import SentCounts
 from voicemux.protocol.messages import Ping, Pong
-from voicemux.voice import Player, Transmitter
+from voicemux.sending.schedule import SentCounts
 
 LOOK_INTERVAL = 0.1  # seconds between two looks at the clock and at how the line does, and between REPORTs
 PING_INTERVAL = 2.0  # seconds at most (protocol.md §9)

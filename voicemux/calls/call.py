@@ -22,6 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from voicemux.calls.vitals import LOOK_INTERVAL, Vitals
+from voicemux.calls.voice import Half, Player, Transmitter
+from voicemux.calls.watch import Signs, Watch
 from voicemux.console.remedies import hint
 from voicemux.errors import ConnectionLost, DeviceError, OutOfResources, RemoteProtocolError, VoicemuxError
 from voicemux.events import (
@@ -43,7 +46,6 @@ from voicemux.events import (
 from voicemux.net.demultiplexer import demultiplex
 from voicemux.net.line import Line
 from voicemux.net.reception import REPLACED
-from voicemux.net.writer import Writer
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.delivery import Inbox
 from voicemux.protocol.messages import (
@@ -59,10 +61,8 @@ from voicemux.protocol.messages import (
     TextAck,
     VoiceState,
 )
+from voicemux.sending.writer import Writer
 from voicemux.threads import Threads, take
-from voicemux.vitals import LOOK_INTERVAL, Vitals
-from voicemux.voice import Half, Player, Transmitter
-from voicemux.watch import Signs, Watch
 
 REPORT_INTERVAL = 1.0  # seconds between REPORTs to a peer that goes by ARRIVALS; to others one goes at each look
 REOPEN_INTERVAL = 2.0  # seconds between two attempts to have a broken device back
@@ -328,20 +328,20 @@ class Call:
 
     def stats(self) -> Stats:
         is_over = self._reason is not None
-        return self._vitals.stats(self._texts_received, self._writer.peer_on_its_way(), is_over=is_over)
+        return self._vitals.stats(self._texts_received, self._writer.feedback.peer_on_its_way(), is_over=is_over)
 
     # --- the bodies of the threads -----------------------------------------------------------------
 
     def _demultiplex(self) -> None:
         routes: dict[type, Callable[..., None]] = {
             Text: self._on_text,
-            TextAck: lambda ack: self._writer.acknowledge(ack.id),
+            TextAck: lambda ack: self._writer.feedback.on_text_ack(ack.id),
             Audio: self._on_audio,
             VoiceState: self._on_state,
             Ping: lambda ping: self._writer.send(Pong(ping.data)),
             Pong: self._on_pong,
-            Report: self._writer.heard,
-            Arrivals: self._writer.arrived,
+            Report: self._writer.feedback.on_report,
+            Arrivals: self._writer.feedback.on_arrivals,
             Bye: self._on_bye,
         }
         try:
@@ -397,9 +397,9 @@ class Call:
     def _tell_of_voice(self, now: float, player: Player) -> None:
         """Tell the peer what becomes of its voice: when it comes, and now and then what is done with it."""
         self._writer.tell_arrivals()
-        self._vitals.heard(self._writer.peer_on_its_way())
+        self._vitals.heard(self._writer.feedback.peer_on_its_way())
         if now >= self._next_report and (report := player.report()):
-            self._next_report = now + (REPORT_INTERVAL if self._writer.peer_tells_arrivals else 0.0)
+            self._next_report = now + (REPORT_INTERVAL if self._writer.feedback.tells_arrivals else 0.0)
             self._writer.send(report)
 
     def _tell_of_waiting(self) -> None:
@@ -425,7 +425,7 @@ class Call:
             packets=self._packets,
             paused=newest is not None and not newest.data,
             peer=self._peer_voice,
-            late=self._writer.peer_lateness(),
+            late=self._writer.feedback.peer_lateness(),
             own_silence=transmitter.silent_for if transmitter and self._speaks else 0.0,
         )
         for event in self._watch.look(now, signs):
@@ -493,7 +493,7 @@ class Call:
         if audio.source == OWN_SOURCE:
             self._packets += 1
             self._newest = audio
-            self._writer.heard_voice(audio)
+            self._writer.feedback.on_audio(audio)
             self._peer_told.set()
         for player in (self._player, self._recorder):
             if player:
@@ -508,7 +508,7 @@ class Call:
     def _on_pong(self, pong: Pong) -> None:
         round_trip = self._vitals.answered(pong)
         if round_trip is not None:
-            self._writer.round_trip(round_trip)
+            self._writer.feedback.on_round_trip(round_trip)
             for player in (self._player, self._recorder):
                 if player:
                     player.round_trip(self._vitals.shortest_round_trip)

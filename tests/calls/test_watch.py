@@ -6,8 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicemux.events import Late, PeerSwitched, Quiet, Voice
-from voicemux.watch import (
+from voicemux.calls.watch import (
     LATE,
     LATE_FOR,
     LATE_NO_MORE,
@@ -19,6 +18,7 @@ from voicemux.watch import (
     Signs,
     Watch,
 )
+from voicemux.events import Late, PeerSwitched, Quiet, Voice
 
 LOOK = 0.1  # seconds
 TALKING = Voice(sends=True, plays=True)

@@ -20,11 +20,11 @@ from tests.peers import (
     sockets,
     wait_until,
 )
-from voicemux import call as call_module
-from voicemux import vitals, watch
 from voicemux.audio.ladder import Ladder, Rung
 from voicemux.audio.player import Figures
-from voicemux.call import Call
+from voicemux.calls import call as call_module
+from voicemux.calls import vitals, watch
+from voicemux.calls.call import Call
 from voicemux.errors import ConnectionLost, DeviceError, LocalProtocolError, RemoteProtocolError
 from voicemux.events import (
     AudioStarted,

@@ -6,11 +6,19 @@ from typing import cast
 import pytest
 
 from tests.peers import PATIENCE, wait_until
+from voicemux.calls.vitals import (
+    CALM,
+    MOST_PINGS,
+    PING_EARLY,
+    PING_INTERVAL,
+    PINGS_AT_FIRST,
+    QUICK_PING_INTERVAL,
+    Vitals,
+)
+from voicemux.calls.voice import Transmitter
 from voicemux.net.line import Line
-from voicemux.net.writer import SentCounts
 from voicemux.protocol.messages import Ping, Pong
-from voicemux.vitals import CALM, MOST_PINGS, PING_EARLY, PING_INTERVAL, PINGS_AT_FIRST, QUICK_PING_INTERVAL, Vitals
-from voicemux.voice import Transmitter
+from voicemux.sending.schedule import SentCounts
 
 
 def vitals_with(transmitter: SimpleNamespace, empty: float | None = None) -> Vitals:

@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Callable
 
+from voicemux.calls.introduction import Introduced, Tell, known_as
+from voicemux.calls.trust import Trust
 from voicemux.console.quoting import quoted_name
 from voicemux.errors import (
     CallRefused,
@@ -13,7 +15,6 @@ from voicemux.errors import (
     Unreachable,
     VoicemuxError,
 )
-from voicemux.introduction import Introduced, Tell, known_as
 from voicemux.net.address import Address, ends_like_a_port, parse_address
 from voicemux.net.greeting import Greeting, part
 from voicemux.net.line import dial
@@ -21,7 +22,6 @@ from voicemux.protocol.connection import Receiving, State
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method
 from voicemux.security.handshake import Peer
 from voicemux.security.names import passes_for_address
-from voicemux.trust import Trust
 
 
 def reach(

@@ -1,0 +1,102 @@
+"""What is typed for a call, as settings."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import click
+import pytest
+
+from voicemux.app.call_options import CallOptions, call_options, settings_of
+from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
+from voicemux.audio.choices import DefaultDevice, NamedDevice, Nothing, SoundFile, StandardStream
+from voicemux.calls.trust import Security
+from voicemux.protocol.messages import Codec
+
+
+def typed(*words: str) -> CallOptions:
+    """As click understands them."""
+    found: list[CallOptions] = []
+
+    @click.command()
+    @call_options
+    def command(**options: object) -> None:
+        found.append(CallOptions(**options))  # type: ignore[arg-type]
+
+    command.main(list(words), standalone_mode=False)
+    return found[0]
+
+
+def settings(*words: str) -> Settings:
+    options = typed(*words)
+    return settings_of(options, options.sound(), RingSettings(), partial(Security))
+
+
+def test_without_options_all_is_as_the_settings_have_it() -> None:
+    usual = Settings(name="ann")
+    made = settings("--name", "ann")
+    assert replace(made, security=None) == usual
+    assert made.security
+    assert made.security.own_name == "ann"
+
+
+@pytest.mark.parametrize(
+    ("words", "sound"),
+    [
+        ("--input none --output none", SoundSettings(Nothing(), Nothing())),
+        ("--no-audio", SoundSettings(Nothing(), Nothing())),
+        ("--input -", SoundSettings(StandardStream(), DefaultDevice())),
+        ("--input /dev/stdin", SoundSettings(StandardStream(), DefaultDevice())),
+        ("--output - --input 3", SoundSettings(NamedDevice("3"), StandardStream())),
+        ("--record a.flac --output b.wav", SoundSettings(output=SoundFile("b.wav"), record=SoundFile("a.flac"))),
+        ("--max-delay 60", SoundSettings(max_delay=0.06)),
+    ],
+)
+def test_an_input_and_an_output_are_of_the_type_that_is_meant(words: str, sound: SoundSettings) -> None:
+    assert settings(*words.split()).sound == sound
+
+
+@pytest.mark.parametrize(
+    ("words", "is_wanted"),
+    [("", True), ("--no-audio", False), ("--input none", True), ("--input none --output none --record a.wav", True)],
+)
+def test_sound_is_wanted_if_any_of_it_is(words: str, is_wanted: bool) -> None:
+    assert settings(*words.split()).sound.is_wanted == is_wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "voice"),
+    [
+        ("--low-latency", VoiceSettings(bitrate=64_000, frame_ms=5)),
+        ("--low-latency --bitrate 24", VoiceSettings(bitrate=24_000, frame_ms=5)),
+        ("--codec pcm --frame-ms 40 --start-muted", VoiceSettings(Codec.PCM, frame_ms=40, starts_muted=True)),
+    ],
+)
+def test_voice_is_sent_as_it_was_typed(words: str, voice: VoiceSettings) -> None:
+    assert settings(*words.split()).voice == voice
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("--no-audio --record a.wav", "--no-audio goes with none of --input, --output and --record"),
+        ("--json --input -", "--json and raw sound cannot share standard input and output"),
+        ("--json --output -", "--json and raw sound cannot share standard input and output"),
+        ("--record a.mp3", "--record takes a file that ends in .wav or .flac or .ogg"),
+    ],
+)
+def test_what_contradicts_itself_is_misuse(words: str, complaint: str) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        typed(*words.split()).sound()
+    assert str(caught.value) == complaint
+
+
+def test_a_call_without_encryption_has_no_security() -> None:
+    assert settings("--unencrypted").security is None
+
+
+def test_the_security_of_a_call_has_the_folder_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VOICEMUX_HOME", str(tmp_path))
+    options = typed("--name", "ann")
+    made = settings_of(options, options.sound(), RingSettings(), partial(Security, code="7-quiet-test"))
+    assert made.security == Security(tmp_path, code="7-quiet-test", own_name="ann")

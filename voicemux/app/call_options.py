@@ -1,0 +1,151 @@
+"""The options that `listen` and `dial` share, and the settings that they make."""
+
+import getpass
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from voicemux.app.options import STANDARD_INPUT, a_number, stacked, unencrypted
+from voicemux.audio.choices import Nothing, SoundFile, StandardStream, choice
+
+if TYPE_CHECKING:
+    from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
+    from voicemux.calls.trust import Security
+
+RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
+
+
+def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that `listen` and `dial` share."""
+    options = (
+        click.option("--name", metavar="NAME", help="What the other side sees.  [default: your login name]"),
+        click.option(
+            "--input", "input_", metavar="DEVICE", default="", help="Microphone: a number or part of a name as in"
+            " `voicemux devices`, a sound file, - for raw sound on standard input, or none.",
+        ),
+        click.option(
+            "--output", metavar="DEVICE", default="", help="Loudspeaker: likewise; a file is a recording,"
+            " - is raw sound on standard output.",
+        ),
+        click.option("--record", metavar="FILE", default="", help="Keep what you hear in a sound file, too."),
+        click.option("--no-audio", is_flag=True, help="Text only."),
+        click.option("--start-muted", is_flag=True, help="Send no voice until you type /mute."),
+        click.option(
+            "--codec", type=click.Choice(["auto", "opus", "pcm"]), default="auto", show_default=True,
+            help="What your voice is sent as, if the other side can play it.",
+        ),
+        click.option(
+            "--bitrate", type=click.IntRange(6, 128), metavar="KBIT",
+            help="Of Opus, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 32]",
+        ),
+        click.option(
+            "--frame-ms", type=click.Choice(["5", "10", "20", "40", "60"]),
+            help="Milliseconds of voice in a packet; PCM has at most 40.  [default: 20]",
+        ),
+        click.option(
+            "--low-latency", is_flag=True,
+            help="For local networks: packets of 5 ms at 64 kbit/s, if the line has room for them.",
+        ),
+        click.option(
+            "--max-delay", type=click.IntRange(20, 2000), default=300, show_default=True, metavar="MS",
+            help="The most that voice may wait here for being played; what is older is dropped.",
+        ),
+        click.option(
+            "--timeout", type=click.FloatRange(1, 600), callback=a_number, default=15, show_default=True,
+            metavar="SECONDS", help="Give a call up after so long without a sign of life.",
+        ),
+        *unencrypted("No encryption; anybody may call; both sides must want it. For tunnels that encrypt already."),
+        click.option(
+            "--line-mode", is_flag=True,
+            help="Plain lines instead of a line that is drawn again: for screen readers. So does TERM=dumb.",
+        ),
+        click.option("--status", is_flag=True, help="Show the figures of the call every second."),
+        click.option("-v", "--verbose", is_flag=True, help="Say what the system grants, too."),
+        click.option(
+            "--json", "as_json", is_flag=True, help="Events as JSON lines on standard output, commands on input."
+        ),
+    )  # fmt: skip
+    return stacked(options, command)
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """What was typed, as click hands it over: the names are those of the parameters."""
+
+    name: str | None
+    input_: str
+    output: str
+    record: str
+    no_audio: bool
+    start_muted: bool
+    codec: str
+    bitrate: int | None  # kbit/s
+    frame_ms: str | None
+    low_latency: bool
+    max_delay: int  # milliseconds
+    timeout: float  # seconds
+    plain: bool
+    line_mode: bool
+    status: bool
+    verbose: bool
+    as_json: bool
+
+    def sound(self) -> "SoundSettings":
+        """Raises UsageError for options that contradict each other."""
+        from voicemux.app.settings import SoundSettings
+
+        if self.no_audio and (self.input_ or self.output or self.record):
+            raise click.UsageError("--no-audio goes with none of --input, --output and --record")
+        source = Nothing() if self.no_audio else choice("-" if self.input_ in STANDARD_INPUT else self.input_)
+        sink = Nothing() if self.no_audio else choice(self.output)
+        if self.as_json and StandardStream() in (source, sink):
+            raise click.UsageError("--json and raw sound cannot share standard input and output")
+        if self.record and not self.record.lower().endswith(RECORDING_ENDINGS):
+            raise click.UsageError(f"--record takes a file that ends in {' or '.join(RECORDING_ENDINGS)}")
+        return SoundSettings(source, sink, SoundFile(self.record) if self.record else None, self.max_delay / 1000)
+
+    def voice(self) -> "VoiceSettings":
+        from voicemux.app.settings import VoiceSettings
+        from voicemux.protocol.messages import Codec
+
+        usual_bitrate = 64_000 if self.low_latency else VoiceSettings.bitrate
+        return VoiceSettings(
+            codec={"auto": None, "opus": Codec.OPUS, "pcm": Codec.PCM}[self.codec],
+            bitrate=self.bitrate * 1000 if self.bitrate else usual_bitrate,
+            frame_ms=float(self.frame_ms or (5 if self.low_latency else 20)),
+            starts_muted=self.start_muted,
+        )
+
+
+def settings_of(
+    typed: CallOptions, sound: "SoundSettings", ring: "RingSettings", security: "partial[Security]"
+) -> "Settings":
+    """`security` lacks the folder and the name. Raises SecurityError if there is no folder for the key."""
+    from voicemux.app.settings import DisplaySettings, Settings
+    from voicemux.security.files import usual_folder
+
+    name = typed.name if typed.name is not None else _login_name()
+    return Settings(
+        name=name,
+        sound=sound,
+        voice=typed.voice(),
+        display=DisplaySettings(
+            as_json=typed.as_json,
+            draws=not typed.line_mode,
+            status_interval=1.0 if typed.status else 0.0,
+            verbose=typed.verbose,
+        ),
+        ring=ring,
+        security=None if typed.plain else security(usual_folder(), own_name=name),
+        silence_timeout=typed.timeout,
+    )
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        return ""

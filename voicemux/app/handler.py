@@ -1,0 +1,189 @@
+"""What typed commands do, in the keyboard's thread, while the main thread holds the call."""
+
+import time
+
+from voicemux.app.answering import GLANCE, NO_QUESTION, Answering, Asks
+from voicemux.app.departure import Departure, Why
+from voicemux.app.held import Held, hurry_away
+from voicemux.app.invitation import Invitation
+from voicemux.app.notices import Notices
+from voicemux.app.settings import Settings
+from voicemux.calls.call import Call
+from voicemux.calls.introduction import remember
+from voicemux.calls.trust import Trust
+from voicemux.console.commands import (
+    Answer,
+    Command,
+    Deafen,
+    EndOfInput,
+    HangUp,
+    Help,
+    Interrupted,
+    Mute,
+    Say,
+    ShowCode,
+    ShowMissed,
+    ShowStats,
+    ShowWords,
+    Unknown,
+    Verify,
+)
+from voicemux.console.plain import Console
+from voicemux.console.quoting import quoted_name
+from voicemux.events import MissedCalls, Notice, Rejected
+
+WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
+    Say: "that was not sent",
+    ShowStats: "there are no figures yet",
+    ShowWords: "there are no words to compare",
+    Verify: "there are no words to compare",
+    Mute: "there is no voice to mute",
+    Deafen: "there is no voice to hear",
+}
+
+
+class CommandHandler:
+    """`handle` belongs to the keyboard's thread, the rest to the main thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        console: Console,
+        departure: Departure,
+        trust: Trust | None,
+        invitation: Invitation,
+        held: Held,
+        notices: Notices,
+        *,
+        reads_input: bool,
+    ) -> None:
+        """`reads_input` is false where standard input is not for typing."""
+        self._settings = settings
+        self._console = console
+        self._departure = departure
+        self._trust = trust
+        self._invitation = invitation
+        self._held = held
+        self._notices = notices
+        self._is_to_start = reads_input
+        self.answering: Answering | None = None  # of a listener
+
+    def start(self) -> None:
+        """Have the console read what is typed, from now on. Again does nothing."""
+        if self._is_to_start:
+            self._is_to_start = False
+            self._console.start(self.handle)
+
+    def handle(self, command: Command) -> None:
+        """Do what the user wants. Called by the console."""
+        call, answering = self._heard_by(command), self.answering
+        match command:
+            case Say() if call is None and answering and answering.is_asking:
+                if command.accepts is None:
+                    slash = self._console.slash
+                    self._reject(f"it rings, {slash}accept or {slash}decline: that was not sent", command)
+                else:
+                    self._answer(command.accepts)
+            case Help():
+                self._console.show(Notice(self._console.help(self._useless())))
+            case Unknown():
+                self._console.show(Rejected(command.why, command.id))
+            case EndOfInput():
+                if call:
+                    call.wait_for_delivery()
+                self._held.has_typed_all, self._held.has_typed_something = True, command.meant
+                if not command.meant:
+                    self._stop_asking()
+                if call:
+                    self._held.hang_up_if_all_is_said(call)
+                elif command.meant:
+                    self._departure.ask(Why.QUIT)
+            case ShowCode():
+                self._invitation.show()
+            case Answer():
+                self._answer(command.accepts)
+            case ShowMissed():
+                self._console.show(answering.missed() if answering else MissedCalls([]))
+            case _ if call is None:
+                if isinstance(command, HangUp):
+                    self._departure.ask(Why.QUIT)
+                elif isinstance(command, Interrupted):
+                    self._departure.ask(Why.INTERRUPTED, break_off=self._departure.why is not None)
+                elif isinstance(command, ShowStats) and self._held.last:
+                    self._console.show(self._held.last)
+                else:
+                    self._reject(f"nobody is connected: {WITHOUT_A_CALL[type(command)]}", command)
+            case Say():
+                if not call.say(command.text, command.id):
+                    self._reject("the call has ended: that was not sent", command)
+            case ShowWords():
+                met = self._held.met
+                words = " ".join(met.words) if met else ""
+                say = f"say them; if they are the same on both sides: {self._console.slash}verify"
+                self._console.show(Notice(f"{words} ({say})" if words else "this call needs no words to compare"))
+            case Verify():
+                self._verify()
+            case Mute():
+                call.mute()
+            case Deafen():
+                call.deafen()
+            case ShowStats():
+                call.post(call.stats())
+            case HangUp():
+                call.hang_up()
+            case Interrupted() if self._held.interrupted is call or not call.goes_on:
+                self._departure.ask(Why.INTERRUPTED, break_off=True)
+            case Interrupted():
+                self._held.interrupted = call
+                hurry_away(call, self._console)
+
+    def _verify(self) -> None:
+        """The user has compared the words."""
+        met = self._held.met  # looked at once: the call may end meanwhile
+        if not (self._trust and met and met.words):
+            self._reject("there are no words to compare in this call")
+        elif name := remember(met, self._trust, self._notices.once):
+            who = quoted_name(name)
+            self._console.show(Notice(f"remembered as {who}: the next call needs neither code nor words"))
+
+    def _useless(self) -> set[str]:
+        """The commands that can do nothing here."""
+        useless, met = set[str](), self._held.met
+        if not self.answering:
+            useless |= {"code", "accept", "decline", "missed"}
+        elif self._settings.ring.asks is Asks.NOBODY:
+            useless |= {"accept", "decline"}
+        if not self._trust or (met and not met.words):
+            useless |= {"words", "verify"}
+        if not self._settings.sound.is_wanted:
+            useless |= {"mute", "deafen"}
+        return useless
+
+    def _reject(self, why: str, command: Command | None = None) -> None:
+        """A command was not obeyed. In a pipe that is said once, and not for each of its lines."""
+        is_text = isinstance(command, Say)
+        self._held.unsent += is_text
+        if self._notices.is_new(why) or self._console.eager:
+            self._console.show(Rejected(why, command.id if isinstance(command, Say) else ""))
+
+    def _answer(self, accepts: bool) -> None:
+        answering = self.answering
+        if why := answering.answer(accepts) if answering else NO_QUESTION:
+            self._reject(why)
+
+    def _stop_asking(self) -> None:
+        """Nothing will ever be typed: a call that rings can not be taken."""
+        answering, asks, security = self.answering, self._settings.ring.asks, self._settings.security
+        if answering and (asks is Asks.EVERYBODY or (asks is Asks.STRANGERS and security and security.is_open)):
+            answering.stop_asking()
+            self._notices.once(
+                "standard input has ended, so no call that rings can be taken; --auto-accept takes every call"
+            )
+
+    def _heard_by(self, command: Command) -> Call | None:
+        """The call in which the command is given. In a pipe, what is said waits for the call that rings."""
+        if not self._console.eager and isinstance(command, Say | EndOfInput):
+            answering = self.answering
+            while self._held.call is None and answering and answering.is_settling:
+                time.sleep(GLANCE)
+        return self._held.call

@@ -1,0 +1,168 @@
+"""One call from its first moment to its last, in the main thread: its events are shown, one after the other."""
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from voicemux.app.departure import Departure
+from voicemux.app.held import Held, hurry_away
+from voicemux.app.notices import Notices
+from voicemux.app.settings import Settings
+from voicemux.app.sound import Halves, Sound
+from voicemux.calls.call import Call
+from voicemux.calls.introduction import Introduced, Named, name_of
+from voicemux.calls.trust import Trust
+from voicemux.console.plain import Console
+from voicemux.errors import DeviceError, VoicemuxError
+from voicemux.events import AudioStopped, Connected, Ended, Notice, Switched
+from voicemux.protocol.messages import Codec
+
+# Seconds for the other side to say what it does with voice: it may have to make a codec first. Older programs never
+# do.
+STATE_PATIENCE = 0.8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the program's last call went. Nothing of it is set if there was none."""
+
+    ended: Ended | None = None
+    error: VoicemuxError | None = None
+    interrupted: bool = False
+    lost_text: bool = False  # some may not have arrived, or was not sent
+
+
+class Holding:
+    """Holds one call at a time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        console: Console,
+        departure: Departure,
+        trust: Trust | None,
+        sound: Sound,
+        held: Held,
+        notices: Notices,
+        start_console: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._console = console
+        self._departure = departure
+        self._trust = trust
+        self._sound = sound
+        self._held = held
+        self._notices = notices
+        self._start_console = start_console
+
+    def hold(self, met: Introduced, is_replaced: Callable[[], bool] = lambda: False) -> Outcome:
+        """Hold a call until it has ended. `is_replaced` is whether the peer has called again before it began."""
+        held, line, display = self._held, met.line, self._settings.display
+        held.met = met
+        named = name_of(met, self._trust, self._notices.once)
+        hello = replace(met.hello, name=named.name)
+        line.set_timeout(self._settings.silence_timeout)
+        halves = self._sound.make_halves(hello.playable)
+        held.is_finite = halves.is_finite
+        held.has_sent_all = halves.is_finite and halves.transmitter is None  # as of a file that has ended
+        call = Call(
+            line,
+            met.sending,
+            met.receiving,
+            hello,
+            halves.transmitter,
+            halves.player,
+            recorder=halves.recorder,
+            status_interval=display.status_interval,
+        )
+        with self._departure.waking(partial(hurry_away, call, self._console), call.abandon), _collected_garbage():
+            call.start()
+            held.call = call  # before the user is told: what is typed at once is for this call
+            try:
+                if is_replaced():
+                    call.replace()
+                self._tell_how_it_begins(call, met, named, halves)
+                self._start_console()
+                return self._show_until_the_end(call)
+            finally:
+                held.call = held.met = None
+                call.close()
+
+    def _tell_how_it_begins(self, call: Call, met: Introduced, named: Named, halves: Halves) -> None:
+        transmitter, wanted = halves.transmitter, self._settings.voice.codec
+        sends = transmitter.codec.name.lower() if transmitter else ""
+        self._console.show(self._connected(call, met, named, sends))
+        if self._settings.display.verbose:
+            self._console.show(Notice(f"the connection has: {', '.join(met.line.options) or 'no options'}"))
+        if transmitter and wanted and transmitter.codec != wanted:
+            self._notices.once(f"the other side cannot play {wanted.name.lower()}: sending {sends}")
+        if self._held.has_sent_all:
+            self._console.show(Notice(f"the other side plays no voice: {self._sound.source} is not sent"))
+            self._held.hang_up_if_all_is_said(call)
+        if transmitter and transmitter.muted:
+            self._console.show(Switched("muted", True))
+
+    def _connected(self, call: Call, met: Introduced, named: Named, sends: str) -> Connected:
+        """Who it is, and who hears whom, as far as the other side has said so."""
+        told, came_as = call.watch_the_peer(STATE_PATIENCE)
+        hears = ""
+        if call.voice.plays and (came_as or (told and told.sends)):
+            playable = self._sound.playable
+            likely = next((each for each in playable if each in met.hello.playable), playable[0])
+            hears = _codec_name(came_as or likely)
+        return Connected(
+            call.name,
+            met.line.peer.host,
+            met.hello.agent,
+            sends,
+            hears,
+            met.security,
+            met.words,
+            own=call.voice,
+            peer=told,
+            claims=named.claims,
+            is_known=named.is_known,
+        )
+
+    def _show_until_the_end(self, call: Call) -> Outcome:
+        held = self._held
+        while True:
+            event = call.next_event()
+            if isinstance(event, AudioStopped):
+                event = replace(event, ends_call=self._sound.is_for_nobody(event))
+            if isinstance(event, Ended) and self._settings.display.verbose and not self._console.tells_at_once:
+                self._console.show(event.stats)
+            self._console.show(event)
+            if isinstance(event, AudioStopped) and event.direction == "input" and held.is_finite:
+                held.has_sent_all = True
+                held.hang_up_if_all_is_said(call)
+            if isinstance(event, AudioStopped) and self._sound.is_over(event):
+                self._on_broken(event, call)
+            if isinstance(event, Ended):
+                held.last = event.stats
+                lost_text = bool(event.undelivered or held.unsent)
+                return Outcome(event, call.error or self._sound.broken, held.interrupted is call, lost_text)
+
+    def _on_broken(self, stopped: AudioStopped, call: Call) -> None:
+        """A file or pipe that was named is of no use any more. A pipe without a reader ends the call."""
+        self._sound.broken = DeviceError(stopped.error)
+        if stopped.ends_call:
+            call.hang_up()
+
+
+def _codec_name(number: int) -> str:
+    return Codec(number).name.lower() if number in list(Codec) else str(number)
+
+
+@contextlib.contextmanager
+def _collected_garbage() -> Iterator[None]:
+    """During a call, garbage is looked for only in what the call makes: going through all that there is stops every
+    thread for 20 ms or more."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

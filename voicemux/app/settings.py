@@ -1,0 +1,64 @@
+"""What the user chose, as one typed tree: the command line makes it, the program reads it, and nothing changes it."""
+
+from dataclasses import dataclass, field
+
+from voicemux.app.answering import Asks
+from voicemux.audio.choices import Choice, DefaultDevice, Nothing, SoundFile
+from voicemux.calls.trust import Security
+from voicemux.calls.voice import USUAL_BITRATE, USUAL_FRAME_MS
+from voicemux.protocol.messages import Codec
+
+
+@dataclass(frozen=True)
+class SoundSettings:
+    """Where sound comes from and goes to."""
+
+    input: Choice = field(default_factory=DefaultDevice)
+    output: Choice = field(default_factory=DefaultDevice)
+    record: SoundFile | None = None  # for what is heard
+    max_delay: float = 0.3  # seconds of playout delay
+
+    @property
+    def is_wanted(self) -> bool:
+        return not self.input == self.output == Nothing() or self.record is not None
+
+
+@dataclass(frozen=True)
+class VoiceSettings:
+    """How our voice is sent."""
+
+    codec: Codec | None = None  # None: the best that the peer can play
+    bitrate: int = USUAL_BITRATE
+    frame_ms: float = USUAL_FRAME_MS
+    starts_muted: bool = False
+
+
+@dataclass(frozen=True)
+class DisplaySettings:
+    """What is shown, and how."""
+
+    as_json: bool = False
+    draws: bool = True  # on a terminal that takes it; else lines are written one below the other
+    status_interval: float = 0.0  # seconds between figures that are shown unasked; 0: never
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class RingSettings:
+    """Of a listener."""
+
+    asks: Asks = Asks.STRANGERS  # whose calls ring until the user answers
+    bell: str = "never"  # when the terminal's bell rings: "always", "unfocused" or "never"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole tree, the same for `listen` and `dial`."""
+
+    name: str
+    sound: SoundSettings = field(default_factory=SoundSettings)
+    voice: VoiceSettings = field(default_factory=VoiceSettings)
+    display: DisplaySettings = field(default_factory=DisplaySettings)
+    ring: RingSettings = field(default_factory=RingSettings)
+    security: Security | None = None  # None: calls are plain
+    silence_timeout: float = 15.0  # seconds without a sign of life after which a call is given up

@@ -1,0 +1,143 @@
+"""The sound of a run: what the user named is checked before the first call, and opened for each."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from voicemux.app.settings import Settings
+from voicemux.audio.choices import DefaultDevice, StandardStream
+from voicemux.calls.voice import Player
+from voicemux.console.remedies import hint
+from voicemux.errors import DeviceError
+from voicemux.events import AudioStopped
+
+if TYPE_CHECKING:
+    from voicemux.audio.stream import Stream
+    from voicemux.audio.studio import Studio
+    from voicemux.audio.transmitter import Transmitter
+
+
+@dataclass(frozen=True)
+class Halves:
+    """What sends and plays voice in one call, as far as there is any."""
+
+    transmitter: "Transmitter | None" = None
+    player: Player | None = None
+    recorder: Player | None = None
+    is_finite: bool = False  # the input has an end of its own
+
+
+class Sound:
+    """Belongs to the main thread."""
+
+    def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
+        """`tell` is given what cannot be had, for the user."""
+        self._wanted = settings.sound
+        self._voice = settings.voice
+        self._tell = tell
+        self._stream: Stream | None = None  # of the whole run: a pipe is opened once
+        self._studio: Studio | None = None  # of this call
+        self.broken: DeviceError | None = None  # a recording or pipe that was named, and took no more
+
+    def check(self) -> None:
+        """Raises DeviceError if the user named a device or file that cannot be used. Defaults may be missing."""
+        wanted = self._wanted
+        if wanted.is_wanted:
+            from voicemux.audio.studio import check_input, check_output
+
+            if wanted.output != DefaultDevice():
+                check_output(wanted.output)
+            if wanted.record:
+                check_output(wanted.record)
+            self._stream = None if wanted.input == DefaultDevice() else check_input(wanted.input)
+
+    @contextlib.contextmanager
+    def of_a_call(self) -> Iterator[None]:
+        """Whatever sound is opened inside is closed at the end."""
+        try:
+            yield
+        finally:
+            studio, self._studio = self._studio, None
+            if studio:
+                try:
+                    studio.close()
+                except DeviceError as error:  # the end of a recording
+                    self.broken = error
+                    self._tell(str(error))
+
+    def open(self) -> tuple[int, ...]:
+        """Open the sound of this call, as far as there is any: what is missing is said, text goes on.
+
+        Returns the codecs that can be played, for our HELLO.
+        """
+        if self._wanted.is_wanted:
+            self._open_studio()
+        return self.playable
+
+    @property
+    def playable(self) -> tuple[int, ...]:
+        """The codecs for our HELLO, the best first."""
+        return self._studio.playable if self._studio else ()
+
+    @property
+    def source(self) -> str:
+        """The name of the input; empty if there is none."""
+        return self._studio.source if self._studio else ""
+
+    @property
+    def is_piped(self) -> bool:
+        """Whether what is heard goes to a program behind a pipe."""
+        return isinstance(self._wanted.output, StandardStream)
+
+    def make_halves(self, playable: tuple[int, ...]) -> Halves:
+        """For a peer that plays these codecs. A recording that cannot be made is said, and the call goes on."""
+        studio, voice = self._studio, self._voice
+        if not studio:
+            return Halves()
+        transmitter = studio.make_transmitter(playable, voice.codec, voice.frame_ms, voice.bitrate)
+        player, recorder = (self._made(make) for make in (studio.make_player, studio.make_recorder))
+        for wanted, made in studio.renamed:
+            self._tell(f"{wanted} is there already: recording to {made}")
+        if transmitter:
+            transmitter.muted = voice.starts_muted
+        return Halves(transmitter, player, recorder, studio.finite)
+
+    def is_over(self, stopped: AudioStopped) -> bool:
+        """Whether it broke, and is a file or pipe: a sound card may come back."""
+        return bool(stopped.error and self._studio and not self._studio.may_come_back(stopped.direction))
+
+    def is_for_nobody(self, stopped: AudioStopped) -> bool:
+        """Whether the program that was to hear the call has gone."""
+        return self.is_over(stopped) and stopped.direction == "output" and self.is_piped
+
+    def _made(self, make: Callable[[float], Player | None]) -> Player | None:
+        try:
+            return make(self._wanted.max_delay)
+        except DeviceError as error:
+            self.broken = error
+            self._tell(f"{error}; the call goes on without it")
+            return None
+
+    def _open_studio(self) -> None:
+        from voicemux.audio.studio import Studio
+
+        studio, wanted = Studio(), self._wanted
+        self._studio = studio
+        steps: tuple[Callable[[], None], ...] = (
+            partial(studio.open_input, wanted.input, self._stream, late=self._voice.starts_muted),
+            partial(studio.open_output, wanted.output),
+            *([partial(studio.record, wanted.record.path)] if wanted.record else []),
+            studio.check_codec,
+        )
+        missing: list[str] = []
+        advices: list[str] = []
+        for step in steps:
+            try:
+                step()
+            except DeviceError as error:
+                missing.append(str(error))
+                advices.append(hint(error) or "voicemux devices lists what there is")
+        if missing:
+            self._tell("; ".join(dict.fromkeys([*missing, *advices])))

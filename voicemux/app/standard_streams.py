@@ -1,0 +1,33 @@
+"""What standard input and the outputs are: whether a person sits there, at a terminal."""
+
+import contextlib
+import os
+import stat
+import sys
+
+
+def is_attended() -> bool:
+    """Whether a person sits at a terminal, sees what is shown, and can answer."""
+    terminals = [each is not None and each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr)]
+    return terminals[0] and any(terminals[1:])
+
+
+def has_no_input() -> bool:
+    """Whether standard input is closed, /dev/null or an empty file: nothing can be typed there, ever."""
+    if sys.stdin is None:
+        return True
+    with contextlib.suppress(OSError):  # Windows has no such file
+        found = os.fstat(sys.stdin.fileno())
+        is_empty = stat.S_ISREG(found.st_mode) and not found.st_size
+        return is_empty or os.path.samestat(found, os.stat(os.devnull))
+    return False
+
+
+def is_terminal() -> bool:
+    """Whether what is typed and what is shown are on terminals."""
+    return all(each is not None and each.isatty() for each in (sys.stdin, sys.stdout))
+
+
+def can_ask() -> bool:
+    """Whether a person sees a question, and can type the answer."""
+    return all(each is not None and each.isatty() for each in (sys.stdin, sys.stderr))

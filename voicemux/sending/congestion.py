@@ -1,0 +1,159 @@
+"""How much may be in flight: written by us, and not yet received. Pure: no socket, clock or thread.
+
+A write does not end the waiting: kernels and routers hold seconds of voice. So voice and text stay in the
+`Schedule`, where they can be dropped or overtaken, while enough of them is in flight.
+
+Two acknowledge what we write: the kernel at the far end of our TCP connection, soon and exactly; and the peer, who is
+behind that kernel if a tunnel lies between. The names of the methods are those of aioquic's `QuicCongestionControl`:
+tell it each event as it happens, then ask what may be sent. `now` is in seconds, and never goes back.
+"""
+
+from voicemux.net.back import Journey
+from voicemux.net.course import Course
+from voicemux.net.flow import Flow
+from voicemux.net.rungs import Rungs
+from voicemux.protocol.messages import Arrivals, Audio, Message, Report, Text
+
+# The peer is behind a tunnel if a PING takes so much longer than the kernel's round trip, by a factor and seconds:
+# it travels with voice, and is answered by a program that may have to wait for its turn.
+TUNNEL_FACTOR, TUNNEL_MORE = 1.5, 0.015
+
+
+class CongestionControl:
+    """What one end of a call knows of the network path from what comes back on it."""
+
+    def __init__(self) -> None:
+        self._by_kernel = Flow()  # what the kernel has not acknowledged, where it tells
+        self._by_peer = Flow(by_peer=True)  # what the peer has not
+        self._course = Course(self._by_kernel, self._by_peer)
+
+    # --- what has happened
+
+    def on_sent(self, message: Message, size: int, now: float) -> None:
+        """`message` was written, and what travelled with it: `size` bytes in all."""
+        for flow in self._counting:
+            flow.wrote(size, now, mark=_mark(message), is_voice=isinstance(message, Audio))
+        if isinstance(message, Audio):
+            self._course.wrote(message, size, now)
+
+    def on_audio_dropped(self, now: float) -> None:
+        """A packet of our voice was too old to be sent."""
+        self._course.dropped(now)
+
+    def on_kernel_ack(self, bytes_in_flight: int, now: float) -> None:
+        """The far end's kernel has acknowledged all but the last `bytes_in_flight` that were written."""
+        self._by_kernel.acknowledge(bytes_in_flight, now)
+
+    def on_unsent(self, size: int) -> None:
+        """TCP's window holds back so many of the bytes that were written."""
+        self._by_kernel.backlog = size
+
+    def on_kernel_round_trip(self, seconds: float) -> None:
+        """The kernel has measured a round trip."""
+        self._by_kernel.round_trip(seconds)
+
+    def on_round_trip(self, seconds: float, now: float) -> None:
+        """A PONG has come, so long after its PING was made."""
+        self._by_kernel.round_trip(seconds)
+        self._by_peer.round_trip(seconds)
+        self._course.round_trip(seconds, now)
+
+    def on_text_ack(self, number: int, now: float) -> None:
+        """The peer has received the TEXT frames up to that id."""
+        self._by_peer.heard(("text", number), now)
+
+    def on_report(self, report: Report, now: float) -> None:
+        """The peer has said what it has received of our voice."""
+        self._by_peer.heard(("audio", report.sequence), now)
+        self._course.reported(report, now)
+
+    def on_arrivals(self, arrivals: Arrivals, now: float) -> None:
+        """The peer has said when, by its clock, our voice has come."""
+        self._by_peer.heard(("audio", arrivals.sequence), now)
+        self._course.told(arrivals, now)
+
+    def on_audio(self, audio: Audio, now: float) -> None:
+        """The peer's voice has come."""
+        self._course.heard(audio, now)
+
+    # --- what may be sent
+
+    def may_send_audio(self, now: float) -> bool:
+        """Whether another packet of voice would still arrive in time."""
+        return all(flow.may_send_voice(now) for flow in self._limiting)
+
+    def may_send_text(self, now: float) -> bool:
+        """Whether another frame of text would not make the voice behind it late."""
+        return all(flow.may_send_text(now) for flow in self._limiting)
+
+    def padding(self, message: Message, now: float) -> bytes:
+        """Bytes to write with `message`, to try whether the network carries more voice. None beside silence."""
+        return self._course.padding(now) if isinstance(message, Audio) and message.data else b""
+
+    def judge(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
+        """Choose the rung: as much voice as the network path carries. See `Course.judge`."""
+        self._course.judge(rungs, now, calm=calm, roomy=roomy)
+
+    # --- what is known
+
+    @property
+    def kernel_round_trip(self) -> float | None:
+        """The shortest round trip that is known to the far end's kernel, in seconds; None before the first."""
+        return self._by_kernel.smallest_round_trip
+
+    @property
+    def state(self) -> str:
+        """Whose queue delays our voice, and whether more is being tried: for traces and tests."""
+        return self._course.state
+
+    @property
+    def bbr_starves(self) -> bool:
+        """Whether bbr's window is too small for voice: another congestion control should be used from now on."""
+        return self._course.bbr_starves
+
+    @property
+    def tells_arrivals(self) -> bool:
+        """Whether the peer has sent ARRIVALS."""
+        return self._course.tells_arrivals
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `arrivals` has something to say that the peer has not been told."""
+        return self._course.has_news
+
+    def arrivals(self) -> Arrivals | None:
+        """When the peer's voice came, for the peer; None if there is nothing new."""
+        return self._course.arrivals()
+
+    def peer_on_its_way(self, now: float) -> Journey | None:
+        """How long the peer's voice travels to us; None while none comes, or if that cannot be told."""
+        return self._course.peer_on_its_way(now)
+
+    def oldest_in_flight(self, now: float) -> float:
+        """Seconds since the oldest bytes were written that the far end's kernel has not acknowledged; 0 if none."""
+        return self._by_kernel.age(now)
+
+    @property
+    def _counting(self) -> tuple[Flow, ...]:
+        """Those that count all that is written: where the kernel tells nothing, only what the peer acknowledges."""
+        return (self._by_kernel, self._by_peer) if self._by_kernel.knows else (self._by_peer,)
+
+    @property
+    def _limiting(self) -> tuple[Flow, ...]:
+        """Those that hold back voice and text."""
+        kernel, peer = self._by_kernel.smallest_round_trip, self._by_peer.smallest_round_trip
+        if not self._by_kernel.knows or self._course.is_tunnelled or kernel is None or peer is None:
+            return self._counting
+        ends_at_peer = peer < kernel * TUNNEL_FACTOR + TUNNEL_MORE
+        return (self._by_kernel,) if ends_at_peer else self._counting
+
+
+def _mark(message: Message) -> tuple[str, int] | None:
+    """What the peer's REPORT or TEXT_ACK will know it by."""
+    match message:
+        case Audio():
+            return "audio", message.sequence
+        case Text():
+            return "text", message.id
+        case _:
+            return None

@@ -1,0 +1,234 @@
+"""One writer at a time: many threads send, and no frame is ever torn.
+
+The lock guards the `Schedule` and whose turn it is to write, and is never held across a write. A lock around the
+write itself would make voice wait behind a long text for as long as the network takes.
+
+What waits is written by the writer thread. Voice that need not wait is written by the microphone's thread:
+to wake another for each packet costs more than to write it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from voicemux.errors import ConnectionLost
+from voicemux.net.line import Line
+from voicemux.net.rungs import Rungs
+from voicemux.protocol.connection import Sending
+from voicemux.protocol.messages import Audio, Bye, Message, Ping
+from voicemux.sending.congestion import CongestionControl
+from voicemux.sending.feedback import Feedback
+from voicemux.sending.schedule import Control, Schedule, SentCounts
+
+NO_WAIT = 4096  # bytes in flight: with a frame more they still fit the smallest buffer of a kernel
+
+
+class Writer:
+    """`run()` is the body of the writer thread; everything else may be called by any thread and does not wait,
+    but for the methods `wait_...`, which take a limit."""
+
+    def __init__(
+        self,
+        line: Line,
+        sending: Sending,
+        on_delivered: Callable[[str], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`on_delivered`: see `Feedback`."""
+        self._clock = clock
+        self._line = line
+        self._sending = sending  # belongs to the thread that has the turn
+        self._congestion = CongestionControl()
+        self._schedule = Schedule(self._congestion)
+        self._changed = threading.Condition()  # `_end` takes its lock again where it is held: it is re-entrant
+        self.feedback = Feedback(self._schedule, self._changed, on_delivered, clock)
+        self._is_taken = True  # the turn to write; nobody has it before `run`
+        self._has_left_bbr = False
+        self._finished = threading.Event()
+        self.failure: ConnectionLost | None = None
+
+    @property
+    def counts(self) -> SentCounts:
+        """What was sent, and what was dropped."""
+        return self._schedule.counts
+
+    # --- what is to be sent
+
+    def send(self, message: Control) -> None:
+        """Queue a control message; one of the same kind that still waits is replaced."""
+        with self._changed:
+            self._schedule.put_control(message, self._clock())
+            self._changed.notify_all()
+
+    def send_ping(self, make: Callable[[], Ping]) -> None:
+        """Queue a PING. The thread that writes makes it: waiting here does not count as round trip."""
+        with self._changed:
+            self._schedule.put_ping(make, self._clock())
+            self._changed.notify_all()
+
+    def tell_arrivals(self) -> None:
+        """Tell the peer when its voice has come, if there is anything new to say when that is written."""
+        with self._changed:
+            self._schedule.put_arrivals(self._clock())
+            self._changed.notify_all()
+
+    def send_audio(self, audio: Audio) -> None:
+        """Queue one packet of voice, and drop what has waited too long. After `finish` nothing is taken."""
+        with self._changed:
+            now = self._clock()
+            if not self._schedule.put_audio(audio, now):
+                return
+            messages = self._take_turn(now, may_wait=False)
+            if not messages:
+                self._changed.notify_all()
+        if messages:
+            self._write(messages)
+
+    def send_text(self, text: str, mark: str = "") -> bool:
+        """Queue a message; raises LocalProtocolError if it is not Unicode. False after `finish`: it is not taken."""
+        with self._changed:
+            is_taken = self._schedule.put_text(text, mark, self._clock())
+            self._changed.notify_all()
+            return is_taken
+
+    def finish(self, bye: Bye, timeout: float, *, peer_is_done: bool = False) -> None:
+        """Send what text still waits, for at most `timeout` seconds, then `bye`, then nothing more.
+
+        The first goodbye counts. If the peer is done, no acknowledgement will come: what the window has no room
+        for is not waited for.
+        """
+        with self._changed:
+            self._schedule.put_bye(bye, self._clock(), timeout, peer_is_done=peer_is_done)
+            self._changed.notify_all()
+
+    def judge(self, rungs: Rungs, *, calm: bool, roomy: bool) -> None:
+        """Send as much voice as the network path can carry. `calm`: nothing waits on it; `roomy`: voice takes it no
+        longer than an empty packet."""
+        with self._changed:
+            self._congestion.on_unsent(self._line.unsent())
+            self._congestion.judge(rungs, self._clock(), calm=calm, roomy=roomy)
+            if self._congestion.bbr_starves and not self._has_left_bbr:
+                self._has_left_bbr = True
+                self._line.leave_bbr()
+
+    # --- text
+
+    def wait_for_room(self, timeout: float) -> bool:
+        """Whether another text may be queued, after waiting for it at most `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._schedule.ended or not self._schedule.is_full, timeout)
+
+    def wait_for_delivery(self, timeout: float) -> bool:
+        """Whether all text has been acknowledged, after waiting at most `timeout` seconds without progress."""
+        schedule = self._schedule
+        with self._changed:
+            while (before := schedule.frames_undelivered) and not schedule.ended:
+                if not self._changed.wait_for(partial(self._is_below, before), timeout):
+                    return False
+            return not schedule.frames_undelivered
+
+    def _is_below(self, undelivered: int) -> bool:
+        return self._schedule.ended or self._schedule.frames_undelivered < undelivered
+
+    @property
+    def undelivered(self) -> list[tuple[str, str]]:
+        """Texts that the peer has not acknowledged, or the rest of them, the oldest first, each behind its mark."""
+        with self._changed:
+            return self._schedule.undelivered
+
+    # --- the end
+
+    def give_up(self) -> None:
+        """The reading side has found the connection lost: no text can arrive any more."""
+        with self._changed:
+            self._schedule.lose()
+            self._changed.notify_all()
+
+    def wait_until_finished(self, timeout: float) -> None:
+        """Wait until the goodbye is out, or cannot get out, for at most `timeout` seconds."""
+        self._finished.wait(timeout)
+
+    # --- the thread that writes
+
+    def run(self) -> None:
+        """Write until the goodbye is out, or the connection breaks."""
+        with self._changed:
+            # A PING would tell later, and of a path that is full by then as if it had always been so.
+            if (round_trip := self._line.round_trip()) is not None:
+                self._congestion.on_kernel_round_trip(round_trip)
+            self._is_taken = False
+        try:
+            while messages := self._next():
+                self._write(messages)
+        finally:
+            self._line.finish()
+            self._end()
+            self._finished.set()
+
+    def _next(self) -> list[Message]:
+        """Wait for something to write, and take the turn; nothing after the goodbye, or if the connection broke."""
+        with self._changed:
+            while True:
+                messages = self._take_turn(self._clock(), may_wait=True)
+                if messages or self._schedule.ended:
+                    return messages
+                now = self._clock()
+                deadline = self._schedule.next_deadline(now)
+                self._changed.wait(None if deadline is None else deadline - now)
+
+    def _take_turn(self, now: float, *, may_wait: bool) -> list[Message]:
+        """What to write at once, in one piece: it is owed to `_write` then. `may_wait` is whether that may."""
+        if self._is_taken or self._schedule.ended:
+            return []
+        try:
+            in_flight = self._look_at_the_line(now)
+        except ConnectionLost as error:
+            self._fail(error)
+            return []
+        if not may_wait and (in_flight is None or in_flight > NO_WAIT):
+            return []
+        messages = self._schedule.choose(now)
+        self._is_taken = bool(messages)
+        return messages
+
+    def _look_at_the_line(self, now: float) -> int | None:
+        """Bytes in flight, None if that cannot be told. Raises ConnectionLost if none has arrived for too long: no
+        write waits to find out."""
+        in_flight = self._line.unacknowledged()
+        if in_flight is not None:
+            self._congestion.on_kernel_ack(in_flight, now)
+            self._congestion.on_unsent(self._line.unsent())
+            if self._congestion.oldest_in_flight(now) > self._line.timeout:
+                raise ConnectionLost(f"the other side takes nothing for {self._line.timeout:.3g} s")
+        return in_flight
+
+    def _write(self, messages: list[Message]) -> None:
+        """Use the turn, and give it back."""
+        before = self._line.bytes_written
+        try:
+            self._line.write(b"".join(map(self._sending.encode, messages)) + self._padding(messages[-1]))
+            with self._changed:
+                self._schedule.on_sent(messages, self._line.bytes_written - before, self._clock())
+        except ConnectionLost as error:
+            self._fail(error)
+        finally:
+            with self._changed:
+                self._is_taken = False
+                if self._schedule.is_waiting:
+                    self._changed.notify_all()
+
+    def _padding(self, message: Message) -> bytes:
+        with self._changed:
+            return self._congestion.padding(message, self._clock())
+
+    def _fail(self, error: ConnectionLost) -> None:
+        """The connection is broken: it is cut, so that the reading side ends, too."""
+        self.failure = error  # not raised: a reason of the peer's may still be on its way to the reading side
+        self._line.cut()
+        self._end()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._schedule.end()
+            self._changed.notify_all()
