@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from tests.audio.speech import pitch, samples_of, speech, tone
-from voicemux.audio.choices import SoundFile
+from voicemux.audio.choices import SoundFile, choice
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, TAIL_BLOCKS, Block
 from voicemux.audio.pipes import PipeSink, PipeSource
 from voicemux.audio.stream import Stream as AudioStream
@@ -235,7 +235,7 @@ def test_a_stream_that_was_closed_before_we_began_is_refused(end: str, closing: 
 
 def refused(path: str) -> DeviceError:
     with pytest.raises(DeviceError) as caught:
-        check_input(SoundFile(path))
+        check_input(choice(path))
     return caught.value
 
 

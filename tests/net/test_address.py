@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,36 @@ from voicemux.net.address import DEFAULT_PORT, Address, is_inside, lacks_zone, p
 )
 def test_an_address_is_taken_apart(text, host, port):
     assert parse_address(text) == (host, port)
+
+
+@pytest.mark.parametrize("before", ["tcp://", "voicemux:", "VMUX://", "tcp:"])
+@pytest.mark.parametrize("behind", ["", "/"])
+def test_our_own_schemes_do_no_harm(before, behind):
+    assert parse_address(f"{before}example.org:1{behind}") == ("example.org", 1)
+    assert parse_address(f"{before}192.0.2.1{behind}") == ("192.0.2.1", DEFAULT_PORT)
+
+
+def test_a_host_may_be_called_like_a_scheme():
+    assert parse_address("ssh:8690") == ("ssh", 8690)
+    assert parse_address("tcp") == ("tcp", DEFAULT_PORT)
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("sip:bob@example.org", "sip:"),
+        ("tel:+491234", "tel:"),
+        ("wss://example.org", "wss://"),
+        ("HTTP:example.org", "HTTP:"),
+        ("192.0.2.1/24", "/24"),
+        ("fd00::2/64", "/64"),
+        ("example.org:1/call", "/call"),
+        ("tcp://example.org/call", "/call"),
+    ],
+)
+def test_what_is_too_much_is_named(text, rest):
+    with pytest.raises(AddressError, match=f"leave {re.escape(rest)} away$"):
+        parse_address(text)
 
 
 @pytest.mark.parametrize(

@@ -351,7 +351,7 @@ def test_a_listener_that_would_ask_and_can_never_be_answered_is_refused(redirect
     with Program("listen", "--port", "0", TEXT_ONLY, asks, env=NO_CODE, redirect=redirect) as bob:
         assert bob.wait() == 2
         assert len(bob.err) == 1
-        assert f"{asks} means nothing beside an empty standard input: nobody can answer" in bob.err[0]
+        assert f"{asks} means nothing beside an empty standard input: no answer to a call can be typed" in bob.err[0]
 
 
 def test_an_intercom_needs_no_input() -> None:

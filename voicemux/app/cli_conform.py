@@ -4,13 +4,18 @@ import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from voicemux.app.exit_codes import ExitCode
 from voicemux.app.exits import exits
 from voicemux.app.options import refuse_what_means_nothing, stacked, unencrypted, was_typed
+
+if TYPE_CHECKING:
+    from voicemux.conform.runner import Selection, Tell
+    from voicemux.conform.subject import Keys
+    from voicemux.conform.verdict import Result
 
 
 @click.group()
@@ -71,7 +76,7 @@ def conform_listener(target: str | None, pid: int | None, **options: Any) -> Non
     if not (typed.lists or typed.plain or typed.code or typed.is_open):
         raise click.UsageError("an encrypted call needs --open, or --code: one that the listener always takes")
 
-    def examine(keys: Any, selection: Any, tell: Any) -> Any:
+    def examine(keys: "Keys | None", selection: "Selection", tell: "Tell") -> "list[Result]":
         from voicemux.conform.runner import examine_listener
         from voicemux.net.address import parse_address
 
@@ -89,7 +94,7 @@ def conform_listener(target: str | None, pid: int | None, **options: Any) -> Non
 def conform_dialer(host: str, port: str, command: str, **options: Any) -> None:
     """Wait for somebody's dialler, as often as there are cases."""
 
-    def examine(keys: Any, selection: Any, tell: Any) -> Any:
+    def examine(keys: "Keys | None", selection: "Selection", tell: "Tell") -> "list[Result]":
         from voicemux.conform.runner import examine_dialler
         from voicemux.net.address import parse_host, parse_port
         from voicemux.net.line import Listener
@@ -104,7 +109,9 @@ def conform_dialer(host: str, port: str, command: str, **options: Any) -> None:
 conform.add_command(conform_dialer, "dialler")
 
 
-def _conform(role: str, typed: ConformOptions, examine: Callable[..., Any]) -> None:
+def _conform(
+    role: str, typed: ConformOptions, examine: "Callable[[Keys | None, Selection, Tell], list[Result]]"
+) -> None:
     """Choose the cases, run them with a key of their own, and report."""
     refuse_what_means_nothing()
     if typed.is_open and was_typed("code"):
@@ -137,7 +144,7 @@ def _conform(role: str, typed: ConformOptions, examine: Callable[..., Any]) -> N
                 if role == "dialler" and code and not typed.code:
                     click.echo(f"voicemux: the code is {code}", err=True)
 
-            def tell(result: Any) -> None:
+            def tell(result: "Result") -> None:
                 lines = [report.line(result), *(report.details(result).splitlines() if typed.verbose else ())]
                 for line in [] if typed.as_json else lines:
                     click.echo(report.shown(line, screen_of(sys.stdout)))

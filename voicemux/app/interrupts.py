@@ -11,13 +11,10 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from voicemux.app.departure import Departure, Why
 from voicemux.app.exit_codes import ExitCode
-
-if TYPE_CHECKING:
-    from voicemux.threads import Threads
 
 ENDINGS = {"SIGINT": Why.INTERRUPTED, "SIGHUP": Why.INTERRUPTED, "SIGTERM": Why.TERMINATED}  # Windows has no SIGHUP
 EXIT_CODE_OF = {
@@ -88,15 +85,15 @@ class Signals:
         self._is_key = is_key
         self._raises = False
         self._first: int | None = None
+        self._came = threading.Event()  # the first, or there will be none
         self._hastens = threading.Event()
-        self._threads: Threads
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """The main thread only."""
         from voicemux.threads import Threads  # takes 10 ms to import, and `end_at_once` is wanted before
 
-        self._threads = Threads()
+        reading, deadline = Threads(), Threads()
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -105,12 +102,16 @@ class Signals:
                 _handled_by(self._handle),
                 _handled_by(_nothing, "SIGCONT"),
             ):
-                self._threads.start("signals", lambda: self._read(reader))
+                deadline.start("deadline", self._enforce)  # now: later there may be no thread to be had
                 try:
+                    reading.start("signals", lambda: self._read(reader))
                     yield
                 finally:
                     os.write(writer, bytes([STOPS]))
-                    self._threads.join()
+                    reading.join()
+                    if self._first is None:
+                        self._came.set()
+                        deadline.join()  # otherwise it is there to the last moment of the process
         finally:
             signal.set_wakeup_fd(before)
             os.close(reader)
@@ -149,14 +150,16 @@ class Signals:
             return
         if self._first is None:
             self._first = number
-            self._threads.start("deadline", self._enforce, daemon=True)  # to the last moment of the process
+            self._came.set()
             self._departure.ask(_reason(number))
         else:
             self._hastens.set()
             self._departure.ask(_reason(number), break_off=True)
 
     def _enforce(self) -> None:
-        assert self._first is not None
+        self._came.wait()
+        if self._first is None:
+            return
         why = _reason(self._first)
         if not self._hastens.wait(GRACE):
             self._departure.ask(why, break_off=True)

@@ -135,13 +135,13 @@ class Session:
         try:
             code = admission.code if admission else ""
             self._invitation.begin(self._dials(places, code), once=once)
+            reception.start()  # if there is no thread for it, nothing invites callers
             self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
             if self._trust and is_inside(addresses[0]) and not self._trust.contacts.all():
                 self._notices.once(
                     f"{addresses[0]} works inside your own network only: from elsewhere it takes a VPN, a tunnel, or "
                     f"a router that forwards port {listener.port} to this machine, and the router's address"
                 )
-            reception.start()
             if self._console.eager:
                 self._handler.start()
             with self._departure.waking(lambda: reception.interrupt(_Leave())):

@@ -38,6 +38,13 @@ _MARKS = [
     (0, b"Creative Voice File", "VOC"),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA"),
     (0, b"\x00\x00\x01\xba", "MPEG"),
+    (0, b"\x00\x00\x01\xb3", "MPEG"),
+    (0, b".RMF\x00\x00", "RealMedia"),
+    (0, b".ra\xfd\x00", "RealAudio"),
+    (0, b"ajkg", "Shorten"),
+    (0, b"#!SILK_V3", "SILK"),
+    (0, b"\x02#!SILK_V3", "SILK"),
+    (0, b"\x7f\xfe\x80\x01", "DTS"),
     (0, b"\x1f\x8b\x08", "gzip"),
     (0, b"BZh", "bzip2"),
     (0, b"\xfd7zXZ\x00", "xz"),
@@ -45,12 +52,17 @@ _MARKS = [
     (0, b"PK\x03\x04", "ZIP"),
     (0, b"Rar!\x1a\x07", "RAR"),
     (0, b"7z\xbc\xaf\x27\x1c", "7z"),
+    (0, b"\x04\x22\x4d\x18", "LZ4"),
+    (0, b"LZIP\x01", "lzip"),
     (0, b"%PDF-", "PDF"),
+    (0, b"GIF8", "GIF"),
+    (0, b"\xff\xd8\xff\xe0", "JPEG"),
+    (0, b"\xff\xd8\xff\xe1", "JPEG"),
     (0, b"\x89PNG\r\n", "PNG"),
     (0, b"\x7fELF", "a program"),
 ]
-ARCHIVES = ("gzip", "bzip2", "xz", "Zstandard", "ZIP", "RAR", "7z")
-NO_SOUND = ("PDF", "PNG", "a program")
+ARCHIVES = ("gzip", "bzip2", "xz", "Zstandard", "ZIP", "RAR", "7z", "LZ4", "lzip")
+NO_SOUND = ("PDF", "PNG", "GIF", "JPEG", "a program")
 WAV = "WAV"
 TEXT = "text"
 RAW = ""

@@ -144,6 +144,7 @@ class Call:
         except OutOfResources:
             self._ending.set()
             self._read_to_the_end.set()
+            self._writer.finish(Bye(ByeCode.INTERNAL, "it has no room for a call"), 0, peer_is_done=True)
             self._writer.give_up()
             self._line.cut()
             self._stop_sound()

@@ -10,6 +10,7 @@ DEFAULT_PORT = 8689  # VMUX on a telephone keypad
 LOWEST_USUAL_PORT = 1024  # those below are for administrators
 
 OUR_SCHEMES = ("tcp", "voicemux", "vmux")  # of those who write addresses like a browser's
+OTHER_SCHEMES = ("sip", "sips", "tel", "callto", "xmpp", "udp", "http", "https", "ssh")  # often without slashes
 A_CODE = re.compile(r"\d+([-_\s]+[^\W\d_]+){2,}")  # in the place of an address; it must not be asked of a name server
 
 # Addresses that mean something inside one network only: RFC 1918, 6598 (behind a provider's NAT), 3927, 4193, 4291.
@@ -85,11 +86,20 @@ def _bare(text: str) -> str:
         place = place.rstrip("/")
     else:
         raise AddressError(f"{text!r} is no address: leave {scheme}:// away")
+    scheme, separator, rest = place.partition(":")
+    if separator and not rest.isdecimal():  # a host may be called tcp
+        if scheme.lower() in OUR_SCHEMES:
+            place = rest
+        elif scheme.lower() in OTHER_SCHEMES:
+            raise AddressError(f"{text!r} is no address: leave {scheme}: away")
     if A_CODE.fullmatch(place):
         raise AddressError(f"{text!r} is a code, and no address: voicemux dial HOST {'-'.join(place.split())}")
     _, separator, host = place.rpartition("@")
     if separator:
         raise AddressError(f"{text!r} is no address: there are no users here, expected {host or 'HOST'} alone")
+    place, separator, rest = place.partition("/")
+    if rest:
+        raise AddressError(f"{text!r} is no address: leave /{rest} away")
     return place
 
 
