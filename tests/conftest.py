@@ -37,7 +37,7 @@ TIMED = [
         *(f"test_{name}" for name in ("api", "bots", "call", "endings", "threads")),
         *(f"audio/test_{name}" for name in ("files", "pipes", "recording")),
         *(f"console/test_{name}" for name in ("lines", "plain", "terminal")),
-        *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception")),
+        *(f"net/test_{name}" for name in ("connecting", "demultiplexer", "listener", "reception", "tcp")),
         "sending/test_writer",
         *(f"program/test_{name}" for name in ("call", "recordings", "sources")),
     )

@@ -70,7 +70,7 @@ from voicemux.introduction import (
 )
 from voicemux.invitation import Invitation
 from voicemux.net.address import Address, is_inside
-from voicemux.net.line import Listener
+from voicemux.net.listener import Listener
 from voicemux.net.reception import Caller, Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Codec, Hello
@@ -258,7 +258,7 @@ class Session:
         """Take a call: only now sound is opened."""
         with self._sound():
             try:
-                with self._departure.waking(_nothing, caller.line.cut):
+                with self._departure.waking(_nothing, caller.stream.cut):
                     met = answer(caller, self._hello_to_caller)
             except ConnectionLost as error:
                 self._console.show(Notice(f"the caller has gone: {error}"))
@@ -279,11 +279,11 @@ class Session:
 
     def _hold(self, met: Introduced) -> Outcome:
         """Hold a call from its first moment to its last."""
-        settings, studio, line = self._settings, self._studio, met.line
+        settings, studio, stream = self._settings, self._studio, met.stream
         self._met = met
         named = name_of(met, self._trust, self._notice)
         hello = replace(met.hello, name=named.name)
-        line.set_timeout(settings.silence_timeout)
+        stream.set_timeout(settings.silence_timeout)
         transmitter = player = recorder = None
         self._finite = self._heard_all = False
         if studio:
@@ -297,7 +297,7 @@ class Session:
             transmitter.muted = settings.starts_muted
         sends = transmitter.codec.name.lower() if transmitter else ""
         call = Call(
-            line,
+            stream,
             met.sending,
             met.receiving,
             hello,
@@ -314,7 +314,7 @@ class Session:
                     call.replace()
                 self._console.show(self._connected(call, met, named, sends))
                 if settings.verbose:
-                    self._console.show(Notice(f"the connection has: {', '.join(line.options) or 'no options'}"))
+                    self._console.show(Notice(f"the connection has: {', '.join(stream.options) or 'no options'}"))
                 if transmitter and settings.codec and transmitter.codec != settings.codec:
                     self._notice(f"the other side cannot play {settings.codec.name.lower()}: sending {sends}")
                 if self._heard_all:
@@ -341,7 +341,7 @@ class Session:
             hears = _codec_name(came_as or likely)
         return Connected(
             call.name,
-            met.line.peer.host,
+            met.stream.peer.host,
             met.hello.agent,
             sends,
             hears,

@@ -22,7 +22,7 @@ from tests.peers import Peer
 from tests.running import Program, calling, listening
 from tests.soundcards import SoundCards, without_sound
 from voicemux.net.address import parse_address
-from voicemux.net.line import dial
+from voicemux.net.connecting import connect
 from voicemux.protocol.messages import Audio, Codec, Hello
 from voicemux.protocol.wire import PREFACE
 
@@ -94,7 +94,7 @@ def test_pcm_is_sent_if_it_is_asked_for(few_words: str, tmp_path: Path) -> None:
 def test_a_peer_gets_the_codec_that_it_can_play(playable: tuple[int, ...] | None, codec: Codec) -> None:
     with (
         listening("--unencrypted", "--input", str(DIALLER), "--output", "none") as (bob, address),
-        Peer(dial(parse_address(address))._socket) as peer,
+        Peer(connect(parse_address(address))._socket) as peer,
     ):
         peer.send(PREFACE, Hello("carol", codecs=playable))
         packets = [peer.hear(Audio) for _ in range(10)]
