@@ -28,7 +28,7 @@ from bench.places import Namespaces
 from voicemux.errors import VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.greeting import Greeting
-from voicemux.net.line import Line
+from voicemux.net.tcp import TcpStream
 from voicemux.protocol.messages import Method
 from voicemux.security.handshake import Dialler
 from voicemux.security.identity import load_identity
@@ -99,8 +99,8 @@ def crowd(kind: str, sources: str, rate: float, standing: int) -> None:
 def _guess(source: str, family: int) -> None:
     with contextlib.suppress(OSError, VoicemuxError), tempfile.TemporaryDirectory() as folder:
         connection = socket.create_connection((TARGETS[family], PORT), 10, (source, 0))
-        with contextlib.closing(Line(connection, Address(TARGETS[family], PORT))) as line:
-            greeting = Greeting(line)
+        with contextlib.closing(TcpStream(connection, Address(TARGETS[family], PORT))) as stream:
+            greeting = Greeting(stream)
             certificate = greeting.secure()
             greeting.open()
             greeting.authenticate(Dialler(load_identity(Path(folder)), certificate, Method.CODE, WRONG))

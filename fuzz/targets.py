@@ -27,7 +27,7 @@ from voicemux.errors import CallRefused, ConnectionLost, NotAdmitted, RemoteProt
 from voicemux.events import Connected, Ended, Event, TextReceived
 from voicemux.net.address import Address
 from voicemux.net.greeting import Greeting
-from voicemux.net.line import Line
+from voicemux.net.tcp import TcpStream
 from voicemux.protocol.connection import NOT_A_DIALLERS, NOT_A_LISTENERS, Receiving, Sending, State
 from voicemux.protocol.delivery import Inbox
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
@@ -196,11 +196,11 @@ def changed(message: Any, draws: Draws) -> Any:
 def demultiplexer(data: bytes) -> None:
     """The reading side of a call shows the text that came, and answers what is wrong with a goodbye that says so."""
     hello = PREFACE + encode_frame(to_frame(Hello("peer")))
-    with line_that_brings(data) as (line, far):
+    with stream_that_brings(data) as (stream, far):
         sending, receiving = Sending(), Receiving()
         list(receiving.receive(hello))
-        line.write(sending.preface() + sending.encode(Hello("we")))
-        call = Call(line, sending, receiving, Hello("peer"), None, Player(Nowhere(), make_decoders()))
+        stream.write(sending.preface() + sending.encode(Hello("we")))
+        call = Call(stream, sending, receiving, Hello("peer"), None, Player(Nowhere(), make_decoders()))
         call._demultiplex()
         shown = []
         while not isinstance(event := call.next_event(), Ended):
@@ -224,8 +224,8 @@ def greeting(data: bytes) -> None:
     draws, known = Draws(data), people()
     way, why = draws.number() % 3, ""
     is_tls, is_inside = way == 1, way == 2
-    with line_that_brings(draws.rest()) as (line, _):
-        greeting = Greeting(line)
+    with stream_that_brings(draws.rest()) as (stream, _):
+        greeting = Greeting(stream)
         try:
             if is_tls:
                 greeting.secure()
@@ -328,13 +328,13 @@ def hear(pieces: Iterable[bytes], first: State = State.START, unfit: Collection[
 
 
 @contextlib.contextmanager
-def line_that_brings(stream: bytes) -> Iterator[tuple[Line, socket.socket]]:
-    """A line from which the stream comes, and then its end; and the far end of it."""
+def stream_that_brings(data: bytes) -> Iterator[tuple[TcpStream, socket.socket]]:
+    """A stream from which the data comes, and then its end; and the far end of it."""
     near, far = socket.socketpair()
-    with contextlib.closing(Line(near, Address("peer", 1))) as line, far:
-        far.sendall(stream)  # the kernel has room for it
+    with contextlib.closing(TcpStream(near, Address("peer", 1))) as stream, far:
+        far.sendall(data)  # the kernel has room for it
         far.shutdown(socket.SHUT_WR)
-        yield line, far
+        yield stream, far
 
 
 def is_harmless(shown: str) -> bool:

@@ -40,7 +40,7 @@ TIMED = [
         *(f"calls/test_{name}" for name in ("call", "endings")),
         *(f"audio/test_{name}" for name in ("files", "pipes", "recording")),
         *(f"console/test_{name}" for name in ("lines", "picture", "plain", "terminal")),
-        *(f"net/test_{name}" for name in ("demultiplexer", "line", "reception")),
+        *(f"net/test_{name}" for name in ("connecting", "demultiplexer", "listener", "reception", "tcp")),
         "sending/test_writer",
         *(f"program/test_{name}" for name in ("call", "recordings", "sources")),
     )

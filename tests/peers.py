@@ -1,4 +1,4 @@
-"""Both ends of a line on this machine, over real TCP: a peer held by hand, and calls with somebody who owns them."""
+"""Both ends of a connection on this machine, over TCP: a peer held by hand, and calls with somebody who owns them."""
 
 import contextlib
 import queue
@@ -15,7 +15,9 @@ from typing import Any
 from voicemux.calls.call import Call
 from voicemux.events import Ended, Event, TextReceived
 from voicemux.net.address import Address
-from voicemux.net.line import Line
+from voicemux.net.stream import Stream
+from voicemux.net.tcp import TcpStream
+from voicemux.net.tls import Context, TlsStream, dialler_context
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.frames import encode_frame
 from voicemux.protocol.messages import Hello, Message, Preface, to_frame
@@ -37,8 +39,22 @@ def sockets(buffers: int = 0) -> tuple[socket.socket, socket.socket]:
         return near, server.accept()[0]
 
 
-def line_of(connection: socket.socket) -> Line:
-    return Line(connection, Address(*connection.getpeername()))
+def stream_of(connection: socket.socket) -> TcpStream:
+    return TcpStream(connection, Address(*connection.getpeername()))
+
+
+def dialling_tls(stream: Stream) -> TlsStream:
+    """The dialler's end of TLS on it, whose handshake has begun."""
+    secured = TlsStream(stream, dialler_context(), is_server=False)
+    secured.begin()
+    return secured
+
+
+def answering_tls(stream: Stream, context: Context) -> TlsStream:
+    """The listener's end, which has heard the first word of the handshake."""
+    secured = TlsStream(stream, context, is_server=True)
+    secured.answer(stream.read())
+    return secured
 
 
 def encode(*what: bytes | Message) -> bytes:
@@ -99,38 +115,38 @@ class Peer:
 
 
 @contextlib.contextmanager
-def connected(buffers: int = 0) -> Iterator[tuple[Line, Peer]]:
-    """A line, and who is at its other end."""
+def connected(buffers: int = 0) -> Iterator[tuple[TcpStream, Peer]]:
+    """A stream, and who is at its other end."""
     near, far = sockets(buffers)
-    line = line_of(near)
+    stream = stream_of(near)
     with Peer(far) as peer:
         try:
-            yield line, peer
+            yield stream, peer
         finally:
-            line.close()
+            stream.close()
 
 
 @contextlib.contextmanager
-def greeted(hello: Hello = Hello("peer"), buffers: int = 0) -> Iterator[tuple[Line, Sending, Receiving, Peer]]:  # noqa: B008
-    """A line on which both sides have said preface and HELLO."""
-    with connected(buffers) as (line, peer):
+def greeted(hello: Hello = Hello("peer"), buffers: int = 0) -> Iterator[tuple[TcpStream, Sending, Receiving, Peer]]:  # noqa: B008
+    """A stream on which both sides have said preface and HELLO."""
+    with connected(buffers) as (stream, peer):
         peer.send(PREFACE, hello)
-        sending = say_hello(line, Hello("we"))
-        receiving, _ = hear_hello(line)
+        sending = say_hello(stream, Hello("we"))
+        receiving, _ = hear_hello(stream)
         peer.hear(Hello)
-        yield line, sending, receiving, peer
+        yield stream, sending, receiving, peer
 
 
-def say_hello(line: Line, hello: Hello) -> Sending:
+def say_hello(stream: Stream, hello: Hello) -> Sending:
     sending = Sending()
-    line.write(sending.preface() + sending.encode(hello))
+    stream.write(sending.preface() + sending.encode(hello))
     return sending
 
 
-def hear_hello(line: Line) -> tuple[Receiving, Hello]:
+def hear_hello(stream: Stream) -> tuple[Receiving, Hello]:
     receiving = Receiving()
     while True:
-        for message in receiving.receive(line.read()):
+        for message in receiving.receive(stream.read()):
             if isinstance(message, Hello):
                 return receiving, message
 

@@ -23,8 +23,11 @@ RANKS = [
     ["security.contacts"],
     ["security.handshake", "security.guesses"],
     ["security.admission"],
-    ["net.address", "net.tls", "net.lobby", "net.refusals", "net.quota", "net.rungs", "net.lateness"],
-    ["net.line", "net.flow", "net.back"],
+    ["net.address", "net.lobby", "net.refusals", "net.quota", "net.rungs", "net.lateness"],
+    ["net.stream", "net.socket_errors", "net.flow", "net.back"],
+    ["net.tcp", "net.tls"],
+    ["net.connecting"],
+    ["net.listener"],
     ["net.forth"],
     ["net.blame", "net.brisk", "net.sounding"],
     ["net.climb"],
@@ -119,7 +122,7 @@ HOMES = {
     "filelock": {"security.contacts"},
     "confusable_homoglyphs": {"security.likeness"},
     "ssl": {"net.tls"},
-    "socket": {"net.line"},
+    "socket": {"net.tcp", "net.connecting", "net.listener"},
     "selectors": {"net.reception"},
     "numpy": {
         "audio.limiter",
@@ -131,8 +134,8 @@ HOMES = {
         "audio.player",
         "audio.measure",
     },
-    "fcntl": {"net.line"},
-    "termios": {"net.line", "console.modes", "console.question"},
+    "fcntl": {"net.tcp"},
+    "termios": {"net.tcp", "console.modes", "console.question"},
 }
 IMPURE = {"socket", "threading", "time", "selectors", "select", "queue", "os", "sys", "subprocess", "signal"}
 
@@ -210,6 +213,7 @@ def test_every_home_is_lived_in(package):
 
 
 PURE = [
+    "net.stream",
     "net.flow",
     "net.lobby",
     "net.refusals",

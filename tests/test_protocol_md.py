@@ -8,7 +8,7 @@ from tests.notation import CLASSES, VECTORS, meant, vectors
 from voicemux.calls import call, vitals
 from voicemux.conform.runner import CASES
 from voicemux.errors import RemoteProtocolError
-from voicemux.net import address, greeting, line, reception
+from voicemux.net import address, greeting, reception, stream
 from voicemux.protocol import messages, wire
 from voicemux.protocol.connection import TRANSITIONS, Receiving, Sending, State
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
@@ -118,7 +118,7 @@ def test_the_limits_are_those_of_the_code():
         "wait for a listener's WELCOME": greeting.PROOF_TIMEOUT,
         "wait for a caller's HELLO": reception.HELLO_TIMEOUT,
         "wait for a listener's HELLO": greeting.ANSWER_TIMEOUT,
-        "silence of the line": line.SILENCE_TIMEOUT,
+        "silence of the line": stream.SILENCE_TIMEOUT,
         "goodbye": greeting.GOODBYE_TIMEOUT,
     }
     assert call.GOODBYE_TIMEOUT == greeting.GOODBYE_TIMEOUT

@@ -21,7 +21,7 @@ from voicemux.audio.blocks import MOST_HEARD, STANDING, USUAL_BACKLOG, BlockSink
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE
 from voicemux.audio.resample import to_pcm
 from voicemux.net.address import Address
-from voicemux.net.line import dial as dial_line
+from voicemux.net.connecting import connect
 from voicemux.protocol.messages import Bye, ByeCode, Text
 from voicemux.protocol.wire import PREFACE, TEXT_WINDOW
 from voicemux.security.files import usual_folder
@@ -521,11 +521,11 @@ def test_a_line_that_breaks_is_an_error_of_the_call_and_the_next_is_served(tmp_p
 
 def test_who_connects_and_says_nothing_keeps_nobody_waiting(tmp_path):
     with answering(tmp_path, echo) as listener:
-        line = dial_line(Address("127.0.0.1", listener.port))
+        stream = connect(Address("127.0.0.1", listener.port))
         with dial(listener, tmp_path, audio=False) as call:
             call.send("hi")
             assert next(call.texts()) == "hi"
-        line.close()
+        stream.close()
 
 
 def test_what_fails_in_the_loop_ends_the_call(tmp_path):

@@ -15,9 +15,9 @@ from tests.peers import (
     encode,
     greeted,
     hear_hello,
-    line_of,
     say_hello,
     sockets,
+    stream_of,
     wait_until,
 )
 from voicemux.audio.ladder import Ladder, Rung
@@ -39,7 +39,7 @@ from voicemux.events import (
     Voice,
     Waiting,
 )
-from voicemux.net.line import Line
+from voicemux.net.tcp import TcpStream
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
     Arrivals,
@@ -143,8 +143,8 @@ def fail(error: BaseException) -> Callable[..., None]:
     return raise_it
 
 
-def assert_nothing_is_left(*lines: Line) -> None:
-    assert [line.fileno() for line in lines] == [-1] * len(lines)
+def assert_nothing_is_left(*streams: TcpStream) -> None:
+    assert [stream.fileno() for stream in streams] == [-1] * len(streams)
     assert not [each.name for each in threading.enumerate() if each.name.startswith("voicemux-")]
 
 
@@ -159,27 +159,27 @@ def in_call(
     hello: Hello = Hello("peer"),  # noqa: B008
 ) -> Iterator[tuple[Owner, Peer]]:
     """A call with a peer that is held by hand."""
-    with greeted(hello, buffers) as (line, sending, receiving, peer):
-        line.set_timeout(silence)
-        call = Call(line, sending, receiving, hello, transmitter, player, status_interval=status)
+    with greeted(hello, buffers) as (stream, sending, receiving, peer):
+        stream.set_timeout(silence)
+        call = Call(stream, sending, receiving, hello, transmitter, player, status_interval=status)
         with Owner(call) as owner, peer:
             yield owner, peer
-        assert_nothing_is_left(line)
+        assert_nothing_is_left(stream)
 
 
-def greet(near: Line, far: Line) -> tuple[Call, Call]:
+def greet(near: TcpStream, far: TcpStream) -> tuple[Call, Call]:
     calls = []
-    sendings = [say_hello(line, Hello(name)) for line, name in ((near, "near"), (far, "far"))]
-    for line, sending in zip((near, far), sendings, strict=True):
-        receiving, hello = hear_hello(line)
-        calls.append(Call(line, sending, receiving, hello, None, None))
+    sendings = [say_hello(stream, Hello(name)) for stream, name in ((near, "near"), (far, "far"))]
+    for stream, sending in zip((near, far), sendings, strict=True):
+        receiving, hello = hear_hello(stream)
+        calls.append(Call(stream, sending, receiving, hello, None, None))
     return calls[0], calls[1]
 
 
 @contextlib.contextmanager
 def both_in_call() -> Iterator[tuple[Owner, Owner]]:
     """Two calls, one with the other."""
-    near, far = map(line_of, sockets())
+    near, far = map(stream_of, sockets())
     with contextlib.ExitStack() as stack:
         owners = [stack.enter_context(Owner(call)) for call in greet(near, far)]
         yield owners[0], owners[1]
@@ -227,8 +227,8 @@ def test_text_that_is_not_unicode_is_refused_and_the_call_goes_on():
 
 
 def test_a_text_is_acknowledged_only_once_it_has_been_shown():
-    with greeted() as (line, sending, receiving, peer):
-        call = Call(line, sending, receiving, Hello("peer"), None, None)
+    with greeted() as (stream, sending, receiving, peer):
+        call = Call(stream, sending, receiving, Hello("peer"), None, None)
         call.start()
         peer.send(Text(1, "one"), Text(2, "two"), Ping(b"12345678"))
         assert call.next_event() == TextReceived("peer", "one")
@@ -468,15 +468,15 @@ def test_abandoning_ends_it_at_once_without_a_goodbye():
 
 
 def test_closing_ends_it_if_nobody_else_has():
-    with greeted() as (line, sending, receiving, peer):
-        call = Call(line, sending, receiving, Hello(), None, None)
+    with greeted() as (stream, sending, receiving, peer):
+        call = Call(stream, sending, receiving, Hello(), None, None)
         call.start()
         threading.Timer(0.05, peer.finish).start()
         call.say("last words")
         call.close()
         assert peer.hear(Text, Bye) == Text(1, "last words")
         assert peer.hear(Text, Bye) == Bye()
-        assert line.fileno() == -1
+        assert stream.fileno() == -1
 
 
 def test_events_are_for_the_owner_in_the_order_in_which_they_were_posted():
@@ -553,10 +553,10 @@ def test_any_byte_is_a_sign_of_life():
 
 
 def test_two_that_are_silent_keep_each_other_alive():
-    near, far = map(line_of, sockets())
+    near, far = map(stream_of, sockets())
     near_call, far_call = greet(near, far)
-    for line in (near, far):
-        line.set_timeout(PROMPTLY)
+    for stream in (near, far):
+        stream.set_timeout(PROMPTLY)
     with Owner(near_call) as one, Owner(far_call) as other:
         time.sleep(1.5 * PROMPTLY)
         assert one.ended is other.ended is None
@@ -565,7 +565,7 @@ def test_two_that_are_silent_keep_each_other_alive():
 
 def test_a_break_between_them_ends_it_at_both_sides():
     relay = Relay()
-    near, far = line_of(relay.near), line_of(relay.far)
+    near, far = stream_of(relay.near), stream_of(relay.far)
     with contextlib.ExitStack() as stack:
         owners = [stack.enter_context(Owner(call)) for call in greet(near, far)]
         owners[0].call.say("hi")
@@ -616,8 +616,8 @@ def test_a_peer_that_breaks_the_protocol_is_told_how(fault, words):
 
 
 def test_more_text_than_the_window_holds_is_a_flood():
-    with greeted() as (line, sending, receiving, peer):
-        call = Call(line, sending, receiving, Hello(), None, None)
+    with greeted() as (stream, sending, receiving, peer):
+        call = Call(stream, sending, receiving, Hello(), None, None)
         call.start()
         for number in range(1, TEXT_WINDOW // 1004 + 2):  # nobody reads them
             peer.send(Text(number, "x" * 1000))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers import Owner, Relay, hear_hello, line_of, say_hello
+from tests.peers import Owner, Relay, hear_hello, say_hello, stream_of
 from voicemux.calls.call import GOODBYE_TIMEOUT, Call
 from voicemux.protocol.messages import Hello
 
@@ -90,12 +90,12 @@ def hold_a_call(ending: Ending, seed: str) -> tuple[Side, Side]:
     dice = random.Random(seed)
     relay = Relay()
     with contextlib.closing(relay):
-        lines = [line_of(relay.near), line_of(relay.far)]
-        sendings = [say_hello(line, Hello()) for line in lines]
-        receivings = [hear_hello(line)[0] for line in lines]
+        streams = [stream_of(relay.near), stream_of(relay.far)]
+        sendings = [say_hello(stream, Hello()) for stream in streams]
+        receivings = [hear_hello(stream)[0] for stream in streams]
         sides = [
-            Side(Call(line, sending, receiving, Hello(), None, None), dice)
-            for line, sending, receiving in zip(lines, sendings, receivings, strict=True)
+            Side(Call(stream, sending, receiving, Hello(), None, None), dice)
+            for stream, sending, receiving in zip(streams, sendings, receivings, strict=True)
         ]
         moment = dice.choice((0.0, 0.001, dice.uniform(0, 0.05)))
         one, other = dice.sample(sides, 2)

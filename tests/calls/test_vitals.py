@@ -16,15 +16,15 @@ from voicemux.calls.vitals import (
     Vitals,
 )
 from voicemux.calls.voice import Transmitter
-from voicemux.net.line import Line
+from voicemux.net.stream import Stream
 from voicemux.protocol.messages import Ping, Pong
 from voicemux.sending.schedule import SentCounts
 
 
 def vitals_with(transmitter: SimpleNamespace, empty: float | None = None) -> Vitals:
     """`empty` is the seconds that an empty packet takes, there and back."""
-    line = SimpleNamespace(bytes_written=0, bytes_read=0, timeout=PATIENCE, round_trip=lambda: empty)
-    return Vitals(cast("Line", line), SentCounts(), cast("Transmitter", transmitter), None)
+    stream = SimpleNamespace(bytes_written=0, bytes_read=0, timeout=PATIENCE, min_round_trip=lambda: empty)
+    return Vitals(cast("Stream", stream), SentCounts(), cast("Transmitter", transmitter), None)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import ClassVar, NamedTuple
 from tests.conform.peers import TONE, Over, Peer
 from tests.peers import RESET
 from voicemux.errors import NotAdmitted, RemoteProtocolError, SecurityError, VoicemuxError
-from voicemux.net.line import dial
+from voicemux.net.connecting import connect
 from voicemux.net.tls import Context
 from voicemux.protocol.connection import State
 from voicemux.protocol.frames import Frame, encode_frame
@@ -97,7 +97,7 @@ def caught_by(case: str, *roles: str, is_secure: bool = False) -> Callable[[type
 @caught_by("silent-before-preface", LISTENER)
 class SpeaksFirst(Peer):
     def begin(self) -> None:
-        if not select.select([self.line], [], [], 0.15)[0]:
+        if not select.select([self.stream], [], [], 0.15)[0]:
             self.say()
         super().begin()
 
@@ -126,7 +126,7 @@ class WaitsForTheOtherPreface(Peer):
 
     def open(self) -> None:
         if next(self.calls) < FIRST_CALLS:
-            select.select([self.line], [], [], 1.75)
+            select.select([self.stream], [], [], 1.75)
         super().open()
 
 
@@ -586,7 +586,7 @@ class ResetsAtTheEnd(Peer):
     def take_goodbye(self, bye: Bye) -> None:
         if is_simple(self, bye):
             self.say(Bye())
-            with socket.socket(fileno=os.dup(self.line.fileno())) as connection:
+            with socket.socket(fileno=os.dup(self.stream.fileno())) as connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             raise Over
         super().take_goodbye(bye)
@@ -683,7 +683,7 @@ class FallsBackToPlain(Peer):
         try:
             super().secure(first)
         except VoicemuxError:
-            Peer(dial(self.line.peer), self.identity, "", is_dialler=True).run()
+            Peer(connect(self.stream.peer), self.identity, "", is_dialler=True).run()
             raise
 
 

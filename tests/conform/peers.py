@@ -14,8 +14,11 @@ from collections.abc import Iterator
 
 from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
-from voicemux.net.line import Line, Listener, accept, dial
-from voicemux.net.tls import HANDSHAKE, Context, dialler_context, listener_context
+from voicemux.net.connecting import connect
+from voicemux.net.listener import Listener, accept
+from voicemux.net.stream import Stream
+from voicemux.net.tcp import TcpStream
+from voicemux.net.tls import HANDSHAKE, Context, TlsStream, dialler_context, listener_context
 from voicemux.protocol.connection import TRANSITIONS, State
 from voicemux.protocol.delivery import Inbox, Outbox
 from voicemux.protocol.frames import Frame, encode_frame
@@ -78,9 +81,9 @@ class Peer:
     burst = 500_000  # bytes that it takes at once
     tick = 0.01  # seconds that it waits for the network at a time
 
-    def __init__(self, line: Line, identity: Identity, code: str, *, is_dialler: bool) -> None:
+    def __init__(self, stream: Stream, identity: Identity, code: str, *, is_dialler: bool) -> None:
         """Without a `code` the call is plain."""
-        self.line = line
+        self.stream = stream
         self.identity = identity
         self.code = code
         self.is_dialler = is_dialler
@@ -102,7 +105,7 @@ class Peer:
         self.sequence, self.timestamp = 65_530, 2**32 - 9600  # both wrap around soon
 
     def run(self) -> None:
-        with contextlib.closing(self.line), contextlib.suppress(VoicemuxError, Over):
+        with contextlib.closing(self.stream), contextlib.suppress(VoicemuxError, Over):
             try:
                 self.begin()
                 while True:
@@ -119,13 +122,13 @@ class Peer:
     # The beginning: TLS if there is a code, prefaces, who is who, HELLO.
 
     def begin(self) -> None:
-        self.line.set_timeout(self.preface_timeout)
+        self.stream.set_timeout(self.preface_timeout)
         if self.is_dialler:
             if self.code:
                 self.secure(b"")
             self.open()
         else:
-            self.pick_up(self.line.read())
+            self.pick_up(self.stream.read())
 
     def pick_up(self, first: bytes) -> None:
         """A listener tells by the first byte what kind of call it is."""
@@ -139,10 +142,11 @@ class Peer:
             self.buffer += first
 
     def secure(self, first: bytes) -> None:
-        data = self.line.start_tls(self.context(), is_server=not self.is_dialler, first=first)
-        while not self.line.is_secure:
+        self.stream = secured = TlsStream(self.stream, self.context(), is_server=not self.is_dialler)
+        data = secured.begin() if self.is_dialler else secured.answer(first)
+        while not self.stream.is_secure:
             try:
-                data = self.line.receive()
+                data = self.stream.receive()
             except RemoteProtocolError as error:
                 raise Over from error
             if data == b"":
@@ -155,7 +159,7 @@ class Peer:
     def open(self) -> None:
         """What a dialler says before it has heard anything."""
         if self.code:
-            self.mine = handshake.Dialler(self.identity, self.line.peer_certificate, Method.CODE, self.code)
+            self.mine = handshake.Dialler(self.identity, self.stream.peer_certificate, Method.CODE, self.code)
             self.say(self.mine.claim())
         else:
             self.say(self.hello)
@@ -190,11 +194,11 @@ class Peer:
     def listen(self) -> None:
         """Wait a moment for what comes."""
         now = time.monotonic()
-        if not select.select([self.line], [], [], self.tick)[0]:
+        if not select.select([self.stream], [], [], self.tick)[0]:
             if now - self.heard > (self.silence_timeout if self.is_greeted else self.preface_timeout):
                 raise ConnectionLost("nothing comes")
             return
-        if (data := self.line.receive()) == b"":
+        if (data := self.stream.receive()) == b"":
             raise ConnectionLost("it ends without a goodbye")
         self.heard = now
         self.received += len(data or b"")
@@ -293,7 +297,7 @@ class Peer:
     # Speaking.
 
     def say(self, *messages: Message) -> None:
-        self.line.write(self.unsaid + b"".join(map(self.encode, messages)))
+        self.stream.write(self.unsaid + b"".join(map(self.encode, messages)))
         self.unsaid = b""
 
     def encode(self, message: Message) -> bytes:
@@ -350,11 +354,11 @@ class Peer:
     def part(self, bye: Bye) -> None:
         """Say goodbye, hear the other side out, and end."""
         self.say(bye)
-        self.line.finish()
+        self.stream.finish()
         deadline = time.monotonic() + self.goodbye_timeout
         while (left := deadline - time.monotonic()) > 0:
-            self.line.set_timeout(left)
-            if not self.line.read():
+            self.stream.set_timeout(left)
+            if not self.stream.read():
                 break
         raise Over
 
@@ -364,14 +368,14 @@ def listening(kind: type[Peer], identity: Identity, code: str = "") -> Iterator[
     """The port of somebody who takes any number of calls at once."""
     listener = Listener("127.0.0.1", 0)
     ends = threading.Event()
-    lines: list[Line] = []
+    streams: list[TcpStream] = []
 
     def wait_for_calls() -> None:
         while not ends.is_set():
             select.select(listener.sockets, [], [], LOOK_AGAIN)
-            if line := accept(listener.sockets[0]):
-                lines.append(line)
-                threads.append(threading.Thread(target=kind(line, identity, code, is_dialler=False).run))
+            if stream := accept(listener.sockets[0]):
+                streams.append(stream)
+                threads.append(threading.Thread(target=kind(stream, identity, code, is_dialler=False).run))
                 threads[-1].start()
 
     threads = [threading.Thread(target=wait_for_calls)]
@@ -382,8 +386,8 @@ def listening(kind: type[Peer], identity: Identity, code: str = "") -> Iterator[
         ends.set()
         threads[0].join()
         listener.close()
-        for line in lines:
-            line.cut()
+        for stream in streams:
+            stream.cut()
         for thread in threads[1:]:
             thread.join()
 
@@ -392,13 +396,13 @@ def listening(kind: type[Peer], identity: Identity, code: str = "") -> Iterator[
 def dialling(kind: type[Peer], port: int, identity: Identity, code: str = "") -> Iterator[None]:
     """Somebody who dials, and dials again when that call has ended."""
     ends = threading.Event()
-    lines: list[Line] = []
+    streams: list[TcpStream] = []
 
     def dial_again_and_again() -> None:
         while not ends.is_set():
             with contextlib.suppress(Unreachable):  # nobody listens yet, or any more
-                lines.append(dial(Address("127.0.0.1", port)))
-                kind(lines[-1], identity, code, is_dialler=True).run()
+                streams.append(connect(Address("127.0.0.1", port)))
+                kind(streams[-1], identity, code, is_dialler=True).run()
             ends.wait(LOOK_AGAIN)
 
     thread = threading.Thread(target=dial_again_and_again)
@@ -408,6 +412,6 @@ def dialling(kind: type[Peer], port: int, identity: Identity, code: str = "") ->
     finally:
         ends.set()
         while thread.is_alive():
-            for line in lines:
-                line.cut()
+            for stream in streams:
+                stream.cut()
             thread.join(LOOK_AGAIN)

@@ -11,7 +11,7 @@ from tests.peers import RESET
 from voicemux.conform.link import encode
 from voicemux.conform.runner import Result, Selection, examine_dialler, examine_listener
 from voicemux.net.address import Address
-from voicemux.net.line import Listener
+from voicemux.net.listener import Listener
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Message, Ping, Text
 from voicemux.protocol.wire import PREFACE
 

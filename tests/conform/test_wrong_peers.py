@@ -16,7 +16,7 @@ from voicemux.conform.runner import ALL, Result, Selection, examine_dialler, exa
 from voicemux.conform.subject import Keys
 from voicemux.conform.verdict import CASES
 from voicemux.net.address import Address
-from voicemux.net.line import Listener
+from voicemux.net.listener import Listener
 from voicemux.security.identity import load_identity
 
 AT_ONCE = 10  # suites, which wait for half of their time, and share one processor

@@ -41,10 +41,10 @@ class Routes(dict):
 
 def test_each_message_goes_to_the_route_of_its_type_in_order():
     routes = Routes()
-    with greeted() as (line, _, receiving, peer):
+    with greeted() as (stream, _, receiving, peer):
         peer.send(*ONE_OF_EACH)
         peer.finish()
-        demultiplex(line, receiving, routes)
+        demultiplex(stream, receiving, routes)
     assert routes.heard == [(type(message), message) for message in ONE_OF_EACH]
 
 
@@ -53,7 +53,7 @@ def test_each_message_goes_to_the_route_of_its_type_in_order():
 def test_it_does_not_matter_how_the_bytes_are_cut(messages, data):
     pieces = data.draw(cuts(encode(*messages, Bye())))
     routes = Routes()
-    with greeted() as (line, _, receiving, peer):
+    with greeted() as (stream, _, receiving, peer):
 
         def speak() -> None:
             for piece in pieces:
@@ -62,26 +62,26 @@ def test_it_does_not_matter_how_the_bytes_are_cut(messages, data):
 
         speaker = threading.Thread(target=speak)
         speaker.start()
-        demultiplex(line, receiving, routes)
+        demultiplex(stream, receiving, routes)
         speaker.join()
     assert routes.messages == [*messages, Bye()]
 
 
 def test_what_came_right_behind_the_hello_is_routed_without_waiting_for_more():
     routes = Routes()
-    with connected() as (line, peer):
-        line.set_timeout(PROMPTLY)
+    with connected() as (stream, peer):
+        stream.set_timeout(PROMPTLY)
         peer.send(PREFACE, Hello(), Text(1, "already here"), Bye())
-        receiving, _ = hear_hello(line)
-        demultiplex(line, receiving, routes | {Text: lambda _: peer.finish()})
+        receiving, _ = hear_hello(stream)
+        demultiplex(stream, receiving, routes | {Text: lambda _: peer.finish()})
     assert routes.messages == [Bye()]
 
 
 def test_a_message_is_routed_before_the_next_one_comes():
     seen = threading.Event()
-    with greeted() as (line, _, receiving, peer):
+    with greeted() as (stream, _, receiving, peer):
         routes = Routes() | {Text: lambda _: seen.set()}
-        reader = threading.Thread(target=demultiplex, args=(line, receiving, routes))
+        reader = threading.Thread(target=demultiplex, args=(stream, receiving, routes))
         reader.start()
         peer.send(Text(1, "hi"))
         assert seen.wait(PATIENCE)
@@ -92,20 +92,20 @@ def test_a_message_is_routed_before_the_next_one_comes():
 
 def test_what_nobody_knows_is_routed_nowhere():
     routes = Routes()
-    with greeted() as (line, _, receiving, peer):
+    with greeted() as (stream, _, receiving, peer):
         peer.send(encode_frame(Frame(0x7A, 255, b"from a later version")), Bye())
         peer.finish()
-        demultiplex(line, receiving, routes)
+        demultiplex(stream, receiving, routes)
     assert routes.messages == [Bye()]
 
 
 def test_reading_goes_on_to_the_end_of_the_stream_but_nothing_counts_behind_a_goodbye():
     routes = Routes()
-    with greeted() as (line, _, receiving, peer):
+    with greeted() as (stream, _, receiving, peer):
         peer.send(Bye(), bytes(200_000))
         peer.finish()
-        demultiplex(line, receiving, routes)
-        assert line.read() == b""
+        demultiplex(stream, receiving, routes)
+        assert stream.read() == b""
     assert routes.messages == [Bye()]
 
 
@@ -119,19 +119,19 @@ def test_reading_goes_on_to_the_end_of_the_stream_but_nothing_counts_behind_a_go
 )
 def test_a_stream_that_ends_without_a_goodbye_is_a_lost_connection(last, words):
     routes = Routes()
-    with greeted() as (line, _, receiving, peer):
+    with greeted() as (stream, _, receiving, peer):
         peer.send(*last)
         peer.finish()
         with pytest.raises(ConnectionLost, match=words):
-            demultiplex(line, receiving, routes)
+            demultiplex(stream, receiving, routes)
     assert routes.messages == [Text(1, "hi")]
 
 
 def test_a_cut_ends_it():
-    with greeted() as (line, _, receiving, _):
-        line.cut()
+    with greeted() as (stream, _, receiving, _):
+        stream.cut()
         with pytest.raises(ConnectionLost, match=r"^the connection ended without a goodbye$"):
-            demultiplex(line, receiving, Routes())
+            demultiplex(stream, receiving, Routes())
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_a_cut_ends_it():
 )
 def test_what_came_before_a_fault_of_the_peer_is_routed(fault, words):
     routes = Routes()
-    with greeted() as (line, _, receiving, peer):
+    with greeted() as (stream, _, receiving, peer):
         peer.send(Text(1, "hi"), fault)
         with pytest.raises(RemoteProtocolError, match=words):
-            demultiplex(line, receiving, routes)
+            demultiplex(stream, receiving, routes)
     assert routes.messages == [Text(1, "hi")]
 
 
@@ -157,7 +157,7 @@ def test_a_fault_that_a_route_finds_comes_out():
     def judge(ack: TextAck) -> None:
         raise RemoteProtocolError(f"TEXT_ACK of {ack.id}")
 
-    with greeted() as (line, _, receiving, peer):
+    with greeted() as (stream, _, receiving, peer):
         peer.send(TextAck(7))
         with pytest.raises(RemoteProtocolError, match="TEXT_ACK of 7"):
-            demultiplex(line, receiving, Routes() | {TextAck: judge})
+            demultiplex(stream, receiving, Routes() | {TextAck: judge})

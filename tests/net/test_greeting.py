@@ -8,7 +8,7 @@ from tests.peers import PATIENCE, PROMPTLY, connected, encode, wait_until
 from voicemux.errors import CallRefused, ConnectionLost, Kind, RemoteProtocolError, SecurityError, Unreachable
 from voicemux.net import greeting as greeting_module
 from voicemux.net.greeting import SECURITY_CODES, Greeting, part, refusal
-from voicemux.net.line import SILENCE_TIMEOUT
+from voicemux.net.stream import SILENCE_TIMEOUT
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Preface, Ringing, Text
@@ -20,18 +20,18 @@ def nobody_rings() -> None:
 
 
 def test_a_dialler_speaks_first_and_learns_who_answers():
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(PREFACE, Hello("bob", "bot1", (2, 1)))
         greeting.open()
         assert greeting.introduce(Hello("alice"), nobody_rings) == Hello("bob", "bot1", (2, 1))
         assert [peer.hear(), peer.hear()] == [Preface(), Hello("alice")]
-        assert line.timeout == SILENCE_TIMEOUT
+        assert stream.timeout == SILENCE_TIMEOUT
 
 
 def test_the_greeting_may_come_byte_by_byte_and_with_frames_that_nobody_knows():
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         stranger = encode_frame(Frame(0x1A, 0, b"from a later version"))
         for byte in PREFACE + stranger + encode(Ringing()) + stranger + encode(Hello("bob")):
             peer.send(bytes([byte]))
@@ -41,8 +41,8 @@ def test_the_greeting_may_come_byte_by_byte_and_with_frames_that_nobody_knows():
 
 def test_that_it_rings_is_told_once():
     rings = []
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(PREFACE, *[Ringing()] * 100, Hello())
         greeting.open()
         greeting.introduce(Hello(), lambda: rings.append(True))
@@ -53,8 +53,8 @@ def test_that_it_rings_is_told_once():
     "frame", [encode(Ringing()), encode_frame(Frame(0x1A, 0, bytes(4000)))], ids=["ring", "skip"]
 )
 def test_a_flood_before_the_answer_ends_the_wait(frame):
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(PREFACE)
         greeting.open()
 
@@ -67,14 +67,14 @@ def test_a_flood_before_the_answer_ends_the_wait(frame):
         with pytest.raises(RemoteProtocolError, match=r"^too much came before the call was answered$") as error:
             greeting.introduce(Hello(), lambda: None)
         assert error.value.code == ByeCode.FLOOD
-        assert line.bytes_read < 200_000
-        line.cut()
+        assert stream.bytes_read < 200_000
+        stream.cut()
         flood.join()
 
 
 def test_what_comes_right_behind_the_hello_is_kept_for_the_call():
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(PREFACE, Hello(), Text(1, "hi"), Text(2, "there"))
         greeting.open()
         greeting.introduce(Hello(), nobody_rings)
@@ -93,8 +93,8 @@ def test_what_comes_right_behind_the_hello_is_kept_for_the_call():
     ],
 )
 def test_something_else_is_named(first, words):
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(first)
         with pytest.raises(RemoteProtocolError, match=f"^that is not voicemux, {words}"):
             greeting.open()
@@ -115,20 +115,20 @@ def test_something_else_is_named(first, words):
     ],
 )
 def test_something_that_speaks_no_tls_is_named(first, words):
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(first)
         with pytest.raises(RemoteProtocolError, match=f"^{words}"):
             greeting.secure()
-        assert not line.is_secure
+        assert not greeting.stream.is_secure
 
 
 def test_whoever_takes_plain_calls_only_is_not_spoken_to():
-    with connected() as (line, peer):
+    with connected() as (stream, peer):
         peer.send(PREFACE, Bye(ByeCode.SECURITY))
         with pytest.raises(SecurityError, match=r"^plain calls are taken there, not encrypted ones$"):
-            Greeting(line).secure()
-        line.cut()
+            Greeting(stream).secure()
+        stream.cut()
         heard = peer.socket.recv(65_536)
         assert heard[:1] == b"\x16"
         assert PREFACE not in heard
@@ -136,11 +136,11 @@ def test_whoever_takes_plain_calls_only_is_not_spoken_to():
 
 def test_who_stops_in_the_middle_of_a_word_does_not_answer_to_tls(monkeypatch):
     monkeypatch.setattr(greeting_module, "TLS_TIMEOUT", 0.1)
-    with connected() as (line, peer):
+    with connected() as (stream, peer):
         peer.send(b"\x16\x03\x03\0")
         began = time.monotonic()
         with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it does not answer to TLS \(nothing"):
-            Greeting(line).secure()
+            Greeting(stream).secure()
         assert 0.1 <= time.monotonic() - began < PROMPTLY
 
 
@@ -155,20 +155,20 @@ OPENINGS = [Greeting.secure, Greeting.open]
 def test_silence_is_waited_for_as_long_as_the_user_wants_and_told_as_what_it_is(monkeypatch, begin, patience):
     monkeypatch.setattr(greeting_module, "TLS_TIMEOUT", 0.1)
     monkeypatch.setattr(greeting_module, "GREETING_TIMEOUT", 0.1)
-    with connected() as (line, _):
+    with connected() as (stream, _):
         began = time.monotonic()
         with pytest.raises(Unreachable, match=r"takes the connection and says nothing for 0 s$") as silent:
-            begin(Greeting(line, patience))
+            begin(Greeting(stream, patience))
         assert max(0.1, patience) <= time.monotonic() - began < PROMPTLY
         assert silent.value.kind is Kind.SAYS_NOTHING
 
 
 @pytest.mark.parametrize("begin", OPENINGS)
 def test_whoever_hangs_up_without_a_word_may_be_a_tunnel_to_nowhere(begin):
-    with connected() as (line, peer):
+    with connected() as (stream, peer):
         peer.finish()
         with pytest.raises(Unreachable, match=r"^the connection was closed at once$") as closed:
-            begin(Greeting(line))
+            begin(Greeting(stream))
         assert closed.value.kind is Kind.CLOSED_AT_ONCE
 
 
@@ -180,20 +180,20 @@ def test_a_listener_of_a_slow_tunnel_is_waited_for_longer_than_a_caller():
 
 
 def test_another_version_is_named():
-    with connected() as (line, peer):
+    with connected() as (stream, peer):
         peer.send(b"VMUX/2\r\n")
         with pytest.raises(RemoteProtocolError, match=r"^version 2 of the protocol is spoken there, ") as refused:
-            Greeting(line).open()
+            Greeting(stream).open()
         assert refused.value.code == ByeCode.VERSION
 
 
 def test_who_stops_in_the_middle_of_a_preface_is_not_voicemux(monkeypatch):
     monkeypatch.setattr(greeting_module, "GREETING_TIMEOUT", 0.1)
-    with connected() as (line, peer):
+    with connected() as (stream, peer):
         peer.send(PREFACE[:4])
         began = time.monotonic()
         with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it gave no greeting \(nothing came"):
-            Greeting(line).open()
+            Greeting(stream).open()
         assert 0.1 <= time.monotonic() - began < PROMPTLY
 
 
@@ -214,8 +214,8 @@ def test_who_stops_in_the_middle_of_a_preface_is_not_voicemux(monkeypatch):
 def test_a_goodbye_instead_of_an_answer_is_a_refusal(bye, words):
     kind = SecurityError if bye.code in SECURITY_CODES else CallRefused
     assert str(refusal(bye)) == words
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(PREFACE, Ringing(), bye)
         greeting.open()
         with pytest.raises(kind) as refused:
@@ -233,8 +233,8 @@ def test_a_goodbye_instead_of_an_answer_is_a_refusal(bye, words):
     ],
 )
 def test_who_is_known_is_named_in_the_refusal(bye, words):
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(PREFACE, Ringing(), bye)
         greeting.open()
         with pytest.raises(CallRefused, match=f"^{words}$"):
@@ -243,8 +243,8 @@ def test_who_is_known_is_named_in_the_refusal(bye, words):
 
 def test_nobody_waits_for_an_answer_for_ever(monkeypatch):
     monkeypatch.setattr(greeting_module, "ANSWER_TIMEOUT", 0.1)
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(PREFACE, Ringing())
         greeting.open()
         with pytest.raises(CallRefused, match=r"^nobody answered$"):
@@ -253,8 +253,8 @@ def test_nobody_waits_for_an_answer_for_ever(monkeypatch):
 
 def test_talking_about_something_else_does_not_make_the_wait_longer(monkeypatch):
     monkeypatch.setattr(greeting_module, "ANSWER_TIMEOUT", 0.3)
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(PREFACE)
         greeting.open()
         stop = threading.Event()
@@ -270,13 +270,13 @@ def test_talking_about_something_else_does_not_make_the_wait_longer(monkeypatch)
         with pytest.raises(CallRefused, match=r"^nobody answered$"):
             greeting.introduce(Hello(), lambda: None)
         stop.set()
-        line.cut()
+        stream.cut()
         ringing.join()
 
 
 def test_a_listener_that_vanishes_before_it_answers_is_a_lost_connection():
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(PREFACE, Ringing())
         greeting.open()
         peer.finish()
@@ -285,8 +285,8 @@ def test_a_listener_that_vanishes_before_it_answers_is_a_lost_connection():
 
 
 def test_a_listener_that_talks_before_its_hello_breaks_the_protocol():
-    with connected() as (line, peer):
-        greeting = Greeting(line)
+    with connected() as (stream, peer):
+        greeting = Greeting(stream)
         peer.send(PREFACE, Text(1, "hi"))
         greeting.open()
         with pytest.raises(RemoteProtocolError, match="TEXT out of order"):
@@ -295,36 +295,36 @@ def test_a_listener_that_talks_before_its_hello_breaks_the_protocol():
 
 
 def test_a_parting_says_goodbye_and_closes_once_the_peer_has_closed():
-    with connected() as (line, peer):
-        line.write(PREFACE)
+    with connected() as (stream, peer):
+        stream.write(PREFACE)
         peer.send(b"x" * 100_000)  # unread bytes would make a close a reset, which destroys the goodbye
         peer.finish()
-        part(line, Sending(), Bye(ByeCode.PROTOCOL, "that was wrong"))
+        part(stream, Sending(), Bye(ByeCode.PROTOCOL, "that was wrong"))
         assert peer.hear_to_the_end() == [Preface(), Bye(ByeCode.PROTOCOL, "that was wrong")]
-        assert line.fileno() == -1
+        assert stream.fileno() == -1
 
 
 def test_a_parting_waits_only_so_long(monkeypatch):
     monkeypatch.setattr(greeting_module, "GOODBYE_TIMEOUT", 0.1)
-    with connected() as (line, _):
+    with connected() as (stream, _):
         began = time.monotonic()
-        part(line, Sending(), Bye())
+        part(stream, Sending(), Bye())
         assert 0.1 <= time.monotonic() - began < PROMPTLY
-        assert line.fileno() == -1
+        assert stream.fileno() == -1
 
 
 def test_a_parting_from_somebody_who_has_gone_is_no_error():
-    with connected() as (line, peer):
-        line.set_timeout(PATIENCE)
+    with connected() as (stream, peer):
+        stream.set_timeout(PATIENCE)
         peer.reset()
-        wait_until(lambda: _is_broken(line))
-        part(line, Sending(), Bye())
-        assert line.fileno() == -1
+        wait_until(lambda: _is_broken(stream))
+        part(stream, Sending(), Bye())
+        assert stream.fileno() == -1
 
 
-def _is_broken(line) -> bool:
+def _is_broken(stream) -> bool:
     try:
-        line.write(b"?")
+        stream.write(b"?")
     except ConnectionLost:
         return True
     return False

@@ -8,9 +8,10 @@ import pytest
 
 from tests.peers import PATIENCE, PROMPTLY, Peer, wait_until
 from voicemux.net import reception as reception_module
-from voicemux.net.line import SILENCE_TIMEOUT, Listener
+from voicemux.net.listener import Listener
 from voicemux.net.reception import MAX_VISITORS, MOST_BYTES, Caller, Reception
 from voicemux.net.refusals import LINES, Refusal
+from voicemux.net.stream import SILENCE_TIMEOUT
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Ping, Preface, Ringing, Text
 from voicemux.protocol.wire import PREFACE
@@ -40,7 +41,7 @@ class Desk:
 
     def take(self) -> Caller:
         caller = self.reception.next_caller()
-        self._stack.callback(caller.line.close)
+        self._stack.callback(caller.stream.close)
         return caller
 
     def __enter__(self) -> "Desk":
@@ -81,10 +82,10 @@ def test_a_caller_is_handed_over_with_its_hello_and_all_that_follows(desk):
     peer.send(PREFACE, Hello("alice", "bot1", (2,)), Text(1, "right behind"))
     caller = desk.take()
     assert caller.hello == Hello("alice", "bot1", (2,))
-    assert caller.line.peer.host == "127.0.0.1"
-    assert caller.line.timeout == SILENCE_TIMEOUT
+    assert caller.stream.peer.host == "127.0.0.1"
+    assert caller.stream.timeout == SILENCE_TIMEOUT
     assert list(caller.receiving.receive(b"")) == [Text(1, "right behind")]
-    caller.line.write(caller.sending.encode(Ringing()) + caller.sending.encode(Hello("bob")))
+    caller.stream.write(caller.sending.encode(Ringing()) + caller.sending.encode(Hello("bob")))
     assert [peer.hear(), peer.hear(), peer.hear()] == [Preface(), Ringing(), Hello("bob")]
 
 
@@ -149,7 +150,7 @@ def test_who_was_handed_out_and_is_not_answered_is_sent_away_without_anybody_wai
     assert peer.hear_to_the_end() == [Preface(), Bye(ByeCode.DECLINED)]
     wait_until(lambda: desk.turned_away == ["127.0.0.1: it was declined a moment ago"])
     peer.finish()
-    wait_until(lambda: caller.line.fileno() == -1)
+    wait_until(lambda: caller.stream.fileno() == -1)
     desk.call("the next")
     assert desk.take().hello.name == "the next"
 
@@ -159,7 +160,7 @@ def test_who_has_gone_can_be_sent_away_too(desk):
     caller = desk.reception.next_caller()
     peer.reset()
     desk.reception.send_away(caller, Bye())
-    wait_until(lambda: caller.line.fileno() == -1)
+    wait_until(lambda: caller.stream.fileno() == -1)
 
 
 def test_one_who_is_preferred_takes_the_place_of_who_is_not_answered_yet(desk):

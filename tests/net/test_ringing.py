@@ -7,9 +7,10 @@ import pytest
 
 from tests.peers import PROMPTLY, Peer, connected
 from voicemux.errors import ConnectionLost, RemoteProtocolError
-from voicemux.net.line import SILENCE_TIMEOUT, Line
 from voicemux.net.reception import Caller
 from voicemux.net.ringing import MOST_BYTES, Ring
+from voicemux.net.stream import SILENCE_TIMEOUT
+from voicemux.net.tcp import TcpStream
 from voicemux.protocol.connection import NOT_A_DIALLERS, Receiving, Sending
 from voicemux.protocol.messages import Audio, Bye, ByeCode, Codec, Hello, Ping, Preface, Ringing, Text
 from voicemux.protocol.wire import PREFACE
@@ -18,16 +19,16 @@ from voicemux.protocol.wire import PREFACE
 @contextlib.contextmanager
 def calling(*behind: Text | Bye) -> Iterator[tuple[Caller, Peer]]:
     """A caller whose HELLO has been read, and what it said `behind` it in the same piece."""
-    with connected() as (line, peer):
+    with connected() as (stream, peer):
         peer.send(PREFACE, Hello("alice"), *behind)
         sending, receiving = Sending(), Receiving(unfit=NOT_A_DIALLERS)
-        line.write(sending.preface())
-        yield Caller(line, sending, receiving, _hello(line, receiving)), peer
+        stream.write(sending.preface())
+        yield Caller(stream, sending, receiving, _hello(stream, receiving)), peer
 
 
-def _hello(line: Line, receiving: Receiving) -> Hello:
+def _hello(stream: TcpStream, receiving: Receiving) -> Hello:
     while True:
-        for message in receiving.receive(line.read()):
+        for message in receiving.receive(stream.read()):
             if isinstance(message, Hello):
                 return message
 
@@ -72,7 +73,7 @@ def test_what_is_said_while_it_rings_belongs_to_the_call_and_sound_does_not():
         ring.listen(0.1)
         ring.take()
         assert list(caller.receiving.receive(b"")) == [Text(1, "right behind"), Text(2, "mean"), Text(3, "while")]
-        assert caller.line.timeout == SILENCE_TIMEOUT
+        assert caller.stream.timeout == SILENCE_TIMEOUT
 
 
 def test_who_breaks_the_protocol_while_it_rings_is_found_out():
@@ -95,6 +96,6 @@ def test_who_says_too_much_while_it_rings_is_a_flood():
         with pytest.raises(RemoteProtocolError, match="^too much came while it rang$") as error:  # noqa: RUF043
             Ring(caller).listen(10.0)
         assert error.value.code == ByeCode.FLOOD
-        assert caller.line.bytes_read < 2 * MOST_BYTES
-        caller.line.cut()
+        assert caller.stream.bytes_read < 2 * MOST_BYTES
+        caller.stream.cut()
         flood.join()

@@ -3,6 +3,8 @@
 import contextlib
 import ssl
 import threading
+import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,14 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.peers import PATIENCE, line_of, sockets
+from tests.peers import PATIENCE, PROMPTLY, answering_tls, connected, dialling_tls, sockets, stream_of
 from tests.protocol.strategies import cuts
 from tests.security import certificates
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
-from voicemux.net.line import Line
-from voicemux.net.tls import MOST_HANDSHAKE, Channel, dialler_context, listener_context
+from voicemux.net.tls import MOST_HANDSHAKE, Channel, TlsStream, dialler_context, listener_context
 from voicemux.protocol.wire import PREFACE
-from voicemux.security.identity import load_identity
+from voicemux.security.identity import Identity, load_identity
 
 CONNECTIONS = 300  # each with four threads that are let go at once: what crashes does within some tens
 WORDS = [bytes([number % 256]) * (100 + number) for number in range(60)]
@@ -221,13 +222,13 @@ def test_garbage_gives_a_known_error_or_silence_and_never_more_than_a_handshake_
     assert not channel.established
 
 
-# --- lines
+# --- streams
 
 
-def lines(server_context: ssl.SSLContext) -> tuple[Line, Line]:
-    near, far = map(line_of, sockets())
-    near.start_tls(dialler_context(), is_server=False)
-    far.start_tls(server_context, is_server=True, first=far.read())
+def streams(server_context: ssl.SSLContext) -> tuple[TlsStream, TlsStream]:
+    left, right = map(stream_of, sockets())
+    near = dialling_tls(left)
+    far = answering_tls(right, server_context)
     while not near.is_secure:
         near.receive()
     while not far.is_secure:
@@ -235,21 +236,21 @@ def lines(server_context: ssl.SSLContext) -> tuple[Line, Line]:
     return near, far
 
 
-def test_hundreds_of_fresh_lines_are_read_and_written_by_all_their_threads_at_once(server_context):
+def test_hundreds_of_fresh_streams_are_read_and_written_by_all_their_threads_at_once(server_context):
     """An SSLSocket crashes the interpreter here, or says "bad record MAC" (CPython gh-143756)."""
     wrong: list[object] = []
 
-    def write(line: Line, together: threading.Barrier) -> None:
+    def write(stream: TlsStream, together: threading.Barrier) -> None:
         together.wait(PATIENCE)
         for word in WORDS:
-            line.write(word)
-        line.finish()
+            stream.write(word)
+        stream.finish()
 
-    def read(line: Line, together: threading.Barrier) -> None:
+    def read(stream: TlsStream, together: threading.Barrier) -> None:
         together.wait(PATIENCE)
         heard = []
         try:
-            while data := line.read():
+            while data := stream.read():
                 heard.append(data)
         except VoicemuxError as error:
             wrong.append(error)
@@ -258,19 +259,19 @@ def test_hundreds_of_fresh_lines_are_read_and_written_by_all_their_threads_at_on
 
     for _ in range(CONNECTIONS):
         together = threading.Barrier(4)
-        both = lines(server_context)
-        threads = [threading.Thread(target=body, args=(line, together)) for line in both for body in (write, read)]
+        both = streams(server_context)
+        threads = [threading.Thread(target=body, args=(each, together)) for each in both for body in (write, read)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        for line in both:
-            line.close()
+        for stream in both:
+            stream.close()
         assert not wrong
 
 
 def test_what_a_line_counts_is_what_goes_over_the_network(server_context):
-    near, far = lines(server_context)
+    near, far = streams(server_context)
     before = near.bytes_written
     near.write(b"hello")
     assert far.read() == b"hello"
@@ -278,3 +279,113 @@ def test_what_a_line_counts_is_what_goes_over_the_network(server_context):
     assert far.bytes_read == near.bytes_written
     near.close()
     far.close()
+
+
+@contextlib.contextmanager
+def encrypted(identity: Identity) -> Iterator[tuple[TlsStream, TlsStream]]:
+    """Both ends of an encrypted stream, the dialler's first."""
+    near, far = map(stream_of, sockets())
+    try:
+        dialler = dialling_tls(near)
+        listener = answering_tls(far, listener_context(identity.path))
+        for stream in (dialler, listener):
+            while not stream.is_secure:
+                stream.receive()
+        yield dialler, listener
+    finally:
+        near.close()
+        far.close()
+
+
+def test_inside_tls_bytes_cross_both_ways(identity):
+    with encrypted(identity) as (dialler, listener):
+        for mouth, ear in ((dialler, listener), (listener, dialler)):
+            before = mouth.bytes_written, ear.bytes_read
+            mouth.write(b"there")
+            assert ear.read() == b"there"
+            assert mouth.bytes_written - before[0] == ear.bytes_read - before[1] > len(b"there")
+
+
+def test_inside_tls_nothing_is_legible_on_its_way(identity):
+    with connected() as (below, peer):
+        stream = dialling_tls(below)
+        answering_tls(stream_of(peer.socket), listener_context(identity.path))
+        while not stream.is_secure:
+            stream.receive()
+        stream.write(PREFACE + b"a secret")
+        on_its_way = peer.socket.recv(65_536)
+        assert len(on_its_way) > len(PREFACE)
+        assert PREFACE not in on_its_way
+        assert b"secret" not in on_its_way
+
+
+def test_the_dialler_sees_the_listeners_certificate_and_the_listener_none(identity):
+    with encrypted(identity) as (dialler, listener):
+        assert dialler.peer_certificate == identity.certificate
+        assert listener.peer_certificate == b""
+
+
+def test_a_stream_is_not_secure_before_both_have_agreed():
+    with connected() as (below, peer):
+        stream = dialling_tls(below)
+        assert not stream.is_secure
+        assert stream.peer_certificate == b""
+        assert peer.socket.recv(1) == b"\x16"
+
+
+def test_whoever_has_finished_inside_tls_can_still_read(identity):
+    with encrypted(identity) as (dialler, listener):
+        dialler.finish()
+        assert listener.read() == b""
+        listener.write(b"last words")
+        assert dialler.read() == b"last words"
+        listener.finish()
+        assert dialler.read() == b""
+
+
+def test_cutting_wakes_whoever_reads_inside_tls(identity):
+    with encrypted(identity) as (dialler, listener):
+        got = []
+        reader = threading.Thread(target=lambda: got.append(dialler.read()))
+        reader.start()
+        time.sleep(0.05)
+        dialler.cut()
+        reader.join(PROMPTLY)
+        assert got == [b""]
+        assert listener.read() == b""
+
+
+def test_what_is_changed_on_its_way_is_a_lost_connection(identity):
+    with encrypted(identity) as (dialler, listener):
+        listener._stream.write(b"\x17\x03\x03\0\x20" + bytes(32))
+        with pytest.raises(ConnectionLost, match=r"^the encrypted stream is damaged: "):
+            dialler.read()
+
+
+@pytest.mark.parametrize(
+    ("first", "kind", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.7\r\n", RemoteProtocolError, "that is not voicemux, it speaks SSH"),
+        (b"\x15\x03\x03\0\2\2\x46", RemoteProtocolError, "no TLS 1.3 with the other side: tlsv1 alert protocol"),
+        (PREFACE, SecurityError, "plain calls are taken there, not encrypted ones"),
+    ],
+)
+def test_whoever_does_not_answer_to_tls_is_named_also_if_it_has_gone_since(first, kind, words):
+    with connected() as (below, peer):
+        stream = dialling_tls(below)
+        peer.send(first)
+        peer.reset()
+        time.sleep(0.05)  # for the reset to be there as well
+        with pytest.raises(kind, match=f"^{words}"):
+            stream.read()
+
+
+def test_whoever_breaks_off_in_the_middle_of_its_first_word_is_named():
+    with connected() as (below, peer):
+        stream = dialling_tls(below)
+        peer.send(PREFACE[:4])
+        peer.finish()
+        time.sleep(0.05)
+        peer.socket.close()  # its kernel is angry: something had not been read
+        with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it speaks something unknown$"):
+            stream.read()

@@ -11,9 +11,11 @@ from tests.peers import PATIENCE
 from voicemux.errors import VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.greeting import Greeting
-from voicemux.net.line import Line, Listener
+from voicemux.net.listener import Listener
 from voicemux.net.reception import Caller, Reception
 from voicemux.net.refusals import Refusal
+from voicemux.net.stream import Stream
+from voicemux.net.tcp import TcpStream
 from voicemux.protocol.messages import Hello, Method
 from voicemux.security.admission import Admission
 from voicemux.security.contacts import Contacts
@@ -54,8 +56,8 @@ class Person:
     @contextlib.contextmanager
     def dialling(self, port: int, source: str = "127.0.0.1") -> Iterator[tuple[Greeting, bytes]]:
         """A greeting inside TLS, and the listener's certificate."""
-        with contextlib.closing(line_to(port, source)) as line:
-            greeting = Greeting(line)
+        with contextlib.closing(stream_to(port, source)) as stream:
+            greeting = Greeting(stream)
             yield greeting, greeting.secure()
 
 
@@ -100,8 +102,8 @@ class House:
     def caller(self, name: str = "the owner") -> Iterator[Caller]:
         """The next caller, answered."""
         caller = self.reception.next_caller()
-        with contextlib.closing(caller.line):
-            caller.line.write(caller.sending.encode(Hello(name)))
+        with contextlib.closing(caller.stream):
+            caller.stream.write(caller.sending.encode(Hello(name)))
             yield caller
         self.reception.free()
 
@@ -128,28 +130,28 @@ class Middle:
         self._listener.close()
 
     def _attack(self) -> None:
-        from voicemux.net.tls import dialler_context, listener_context
+        from voicemux.net.tls import TlsStream, dialler_context, listener_context
 
         accepting = self._listener.sockets[0]
         accepting.settimeout(PATIENCE)
         connection, place = accepting.accept()
-        victim = Line(connection, Address(*place))
-        true = line_to(self._true_port)
+        victim = TcpStream(connection, Address(*place))
+        true = stream_to(self._true_port)
         with contextlib.closing(victim), contextlib.closing(true), contextlib.suppress(VoicemuxError):
-            first = victim.start_tls(
-                listener_context(self._attacker.identity.path), is_server=True, first=victim.read()
-            )
-            true.start_tls(dialler_context(), is_server=False)
-            while not victim.is_secure:
-                first = victim.receive()
-            while not true.is_secure:
-                true.receive()
-            back = threading.Thread(target=self._pass_on, args=(true, victim))
+            secured = TlsStream(victim, listener_context(self._attacker.identity.path), is_server=True)
+            first = secured.answer(victim.read())
+            truly = TlsStream(true, dialler_context(), is_server=False)
+            truly.begin()
+            while not secured.is_secure:
+                first = secured.receive()
+            while not truly.is_secure:
+                truly.receive()
+            back = threading.Thread(target=self._pass_on, args=(truly, secured))
             back.start()
-            self._pass_on(victim, true, first or b"")
+            self._pass_on(secured, truly, first or b"")
             back.join(PATIENCE)
 
-    def _pass_on(self, mouth: Line, ear: Line, first: bytes = b"") -> None:
+    def _pass_on(self, mouth: Stream, ear: Stream, first: bytes = b"") -> None:
         with contextlib.suppress(VoicemuxError):
             data: bytes = first or mouth.read()
             while data:
@@ -160,11 +162,11 @@ class Middle:
         ear.finish()
 
 
-def line_to(port: int, source: str = "127.0.0.1") -> Line:
+def stream_to(port: int, source: str = "127.0.0.1") -> TcpStream:
     connection = socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0))
-    return Line(connection, Address("127.0.0.1", port))
+    return TcpStream(connection, Address("127.0.0.1", port))
 
 
 def fingerprint_at(port: int) -> str:
-    with contextlib.closing(line_to(port)) as line:
-        return fingerprint_of(Greeting(line).secure())
+    with contextlib.closing(stream_to(port)) as stream:
+        return fingerprint_of(Greeting(stream).secure())

@@ -15,13 +15,14 @@ import pytest
 
 from tests.peers import PATIENCE, PROMPTLY, Peer, encode, wait_until
 from tests.security import certificates
-from tests.security.people import House, Person, line_to
+from tests.security.people import House, Person, stream_to
 from voicemux.calls.trust import Security, Trust
 from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
 from voicemux.net import reception as reception_module
 from voicemux.net.address import Address
+from voicemux.net.connecting import connect
 from voicemux.net.greeting import Greeting
-from voicemux.net.line import Listener, dial
+from voicemux.net.listener import Listener
 from voicemux.net.reception import Reception
 from voicemux.net.tls import MOST_HANDSHAKE
 from voicemux.protocol.frames import Frame, encode_frame
@@ -43,18 +44,18 @@ def talk(greeting: Greeting, *what) -> list:
 
 def say(greeting: Greeting, *what) -> list:
     """The same, once the preface has been said."""
-    greeting.line.write(encode(*what))
+    greeting.stream.write(encode(*what))
     heard = []
     with contextlib.suppress(ConnectionLost):
-        while data := greeting.line.read():
+        while data := greeting.stream.read():
             heard += greeting.receiving.receive(data)
     return heard
 
 
 def hear_challenge(greeting: Greeting, claim: Claim) -> Challenge:
-    greeting.line.write(encode(PREFACE, claim))
+    greeting.stream.write(encode(PREFACE, claim))
     while True:
-        for message in greeting.receiving.receive(greeting.line.read()):
+        for message in greeting.receiving.receive(greeting.stream.read()):
             if isinstance(message, Challenge):
                 return message
 
@@ -111,12 +112,12 @@ def test_a_line_that_is_lost_before_hello_does_not_use_up_the_code(alice, bob):
 def test_the_right_code_makes_a_contact_though_the_line_is_busy(alice, bob, carol):
     """`on_missed` is what remembers; the code is used up by it."""
     bob.knows(carol, "carol")
-    with bob.listening(words=2) as house, contextlib.closing(line_to(house.port)) as line:
-        greeting = Greeting(line)
+    with bob.listening(words=2) as house, contextlib.closing(stream_to(house.port)) as stream:
+        greeting = Greeting(stream)
         certificate = greeting.secure()
         greeting.open()
         greeting.authenticate(Dialler(carol.identity, certificate, Method.KNOWN))
-        line.write(greeting.sending.encode(Hello("carol")))
+        greeting.stream.write(greeting.sending.encode(Hello("carol")))
         with house.caller():
             first = house.admission.code
             with pytest.raises(CallRefused, match="is busy"):
@@ -218,8 +219,8 @@ def test_a_key_that_has_changed_is_refused_until_it_is_forgotten(alice, bob, mal
         before = alice.contacts.all()
 
         def call(code: str) -> None:
-            with contextlib.closing(dial(address)) as line:
-                Trust(Security(alice.folder, code)).greet(Greeting(line), "bob", address)
+            with contextlib.closing(connect(address)) as stream:
+                Trust(Security(alice.folder, code)).greet(Greeting(stream), "bob", address)
 
         for code in ("", CODE):  # not even a code makes up for it
             with pytest.raises(SecurityError, match=r"has changed.*voicemux contacts forget bob"):
@@ -231,8 +232,8 @@ def test_a_key_that_has_changed_is_refused_until_it_is_forgotten(alice, bob, mal
 
 def greet_at(person: Person, target: str, address: Address, port: int):
     """Call as the program does. The port is one of this machine, and said to be at that address."""
-    with contextlib.closing(line_to(port)) as line:
-        return Trust(Security(person.folder, CODE)).greet(Greeting(line), target, address)
+    with contextlib.closing(stream_to(port)) as stream:
+        return Trust(Security(person.folder, CODE)).greet(Greeting(stream), target, address)
 
 
 def test_who_answers_at_the_address_of_a_contact_must_be_somebody_we_know(alice, bob, mallory):
@@ -463,7 +464,7 @@ def drip(greeting: Greeting) -> Iterator[None]:
     """A byte of a frame of an unknown tag at a time, which is allowed anywhere."""
     while True:
         for byte in encode_frame(Frame(0xFA, 0, b"drip")):
-            greeting.line.write(bytes([byte]))
+            greeting.stream.write(bytes([byte]))
             yield
 
 
@@ -478,13 +479,13 @@ def test_who_says_a_byte_now_and_then_is_cut_off_in_time(alice, bob, monkeypatch
         if until == "the preface":
             with contextlib.suppress(ConnectionLost):
                 for byte in PREFACE[:-1]:
-                    greeting.line.write(bytes([byte]))
+                    greeting.stream.write(bytes([byte]))
                     time.sleep(DRIPPING)
         else:
             greeting.open()
         dialler = Dialler(alice.identity, certificate, Method.KNOWN)
         if until == "the proof":
-            greeting.line.write(encode(dialler.claim()))
+            greeting.stream.write(encode(dialler.claim()))
         if until == "HELLO":
             greeting.authenticate(dialler)
         with contextlib.suppress(ConnectionLost):
@@ -502,17 +503,17 @@ def test_who_never_comes_to_the_point_is_cut_off_in_time(bob, mallory, monkeypat
     with bob.listening() as house, contextlib.ExitStack() as stack:
         began = time.monotonic()
         if until == "TLS":
-            line = stack.enter_context(contextlib.closing(line_to(house.port)))
+            stream = stack.enter_context(contextlib.closing(stream_to(house.port)))
             with contextlib.suppress(ConnectionLost):
                 for byte in b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03" + bytes(100):
-                    line.write(bytes([byte]))
+                    stream.write(bytes([byte]))
                     time.sleep(0.02)
         else:
             greeting, certificate = stack.enter_context(mallory.dialling(house.port))
             if until == "the proof":
-                greeting.line.write(encode(PREFACE, Dialler(mallory.identity, certificate, Method.OPEN).claim()))
+                greeting.stream.write(encode(PREFACE, Dialler(mallory.identity, certificate, Method.OPEN).claim()))
             with contextlib.suppress(ConnectionLost):
-                while greeting.line.read():
+                while greeting.stream.read():
                     pass
         assert 0.2 < time.monotonic() - began < 0.6 + PROMPTLY
         assert house.turned_away == ["it said nothing that voicemux understands in time"]
@@ -558,20 +559,20 @@ def test_who_has_the_line_and_calls_again_takes_the_place_of_its_own_call(alice,
             greeting, certificate = stack.enter_context(person.dialling(house.port))
             greeting.open()
             greeting.authenticate(Dialler(person.identity, certificate, Method.KNOWN))
-            greeting.line.write(greeting.sending.encode(Hello("me")))
+            greeting.stream.write(greeting.sending.encode(Hello("me")))
             if person is mallory:
                 with pytest.raises(CallRefused, match="is busy"):
                     greeting.introduce(Hello("me"), lambda: None)
 
         call(alice)
-        first = stack.enter_context(contextlib.closing(house.reception.next_caller().line))
+        first = stack.enter_context(contextlib.closing(house.reception.next_caller().stream))
         with pytest.raises(CallRefused, match="is busy"):
             mallory.dial(house.port, Method.KNOWN, name="alice")
         assert (house.replaced, house.reception.is_replaced) == (0, False)
         call(alice)
         wait_until(lambda: house.replaced)
         house.reception.free()
-        again = stack.enter_context(contextlib.closing(house.reception.next_caller().line))
+        again = stack.enter_context(contextlib.closing(house.reception.next_caller().stream))
         assert again is not first
         assert not house.reception.is_replaced
         with pytest.raises(CallRefused, match="is busy"):  # the line is not free in between
@@ -608,8 +609,8 @@ def test_a_crowd_that_comes_while_a_friend_is_halfway_does_not_push_it_out(alice
     """Over a real network a friend needs a second, in which hundreds may come."""
     bob.knows(alice, "alice")
     with bob.listening() as house, contextlib.ExitStack() as crowd:
-        line = crowd.enter_context(contextlib.closing(line_to(house.port)))
-        greeting = Greeting(line)
+        stream = crowd.enter_context(contextlib.closing(stream_to(house.port)))
+        greeting = Greeting(stream)
         if halfway == "TCP":
             knock(house.port, crowd, hosts=8, each=40)
         certificate = greeting.secure()

@@ -13,8 +13,10 @@ from voicemux.calls.introduction import Introduced
 from voicemux.calls.trust import Security, Trust
 from voicemux.errors import Kind, SecurityError, VoicemuxError
 from voicemux.net.address import Address
-from voicemux.net.line import Line, Listener
-from voicemux.net.tls import listener_context
+from voicemux.net.listener import Listener
+from voicemux.net.stream import Stream
+from voicemux.net.tcp import TcpStream
+from voicemux.net.tls import TlsStream, listener_context
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Welcome, to_frame
 from voicemux.protocol.wire import PREFACE
@@ -51,18 +53,23 @@ class Trap:
                 connection, place = accepting.accept()
                 self.calls += 1
                 with (
-                    contextlib.closing(Line(connection, Address(*place))) as line,
+                    contextlib.closing(TcpStream(connection, Address(*place))) as stream,
                     contextlib.suppress(VoicemuxError),
                 ):
-                    self._lure(line)
+                    self._lure(stream)
 
-    def _lure(self, line: Line) -> None:
-        line.set_timeout(PATIENCE)
-        first = line.start_tls(listener_context(self._owner.identity.path), is_server=True, first=line.read())
-        while not line.is_secure:
-            first = line.receive()
-        line.write(PREFACE + encode_frame(to_frame(Welcome(Method.OPEN))) + encode_frame(Frame(1, 0, b"")))
-        while data := first or line.read():
+    def _secure(self, stream: Stream) -> tuple[Stream, bytes | None]:
+        secured = TlsStream(stream, listener_context(self._owner.identity.path), is_server=True)
+        first = secured.answer(stream.read())
+        while not secured.is_secure:
+            first = secured.receive()
+        return secured, first
+
+    def _lure(self, stream: Stream) -> None:
+        stream.set_timeout(PATIENCE)
+        stream, first = self._secure(stream)
+        stream.write(PREFACE + encode_frame(to_frame(Welcome(Method.OPEN))) + encode_frame(Frame(1, 0, b"")))
+        while data := first or stream.read():
             self.heard.append(data)
             first = None
 
@@ -97,7 +104,7 @@ def meeting(house: House) -> Iterator[None]:
 def met(house: House, person: Person, code: str = "", target: str = "", **options: object) -> Introduced:
     with meeting(house):
         found = call(person, target or f"127.0.0.1:{house.port}", code, **options)
-        found.line.close()
+        found.stream.close()
     return found
 
 
@@ -218,14 +225,12 @@ def test_a_listener_that_always_says_that_it_does_not_know_us_is_called_twice_an
     alice.knows(mallory, "mallory")
 
     class Liar(Trap):
-        def _lure(self, line: Line) -> None:
-            first = line.start_tls(listener_context(self._owner.identity.path), is_server=True, first=line.read())
-            while not line.is_secure:
-                first = line.receive()
-            assert first is not None or line.read()
-            line.write(PREFACE + encode_frame(to_frame(Bye(ByeCode.UNKNOWN_CALLER))))
-            line.finish()
-            while line.read():
+        def _lure(self, stream: Stream) -> None:
+            stream, first = self._secure(stream)
+            assert first is not None or stream.read()
+            stream.write(PREFACE + encode_frame(to_frame(Bye(ByeCode.UNKNOWN_CALLER))))
+            stream.finish()
+            while stream.read():
                 pass
 
     with Liar(mallory) as liar, pytest.raises(SecurityError):

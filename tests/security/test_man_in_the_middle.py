@@ -9,8 +9,8 @@ from tests.security.people import Middle
 from voicemux.calls.trust import Security, Trust
 from voicemux.errors import Kind, NotAdmitted, SecurityError
 from voicemux.net.address import Address
+from voicemux.net.connecting import connect
 from voicemux.net.greeting import Greeting
-from voicemux.net.line import dial
 from voicemux.protocol.messages import Method
 from voicemux.security import handshake
 
@@ -56,10 +56,10 @@ def test_a_remembered_key_is_asked_for_before_anything_is_said(alice, bob, mallo
     with bob.listening() as house, Middle(mallory, house.port) as middle:
         alice.contacts.remember("bob", bob.identity.fingerprint, f"127.0.0.1:{middle.port}", "code")
         trust = Trust(Security(alice.folder))
-        line = dial(Address("127.0.0.1", middle.port))
+        stream = connect(Address("127.0.0.1", middle.port))
         with pytest.raises(SecurityError, match=r"the key of bob at .* has changed.*somebody may be in the middle"):
-            trust.greet(Greeting(line), "bob", Address("127.0.0.1", middle.port))
-        line.close()
+            trust.greet(Greeting(stream), "bob", Address("127.0.0.1", middle.port))
+        stream.close()
     assert middle.said == []
 
 

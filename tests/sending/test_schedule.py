@@ -228,11 +228,11 @@ def test_the_answer_to_a_ping_waits_for_nothing(schedule):
 
 
 def test_arrivals_are_told_only_if_there_are_any(schedule):
-    schedule.put_arrivals(0)
+    assert not schedule.put_arrivals(0)
     assert not schedule.is_waiting
     for sequence in range(3):
         schedule.congestion.on_audio(audio(sequence), 0.02 * sequence)
-    schedule.put_arrivals(0.06)
+    assert schedule.put_arrivals(0.06)
     assert schedule.is_waiting
     assert [type(each) for each in said(schedule, 1)] == [Arrivals]
 

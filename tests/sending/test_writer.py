@@ -7,7 +7,7 @@ import pytest
 
 from tests.peers import PATIENCE, PROMPTLY, Peer, connected, greeted, wait_until
 from voicemux.errors import ConnectionLost, LocalProtocolError
-from voicemux.net.line import Line
+from voicemux.net.tcp import TcpStream
 from voicemux.protocol import delivery
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.messages import Audio, Bye, Ping, Pong, Report, Text, TextAck
@@ -25,47 +25,47 @@ def payloads(texts: list[Text]) -> int:
     return sum(len(text.text) + 4 for text in texts)
 
 
-def wait_until_stuck(line: Line) -> int:
-    """Wait until nothing more fits into the line. How much did."""
-    wait_until(lambda: line.bytes_written)
+def wait_until_stuck(stream: TcpStream) -> int:
+    """Wait until nothing more fits into the stream. How much did."""
+    wait_until(lambda: stream.bytes_written)
     written = 0
-    while written < line.bytes_written:
-        written = line.bytes_written
+    while written < stream.bytes_written:
+        written = stream.bytes_written
         time.sleep(0.2)
     return written
 
 
 @contextlib.contextmanager
-def running(writer: Writer, line: Line) -> Iterator[threading.Thread]:
+def running(writer: Writer, stream: TcpStream) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=writer.run)
     thread.start()
     try:
         yield thread
     finally:
         writer.finish(Bye(), 0)
-        line.cut()
+        stream.cut()
         thread.join()
 
 
 @contextlib.contextmanager
-def writing(buffers: int = 0) -> Iterator[tuple[Writer, Line, Peer]]:
+def writing(buffers: int = 0) -> Iterator[tuple[Writer, TcpStream, Peer]]:
     """A writer at work in a thread of its own, and who reads what it writes."""
-    with greeted(buffers=buffers) as (line, sending, _, peer):
-        writer = Writer(line, sending)
-        with running(writer, line):
-            yield writer, line, peer
+    with greeted(buffers=buffers) as (stream, sending, _, peer):
+        writer = Writer(stream, sending)
+        with running(writer, stream):
+            yield writer, stream, peer
 
 
 def test_control_goes_before_voice_before_text_before_the_goodbye():
-    with greeted() as (line, sending, _, peer):
-        writer = Writer(line, sending)
+    with greeted() as (stream, sending, _, peer):
+        writer = Writer(stream, sending)
         writer.send_text("first")
         writer.send_text("second")
         writer.finish(Bye(), PATIENCE)
         writer.send(TextAck(7))
         writer.send_ping(lambda: Ping(bytes(8)))
         expected = [TextAck(7), Ping(bytes(8)), Text(1, "first"), Text(2, "second"), Bye()]
-        with running(writer, line):
+        with running(writer, stream):
             assert peer.hear_to_the_end() == expected
 
 
@@ -98,28 +98,28 @@ def test_many_threads_never_tear_a_frame():
 
 
 def test_a_stuck_peer_never_makes_anybody_wait():
-    with writing(buffers=4096) as (writer, line, _):
+    with writing(buffers=4096) as (writer, stream, _):
         writer.send_text(LONG)
-        wait_until_stuck(line)
+        wait_until_stuck(stream)
         writer.send_audio(audio(0, size=4000))  # it still has room
-        written, began = wait_until_stuck(line), time.monotonic()
+        written, began = wait_until_stuck(stream), time.monotonic()
         for number in range(1, 101):
             writer.send_audio(audio(number, size=4000))
             writer.send(Pong(bytes(8)))
             writer.send_text(LONG[:1000])
         writer.finish(Bye(), PATIENCE)
         assert time.monotonic() - began < PROMPTLY
-        assert line.bytes_written == written, "it was not stuck"
+        assert stream.bytes_written == written, "it was not stuck"
 
 
 def test_a_goodbye_comes_behind_the_last_text_and_the_stream_ends_but_for_what_the_peer_says():
-    with writing() as (writer, line, peer):
+    with writing() as (writer, stream, peer):
         writer.send_text("last words")
         writer.finish(Bye(0, "so long"), PATIENCE)
         assert peer.hear_to_the_end() == [Text(1, "last words"), Bye(0, "so long")]
         writer.wait_until_finished(PATIENCE)
         peer.send(b"still here")
-        assert line.read() == b"still here"
+        assert stream.read() == b"still here"
 
 
 def test_nothing_is_sent_after_the_goodbye_and_only_the_first_goodbye_counts():
@@ -135,7 +135,7 @@ def test_nothing_is_sent_after_the_goodbye_and_only_the_first_goodbye_counts():
 
 
 def test_a_goodbye_does_not_wait_behind_voice_that_never_ends():
-    with writing(buffers=4096) as (writer, line, peer):
+    with writing(buffers=4096) as (writer, stream, peer):
         stop = threading.Event()
 
         def speak() -> None:
@@ -146,13 +146,13 @@ def test_a_goodbye_does_not_wait_behind_voice_that_never_ends():
         speaker = threading.Thread(target=speak)
         speaker.start()
         try:
-            wait_until_stuck(line)
+            wait_until_stuck(stream)
             writer.send_text("last words")
             writer.finish(Bye(), PATIENCE)
             said = []
             deadline = time.monotonic() + PATIENCE
             while Bye() not in said and time.monotonic() < deadline:
-                time.sleep(0.02)  # a line that takes a tenth of what is spoken
+                time.sleep(0.02)  # a stream that takes a tenth of what is spoken
                 said.append(peer.hear())
             assert said[-2:] == [Text(1, "last words"), Bye()]
         finally:
@@ -196,18 +196,18 @@ def test_delivery_is_waited_for_as_long_as_there_is_progress():
 
 
 @pytest.mark.parametrize("wait", [Writer.wait_for_delivery, Writer.wait_for_room])
-def test_the_end_of_the_line_wakes_whoever_waits(wait, monkeypatch):
+def test_the_end_of_the_stream_wakes_whoever_waits(wait, monkeypatch):
     monkeypatch.setattr(delivery, "MAX_WAITING", 100_000)
-    with greeted() as (line, sending, _, _):
-        writer = Writer(line, sending)
-        with running(writer, line) as thread:
+    with greeted() as (stream, sending, _, _):
+        writer = Writer(stream, sending)
+        with running(writer, stream) as thread:
             writer.send_text(LONG)
             results = []
             waiter = threading.Thread(target=lambda: results.append(wait(writer, PATIENCE)))
             waiter.start()
             time.sleep(0.05)
             assert not results
-            line.cut()
+            stream.cut()
             writer.send(Pong(bytes(8)))
             waiter.join(PROMPTLY)
             thread.join(PROMPTLY)
@@ -215,70 +215,70 @@ def test_the_end_of_the_line_wakes_whoever_waits(wait, monkeypatch):
             assert writer.undelivered
 
 
-def test_a_line_that_breaks_ends_the_writer_and_wakes_the_reader():
-    with greeted() as (line, sending, _, peer):
-        writer = Writer(line, sending)
-        with running(writer, line) as thread:
+def test_a_stream_that_breaks_ends_the_writer_and_wakes_the_reader():
+    with greeted() as (stream, sending, _, peer):
+        writer = Writer(stream, sending)
+        with running(writer, stream) as thread:
             peer.reset()
             wait_until(lambda: writer.send(Pong(bytes(8))) or not thread.is_alive())
             writer.wait_until_finished(0)
             assert writer.wait_for_delivery(0)
             assert str(writer.failure).startswith("the connection broke: ")
-            assert line.read() == b""
+            assert stream.read() == b""
 
 
-def test_a_line_that_breaks_under_who_speaks_ends_the_writer_all_the_same(monkeypatch):
-    def breaks(line: Line, data: bytes) -> None:
+def test_a_stream_that_breaks_under_who_speaks_ends_the_writer_all_the_same(monkeypatch):
+    def breaks(stream: TcpStream, data: bytes) -> None:
         raise ConnectionLost("the cable was cut")
 
-    with greeted() as (line, sending, _, peer):
-        writer = Writer(line, sending)
-        with running(writer, line) as thread:
+    with greeted() as (stream, sending, _, peer):
+        writer = Writer(stream, sending)
+        with running(writer, stream) as thread:
             writer.send(Pong(bytes(8)))
             peer.hear(Pong)
-            monkeypatch.setattr(Line, "write", breaks)
+            monkeypatch.setattr(TcpStream, "write", breaks)
             writer.send_audio(audio(0))
             thread.join(PATIENCE)
             assert not thread.is_alive()
             assert str(writer.failure) == "the cable was cut"
 
 
-@pytest.mark.parametrize("unacknowledged", [0, NO_WAIT, NO_WAIT + 1, None])
+@pytest.mark.parametrize("in_flight", [0, NO_WAIT, NO_WAIT + 1, None])
 def test_who_speaks_writes_where_there_is_room_for_sure_and_the_writing_thread_where_it_may_have_to_wait(
-    unacknowledged, monkeypatch
+    in_flight, monkeypatch
 ):
     wrote = []
-    write = Line.write
-    monkeypatch.setattr(Line, "unacknowledged", lambda self: unacknowledged)
-    monkeypatch.setattr(Line, "write", lambda *args: (wrote.append(threading.current_thread()), write(*args)))
-    with greeted() as (line, sending, _, peer):
-        writer = Writer(line, sending)
-        with running(writer, line) as thread:
+    write = TcpStream.write
+    monkeypatch.setattr(TcpStream, "bytes_in_flight", lambda self: in_flight)
+    monkeypatch.setattr(TcpStream, "write", lambda *args: (wrote.append(threading.current_thread()), write(*args)))
+    with greeted() as (stream, sending, _, peer):
+        writer = Writer(stream, sending)
+        with running(writer, stream) as thread:
             writer.send(Pong(bytes(8)))
             peer.hear(Pong)
             wait_until(lambda: not writer._is_taken)  # the peer may hear before who writes has given the turn back
             wrote.clear()
             writer.send_audio(audio(0))
             peer.hear(Audio)
-            is_sure = unacknowledged is not None and unacknowledged <= NO_WAIT
+            is_sure = in_flight is not None and in_flight <= NO_WAIT
             assert wrote == [threading.current_thread() if is_sure else thread]
 
 
 def test_a_peer_that_takes_nothing_breaks_the_line_and_the_reader_is_woken():
-    with greeted(buffers=4096) as (line, sending, _, _peer):
-        line.set_timeout(0.2)
-        writer = Writer(line, sending)
-        with running(writer, line) as thread:
+    with greeted(buffers=4096) as (stream, sending, _, _peer):
+        stream.set_timeout(0.2)
+        writer = Writer(stream, sending)
+        with running(writer, stream) as thread:
             writer.send_text(LONG)
             thread.join(PATIENCE)
             assert str(writer.failure) == "the other side takes nothing for 0.2 s"
-            line.set_timeout(PATIENCE)
-            assert line.read() == b""
+            stream.set_timeout(PATIENCE)
+            assert stream.read() == b""
 
 
 def test_what_cannot_be_sent_yet_is_a_fault_of_our_own():
-    with connected() as (line, _):
-        writer = Writer(line, Sending())
+    with connected() as (stream, _):
+        writer = Writer(stream, Sending())
         writer.send(Pong(bytes(8)))
         with pytest.raises(LocalProtocolError, match="PONG cannot be sent in state START"):
             writer.run()
@@ -286,8 +286,8 @@ def test_what_cannot_be_sent_yet_is_a_fault_of_our_own():
 
 
 def test_what_the_connection_was_like_when_it_was_empty_is_known_before_a_ping_is_answered(monkeypatch):
-    monkeypatch.setattr(Line, "round_trip", lambda self: 0.03)
-    with writing() as (writer, _line, peer):
+    monkeypatch.setattr(TcpStream, "min_round_trip", lambda self: 0.03)
+    with writing() as (writer, _, peer):
         writer.send(Pong(bytes(8)))
         peer.hear(Pong)
         writer.feedback.on_round_trip(1.5)
@@ -295,7 +295,7 @@ def test_what_the_connection_was_like_when_it_was_empty_is_known_before_a_ping_i
 
 
 def test_a_report_is_written_once_it_has_waited_long_enough_though_nothing_else_happens():
-    with writing() as (writer, _line, peer):
+    with writing() as (writer, _, peer):
         writer.send(Report(0, 1, 2, 3, 4))
         assert peer.hear() == Report(0, 1, 2, 3, 4)
 

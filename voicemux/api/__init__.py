@@ -24,7 +24,7 @@ from voicemux.calls.trust import Security, Trust
 from voicemux.errors import ConnectionLost, OutOfResources, VoicemuxError
 from voicemux.events import Ended, Stats, TextReceived
 from voicemux.net.address import DEFAULT_PORT
-from voicemux.net.line import Listener as _Listener
+from voicemux.net.listener import Listener as _Listener
 from voicemux.net.reception import Caller
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Hello
@@ -126,11 +126,11 @@ class Call:
         player = booth.make_player() if booth else None
         self._source = booth.source if booth and transmitter else None
         self._sink = booth.sink if booth else None
-        self._call = _Call(met.line, met.sending, met.receiving, hello, transmitter, player)
+        self._call = _Call(met.stream, met.sending, met.receiving, hello, transmitter, player)
         self._read_all = self._closed = False
         self._speaking = threading.Lock()  # by one thread at a time
         self._closing = threading.Lock()
-        self._address, self._security, self._words = met.line.peer.host, met.security, tuple(met.words)
+        self._address, self._security, self._words = met.stream.peer.host, met.security, tuple(met.words)
         self._call.start()
         leftovers.keep(self, self.hang_up)
 

@@ -59,7 +59,7 @@ class Holding:
 
     def hold(self, met: Introduced, is_replaced: Callable[[], bool] = lambda: False) -> Outcome:
         """Hold a call until it has ended. `is_replaced` is whether the peer has called again before it began."""
-        held, line, display = self._held, met.line, self._settings.display
+        held, line, display = self._held, met.stream, self._settings.display
         held.met = met
         named = name_of(met, self._trust, self._notices.once)
         hello = replace(met.hello, name=named.name)
@@ -95,7 +95,7 @@ class Holding:
         sends = transmitter.codec.name.lower() if transmitter else ""
         self._console.show(self._connected(call, met, named, sends))
         if self._settings.display.verbose:
-            self._console.show(Notice(f"the connection has: {', '.join(met.line.options) or 'no options'}"))
+            self._console.show(Notice(f"the connection has: {', '.join(met.stream.options) or 'no options'}"))
         if transmitter and wanted and transmitter.codec != wanted:
             self._notices.once(f"the other side cannot play {wanted.name.lower()}: sending {sends}")
         if self._held.has_sent_all:
@@ -114,7 +114,7 @@ class Holding:
             hears = _codec_name(came_as or likely)
         return Connected(
             call.name,
-            met.line.peer.host,
+            met.stream.peer.host,
             met.hello.agent,
             sends,
             hears,

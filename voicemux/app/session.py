@@ -41,7 +41,7 @@ from voicemux.events import (
     TurnedAway,
 )
 from voicemux.net.address import Address, is_inside
-from voicemux.net.line import Listener
+from voicemux.net.listener import Listener
 from voicemux.net.reception import Caller, Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Hello
@@ -175,7 +175,7 @@ class Session:
         """Take a call: only now sound is opened."""
         with self._sound.of_a_call():
             try:
-                with self._departure.waking(_nothing, caller.line.cut):
+                with self._departure.waking(_nothing, caller.stream.cut):
                     met = answer(caller, self._hello_to_caller)
             except ConnectionLost as error:
                 self._console.show(Notice(f"the caller has gone: {error}"))

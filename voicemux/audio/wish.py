@@ -32,7 +32,7 @@ class Wish(NamedTuple):
 
     @property
     def brisk(self) -> list[Rung]:
-        """What a line gets that is roomy and calm: ever shorter packets, if the user wants so many bits, or is in a
+        """What a line gets that is roomy and calm: ever shorter packets, if the user wants that many bits, or is in a
         hurry. None if the user has chosen their length."""
         if self.frame_ms or not (self.at_once or self.bitrate >= LEAST_BRISK):
             return []

@@ -2,14 +2,14 @@
 
 The threads of a call, and what wakes each when it is to end:
 
-    demultiplexer   waits in the line      the peer's end of stream, `Line.cut()`
-    writer          waits for messages     `Writer.finish()`, `Line.cut()`
+    demultiplexer   waits in the stream    the peer's end of stream, `Stream.cut()`
+    writer          waits for messages     `Writer.finish()`, `Stream.cut()`
     timer           waits for the end      the end: pings and reports until then, then cuts a goodbye that hangs
     microphone      waits for the source   `Transmitter.stop()`
     speaker         waits for the sink     `Player.stop()`
     recorder        likewise: a second player, whose sink is a file
 
-How it ends: anybody may ask (`hang_up`, the peer's BYE, a broken line, a bug); the first reason is
+How it ends: anybody may ask (`hang_up`, the peer's BYE, a broken stream, a bug); the first reason is
 kept. The goodbye goes out behind the last text, the peer's last text still comes in, and when its
 stream has ended `next_event` gives `Ended`. Then `close()` joins everything.
 """
@@ -44,8 +44,8 @@ from voicemux.events import (
     Waiting,
 )
 from voicemux.net.demultiplexer import demultiplex
-from voicemux.net.line import Line
 from voicemux.net.reception import REPLACED
+from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.delivery import Inbox
 from voicemux.protocol.messages import (
@@ -92,7 +92,7 @@ class Call:
 
     def __init__(
         self,
-        line: Line,
+        stream: Stream,
         sending: Sending,
         receiving: Receiving,
         peer: Hello,
@@ -104,13 +104,13 @@ class Call:
     ) -> None:
         """`recorder` gets what `player` gets. `status_interval` is the seconds between two `Status` events, or 0."""
         self.peer = peer
-        self.name = peer.name or line.peer.host
-        self._line = line
+        self.name = peer.name or stream.peer.host
+        self._stream = stream
         self._receiving = receiving
         self._transmitter = transmitter
         self._player = player
         self._recorder = recorder
-        self._writer = Writer(line, sending, lambda mark: self.post(Delivered(mark)))
+        self._writer = Writer(stream, sending, lambda mark: self.post(Delivered(mark)))
         self._inbox = Inbox()  # filled by the demultiplexer, emptied by the owner, both under the lock
         self._lock = threading.Lock()
         self._events: queue.SimpleQueue[Event | Bye | _Over] = queue.SimpleQueue()
@@ -128,7 +128,7 @@ class Call:
         self._tells_of_waiting = False
         self._peer_told = threading.Event()  # it has said what it does with voice, or shown it, or never will
         self._watch: Watch | None = None
-        self._vitals = Vitals(line, self._writer.counts, transmitter, player)
+        self._vitals = Vitals(stream, self._writer.counts, transmitter, player)
         self._status_interval = status_interval
         self._patience = 2 * GOODBYE_TIMEOUT  # seconds for what is left once there is a reason to end
         self._next_status = time.monotonic() + status_interval
@@ -146,10 +146,10 @@ class Call:
             self._read_to_the_end.set()
             self._writer.finish(Bye(ByeCode.INTERNAL, "it has no room for a call"), 0, peer_is_done=True)
             self._writer.give_up()
-            self._line.cut()
+            self._stream.cut()
             self._stop_sound()
             self._threads.join()
-            self._line.close()
+            self._stream.close()
             raise
 
     def _start(self) -> None:
@@ -207,7 +207,7 @@ class Call:
         self._acknowledge()
 
     def close(self) -> None:
-        """End whatever has not ended, join every thread, close the line. The owner only; once.
+        """End whatever has not ended, join every thread, close the stream. The owner only; once.
 
         A bug in a thread of the call is raised here.
         """
@@ -216,15 +216,15 @@ class Call:
         self._stop_sound()
         self._writer.wait_until_finished(GOODBYE_TIMEOUT + 1)
         self._read_to_the_end.wait(GOODBYE_TIMEOUT + 1)
-        self._line.cut()
+        self._stream.cut()
         self._threads.join()
-        self._line.close()
+        self._stream.close()
         if self._failure is not None:
             raise self._failure
 
     def abandon(self) -> None:
         """Break off: no goodbye, no waiting."""
-        self._line.cut()
+        self._stream.cut()
 
     @property
     def error(self) -> VoicemuxError | None:
@@ -294,7 +294,7 @@ class Call:
             self._writer.finish(Bye(code, reason), GOODBYE_TIMEOUT)
 
     def replace(self) -> None:
-        """End it at once: the same peer has called again, so this line is dead, or not wanted any more."""
+        """End it at once: the same peer has called again, so this connection is dead, or not wanted any more."""
         self._patience = REPLACED_PATIENCE
         if self._end(_Reason("them", "called again")):
             self._writer.finish(Bye(ByeCode.REPLACED, REPLACED), 0, peer_is_done=True)
@@ -346,7 +346,7 @@ class Call:
             Bye: self._on_bye,
         }
         try:
-            demultiplex(self._line, self._receiving, routes)
+            demultiplex(self._stream, self._receiving, routes)
         except RemoteProtocolError as error:
             self._end(_Reason("error", str(error), error))
             self._writer.finish(Bye(error.code, str(error)), 0, peer_is_done=True)
@@ -369,7 +369,7 @@ class Call:
     def _discard(self) -> None:
         """Read what still comes, so that our goodbye is not destroyed by a reset; the timer puts an end to it."""
         try:
-            while self._line.read():
+            while self._stream.read():
                 pass
         except ConnectionLost:
             pass
@@ -393,7 +393,7 @@ class Call:
             return
         self._tell_of_waiting()
         if not self._read_to_the_end.wait(self._patience - short):
-            self._line.cut()
+            self._stream.cut()
 
     def _tell_of_voice(self, now: float, player: Player) -> None:
         """Tell the peer what becomes of its voice: when it comes, and now and then what is done with it."""
@@ -422,7 +422,7 @@ class Call:
             return
         newest, transmitter = self._newest, self._transmitter
         signs = Signs(
-            bytes_read=self._line.bytes_read,
+            bytes_read=self._stream.bytes_read,
             packets=self._packets,
             paused=newest is not None and not newest.data,
             peer=self._peer_voice,
@@ -477,7 +477,7 @@ class Call:
         """A bug. It ends the call and is raised where the owner sees it."""
         self._failure = error
         self._end(_Reason("error", "internal error"))
-        self._line.cut()
+        self._stream.cut()
 
     # --- what the demultiplexer routes here: none of it waits -----------------------------------------
 

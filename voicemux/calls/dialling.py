@@ -16,8 +16,8 @@ from voicemux.errors import (
     VoicemuxError,
 )
 from voicemux.net.address import Address, ends_like_a_port, parse_address
+from voicemux.net.connecting import connect
 from voicemux.net.greeting import Greeting, part
-from voicemux.net.line import dial
 from voicemux.protocol.connection import Receiving, State
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method
 from voicemux.security.handshake import Peer
@@ -113,8 +113,7 @@ class _Dialler:
     def call(self, *, by_code: bool = False) -> Introduced:
         """One connection. Raises _CodeNeeded if another one by code may do better."""
         address = str(self.address)
-        line = dial(self.address)
-        greeting = Greeting(line, self._patience)
+        greeting = Greeting(connect(self.address), self._patience)
         peer = None
         try:
             if self._trust:
@@ -129,10 +128,12 @@ class _Dialler:
             if peer:
                 self._keep(peer)
             if bye := _farewell(error, greeting.receiving):
-                part(line, greeting.sending, bye)
-            line.close()
+                part(greeting.stream, greeting.sending, bye)
+            greeting.stream.close()
             raise
-        return Introduced(line, greeting.sending, greeting.receiving, theirs, peer, address, is_caller=False)
+        return Introduced(
+            greeting.stream, greeting.sending, greeting.receiving, theirs, peer, address, is_caller=False
+        )
 
     def _keep(self, peer: Peer) -> None:
         """Without a call, too, a code that was confirmed makes a contact (protocol.md §12): it may be used up by now.

@@ -10,9 +10,10 @@ from voicemux import __version__
 from voicemux.calls.trust import Trust
 from voicemux.errors import SecurityError
 from voicemux.net.address import DEFAULT_PORT, Address
-from voicemux.net.line import Line, Listener
+from voicemux.net.listener import Listener
 from voicemux.net.reception import Caller, Reception
 from voicemux.net.refusals import Refusal
+from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
@@ -27,9 +28,9 @@ Tell = Callable[[str], None]  # hears what went wrong, while the call goes on
 
 @dataclass(frozen=True)
 class Introduced:
-    """Both sides have said HELLO, and `hello` is theirs. The line belongs to whoever holds the call."""
+    """Both sides have said HELLO, and `hello` is theirs. The stream belongs to whoever holds the call."""
 
-    line: Line
+    stream: Stream
     sending: Sending
     receiving: Receiving
     hello: Hello
@@ -93,20 +94,22 @@ def missed(caller: Caller, trust: Trust | None, tell: Tell) -> str:
 
 def answer(caller: Caller, hello: Callable[[], Hello]) -> Introduced:
     """Take the call. `hello` makes ours, and may take some time. Raises ConnectionLost if the caller has gone."""
-    line, sending = caller.line, caller.sending
+    stream, sending = caller.stream, caller.sending
     try:
-        line.write(sending.encode(Ringing()))
-        line.write(sending.encode(hello()))
+        stream.write(sending.encode(Ringing()))
+        stream.write(sending.encode(hello()))
     except BaseException:
-        line.close()
+        stream.close()
         raise
     return _met(caller)
 
 
 def _met(caller: Caller) -> Introduced:
-    host = caller.line.peer.host
+    host = caller.stream.peer.host
     guess = "" if is_loopback(host) else str(Address(host, DEFAULT_PORT))  # there, a tunnel ends
-    return Introduced(caller.line, caller.sending, caller.receiving, caller.hello, caller.peer, guess, is_caller=True)
+    return Introduced(
+        caller.stream, caller.sending, caller.receiving, caller.hello, caller.peer, guess, is_caller=True
+    )
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def is_known(caller: Caller, trust: Trust | None, tell: Tell) -> bool:
 
 def name_of(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
     """What the peer is called from here on. Who is authenticated is known by that name, and remembered."""
-    host, own = met.line.peer.host, tame(met.hello.name)
+    host, own = met.stream.peer.host, tame(met.hello.name)
     if not (trust and met.peer):
         return Named(own or host)
     is_self = trust.is_self(met.peer)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from voicemux.calls.voice import Player, Transmitter
 from voicemux.events import Stats
-from voicemux.net.line import Line
+from voicemux.net.stream import Stream
 from voicemux.protocol.messages import Ping, Pong
 from voicemux.sending.schedule import SentCounts
 
@@ -28,14 +28,14 @@ class Vitals:
 
     def __init__(
         self,
-        line: Line,
+        stream: Stream,
         sent: SentCounts,
         transmitter: Transmitter | None,
         player: Player | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
-        self._line = line
+        self._stream = stream
         self._sent = sent
         self._transmitter = transmitter
         self._player = player
@@ -47,14 +47,14 @@ class Vitals:
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)  # milliseconds
         self._shortest = float("inf")  # round trip ever, in seconds
         self._started = self._clock()
-        self._rates = deque([(self._started, line.bytes_written, line.bytes_read)], maxlen=RATE_SPAN)
+        self._rates = deque([(self._started, stream.bytes_written, stream.bytes_read)], maxlen=RATE_SPAN)
 
     def look(self, now: float) -> bool:
         """Take note of how much has gone to and fro. Whether it is time for a PING."""
-        self._rates.append((now, self._line.bytes_written, self._line.bytes_read))
+        self._rates.append((now, self._stream.bytes_written, self._stream.bytes_read))
         quick = self._pinged < PINGS_AT_FIRST or (self._transmitter and self._transmitter.eager)
         interval = QUICK_PING_INTERVAL if quick else PING_INTERVAL - PING_EARLY
-        if now - self._pinged_at < min(interval, self._line.timeout / PINGS_PER_SILENCE):
+        if now - self._pinged_at < min(interval, self._stream.timeout / PINGS_PER_SILENCE):
             return False
         self._pinged += 1
         self._pinged_at = now
@@ -101,7 +101,7 @@ class Vitals:
     def roomy(self) -> bool:
         """Whether the last PING, which travels with voice, took no longer than an empty packet. If it did, voice may
         well be most of what the line takes: on 64 kbit/s it is 19 ms, from 80 kbit/s on less than `CALM`."""
-        empty = self._line.round_trip()
+        empty = self._stream.min_round_trip()
         return self._last_took_at_most((self._shortest if empty is None else empty) + CALM)
 
     def _last_took_at_most(self, seconds: float) -> bool:
@@ -131,8 +131,8 @@ class Vitals:
             buffer_ms=buffer_ms,
             playout_ms=playout_ms,
             drift_ppm=_rounded(figures.drift_ppm if figures else None),
-            kbit_sent=round((self._line.bytes_written - sent_then) * 8e-3 / span, 1),
-            kbit_received=round((self._line.bytes_read - received_then) * 8e-3 / span, 1),
+            kbit_sent=round((self._stream.bytes_written - sent_then) * 8e-3 / span, 1),
+            kbit_received=round((self._stream.bytes_read - received_then) * 8e-3 / span, 1),
             audio_sent=sent.audio,
             audio_dropped=sent.dropped,
             audio_received=figures.received if figures else 0,
@@ -143,8 +143,8 @@ class Vitals:
             xruns=(figures.xruns if figures else 0) + (self._transmitter.xruns if self._transmitter else 0),
             texts_sent=sent.texts,
             texts_received=texts_received,
-            bytes_sent=self._line.bytes_written,
-            bytes_received=self._line.bytes_read,
+            bytes_sent=self._stream.bytes_written,
+            bytes_received=self._stream.bytes_read,
         )
 
 

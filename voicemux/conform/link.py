@@ -13,7 +13,7 @@ from voicemux.conform.record import Record
 from voicemux.conform.verdict import Failed
 from voicemux.console.quoting import quoted
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError
-from voicemux.net.line import Line
+from voicemux.net.stream import Stream, descriptor_of
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
 from voicemux.protocol.messages import (
     Bye,
@@ -52,8 +52,8 @@ def encode(*messages: Message) -> bytes:
 
 
 class Link:
-    def __init__(self, line: Line) -> None:
-        self.line = line
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
         self.heard: list[Heard] = []
         self.hello: Hello | None = None  # the peer's
         self.trickles = False  # everything is written a byte at a time
@@ -90,7 +90,7 @@ class Link:
     def finish(self) -> None:
         self.said_goodbye = True
         self.record.note(self._now, "the end of our direction", is_ours=True)
-        self.line.finish()
+        self.stream.finish()
 
     # --- in ---------------------------------------------------------------------------------------------
 
@@ -196,13 +196,13 @@ class Link:
                 self.say(Bye())
                 self.finish()
                 self.watch(GOODBYE)
-        self.line.close()
+        self.stream.close()
 
     def finish_tls(self, within: float) -> None:
         """Raises Failed if the peer does not speak TLS 1.3."""
         deadline = time.monotonic() + within
         try:
-            while not self.line.is_secure:
+            while not self.stream.is_secure:
                 if not self._receive(deadline):
                     raise Failed(f"expected TLS, got {self._silence(within)}", hangs=not self.ended)
         except (RemoteProtocolError, SecurityError) as error:
@@ -222,7 +222,7 @@ class Link:
             raise ConnectionLost("the connection broke")
         try:
             for piece in (data[i : i + 1] for i in range(len(data))) if self.trickles else (data,):
-                self.line.write(piece)
+                self.stream.write(piece)
                 if self.trickles:
                     time.sleep(APART)
         except ConnectionLost:
@@ -233,10 +233,10 @@ class Link:
         """Wait for more bytes. False if none will come, or not in time."""
         while not self.ended:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.line], [], [], left)[0]:
+            if left <= 0 or not select.select([descriptor_of(self.stream)], [], [], left)[0]:
                 return False
             try:
-                data = self.line.receive()
+                data = self.stream.receive()
             except ConnectionLost:
                 self.ended = self.was_reset = True
                 self.record.note(self._now, "a reset", is_ours=False)

@@ -10,7 +10,7 @@ from voicemux.conform.subject import AGAIN, BUSY_PATIENCE, DiallerSubject, Keys,
 from voicemux.conform.verdict import CASES, FAIL, PASS, SKIP, Case, Failed, Result, Skipped
 from voicemux.errors import RemoteProtocolError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
-from voicemux.net.line import Listener
+from voicemux.net.listener import Listener
 
 THEMES = (opening, texts, sounds, states, endings, strangers)  # importing them has entered their cases
 Tell = Callable[[Result], None]

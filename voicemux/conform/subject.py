@@ -18,8 +18,10 @@ from voicemux.conform.record import Talk
 from voicemux.conform.verdict import DIALLER, LISTENER, Failed
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
-from voicemux.net.line import Line, Listener, accept, dial
-from voicemux.net.tls import Context, dialler_context, listener_context
+from voicemux.net.connecting import connect
+from voicemux.net.listener import Listener, accept
+from voicemux.net.stream import Stream
+from voicemux.net.tls import Context, TlsStream, dialler_context, listener_context
 from voicemux.protocol.messages import (
     Bye,
     ByeCode,
@@ -76,7 +78,7 @@ class Subject:
 
     def connect_plain(self) -> Link:
         """The same, but never inside TLS."""
-        link = Link(self._line())
+        link = Link(self._stream())
         link.acknowledges = self.acknowledges
         self._links.append(link)
         return link
@@ -116,7 +118,7 @@ class Subject:
             finally:
                 self.keys = keys
 
-    def _line(self) -> Line:
+    def _stream(self) -> Stream:
         raise NotImplementedError
 
     def _secure(self, keys: Keys, link: Link, context: Context | None) -> None:
@@ -159,7 +161,7 @@ class ListenerSubject(Subject):
         """Our part in who is who."""
         assert self.keys
         method = Method.CODE if self.keys.code else Method.OPEN
-        return handshake.Dialler(self.keys.identity, link.line.peer_certificate, method, self.keys.code)
+        return handshake.Dialler(self.keys.identity, link.stream.peer_certificate, method, self.keys.code)
 
     def call(self, hello: Hello = OWN_HELLO, *, trickles: bool = False) -> Link:
         deadline = time.monotonic() + BUSY_PATIENCE
@@ -175,11 +177,12 @@ class ListenerSubject(Subject):
             else:
                 return link
 
-    def _line(self) -> Line:
-        return dial(self.address)
+    def _stream(self) -> Stream:
+        return connect(self.address)
 
     def _secure(self, keys: Keys, link: Link, context: Context | None) -> None:
-        link.line.start_tls(context or dialler_context(), is_server=False)
+        link.stream = secured = TlsStream(link.stream, context or dialler_context(), is_server=False)
+        secured.begin()
         link.finish_tls(PATIENCE)
 
 
@@ -223,12 +226,12 @@ class DiallerSubject(Subject):
         link.say(Ringing(), hello)
         return link
 
-    def wait(self, seconds: float) -> Line | None:
+    def wait(self, seconds: float) -> Stream | None:
         """The next connection, None if none comes."""
         if select.select(self._listener.sockets, [], [], seconds)[0]:
             for each in self._listener.sockets:
-                if line := accept(each):
-                    return line
+                if stream := accept(each):
+                    return stream
         return None
 
     def close_all(self) -> None:
@@ -243,10 +246,10 @@ class DiallerSubject(Subject):
             assert self._process.stdin
             self._process.stdin.close()
             self._process = None
-            while line := self.wait(0):  # a call that nobody answers any more
-                line.close()
+            while stream := self.wait(0):  # a call that nobody answers any more
+                stream.close()
 
-    def _line(self) -> Line:
+    def _stream(self) -> Stream:
         if self._command and not self._process:
             code = self.keys.code if self.keys else ""
             command = self._command.replace("{port}", str(self._listener.port)).replace("{code}", shlex.quote(code))
@@ -258,17 +261,20 @@ class DiallerSubject(Subject):
                 start_new_session=True,  # a pipeline ends as a whole
             )
             self.process_id = self._process.pid
-        line = self.wait(CALL_PATIENCE)
-        if line is None:
+        stream = self.wait(CALL_PATIENCE)
+        if stream is None:
             raise Unreachable(f"nobody dials port {self._listener.port}, waited {CALL_PATIENCE:g} s")
-        return line
+        return stream
 
     def _secure(self, keys: Keys, link: Link, context: Context | None) -> None:
         first = link.take_bytes(1, PATIENCE) + link.take_bytes(MOST_FIRST, 0)
         if not first:
             raise Failed("expected TLS, got nothing")
+        link.stream = secured = TlsStream(
+            link.stream, context or listener_context(keys.identity.path), is_server=True
+        )
         try:
-            link.line.start_tls(context or listener_context(keys.identity.path), is_server=True, first=first)
+            secured.answer(first)
         except (RemoteProtocolError, SecurityError, ConnectionLost) as error:
             raise Failed(f"expected TLS 1.3, got: {error}") from error
         link.finish_tls(PATIENCE)

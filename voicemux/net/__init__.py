@@ -1,1 +1,1 @@
-"""The network: address (names of places), line (TCP), greeting, reception (callers), demultiplexer."""
+"""The network: address (names of places), streams (TCP, TLS), greeting, reception (callers), demultiplexer."""

@@ -60,7 +60,7 @@ class Back:
         self._untold = min(least, now - stamped), max(most, now - stamped)
 
     def _note(self, transit: float, now: float) -> None:
-        """How long the end of a packet was on its way: longer packets are no later for that."""
+        """How long the end of a packet was on its way: longer packets do not count as later for that."""
         if self._recent and abs(transit - self._recent[-1][1]) > MOST_LATE:
             self._recent.clear()
             self._anchor = None

@@ -44,7 +44,7 @@ DEEP_SHARE = 0.65
 # 1122: delayed acknowledgements), with packets of 20 ms 25 a second.
 ACKNOWLEDGEMENTS = 10_400
 # Bytes that are on a slow line at any time: a packet of 60 ms with headers, an acknowledgement, and one of each that
-# is being sent when they come. What they take is no queue.
+# is being sent when they come. What they take does not count as a queue.
 FLOOR = 550
 CONCLUSIVE = 0.12  # seconds a second of drain that can be told from what reports wait for something to travel with
 STALLED = 0.4  # of the drain that is due: with less, the queue does not fall because we send less

@@ -2,7 +2,7 @@
 thread.
 
 A packet delays voice by its own length, so shorter ones are heard sooner. They cost the line more headers, so they
-become long again as soon as it is no longer calm, before that costs anything. Times are in seconds.
+become long again as soon as the calm ends, before that costs anything. Times are in seconds.
 """
 
 from voicemux.net.rungs import Rungs

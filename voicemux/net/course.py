@@ -254,7 +254,7 @@ class Course:
 
         When a line becomes slow, all that is under way is its queue, so it may not be the more the more is sent: what
         it would be of modest voice, or what fits while acknowledgements come as soon as they can, or while one packet
-        is repeated but for what voice may wait for here. In doubt, what has arrived of late says what will: if both
+        is repeated but for what voice may wait for here. In doubt, what has arrived recently says what will: if both
         ways have become slow, each would take the other for the reason why it is late, and fill its own.
         """
         if not self._rungs or self._rungs.line_rate_at(0) <= MODEST:

@@ -1,4 +1,4 @@
-"""The demultiplexer: reads the line and routes each message by its type.
+"""The demultiplexer: reads the stream and routes each message by its type.
 
 It never writes and its routes never wait: two programs that answer from the reading thread can stop
 each other for ever, each waiting for the other to read.
@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from voicemux.errors import RemoteProtocolError
-from voicemux.net.line import Line
 from voicemux.net.quota import Quota
+from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Receiving
 from voicemux.protocol.messages import ByeCode
 
 Routes = Mapping[type, Callable[[Any], None]]
 
 
-def demultiplex(line: Line, receiving: Receiving, routes: Routes) -> None:
+def demultiplex(stream: Stream, receiving: Receiving, routes: Routes) -> None:
     """Route messages until the peer's stream ends. The body of the reading thread.
 
     Raises ConnectionLost if it ends without a goodbye, RemoteProtocolError if the peer breaks the protocol, or sends
@@ -29,9 +29,9 @@ def demultiplex(line: Line, receiving: Receiving, routes: Routes) -> None:
         for message in receiving.receive(data or b""):
             routes[type(message)](message)
             quota.took(message)
-        before = line.bytes_read
-        if (data := line.receive()) == b"":
+        before = stream.bytes_read
+        if (data := stream.receive()) == b"":
             break
-        if not quota.read(line.bytes_read - before, time.monotonic()):
+        if not quota.read(stream.bytes_read - before, time.monotonic()):
             raise RemoteProtocolError("too much, too fast", ByeCode.FLOOD)
     receiving.receive_end()

@@ -16,8 +16,8 @@ from voicemux.errors import (
     Unreachable,
     VoicemuxError,
 )
-from voicemux.net.line import SILENCE_TIMEOUT, Line
-from voicemux.net.tls import dialler_context
+from voicemux.net.stream import SILENCE_TIMEOUT, Stream
+from voicemux.net.tls import TlsStream, dialler_context
 from voicemux.protocol.connection import NOT_A_LISTENERS, Receiving, Sending, State
 from voicemux.protocol.messages import Bye, ByeCode, Challenge, Hello, Message, Preface, Ringing, Welcome
 from voicemux.security.handshake import Dialler, Peer
@@ -35,12 +35,12 @@ SECURITY_CODES = {ByeCode.SECURITY, ByeCode.UNKNOWN_CALLER, ByeCode.WRONG_CODE}
 
 
 class Greeting:
-    """`open()`, then `introduce()`; with TLS, `secure()` before and `authenticate()` in between. After that `line`,
+    """`open()`, then `introduce()`; with TLS, `secure()` before and `authenticate()` in between. After that `stream`,
     `sending` and `receiving` belong to the call."""
 
-    def __init__(self, line: Line, patience: float = 0.0) -> None:
+    def __init__(self, stream: Stream, patience: float = 0.0) -> None:
         """`patience` is how many seconds the user wants to wait for a word, if that is longer than usual."""
-        self.line = line
+        self.stream = stream
         self._patience = patience
         self._began = self._heard = time.monotonic()  # the latter: when the last bytes came
         self.sending = Sending()
@@ -56,21 +56,22 @@ class Greeting:
         """
         deadline = time.monotonic() + max(TLS_TIMEOUT, self._patience)
         try:
-            self.line.start_tls(dialler_context(), is_server=False)
-            while not self.line.is_secure:
+            self.stream = secured = TlsStream(self.stream, dialler_context(), is_server=False)
+            secured.begin()
+            while not self.stream.is_secure:
                 self._receive(deadline)
         except ConnectionLost as error:
             raise self._no_answer("it does not answer to TLS", error) from error
         self.sending, self.receiving = Sending(State.STRANGER), Receiving(State.STRANGER, NOT_A_LISTENERS)
-        return self.line.peer_certificate
+        return self.stream.peer_certificate
 
     def authenticate(self, dialler: Dialler) -> Peer:
         """Show who we are. Raises SecurityError if the listener does not let us in, or is not who it should be."""
         deadline = time.monotonic() + PROOF_TIMEOUT
-        self.line.write(self.sending.encode(dialler.claim()))
+        self.stream.write(self.sending.encode(dialler.claim()))
         challenge = self._await(Challenge, deadline)
         assert isinstance(challenge, Challenge)
-        self.line.write(self.sending.encode(dialler.prove(challenge)))
+        self.stream.write(self.sending.encode(dialler.prove(challenge)))
         self._has_proved = True
         welcome = self._await(Welcome, deadline)
         self._has_proved = False
@@ -80,7 +81,7 @@ class Greeting:
     def open(self) -> None:
         """Exchange prefaces. Raises Unreachable if no word comes, RemoteProtocolError if it is none of voicemux."""
         try:
-            self.line.write(self.sending.preface())
+            self.stream.write(self.sending.preface())
             self._await(Preface, time.monotonic() + max(GREETING_TIMEOUT, self._patience))
         except ConnectionLost as error:
             raise self._no_answer("it gave no greeting", error) from error
@@ -91,26 +92,26 @@ class Greeting:
         Raises CallRefused if nobody answers, or the listener says BYE instead; SecurityError if it takes no such
         call; RemoteProtocolError (FLOOD) if it says too much.
         """
-        self.line.write(self.sending.encode(hello))
+        self.stream.write(self.sending.encode(hello))
         deadline = time.monotonic() + ANSWER_TIMEOUT
         try:
-            answer = self._await(Hello, deadline, on_ringing, who, self.line.bytes_read + MOST_BYTES)
+            answer = self._await(Hello, deadline, on_ringing, who, self.stream.bytes_read + MOST_BYTES)
         except ConnectionLost as error:
             if time.monotonic() < deadline - PUNCTUAL:
                 raise
             raise CallRefused("nobody answered", kind=Kind.SILENCE) from error
         assert isinstance(answer, Hello)
-        self.line.set_timeout(SILENCE_TIMEOUT)
+        self.stream.set_timeout(SILENCE_TIMEOUT)
         return answer
 
     def _no_answer(self, what: str, error: ConnectionLost) -> VoicemuxError:
         """What was seen of an other side that does not come to speak: of a tunnel, it may only be the near end."""
         waited = time.monotonic() - self._began
-        if self.line.bytes_read:
+        if self.stream.bytes_read:
             return RemoteProtocolError(f"that is not voicemux, {what} ({error})")
         if error.kind is Kind.SILENCE:
             return Unreachable(
-                f"{self.line.peer} takes the connection and says nothing for {waited:.0f} s", kind=Kind.SAYS_NOTHING
+                f"{self.stream.peer} takes the connection and says nothing for {waited:.0f} s", kind=Kind.SAYS_NOTHING
             )
         when = "at once" if waited < AT_ONCE else f"after {waited:.0f} s without a word"
         return Unreachable(f"the connection was closed {when}", kind=Kind.CLOSED_AT_ONCE)
@@ -123,7 +124,7 @@ class Greeting:
         who: str = "the other side",
         most: int | None = None,
     ) -> Preface | Message:
-        """The first message of that type. `most` is what the line may have read before it comes, in bytes."""
+        """The first message of that type. `most` is what the stream may have read before it comes, in bytes."""
         data: bytes | None = b""
         while True:
             for message in self.receiving.receive(data or b""):
@@ -134,7 +135,7 @@ class Greeting:
                     on_ringing()
                 if isinstance(message, Bye):
                     raise refusal(message, who, has_proved=self._has_proved)
-            if most is not None and self.line.bytes_read > most:
+            if most is not None and self.stream.bytes_read > most:
                 raise RemoteProtocolError("too much came before the call was answered", ByeCode.FLOOD)
             if (data := self._receive(deadline)) == b"":
                 self.receiving.receive_end()
@@ -142,9 +143,9 @@ class Greeting:
     def _receive(self, deadline: float) -> bytes | None:
         if (left := deadline - time.monotonic()) <= 0:
             raise ConnectionLost("the other side does not come to the point", kind=Kind.SILENCE)
-        self.line.set_timeout(left)
+        self.stream.set_timeout(left)
         try:
-            data = self.line.receive()
+            data = self.stream.receive()
         except ConnectionLost as error:
             if error.kind is not Kind.SILENCE:
                 raise
@@ -154,17 +155,17 @@ class Greeting:
         return data
 
 
-def part(line: Line, sending: Sending, bye: Bye) -> None:
-    """Say goodbye on a line that never became a call, see protocol.md §10, and close it."""
+def part(stream: Stream, sending: Sending, bye: Bye) -> None:
+    """Say goodbye on a stream that never became a call, see protocol.md §10, and close it."""
     with contextlib.suppress(ConnectionLost):
-        line.write(sending.encode(bye))
-        line.finish()
+        stream.write(sending.encode(bye))
+        stream.finish()
         deadline = time.monotonic() + GOODBYE_TIMEOUT
         while (left := deadline - time.monotonic()) > 0:
-            line.set_timeout(left)
-            if not line.read():
+            stream.set_timeout(left)
+            if not stream.read():
                 break
-    line.close()
+    stream.close()
 
 
 def refusal(bye: Bye, who: str = "the other side", *, has_proved: bool = False) -> VoicemuxError:

@@ -22,7 +22,7 @@ Visitor = TypeVar("Visitor")
 
 
 class Stage(enum.IntEnum):
-    """How far a visitor has come. Only what needed an answer of ours counts: bytes alone are no progress."""
+    """How far a visitor has come. Only what needed an answer of ours counts: bytes alone do not count."""
 
     LEAVING = 0  # it has been told goodbye
     SILENT = 1  # nothing that could be answered has come

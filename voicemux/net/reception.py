@@ -16,10 +16,11 @@ from typing import Any
 
 from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError, SecurityError, Unreachable
 from voicemux.net.greeting import GOODBYE_TIMEOUT, PREFACE_TIMEOUT
-from voicemux.net.line import SILENCE_TIMEOUT, Line, Listener, Wake, accept, most_connections
+from voicemux.net.listener import Listener, Wake, accept, most_connections
 from voicemux.net.lobby import Lobby, Stage
 from voicemux.net.refusals import Refusal, Refusals
-from voicemux.net.tls import HANDSHAKE, listener_context
+from voicemux.net.stream import SILENCE_TIMEOUT, Stream, descriptor_of
+from voicemux.net.tls import HANDSHAKE, TlsStream, listener_context
 from voicemux.protocol.connection import NOT_A_DIALLERS, Receiving, Sending, State
 from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Message, Method, Preface, Proof
 from voicemux.security import handshake
@@ -43,7 +44,7 @@ VISITOR_PATIENCE = 0.5  # seconds that the few bytes to a visitor may take: they
 class Caller:
     """Somebody who has said HELLO and waits for ours. `peer` is None in a plain call."""
 
-    line: Line
+    stream: Stream
     sending: Sending
     receiving: Receiving
     hello: Hello
@@ -52,7 +53,7 @@ class Caller:
 
 @dataclass(eq=False)
 class _Visitor:
-    line: Line
+    stream: Stream
     deadline: float
     sending: Sending = field(default_factory=Sending)
     receiving: Receiving = field(default_factory=lambda: Receiving(unfit=NOT_A_DIALLERS))
@@ -63,7 +64,7 @@ class _Visitor:
 
     @property
     def host(self) -> str:
-        return self.line.peer.host
+        return self.stream.peer.host
 
     @property
     def stage(self) -> Stage:
@@ -73,9 +74,9 @@ class _Visitor:
             return Stage.PROVED
         if self.proving:
             return Stage.CLAIMED
-        if self.line.is_secure:
+        if self.stream.is_secure:
             return Stage.SECURE
-        return Stage.ANSWERED if self.line.bytes_written else Stage.SILENT
+        return Stage.ANSWERED if self.stream.bytes_written else Stage.SILENT
 
 
 class Reception:
@@ -154,7 +155,8 @@ class Reception:
             self._yields_to = whom
 
     def send_away(self, caller: Caller, bye: Bye, why: str = "") -> None:
-        """Say goodbye to one who was handed out and is not answered, and close its line. Any thread; returns at once.
+        """Say goodbye to one who was handed out and is not answered, and close its stream. Any thread; returns at
+        once.
 
         `why` counts as for others who are turned away; empty: it is not told.
         """
@@ -180,10 +182,10 @@ class Reception:
         self._listener.close()
         self._wake.close()
         if self._next:
-            self._next.line.close()
+            self._next.stream.close()
         while not self._callers.empty():
             if isinstance(caller := self._callers.get(), Caller):
-                caller.line.close()
+                caller.stream.close()
 
     def _run(self) -> None:
         with self._selector:
@@ -228,11 +230,11 @@ class Reception:
         """Those whom the owner does not answer are visitors again, on their way out."""
         while not self._returned.empty():
             caller, bye, why = self._returned.get()
-            caller.line.set_timeout(VISITOR_PATIENCE)
-            visitor = _Visitor(caller.line, 0.0, caller.sending, caller.receiving, opened=True, peer=caller.peer)
+            caller.stream.set_timeout(VISITOR_PATIENCE)
+            visitor = _Visitor(caller.stream, 0.0, caller.sending, caller.receiving, opened=True, peer=caller.peer)
             if loser := self._lobby.enter(visitor, visitor.host, time.monotonic()):
                 self._close(loser)
-            self._selector.register(caller.line, selectors.EVENT_READ, visitor)
+            self._selector.register(descriptor_of(caller.stream), selectors.EVENT_READ, visitor)
             if why:
                 self._turn_away(visitor, why)
             try:
@@ -245,20 +247,20 @@ class Reception:
     def _welcome(self, listening: Any) -> None:
         now = time.monotonic()
         try:
-            line = accept(listening)
+            stream = accept(listening)
         except Unreachable:  # no descriptor is left: one visitor less is the one that the newcomer needs
             if loser := self._lobby.evict(now):
                 self._make_room(loser)
             else:
-                time.sleep(ACCEPT_PAUSE)  # looking again at once is no use
+                time.sleep(ACCEPT_PAUSE)  # looking again at once finds the same
             return
-        if line is None:  # it has gone again
+        if stream is None:  # it has gone again
             return
-        line.set_timeout(VISITOR_PATIENCE)
-        visitor = _Visitor(line, now + PREFACE_TIMEOUT)
-        if loser := self._lobby.enter(visitor, line.peer.host, now):
+        stream.set_timeout(VISITOR_PATIENCE)
+        visitor = _Visitor(stream, now + PREFACE_TIMEOUT)
+        if loser := self._lobby.enter(visitor, stream.peer.host, now):
             self._make_room(loser)
-        self._selector.register(line, selectors.EVENT_READ, visitor)
+        self._selector.register(descriptor_of(stream), selectors.EVENT_READ, visitor)
 
     def _make_room(self, loser: _Visitor) -> None:
         if not loser.leaving:
@@ -276,7 +278,7 @@ class Reception:
     def _judge(self, visitor: _Visitor) -> None:
         try:
             data = self._receive(visitor)
-            if visitor.line.bytes_read > MOST_BYTES and not visitor.leaving:
+            if visitor.stream.bytes_read > MOST_BYTES and not visitor.leaving:
                 raise NotAdmitted("it said too much before it said who it is", ByeCode.FLOOD)
             if data == b"":
                 self._dismiss(visitor)
@@ -293,24 +295,25 @@ class Reception:
             self._refuse(visitor, error)
 
     def _receive(self, visitor: _Visitor) -> bytes | None:
-        data = visitor.line.receive()
+        data = visitor.stream.receive()
         if visitor.opened or not data:
             return data
         visitor.opened = True
         if data[0] != HANDSHAKE:
             return data
         if self._tls is None:
-            visitor.line.write(visitor.sending.preface())  # plain: the caller sees what is spoken here
+            visitor.stream.write(visitor.sending.preface())  # plain: the caller sees what is spoken here
             raise NotAdmitted("an encrypted call, and only plain ones are taken", ByeCode.SECURITY)
         visitor.sending, visitor.receiving = Sending(State.STRANGER), Receiving(State.STRANGER, NOT_A_DIALLERS)
-        return visitor.line.start_tls(self._tls, is_server=True, first=data)
+        visitor.stream = secured = TlsStream(visitor.stream, self._tls, is_server=True)
+        return secured.answer(data)
 
     def _greet(self, visitor: _Visitor, data: bytes) -> None:
         for message in visitor.receiving.receive(data):
             if isinstance(message, Preface):
-                visitor.line.write(visitor.sending.preface())
+                visitor.stream.write(visitor.sending.preface())
                 visitor.deadline = time.monotonic() + HELLO_TIMEOUT
-                if self._admission and not visitor.line.is_secure:
+                if self._admission and not visitor.stream.is_secure:
                     raise NotAdmitted("a plain call, and only encrypted ones are taken", ByeCode.SECURITY)
             elif isinstance(message, Hello):
                 self._answer(visitor, message)
@@ -326,20 +329,20 @@ class Reception:
         now = time.monotonic()
         if isinstance(message, Claim):
             visitor.proving = self._admission.begin(message, visitor.host, now)
-            visitor.line.write(visitor.sending.encode(visitor.proving.challenge))
+            visitor.stream.write(visitor.sending.encode(visitor.proving.challenge))
         else:
             assert isinstance(message, Proof)
             assert visitor.proving
             welcome, visitor.peer = self._admission.finish(visitor.proving, message, visitor.host, now)
-            visitor.line.write(visitor.sending.encode(welcome))
+            visitor.stream.write(visitor.sending.encode(welcome))
 
     def _answer(self, visitor: _Visitor, hello: Hello) -> None:
-        """The visitor may call: hand it out, or tell it that somebody else has the line."""
+        """The visitor may call: hand it out, or tell it that somebody else has the call."""
         if self._admission:
             assert visitor.proving
             assert visitor.peer
             self._admission.use(visitor.proving, visitor.peer, time.monotonic())
-        caller = Caller(visitor.line, visitor.sending, visitor.receiving, hello, visitor.peer)
+        caller = Caller(visitor.stream, visitor.sending, visitor.receiving, hello, visitor.peer)
         replaced, yields_to = None, self._yields_to
         is_preferred = yields_to is not None and yields_to(caller)
         with self._lock:
@@ -352,7 +355,7 @@ class Reception:
                 self._current = caller
         if replaces or is_free:
             self._forget(visitor)
-            visitor.line.set_timeout(SILENCE_TIMEOUT)
+            visitor.stream.set_timeout(SILENCE_TIMEOUT)
         if replaced:  # it has called once more, before it could be answered
             _end(replaced)
         if replaces:
@@ -371,7 +374,7 @@ class Reception:
 
     def _refuse(self, visitor: _Visitor, error: RemoteProtocolError) -> None:
         if error.code == ByeCode.VERSION:
-            visitor.line.write(visitor.sending.preface())
+            visitor.stream.write(visitor.sending.preface())
         elif not visitor.receiving.greeted:
             self._dismiss(visitor)  # whoever does not speak voicemux learns nothing
             return
@@ -380,13 +383,13 @@ class Reception:
     def _send_away(self, visitor: _Visitor, bye: Bye) -> None:
         """Say BYE and wait for the visitor to have read it: closing at once could destroy it on its way."""
         visitor.leaving = True
-        visitor.line.write(visitor.sending.encode(bye))
-        visitor.line.finish()
+        visitor.stream.write(visitor.sending.encode(bye))
+        visitor.stream.finish()
         visitor.deadline = time.monotonic() + GOODBYE_TIMEOUT
 
     def _forget(self, visitor: _Visitor) -> None:
         self._lobby.leave(visitor)
-        self._selector.unregister(visitor.line)
+        self._selector.unregister(descriptor_of(visitor.stream))
 
     def _dismiss(self, visitor: _Visitor) -> None:
         self._lobby.leave(visitor)
@@ -394,17 +397,17 @@ class Reception:
 
     def _close(self, visitor: _Visitor) -> None:
         """Of one who has no place any more."""
-        self._selector.unregister(visitor.line)
-        visitor.line.close()
+        self._selector.unregister(descriptor_of(visitor.stream))
+        visitor.stream.close()
 
 
 def _end(caller: Caller) -> None:
     """One who was not handed out yet."""
-    caller.line.set_timeout(VISITOR_PATIENCE)
+    caller.stream.set_timeout(VISITOR_PATIENCE)
     with contextlib.suppress(ConnectionLost):
-        caller.line.write(caller.sending.encode(Bye(ByeCode.REPLACED, REPLACED)))
-    caller.line.finish()
-    caller.line.close()
+        caller.stream.write(caller.sending.encode(Bye(ByeCode.REPLACED, REPLACED)))
+    caller.stream.finish()
+    caller.stream.close()
 
 
 def is_same(caller: Caller, other: Caller) -> bool:

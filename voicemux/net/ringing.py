@@ -1,10 +1,10 @@
-"""The line of a caller for whom it rings: told so again and again, and listened to, because callers give up."""
+"""The stream of a caller for whom it rings: told so again and again, and listened to, because callers give up."""
 
 import time
 
 from voicemux.errors import ConnectionLost, RemoteProtocolError
-from voicemux.net.line import SILENCE_TIMEOUT
 from voicemux.net.reception import VISITOR_PATIENCE, Caller
+from voicemux.net.stream import SILENCE_TIMEOUT, receive_within
 from voicemux.protocol.messages import Arrivals, Audio, Bye, ByeCode, Message, Ping, Preface, Report, Ringing
 
 MOST_BYTES = 262_144  # from a caller while it rings: the window's 64 KiB of text in frames of the worst size, twice
@@ -16,25 +16,25 @@ class Ring:
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
-        self._most = caller.line.bytes_read + MOST_BYTES
+        self._most = caller.stream.bytes_read + MOST_BYTES
         self._kept: list[Message | Preface] = []
 
     def sound(self) -> None:
         """Tell the caller that it rings. Raises ConnectionLost."""
         caller = self._caller
-        caller.line.set_timeout(VISITOR_PATIENCE)
-        caller.line.write(caller.sending.encode(Ringing()))
+        caller.stream.set_timeout(VISITOR_PATIENCE)
+        caller.stream.write(caller.sending.encode(Ringing()))
 
     def listen(self, seconds: float) -> None:
         """Hear what the caller says in that time.
 
-        Raises ConnectionLost when the caller has hung up, or its line broke; RemoteProtocolError if it says what it
+        Raises ConnectionLost when the caller has hung up, or its stream broke; RemoteProtocolError if it says what it
         must not.
         """
         deadline = time.monotonic() + seconds
         self._hear(b"")  # what came right behind the HELLO
         while (left := deadline - time.monotonic()) > 0:
-            data = self._caller.line.receive_within(left)
+            data = receive_within(self._caller.stream, left)
             if data == b"":
                 self._caller.receiving.receive_end()
             self._hear(data or b"")
@@ -42,7 +42,7 @@ class Ring:
     def take(self) -> None:
         """It rings no more: what the caller has said meanwhile belongs to the call."""
         self._caller.receiving.keep(self._kept)
-        self._caller.line.set_timeout(SILENCE_TIMEOUT)
+        self._caller.stream.set_timeout(SILENCE_TIMEOUT)
 
     def _hear(self, data: bytes) -> None:
         for message in self._caller.receiving.receive(data):
@@ -50,5 +50,5 @@ class Ring:
                 raise ConnectionLost("the caller has hung up")
             if not isinstance(message, UNHEARD):
                 self._kept.append(message)
-        if self._caller.line.bytes_read > self._most:
+        if self._caller.stream.bytes_read > self._most:
             raise RemoteProtocolError("too much came while it rang", ByeCode.FLOOD)

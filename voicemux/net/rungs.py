@@ -3,7 +3,7 @@ not know."""
 
 from typing import Protocol
 
-# Bits a second on the line of voice that does no harm where there is no room for it: 32 kbit/s in packets of 20 ms.
+# Bits a second on the line of voice that does no harm on a line without room for it: 32 kbit/s in packets of 20 ms.
 # Of that, what may be under way when a line of 24 kbit/s is all that is left is 0.4 s of queue, and drains in two.
 MODEST = 66_400
 

@@ -1,4 +1,4 @@
-"""TLS 1.3 on a stream of bytes that somebody else carries. The only home of ssl.
+"""TLS 1.3 on a stream of bytes: `TlsStream` is a `Stream` around a `Stream`. The only home of ssl.
 
 Not an SSLSocket: one that is read by a thread and written by another crashes the interpreter (CPython gh-143756),
 because OpenSSL allows one thread at a time. Here every use of it is behind a lock, and none waits for the network.
@@ -12,7 +12,9 @@ import threading
 import warnings
 from pathlib import Path
 
-from voicemux.errors import ConnectionLost, Kind, RemoteProtocolError, SecurityError
+from voicemux.errors import ConnectionLost, Kind, RemoteProtocolError, SecurityError, VoicemuxError
+from voicemux.net.address import Address
+from voicemux.net.stream import Stream
 from voicemux.protocol.connection import describe_stranger
 from voicemux.protocol.wire import PREFACE_STEM
 
@@ -148,3 +150,129 @@ class Channel:
         if self._first[0] not in (HANDSHAKE, ALERT):
             return RemoteProtocolError(describe_stranger(self._first))
         return RemoteProtocolError(f"no TLS 1.3 with the other side: {reason}")
+
+
+class TlsStream:
+    """A `Stream` whose bytes go through TLS on another, which belongs to it from now on.
+
+    Begin with `begin()` on the dialler's side, `answer()` on the listener's; read until `is_secure`.
+    """
+
+    def __init__(self, stream: Stream, context: Context, *, is_server: bool) -> None:
+        self._stream = stream
+        self._channel = Channel(context, is_server=is_server)
+
+    def begin(self) -> None:
+        """Say the first word of the handshake."""
+        self._channel.begin()
+        self._stream.write(self._channel.take_outgoing())
+
+    def answer(self, first: bytes) -> bytes | None:
+        """`first` has been read of the handshake already. Returns and raises as `receive`."""
+        return self._open(first)
+
+    @property
+    def is_secure(self) -> bool:
+        """See `Stream`."""
+        return self._channel.established
+
+    @property
+    def peer_certificate(self) -> bytes:
+        """See `Stream`."""
+        return self._channel.peer_certificate
+
+    def read(self) -> bytes:
+        """See `Stream`."""
+        while (data := self.receive()) is None:
+            pass
+        return data
+
+    def receive(self) -> bytes | None:
+        """See `Stream`. Raises RemoteProtocolError or SecurityError, too, until it `is_secure`."""
+        if self._channel.ended:
+            return b""
+        data = self._stream.receive()
+        return None if data is None else self._open(data)
+
+    def _open(self, data: bytes) -> bytes | None:
+        channel = self._channel
+        if channel.established:  # from then on only the thread that writes sends
+            return channel.receive(data)
+        try:
+            heard = channel.receive(data)
+        except VoicemuxError:
+            with contextlib.suppress(ConnectionLost):  # what is wrong counts, not that the peer could not be told
+                self._stream.write(channel.take_outgoing())
+            raise
+        if answer := channel.take_outgoing():  # else there is no need to notice yet that the peer has gone
+            self._stream.write(answer)
+        return heard
+
+    def write(self, data: bytes) -> None:
+        """See `Stream`."""
+        self._stream.write(self._channel.seal(data))
+
+    def finish(self) -> None:
+        """See `Stream`."""
+        with contextlib.suppress(ConnectionLost):
+            self._stream.write(self._channel.finish())
+            self._stream.finish()
+
+    # --- as the stream inside has it
+
+    @property
+    def peer(self) -> Address:
+        """See `Stream`."""
+        return self._stream.peer
+
+    @property
+    def bytes_read(self) -> int:
+        """See `Stream`."""
+        return self._stream.bytes_read
+
+    @property
+    def bytes_written(self) -> int:
+        """See `Stream`."""
+        return self._stream.bytes_written
+
+    @property
+    def timeout(self) -> float:
+        """See `Stream`."""
+        return self._stream.timeout
+
+    @property
+    def options(self) -> list[str]:
+        """See `Stream`."""
+        return self._stream.options
+
+    def set_timeout(self, seconds: float) -> None:
+        """See `Stream`."""
+        self._stream.set_timeout(seconds)
+
+    def bytes_in_flight(self) -> int | None:
+        """See `Stream`."""
+        return self._stream.bytes_in_flight()
+
+    def bytes_unsent(self) -> int:
+        """See `Stream`."""
+        return self._stream.bytes_unsent()
+
+    def min_round_trip(self) -> float | None:
+        """See `Stream`."""
+        return self._stream.min_round_trip()
+
+    def fileno(self) -> int | None:
+        """See `Stream`."""
+        return self._stream.fileno()
+
+    def leave_bbr(self) -> None:
+        """See `Stream`."""
+        self._stream.leave_bbr()
+
+    def cut(self) -> None:
+        """See `Stream`."""
+        self._stream.cut()
+
+    def close(self) -> None:
+        """See `Stream`."""
+        self._stream.close()

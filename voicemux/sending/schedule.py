@@ -62,10 +62,12 @@ class Schedule:
         """`make` is called when the PING is chosen: waiting here does not count as round trip."""
         self._put(Ping, make, now)
 
-    def put_arrivals(self, now: float) -> None:
-        """Tell the peer when its voice has come, if there is anything new to say when that is chosen."""
-        if self.congestion.has_news:
-            self._put(Arrivals, self.congestion.arrivals, now)
+    def put_arrivals(self, now: float) -> bool:
+        """Tell the peer when its voice has come, as far as it is known when that is chosen. False: nothing is new."""
+        if not self.congestion.has_news:
+            return False
+        self._put(Arrivals, self.congestion.arrivals, now)
+        return True
 
     def _put(self, kind: type, message: Control | MadeLate, now: float) -> None:
         if not self._control:

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from functools import partial
 
 from voicemux.errors import ConnectionLost
-from voicemux.net.line import Line
 from voicemux.net.rungs import Rungs
+from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.messages import Audio, Bye, Message, Ping
 from voicemux.sending.congestion import CongestionControl
 from voicemux.sending.feedback import Feedback
-from voicemux.sending.schedule import Control, Schedule, SentCounts
+from voicemux.sending.schedule import Control, Schedule
 
 NO_WAIT = 4096  # bytes in flight: with a frame more they still fit the smallest buffer of a kernel
 
@@ -30,28 +30,24 @@ class Writer:
 
     def __init__(
         self,
-        line: Line,
+        stream: Stream,
         sending: Sending,
         on_delivered: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_delivered`: see `Feedback`."""
         self._clock = clock
-        self._line = line
+        self._stream = stream
         self._sending = sending  # belongs to the thread that has the turn
         self._congestion = CongestionControl()
         self._schedule = Schedule(self._congestion)
+        self.counts = self._schedule.counts
         self._changed = threading.Condition()  # `_end` takes its lock again where it is held: it is re-entrant
         self.feedback = Feedback(self._schedule, self._changed, on_delivered, clock)
         self._is_taken = True  # the turn to write; nobody has it before `run`
         self._has_left_bbr = False
         self._finished = threading.Event()
         self.failure: ConnectionLost | None = None
-
-    @property
-    def counts(self) -> SentCounts:
-        """What was sent, and what was dropped."""
-        return self._schedule.counts
 
     # --- what is to be sent
 
@@ -70,8 +66,8 @@ class Writer:
     def tell_arrivals(self) -> None:
         """Tell the peer when its voice has come, if there is anything new to say when that is written."""
         with self._changed:
-            self._schedule.put_arrivals(self._clock())
-            self._changed.notify_all()
+            if self._schedule.put_arrivals(self._clock()):
+                self._changed.notify_all()
 
     def send_audio(self, audio: Audio) -> None:
         """Queue one packet of voice, and drop what has waited too long. After `finish` nothing is taken."""
@@ -106,13 +102,13 @@ class Writer:
         """Send as much voice as the network path can carry. `calm`: nothing waits on it; `roomy`: voice takes it no
         longer than an empty packet."""
         with self._changed:
-            self._congestion.on_unsent(self._line.unsent())
+            self._congestion.on_unsent(self._stream.bytes_unsent())
             self._congestion.judge(rungs, self._clock(), calm=calm, roomy=roomy)
             if self._congestion.bbr_starves and not self._has_left_bbr:
                 self._has_left_bbr = True
-                self._line.leave_bbr()
+                self._stream.leave_bbr()
 
-    # --- text
+    # --- what is waited for, and the end
 
     def wait_for_room(self, timeout: float) -> bool:
         """Whether another text may be queued, after waiting for it at most `timeout` seconds."""
@@ -124,20 +120,16 @@ class Writer:
         schedule = self._schedule
         with self._changed:
             while (before := schedule.frames_undelivered) and not schedule.ended:
-                if not self._changed.wait_for(partial(self._is_below, before), timeout):
+                is_less = partial(lambda before: schedule.ended or schedule.frames_undelivered < before, before)
+                if not self._changed.wait_for(is_less, timeout):
                     return False
             return not schedule.frames_undelivered
-
-    def _is_below(self, undelivered: int) -> bool:
-        return self._schedule.ended or self._schedule.frames_undelivered < undelivered
 
     @property
     def undelivered(self) -> list[tuple[str, str]]:
         """Texts that the peer has not acknowledged, or the rest of them, the oldest first, each behind its mark."""
         with self._changed:
             return self._schedule.undelivered
-
-    # --- the end
 
     def give_up(self) -> None:
         """The reading side has found the connection lost: no text can arrive any more."""
@@ -155,14 +147,14 @@ class Writer:
         """Write until the goodbye is out, or the connection breaks."""
         with self._changed:
             # A PING would tell later, and of a path that is full by then as if it had always been so.
-            if (round_trip := self._line.round_trip()) is not None:
+            if (round_trip := self._stream.min_round_trip()) is not None:
                 self._congestion.on_kernel_round_trip(round_trip)
             self._is_taken = False
         try:
             while messages := self._next():
                 self._write(messages)
         finally:
-            self._line.finish()
+            self._stream.finish()
             self._end()
             self._finished.set()
 
@@ -182,7 +174,7 @@ class Writer:
         if self._is_taken or self._schedule.ended:
             return []
         try:
-            in_flight = self._look_at_the_line(now)
+            in_flight = self._look_at_the_stream(now)
         except ConnectionLost as error:
             self._fail(error)
             return []
@@ -192,24 +184,27 @@ class Writer:
         self._is_taken = bool(messages)
         return messages
 
-    def _look_at_the_line(self, now: float) -> int | None:
+    def _look_at_the_stream(self, now: float) -> int | None:
         """Bytes in flight, None if that cannot be told. Raises ConnectionLost if none has arrived for too long: no
         write waits to find out."""
-        in_flight = self._line.unacknowledged()
+        in_flight = self._stream.bytes_in_flight()
         if in_flight is not None:
             self._congestion.on_kernel_ack(in_flight, now)
-            self._congestion.on_unsent(self._line.unsent())
-            if self._congestion.oldest_in_flight(now) > self._line.timeout:
-                raise ConnectionLost(f"the other side takes nothing for {self._line.timeout:.3g} s")
+            self._congestion.on_unsent(self._stream.bytes_unsent())
+            if self._congestion.oldest_in_flight(now) > self._stream.timeout:
+                raise ConnectionLost(f"the other side takes nothing for {self._stream.timeout:.3g} s")
         return in_flight
 
     def _write(self, messages: list[Message]) -> None:
         """Use the turn, and give it back."""
-        before = self._line.bytes_written
+        before = self._stream.bytes_written
         try:
-            self._line.write(b"".join(map(self._sending.encode, messages)) + self._padding(messages[-1]))
+            data = b"".join(map(self._sending.encode, messages))
             with self._changed:
-                self._schedule.on_sent(messages, self._line.bytes_written - before, self._clock())
+                padding = self._congestion.padding(messages[-1], self._clock())
+            self._stream.write(data + padding)
+            with self._changed:
+                self._schedule.on_sent(messages, self._stream.bytes_written - before, self._clock())
         except ConnectionLost as error:
             self._fail(error)
         finally:
@@ -218,14 +213,10 @@ class Writer:
                 if self._schedule.is_waiting:
                     self._changed.notify_all()
 
-    def _padding(self, message: Message) -> bytes:
-        with self._changed:
-            return self._congestion.padding(message, self._clock())
-
     def _fail(self, error: ConnectionLost) -> None:
         """The connection is broken: it is cut, so that the reading side ends, too."""
         self.failure = error  # not raised: a reason of the peer's may still be on its way to the reading side
-        self._line.cut()
+        self._stream.cut()
         self._end()
 
     def _end(self) -> None:

@@ -28,8 +28,8 @@ TOCS = {5: 29 << 3, 10: 30 << 3, 20: 31 << 3, 40: 10 << 3, 60: 11 << 3}  # first
 REPORT_EVERY = 10  # looks, to a peer that goes by ARRIVALS
 
 
-class SimulatedLine:
-    """What a `Line` is to those who write."""
+class SimulatedStream:
+    """What a `Stream` is to those who write."""
 
     timeout = 15.0
 
@@ -41,13 +41,13 @@ class SimulatedLine:
         self._sender.write(RECORD.pack(len(data)) + data)
         self.bytes_written += len(data) + TLS
 
-    def unacknowledged(self) -> int:
+    def bytes_in_flight(self) -> int:
         return self._sender.written - self._sender.acknowledged
 
-    def unsent(self) -> int:
+    def bytes_unsent(self) -> int:
         return self._sender.pending
 
-    def round_trip(self) -> float | None:
+    def min_round_trip(self) -> float | None:
         return self._sender.shortest
 
     def leave_bbr(self) -> None:
@@ -119,13 +119,13 @@ class End:
     ) -> None:
         """`offset` is when its first packet begins; `is_old`: it says REPORT, and no ARRIVALS."""
         self.timeline, self.is_old = timeline, is_old
-        self.line = SimulatedLine(sender)
+        self.stream = SimulatedStream(sender)
         self.sending, self.receiving = Sending(), Receiving()
         self.congestion = CongestionControl()
         self.schedule = Schedule(self.congestion)
         self.ladder = Ladder(wish.usual, wish.brisk, at_once=wish.at_once)
         self.loudspeaker = Loudspeaker(timeline)
-        self.vitals = Vitals(self.line, self.schedule.counts, self, None, lambda: timeline.now)  # type: ignore[arg-type]
+        self.vitals = Vitals(self.stream, self.schedule.counts, self, None, lambda: timeline.now)  # type: ignore[arg-type]
         self.sent: list[Sent] = []
         self.estimates: list[tuple[float, float]] = []  # when, and how late it says that the other side is heard
         self.spoken = 0  # packets
@@ -156,7 +156,7 @@ class End:
 
     def read(self, data: bytes) -> None:
         """What TCP brings."""
-        self.line.bytes_read += len(data)
+        self.stream.bytes_read += len(data)
         self._stream += data
         while len(self._stream) >= RECORD.size:
             end = RECORD.size + RECORD.unpack_from(self._stream)[0]
@@ -208,10 +208,10 @@ class End:
             self.schedule.put_arrivals(now)
         if self._newest and (self._looks % REPORT_EVERY == 0 or not self.congestion.tells_arrivals):
             self.schedule.put_control(Report(0, self._newest.sequence, self._newest.timestamp, 0, 0), now)
-        self.congestion.on_unsent(self.line.unsent())
+        self.congestion.on_unsent(self.stream.bytes_unsent())
         self.congestion.judge(self.ladder, now, calm=self.vitals.calm, roomy=self.vitals.roomy)
         if self.congestion.bbr_starves:
-            self.line.leave_bbr()
+            self.stream.leave_bbr()
         journey = self.congestion.peer_on_its_way(now)
         if journey is not None and self._newest:
             length = duration(self._newest.codec, self._newest.data) / RATE
@@ -225,16 +225,16 @@ class End:
         """The writing thread."""
         now = self.timeline.now
         while messages := self._choose(now):
-            before = self.line.bytes_written
+            before = self.stream.bytes_written
             padding = self.congestion.padding(messages[-1], now)
-            self.line.write(b"".join(map(self.sending.encode, messages)) + padding)
-            self.schedule.on_sent(messages, self.line.bytes_written - before, now)
+            self.stream.write(b"".join(map(self.sending.encode, messages)) + padding)
+            self.schedule.on_sent(messages, self.stream.bytes_written - before, now)
         deadline = self.schedule.next_deadline(now)
         if deadline is not None and (self._pump_at is None or self._pump_at <= now):
             self._pump_at = deadline
             self.timeline.at(self._pump_at, self._pump)
 
     def _choose(self, now: float) -> list[Message]:
-        self.congestion.on_kernel_ack(self.line.unacknowledged(), now)
-        self.congestion.on_unsent(self.line.unsent())
+        self.congestion.on_kernel_ack(self.stream.bytes_in_flight(), now)
+        self.congestion.on_unsent(self.stream.bytes_unsent())
         return self.schedule.choose(now)

@@ -1,0 +1,32 @@
+"""What can be said of an error of a socket: in words, and as a kind. No socket here."""
+
+import errno
+import os
+
+from voicemux.errors import Kind
+from voicemux.net.address import is_inside, lacks_zone
+
+
+def reason(error: OSError | None) -> str:
+    """What went wrong, in lower case and without numbers."""
+    if error is None:
+        return "it has no address"
+    if isinstance(error, TimeoutError) or error.errno in (errno.ETIMEDOUT, None):
+        return "no answer in time" if isinstance(error, TimeoutError) else str(error).lower()
+    return os.strerror(error.errno).lower()
+
+
+def kind_of(error: OSError, place: str = "") -> Kind | None:
+    """What can be said about it by its number, which is the same in every language, and the address."""
+    if error.errno in (errno.EINVAL, errno.EHOSTUNREACH, errno.ENETUNREACH) and lacks_zone(place):
+        return Kind.NO_ZONE
+    no_way = isinstance(error, TimeoutError) or error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)
+    if no_way and is_inside(place):
+        return Kind.OTHER_NETWORK
+    kinds = {
+        errno.ECONNREFUSED: Kind.NOBODY_LISTENS,
+        errno.EADDRINUSE: Kind.PORT_TAKEN,
+        errno.EACCES: Kind.PORT_FORBIDDEN,
+        errno.EADDRNOTAVAIL: Kind.NOT_OUR_ADDRESS,
+    }
+    return kinds.get(error.errno or 0)
