@@ -19,7 +19,7 @@ LIMITS = [
     "-timeout=60",  # seconds for an input: usual ones take a millisecond, but other work may have the processor
     "-rss_limit_mb=400",  # a process has 110 MB when it begins
 ]
-START = 60  # seconds that a process may take to begin and to end
+START = 300  # seconds that a process may take to begin and to end: with a large corpus, on a busy machine
 RUNS, COVERAGE = re.compile(r"^#(\d+)", re.MULTILINE), re.compile(r"\bcov: (\d+)")
 NOISE = re.compile(r"^(INFO: |WARNING: Failed to find function|#\d).*\n", re.MULTILINE)
 
