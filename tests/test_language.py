@@ -24,13 +24,13 @@ PHRASES = {
 }
 # Occurrences in voicemux/*.py. A number may only become smaller.
 LEFT_IN_CODE = {
-    "whoever": 34,
-    "nobody": 78,
-    "somebody": 81,
+    "whoever": 29,
+    "nobody": 75,
+    "somebody": 75,
     "of late": 13,
     "so many": 27,
-    "Who does it. (a noun)": 4,
-    "is no": 66,
+    "Who does it. (a noun)": 3,
+    "is no": 64,
     "the own": 1,
     "but that": 0,
 }

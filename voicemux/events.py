@@ -1,7 +1,7 @@
 """What happens, as the user is told: one frozen dataclass for each kind, the same for people and for programs.
 
 Names and texts of the peer are as they came; whoever shows them makes them printable. The field
-names are the keys of the JSON events that README.md documents.
+names are the keys of the JSON events that docs/json.md documents.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What the process ends with (README.md, "Exit codes")."""
+"""What the process ends with (docs/command-line.md, "Exit codes")."""
 
 import enum
 
