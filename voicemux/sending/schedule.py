@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicemux.net.flow import MAX_AUDIO_WAIT as MAX_AUDIO_WAIT
+from voicemux.net.flow import MAX_AUDIO_WAIT
 from voicemux.protocol.delivery import Outbox
 from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
 from voicemux.sending.congestion import CongestionControl
