@@ -247,7 +247,7 @@ def test_on_a_terminal_without_features_it_rings_as_well(homes: Homes) -> None:
     introduce(homes, "alice")
     with seated(homes, env={"TERM": "dumb"}) as (bob, address), dialling(address, "alice", homes) as alice:
         bob.see("/accept or /decline")
-        assert bob.raw.count(BELL) == 1
+        assert bob.raw.count(BELL) >= 1  # a machine that is slow enough hears the next one, too
         bob.type("/accept\n")
         alice.notice_with("connected to bob")
 
