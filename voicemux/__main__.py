@@ -4,6 +4,7 @@ import os
 import sys
 
 from voicemux.app.interrupts import disregard, end_at_once
+from voicemux.app.standard_streams import drop_what_cannot_be_written
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
         run()
     finally:
         disregard()
+        drop_what_cannot_be_written()
 
 
 if __name__ == "__main__":

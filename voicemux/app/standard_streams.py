@@ -1,4 +1,4 @@
-"""What standard input and the outputs are: whether a person sits there, at a terminal."""
+"""What standard input and the outputs are: whether a person sits there, and whether they take what is written."""
 
 import contextlib
 import os
@@ -31,3 +31,16 @@ def is_terminal() -> bool:
 def can_ask() -> bool:
     """Whether a person sees a question, and can type the answer."""
     return all(each is not None and each.isatty() for each in (sys.stdin, sys.stderr))
+
+
+def drop_what_cannot_be_written() -> None:
+    """Forget what an output did not take: Python 3.13 tries again when it ends, and makes the exit code 120."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None or stream.closed:
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
