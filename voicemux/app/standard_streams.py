@@ -4,12 +4,12 @@ import contextlib
 import os
 import stat
 import sys
+from typing import TextIO
 
 
 def is_attended() -> bool:
     """Whether a person sits at a terminal, sees what is shown, and can answer."""
-    terminals = [each is not None and each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr)]
-    return terminals[0] and any(terminals[1:])
+    return _is_tty(sys.stdin) and (_is_tty(sys.stdout) or _is_tty(sys.stderr))
 
 
 def has_no_input() -> bool:
@@ -25,12 +25,17 @@ def has_no_input() -> bool:
 
 def is_terminal() -> bool:
     """Whether what is typed and what is shown are on terminals."""
-    return all(each is not None and each.isatty() for each in (sys.stdin, sys.stdout))
+    return _is_tty(sys.stdin) and _is_tty(sys.stdout)
 
 
 def can_ask() -> bool:
     """Whether a person sees a question, and can type the answer."""
-    return all(each is not None and each.isatty() for each in (sys.stdin, sys.stderr))
+    return _is_tty(sys.stdin) and _is_tty(sys.stderr)
+
+
+def _is_tty(stream: TextIO | None) -> bool:
+    """False for a stream that was closed before the program began, which Python makes None."""
+    return stream is not None and stream.isatty()
 
 
 def drop_what_cannot_be_written() -> None:
