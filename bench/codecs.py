@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from pesq import pesq
 
 from bench.speakers import SECONDS, Speaker, speakers
+from voicemux.audio.capture.ladder import LOWER_RUNGS, Rung
+from voicemux.audio.capture.wish import BRISK, BRISKEST
 from voicemux.audio.codec import OpusDecoder, OpusEncoder
 from voicemux.audio.endpoints import RATE, SAMPLE_BYTES
-from voicemux.audio.ladder import LOWER_RUNGS, Rung
 from voicemux.audio.resample import Resampler, Samples
-from voicemux.audio.wish import BRISK, BRISKEST
 
 PESQ_RATE = 16_000  # Hz: wideband
 WINDOW = RATE // 50  # samples whose spectra are compared

@@ -16,7 +16,7 @@ from typing import Any
 from bench import handshake
 from voicemux.audio.codec import PcmDecoder
 from voicemux.audio.endpoints import RATE
-from voicemux.audio.player import Player
+from voicemux.audio.playout.player import Player
 from voicemux.net.demultiplexer import demultiplex
 from voicemux.protocol import wire
 from voicemux.protocol.connection import Receiving, Sending

@@ -3,9 +3,9 @@
 from fuzz.draws import Draws
 from voicemux.audio.codec import MAX_OPUS_SAMPLES, make_decoders
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES
-from voicemux.audio.jitter import MAX_PACKETS
-from voicemux.audio.player import MAX_ARRIVED, WORTHWHILE, Player
-from voicemux.audio.stretch import LONGEST_PERIOD
+from voicemux.audio.playout.jitter import MAX_PACKETS
+from voicemux.audio.playout.player import MAX_ARRIVED, WORTHWHILE, Player
+from voicemux.audio.playout.stretch import LONGEST_PERIOD
 from voicemux.protocol.messages import Audio, Codec
 
 USUAL = 960  # ticks: 20 ms

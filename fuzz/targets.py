@@ -18,7 +18,7 @@ from tests.audio.null import Nowhere
 from tests.console.screens import KINDS, drawn, impostors
 from tests.console.strategies import make_stats
 from voicemux.audio.codec import make_decoders
-from voicemux.audio.player import Player
+from voicemux.audio.playout.player import Player
 from voicemux.calls.call import Call
 from voicemux.console import printable as screen
 from voicemux.console.rows import LEAST_COLUMNS, MOST_CELLS, MOST_MARKS, MOST_ROWS, OURS, Screen

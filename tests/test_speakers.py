@@ -9,7 +9,7 @@ import pytest
 from bench import codecs, speakers
 from bench.speakers import ASIDE, LEAST, LEVEL, RATE, SECONDS, VOICES, SpeakersMissing, speaker
 from tests.audio.speech import Samples
-from voicemux.audio.wish import BRISK
+from voicemux.audio.capture.wish import BRISK
 
 HARD = ("espeak-en-us+m3", "letters-de", "letters-pt_BR", "fish-nl-small")  # the worst of the usual settings
 

@@ -14,7 +14,7 @@ from tests.notation import VECTORS, characters, message, octets, vectors
 from tests.vectors.generate import generate
 from voicemux.audio.codec import UndecodableError, make_decoders
 from voicemux.audio.endpoints import SAMPLE_BYTES
-from voicemux.audio.jitter import Conceal, Pause
+from voicemux.audio.playout.jitter import Conceal, Pause
 from voicemux.calls.trust import Security, Trust
 from voicemux.console.printable import printable, printable_lines, printable_name
 from voicemux.console.rows import Screen

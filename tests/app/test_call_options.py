@@ -9,8 +9,8 @@ import pytest
 
 from voicemux.app.call_options import CallOptions, call_options, settings_of
 from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
+from voicemux.audio.capture.wish import Wish
 from voicemux.audio.choices import DefaultDevice, NamedDevice, Nothing, SoundFile, StandardStream
-from voicemux.audio.wish import Wish
 from voicemux.calls.trust import Security
 from voicemux.protocol.messages import Codec
 

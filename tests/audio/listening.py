@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from voicemux.audio.jitter import MAX_DELAY, Conceal, JitterBuffer, Pause, Play
-from voicemux.audio.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
+from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, JitterBuffer, Pause, Play
+from voicemux.audio.playout.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
 from voicemux.protocol.messages import Audio, Codec
 
 RATE = 48_000  # ticks a second

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bench.speakers import speaker
 from tests.audio.speech import RATE, Samples, level, place, quality, samples_of, speech
+from voicemux.audio.capture.wish import Wish
 from voicemux.audio.codec import (
     LOOKAHEAD_MS,
     LOW_DELAY_LOOKAHEAD_MS,
@@ -25,7 +26,6 @@ from voicemux.audio.codec import (
     make_decoders,
     make_encoder,
 )
-from voicemux.audio.wish import Wish
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.messages import Codec
 from voicemux.protocol.wire import MAX_PAYLOAD

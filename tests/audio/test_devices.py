@@ -20,7 +20,7 @@ from tests.soundcards import SoundCards, without_sound
 from voicemux.audio.choices import DefaultDevice, choice
 from voicemux.audio.devices import MOST_CAPTURED, Loudspeaker, Microphone, PortAudio
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS
-from voicemux.audio.jitter import MAX_DELAY
+from voicemux.audio.playout.jitter import MAX_DELAY
 from voicemux.audio.studio import Studio, check_input, check_output
 from voicemux.errors import DeviceError, LibraryMissing
 from voicemux.protocol.messages import Codec

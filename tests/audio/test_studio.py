@@ -9,7 +9,7 @@ from tests.audio.speech import DIALLER
 from tests.conftest import sound_threads
 from tests.soundcards import SoundCards
 from voicemux.audio.choices import DefaultDevice, NamedDevice, Nothing, SoundFile, StandardStream, choice
-from voicemux.audio.jitter import MAX_DELAY
+from voicemux.audio.playout.jitter import MAX_DELAY
 from voicemux.audio.studio import Studio, check_input, check_output
 from voicemux.errors import DeviceError, LibraryMissing
 from voicemux.protocol.messages import Codec

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.audio.listening import RATE, Ear, audio
-from voicemux.audio.arrivals import MARGIN
-from voicemux.audio.jitter import MAX_DELAY, SLACK, STEP, Conceal
+from voicemux.audio.playout.arrivals import MARGIN
+from voicemux.audio.playout.jitter import MAX_DELAY, SLACK, STEP, Conceal
 
 TRACES = {file.stem: json.loads(file.read_text()) for file in sorted(Path(__file__).with_name("traces").iterdir())}
 NORMAL = 0.030  # seconds more than before

@@ -20,8 +20,8 @@ from tests.peers import (
     stream_of,
     wait_until,
 )
-from voicemux.audio.ladder import Ladder, Rung
-from voicemux.audio.player import Figures
+from voicemux.audio.capture.ladder import Ladder, Rung
+from voicemux.audio.playout.player import Figures
 from voicemux.calls import call as call_module
 from voicemux.calls import vitals, watch
 from voicemux.calls.call import Call

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.audio.listening import RATE, Ear, on_time, stream
-from tests.net.simulator.call import Call
-from tests.net.simulator.lines import LINES
 from tests.papers.chart import Curve, Panel, chart
-from voicemux.audio.arrivals import SLOT
+from tests.sending.simulator.call import Call
+from tests.sending.simulator.lines import LINES
+from voicemux.audio.playout.arrivals import SLOT
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 SECONDS, STALLS, STALL, EVERY = 60.0, (10.0, 22.0), 0.080, 2.0  # of the jitter buffer's line

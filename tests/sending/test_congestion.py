@@ -1,6 +1,6 @@
-from voicemux.net.flow import ANSWER_WAIT, LEAST_PIECES, VOICE_BUDGET
 from voicemux.protocol.messages import Arrivals, Audio, Ping, Report, Text
 from voicemux.sending.congestion import TUNNEL_FACTOR, TUNNEL_MORE, CongestionControl
+from voicemux.sending.flow import ANSWER_WAIT, LEAST_PIECES, VOICE_BUDGET
 
 ROUND_TRIP = 0.010  # seconds, as the kernel has measured it
 SIZE = 100  # bytes of each packet

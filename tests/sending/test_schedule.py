@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from voicemux.errors import LocalProtocolError, RemoteProtocolError
-from voicemux.net.flow import MAX_AUDIO_WAIT
 from voicemux.protocol.delivery import payload_size, split_text
 from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
 from voicemux.protocol.wire import MAX_TEXT_PART, TEXT_WINDOW
 from voicemux.sending.congestion import CongestionControl
+from voicemux.sending.flow import MAX_AUDIO_WAIT
 from voicemux.sending.schedule import (
     CONTROL_WAIT,
     LOOK_AGAIN,

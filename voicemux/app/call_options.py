@@ -14,7 +14,7 @@ from voicemux.audio.choices import Nothing, SoundFile, StandardStream, choice
 
 if TYPE_CHECKING:
     from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
-    from voicemux.audio.wish import Wish
+    from voicemux.audio.capture.wish import Wish
     from voicemux.calls.trust import Security
 
 RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
@@ -129,7 +129,7 @@ class CallOptions:
 
     def _wish(self) -> "Wish":
         """What the options say of packets. Raises UsageError if no packets are such."""
-        from voicemux.audio.wish import Wish
+        from voicemux.audio.capture.wish import Wish
 
         wish = Wish(
             bitrate=(self.bitrate or 0) * 1000,

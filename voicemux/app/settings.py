@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from voicemux.app.answering import Asks
+from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.choices import Choice, DefaultDevice, Nothing, SoundFile
-from voicemux.audio.wish import ANY, Wish
 from voicemux.calls.trust import Security
 from voicemux.protocol.messages import Codec
 

@@ -14,9 +14,9 @@ from voicemux.errors import DeviceError
 from voicemux.events import AudioStopped
 
 if TYPE_CHECKING:
+    from voicemux.audio.capture.transmitter import Transmitter
     from voicemux.audio.stream import Stream
     from voicemux.audio.studio import Studio
-    from voicemux.audio.transmitter import Transmitter
 
 
 @dataclass(frozen=True)

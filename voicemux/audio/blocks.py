@@ -3,13 +3,13 @@
 import threading
 from collections import deque
 
+from voicemux.audio.capture.transmitter import Transmitter
 from voicemux.audio.codec import make_decoders, make_encoder
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES, TAIL_BLOCKS, Block
 from voicemux.audio.metronome import Metronome, PacedSink
-from voicemux.audio.player import Player
+from voicemux.audio.playout.player import Player
+from voicemux.audio.playout.stretch import join
 from voicemux.audio.resample import from_bytes
-from voicemux.audio.stretch import join
-from voicemux.audio.transmitter import Transmitter
 
 MOST_UNSAID = RATE // 2 * SAMPLE_BYTES  # bytes (0.5 s) that wait to be said before `put` waits
 STANDING = 60  # beats (300 ms): who falls behind is given as long to catch up by itself

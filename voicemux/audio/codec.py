@@ -6,10 +6,10 @@ from array import array
 from collections.abc import Collection
 from typing import Any, Protocol
 
+from voicemux.audio.capture.ladder import Rung
+from voicemux.audio.capture.slide import Slide
+from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.endpoints import RATE, SAMPLE_BYTES
-from voicemux.audio.ladder import Rung
-from voicemux.audio.slide import Slide
-from voicemux.audio.wish import ANY, Wish
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.messages import Codec
 from voicemux.protocol.wire import MAX_PAYLOAD

@@ -5,6 +5,8 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from voicemux.audio.capture.transmitter import Transmitter
+from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.choices import (
     FILE_ENDINGS,
     Choice,
@@ -17,10 +19,8 @@ from voicemux.audio.choices import (
 from voicemux.audio.codec import check_opus, make_decoders, make_encoder
 from voicemux.audio.devices import PortAudio
 from voicemux.audio.endpoints import Block, Sink, Source
-from voicemux.audio.limiter import Limiter
-from voicemux.audio.player import Player
-from voicemux.audio.transmitter import Transmitter
-from voicemux.audio.wish import ANY, Wish
+from voicemux.audio.playout.limiter import Limiter
+from voicemux.audio.playout.player import Player
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Codec
 

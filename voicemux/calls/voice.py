@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from voicemux.net.rungs import Rungs
 from voicemux.protocol.messages import Audio, Report
+from voicemux.sending.rungs import Rungs
 
 
 class PlayerFigures(Protocol):

@@ -1,1 +1,1 @@
-"""What goes out: schedule (what is next, and when), congestion (how much is in flight), writer (one at a time)."""
+"""What goes out, and when: what is in flight, whose queue voice waits in, what the line carries, what is next."""

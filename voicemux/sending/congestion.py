@@ -8,11 +8,11 @@ behind that kernel if a tunnel lies between. The names of the methods are those 
 tell it each event as it happens, then ask what may be sent. `now` is in seconds, and never goes back.
 """
 
-from voicemux.net.back import Journey
-from voicemux.net.course import Course
-from voicemux.net.flow import Flow
-from voicemux.net.rungs import Rungs
 from voicemux.protocol.messages import Arrivals, Audio, Message, Report, Text
+from voicemux.sending.back import Journey
+from voicemux.sending.course import Course
+from voicemux.sending.flow import Flow
+from voicemux.sending.rungs import Rungs
 
 # The peer is behind a tunnel if a PING takes so much longer than the kernel's round trip, by a factor and seconds:
 # it travels with voice, and is answered by a program that may have to wait for its turn.

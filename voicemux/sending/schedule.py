@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicemux.net.flow import MAX_AUDIO_WAIT
 from voicemux.protocol.delivery import Outbox
 from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
 from voicemux.sending.congestion import CongestionControl
+from voicemux.sending.flow import MAX_AUDIO_WAIT
 
 TEXT_TURN = 2.0  # seconds that text waits for voice at most: on a path too slow for both, one frame of it goes then
 LOOK_AGAIN = 0.005  # seconds between two looks at what is in flight, while something waits for that

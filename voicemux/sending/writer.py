@@ -13,12 +13,12 @@ from collections.abc import Callable
 from functools import partial
 
 from voicemux.errors import ConnectionLost
-from voicemux.net.rungs import Rungs
 from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.messages import Audio, Bye, Message, Ping
 from voicemux.sending.congestion import CongestionControl
 from voicemux.sending.feedback import Feedback
+from voicemux.sending.rungs import Rungs
 from voicemux.sending.schedule import Control, Schedule
 
 NO_WAIT = 4096  # bytes in flight: with a frame more they still fit the smallest buffer of a kernel

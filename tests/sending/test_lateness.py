@@ -1,0 +1,104 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicemux.sending.lateness import (
+    BASE_SLOTS,
+    LONGER_SLOTS,
+    MOST_KEPT,
+    MOST_LATE,
+    Lateness,
+    Moment,
+    Moments,
+    Stamps,
+)
+
+seconds = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+def test_lateness_is_what_a_transit_is_above_the_smallest_of_late() -> None:
+    lateness = Lateness()
+    assert [lateness.add(transit, now) for now, transit in enumerate((5.0, 5.2, 4.9, 5.0))] == pytest.approx(
+        [0, 0.2, 0, 0.1]
+    )
+
+
+@pytest.mark.parametrize(("keeps_longer", "forgotten_after"), [(False, BASE_SLOTS), (True, LONGER_SLOTS)])
+def test_the_smallest_is_forgotten_because_clocks_drift(keeps_longer: bool, forgotten_after: int) -> None:
+    lateness = Lateness()
+    lateness.keeps_longer = keeps_longer
+    late = [lateness.add(0.0 if now == 0 else 0.5, float(now)) for now in range(forgotten_after + 2)]
+    assert late[forgotten_after - 1] == 0.5
+    assert late[-1] == 0.0
+
+
+def test_a_clock_that_was_set_begins_anew() -> None:
+    lateness = Lateness()
+    lateness.add(0.0, 0.0)
+    assert lateness.add(MOST_LATE + 1, 1.0) == 0.0
+    assert lateness.add(-MOST_LATE, 2.0) == 0.0
+    assert lateness.add(-MOST_LATE + 0.5, 3.0) == 0.5
+
+
+def test_a_line_that_has_become_longer_is_the_new_base_until_it_is_shorter_again() -> None:
+    lateness = Lateness()
+    lateness.add(1.0, 0.0)
+    lateness.rise(0.15, 1.0)
+    assert lateness.add(1.15, 2.0) == pytest.approx(0.0)
+    assert lateness.risen == pytest.approx(0.15)
+    assert lateness.add(1.05, 3.0) == pytest.approx(0.0)
+    assert lateness.risen == pytest.approx(0.05)
+    lateness.add(0.9, 4.0)
+    assert lateness.risen == 0.0
+
+
+def told(*least: float, every: float = 0.1, spread: float = 0.0) -> Moments:
+    moments = Moments()
+    for number, each in enumerate(least):
+        moments.add(Moment(number * every, each, each + spread, number * every - 0.5))
+    return moments
+
+
+def test_a_queue_is_what_all_packets_of_a_moment_have() -> None:
+    moments = told(0.0, 0.3, 0.1, 0.2, 0.4)
+    assert moments.least(0.4, 0.25) == 0.1
+    assert moments.most_of_least(0.4, 0.25) == 0.4
+    assert moments.least(9.0, 0.25) is None
+
+
+def test_when_packets_were_sent_counts_and_not_when_one_hears_of_them() -> None:
+    moments = told(0.0, 0.3, 0.1, 0.2, 0.4)
+    assert moments.sent_between(-0.45, -0.15) == [0.3, 0.1, 0.2]
+
+
+def test_what_packets_of_a_moment_differ_by_is_jitter() -> None:
+    assert told(*[0.0] * 20, spread=0.08).spread(2.0) == pytest.approx(0.08)
+    assert told(*[0.0] * 20).spread(2.0) == 0.0
+
+
+def test_how_a_queue_grows_is_a_slope() -> None:
+    assert told(*(number / 20 for number in range(20))).slope(1.9, 1.0) == pytest.approx(0.5)
+    assert told(*[0.3] * 20).slope(1.9, 1.0) == pytest.approx(0.0)
+    assert told(0.1, 0.2).slope(0.1, 1.0) is None, "two of them say nothing"
+
+
+@given(st.lists(st.tuples(seconds, seconds), max_size=200))
+def test_whatever_it_is_told_it_keeps_little_and_lateness_is_never_negative(told: list[tuple[float, float]]) -> None:
+    lateness, moments, now = Lateness(), Moments(), 0.0
+    for transit, step in told:
+        now += abs(step) % 3
+        late = lateness.add(transit, now)
+        assert 0 <= late <= MOST_LATE
+        moments.add(Moment(now, late, late, now))
+        assert all(math.isfinite(each) for each in (moments.spread(now), moments.slope(now, 1.0) or 0.0))
+    assert len(moments._kept) <= MOST_KEPT
+    assert len(lateness._slots) <= LONGER_SLOTS
+
+
+def test_time_stamps_wrap_around() -> None:
+    stamps = Stamps()
+    start = stamps.seconds(2**32 - 960)
+    assert stamps.seconds(0) - start == pytest.approx(0.02)
+    assert stamps.seconds(2**32 - 960) - start == pytest.approx(0.0)

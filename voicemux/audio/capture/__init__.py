@@ -1,0 +1,1 @@
+"""From the microphone to packets: what is encoded, and how."""

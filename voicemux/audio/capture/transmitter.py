@@ -1,0 +1,166 @@
+"""From a source to AUDIO messages: blocks gathered to packets, coded, stamped with the time of their capture."""
+
+import threading
+from collections.abc import Callable
+
+from voicemux.audio.capture.ladder import Ladder
+from voicemux.audio.capture.wish import ANY, Wish
+from voicemux.audio.codec import Encoder
+from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES, Block, Source
+from voicemux.protocol.messages import Audio, Codec
+
+OWN_SOURCE = 0  # the number of our own voice in AUDIO
+
+
+class Transmitter:
+    """`run()` is the body of the microphone's thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        encoder: Encoder,
+        reopen: Callable[[], Source] | None = None,
+        *,
+        wish: Wish = ANY,
+        opens_late: bool = False,
+    ) -> None:
+        """`reopen` gives a source for one that has broken; if `opens_late`, for one that is not open before voice is
+        to be sent. `wish` is for an encoder that adapts."""
+        self.can_reopen = reopen is not None
+        self._opens_late = opens_late
+        self._wanted = threading.Event()  # something is to be sent, or never will be
+        self._reopen = reopen
+        self._stopped = False
+        self._began: float | None = None  # when the first source did: the zero of time stamps
+        self.codec = encoder.codec
+        self._muted = False
+        self._source = source
+        self._encoder = encoder
+        if encoder.codec != Codec.OPUS:
+            wish = Wish(encoder.bitrate, encoder.frame_samples * 1000 / RATE)
+        self._ladder = Ladder(wish.usual, wish.brisk, at_once=wish.at_once)
+        self._sequence = 0
+        self._send: Callable[[Audio], None]
+        self._gathered = bytearray()  # captured, and not yet a packet's worth
+        self._position = 0  # behind it
+        self._sounded_at = 0  # position behind the last block that was not digital silence
+        self._silent_from = 0  # position behind the last packet
+        self._silent = True
+
+    @property
+    def label(self) -> str:
+        """The name of the source."""
+        return self._source.label
+
+    @property
+    def muted(self) -> bool:
+        """Whether no voice is sent for now. Any thread may change it."""
+        return self._muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._muted = muted
+        if not muted:
+            self._wanted.set()
+
+    @property
+    def capture_ms(self) -> float:
+        """From the mouth to the end of a block of sound."""
+        return self._source.delay_ms
+
+    @property
+    def xruns(self) -> int:
+        """Gaps in what was captured."""
+        return self._source.xruns
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since there was anything but digital silence; 0 while it is muted."""
+        return (self._position - self._sounded_at) / RATE
+
+    @property
+    def eager(self) -> bool:
+        """Whether the line gets more as soon as it is calm."""
+        return self._ladder.eager
+
+    @property
+    def ladder(self) -> Ladder:
+        """What is sent: the next packet is made by its rung."""
+        return self._ladder
+
+    def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
+        """Send voice until the source ends, or `stop()`. Raises DeviceError; time stamps go on after `reopen()`."""
+        if self._opens_late and self._muted:
+            self._wanted.wait()
+        if self._stopped:
+            return
+        if self._opens_late:
+            self._opens_late = False
+            self.reopen()
+        started = self._source.start()
+        on_start(started)
+        self._began = started if self._began is None else self._began
+        self._send = send
+        self._gathered.clear()
+        self._position = self._silent_from = self._sounded_at = offset = round((started - self._began) * RATE)
+        self._silent = True
+        self._encoder.adapt(*self._ladder.rung)
+        try:
+            while (block := self._read()) is not None:
+                self._take(offset + block.position, block.pcm)
+        finally:
+            self._fall_silent()
+
+    def _read(self) -> Block | None:
+        self._source.batch = max(1, self._encoder.frame_samples // BLOCK_SAMPLES)
+        return self._source.read()
+
+    def _take(self, position: int, pcm: bytes) -> None:
+        """A block of sound, and where it belongs."""
+        if position != self._position:  # the source lost some: what was gathered belongs to another time
+            self._gathered.clear()
+        self._position = position + len(pcm) // SAMPLE_BYTES
+        if self._muted or pcm.count(0) < len(pcm):
+            self._sounded_at = self._position
+        if self._muted:
+            self._gathered.clear()
+            self._fall_silent()
+            return
+        self._silent = False
+        self._gathered += pcm
+        start = self._position - len(self._gathered) // SAMPLE_BYTES
+        while len(self._gathered) >= (size := self._encoder.frame_samples * SAMPLE_BYTES):
+            self._send(self._audio(start, self._encoder.encode(bytes(self._gathered[:size]))))
+            del self._gathered[:size]
+            start += size // SAMPLE_BYTES
+            # Not sooner: what is gathered for a long packet would be late in short ones.
+            self._encoder.adapt(*self._ladder.rung)
+        self._silent_from = start
+
+    def _fall_silent(self) -> None:
+        """Send what is left, and say that nothing will come."""
+        if self._silent:
+            return
+        if self._gathered:
+            size = self._encoder.frame_samples * SAMPLE_BYTES
+            packet = self._encoder.encode(bytes(self._gathered).ljust(size, b"\0"))
+            self._send(self._audio(self._silent_from, packet))
+            self._silent_from += size // SAMPLE_BYTES
+        self._send(self._audio(self._silent_from, b""))
+        self._silent = True
+
+    def reopen(self) -> None:
+        """Have the source again after `run` has raised. Raises DeviceError if it is not there yet."""
+        assert self._reopen
+        self._source = self._reopen()
+        if self._stopped:  # while it was being opened
+            self._source.stop()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._wanted.set()
+        self._source.stop()
+
+    def _audio(self, position: int, data: bytes) -> Audio:
+        self._sequence = (self._sequence + 1) % 2**16
+        return Audio(self._encoder.codec, OWN_SOURCE, self._sequence, position % 2**32, data)

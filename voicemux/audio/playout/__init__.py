@@ -1,0 +1,1 @@
+"""From packets to the loudspeaker: what is played, and when."""

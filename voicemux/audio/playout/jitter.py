@@ -1,0 +1,283 @@
+"""The jitter buffer: what is to be played next, and when. It knows time stamps, and no sound, clock or thread.
+
+It works on delay, not on the number of packets: `Arrivals` says how late packets are and what playout
+delay would hide it, and each packet is played as it is, shorter or longer, to come nearer to that. What
+can no longer be played in time is thrown away. Positions are time stamps without their wrap-around, in
+ticks of 1/48000 s; times are in seconds.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from voicemux.audio.playout.arrivals import Arrivals
+from voicemux.protocol.messages import Audio
+from voicemux.protocol.wire import TICKS_PER_SECOND
+
+MAX_DELAY = 0.300  # seconds of playout delay at most: with a usual line, half a second from mouth to ear
+ROOM = 2 / 3  # of the most delay is aimed at: the rest is for what comes later than usual
+SKIP = 0.120  # seconds above the target from which on catching up by playing faster would take too long
+HURRY = 0.060  # seconds above the target from which on every packet is shortened
+SLACK = 0.010  # seconds above the target that are left alone while somebody speaks
+SHORTFALL = 0.015  # seconds below the target that are left alone while somebody speaks
+QUIET_SHORTFALL = 0.0025  # seconds below the target that are left alone in a pause
+REST = 0.060  # seconds between two changes of length while somebody speaks: about a tenth faster or slower
+# Ticks of concealment or silence at a time, and of which all is a multiple that is cut out or put in where nobody
+# speaks: a sound card asks for more every 5 ms, so less would be seen only now and then, and then as 5 ms.
+STEP = TICKS_PER_SECOND // 200
+MAX_CONCEALED = TICKS_PER_SECOND * 60 // 1000  # ticks in a row; beyond that a guess is worse than noise
+NEGLIGIBLE = TICKS_PER_SECOND // 400  # ticks between two packets that are no gap: a careless sender's rounding
+LONGEST_PACKET = TICKS_PER_SECOND * 120 // 1000  # ticks, of Opus
+MAX_STEP_BACK = 2 * TICKS_PER_SECOND  # ticks; beyond that the sender has begun anew
+ADRIFT = 1.0  # seconds in which packets came, none in time, after which the line itself has become slower
+STEADY = 4  # packets in a row that came at the pace of speech: no burst behind a stall, but a line that is later now
+PACE = (0.4, 3.0)  # times their length that lies between two of them, as a network bunches them
+# A lost packet is repeated a round trip after the next ones have come, which TCP waits for (RACK, RFC 8985): so much
+# later it comes, in round trips and seconds.
+REPEAT_TRIPS, REPEAT = 1.25, 0.080
+MOST_CEILING = 1.0  # seconds of target, on the longest lines
+MAX_PACKETS = 512  # held at most: 10 s of usual packets
+
+
+@dataclass(frozen=True)
+class Play:
+    """Play a packet, without the first `missed` ticks: their time is over.
+
+    `surplus` is what may be cut out of it (or put in, if negative), in ticks: while somebody speaks, and while
+    nobody does. `joins` is whether it goes on where the last one ended.
+    """
+
+    audio: Audio
+    missed: int
+    surplus_in_speech: int
+    surplus_in_pause: int
+    joins: bool
+
+
+@dataclass(frozen=True)
+class Conceal:
+    """A packet is missing: guess. `fading`: nothing has come for so long that the guess must give way to noise."""
+
+    ticks: int
+    fading: bool
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Nobody speaks."""
+
+    ticks: int
+
+
+@dataclass(frozen=True)
+class _Packet:
+    audio: Audio
+    position: int
+
+
+class JitterBuffer:
+    """`put()` what arrives; ask `next()` for what to do, and say with `advance()` how long a packet was."""
+
+    def __init__(self, max_delay: float = MAX_DELAY) -> None:
+        self.late = 0  # packets dropped because they came too late, or too many
+        self.concealed = 0  # ticks
+        self.position: int | None = None  # of the next sample to be played; None while nobody speaks
+        self.delay = 0.0  # playout delay of what was played last: from its earliest possible arrival on
+        self.least_target = 0.0  # seconds, whatever the line is like
+        self._max_delay = max_delay
+        self._arrivals = Arrivals(ceiling=max_delay * ROOM)
+        self._least_ceiling = self._arrivals.ceiling
+        self._is_bounded = max_delay != MAX_DELAY  # the user has chosen
+        self._packets: deque[_Packet] = deque()
+        self._newest = 0  # position of the newest packet ever put
+        self._newest_sequence = 0
+        self._packet_ticks = 0  # of the packet before the newest
+        self._begun = False
+        self._decoding = 0  # position of the last packet played
+        self._sequence = 0  # of the last packet played
+        self._concealed_ticks = 0  # in a row
+        self._joins = False
+        self._rested_at = 0.0
+        self._asked_at = 0.0  # when the last packet was played
+        self._last_arrival = 0.0
+        self._late_since: float | None = None  # since when nothing has been in time
+        self._steady = 0  # packets in a row that came at their pace
+
+    @property
+    def target(self) -> float:
+        """Seconds of playout delay that would hide the lateness of late."""
+        return max(self._arrivals.target, min(self.least_target, self._arrivals.ceiling))
+
+    def round_trip(self, seconds: float) -> None:
+        """The shortest of late. The longer it is, the later a packet is that had to be repeated, which is worth
+        waiting for: the most delay grows with it, unless the user has chosen that."""
+        if self._is_bounded:
+            return
+        self._arrivals.ceiling = max(self._least_ceiling, min(MOST_CEILING, REPEAT_TRIPS * seconds + REPEAT))
+        self._max_delay = self._arrivals.ceiling / ROOM
+
+    @property
+    def wait(self) -> float:
+        """Of what was played last, how much of `delay` was spent here, and not on a line that is late."""
+        return max(0.0, self.delay - self._arrivals.latest)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is here that could be played."""
+        return not self._packets
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """How much faster the peer's sound card runs than ours."""
+        return self._arrivals.drift_ppm
+
+    @property
+    def buffered(self) -> float:
+        """Seconds of sound that wait, but for the newest packet's own length."""
+        return (self._newest - self._packets[0].position) / TICKS_PER_SECOND if self._packets else 0.0
+
+    def put(self, audio: Audio, arrival: float) -> None:
+        """Take a packet. One that is not newer than the last is dropped: TCP does not reorder."""
+        step = (audio.timestamp - self._newest + 2**31) % 2**32 - 2**31
+        if self._begun and -MAX_STEP_BACK < step <= 0:
+            self.late += 1
+            return
+        if step <= 0 or not self._begun:
+            self._begin_anew()
+        self._newest += step
+        self._learn_length(audio, step)
+        lateness = self._arrivals.add(self._newest, arrival)
+        length = step / TICKS_PER_SECOND
+        is_paced = step <= LONGEST_PACKET and PACE[0] * length <= arrival - self._last_arrival <= PACE[1] * length
+        self._steady = self._steady + 1 if is_paced else 0
+        if arrival - self._last_arrival > ADRIFT / 2:  # a stall is no change of the line
+            self._late_since = None
+        self._last_arrival = arrival
+        if self._late_since is not None and arrival - self._late_since > ADRIFT:
+            self._begin_anew()
+            self._arrivals.add(self._newest, arrival)
+        elif lateness > self._max_delay and self._steady >= STEADY:
+            self._arrivals.restart()  # the line itself is later than it was: go along with it, and drop nothing
+            self._arrivals.add(self._newest, arrival)
+            self._late_since = None
+        elif lateness > self._max_delay:
+            self._drop(audio, arrival)
+            return
+        if len(self._packets) >= MAX_PACKETS:
+            self._drop(self._packets.popleft().audio, arrival)
+        self._packets.append(_Packet(audio, self._newest))
+
+    def _learn_length(self, audio: Audio, step: int) -> None:
+        """Longer packets are what a sender gives to a line that is too slow: with shorter ones it has recovered."""
+        if audio.sequence == (self._newest_sequence + 1) % 2**16 and step <= LONGEST_PACKET:
+            if step < self._packet_ticks:
+                self._arrivals.forget_peaks()
+            self._packet_ticks = step
+        self._newest_sequence = audio.sequence
+
+    def next(self, now: float) -> Play | Conceal | Pause:
+        """What is to be played now. After `Play` the caller says with `advance` how long it was."""
+        self._drop_hopeless(now)
+        if not self._packets:
+            return Pause(STEP) if self.position is None else self._conceal()
+        first = self._packets[0]
+        if self.position is None or first.position - self.position > NEGLIGIBLE:
+            delay = self._arrivals.delay(first.position, now)
+            if self.position is None or first.audio.sequence == (self._sequence + 1) % 2**16:  # nobody spoke
+                if delay < self.target:
+                    return Pause(STEP)
+            elif delay < self.target + SLACK and first.position - self.position - self._concealed_ticks > NEGLIGIBLE:
+                return self._conceal()
+            self._joins = False
+            self.position = first.position
+        return self._play(now)
+
+    def take_along(self) -> Audio | None:
+        """The packet that goes on where the last one ended, if it is here; then `advance` is owed for it, too."""
+        if self.position is None or not self._packets:
+            return None
+        first = self._packets[0]
+        if not first.audio.data or not 0 <= first.position - self.position <= NEGLIGIBLE:
+            return None
+        self._packets.popleft()
+        self._decoding = first.position
+        self._sequence = first.audio.sequence
+        return first.audio
+
+    def advance(self, ticks: int) -> None:
+        """The packet of the last `Play` was so many `ticks` long."""
+        if self.position is not None:
+            end = self._decoding + ticks
+            if 2 * (end - self.position) >= ticks:  # half a packet is better than none
+                self._late_since = None
+            elif self._late_since is None:
+                self._late_since = self._asked_at
+            self.position = max(self.position, end)
+
+    def stretched(self, now: float) -> None:
+        """The packet of the last `Play` was made longer or shorter while somebody spoke."""
+        self._rested_at = now
+
+    def _play(self, now: float) -> Play | Pause:
+        assert self.position is not None
+        packet = self._packets.popleft()
+        missed = max(0, self.position - packet.position)
+        self._decoding = packet.position
+        self._sequence = packet.audio.sequence
+        self._asked_at = now
+        waited, self._concealed_ticks = self._concealed_ticks > 0, 0
+        if not packet.audio.data:  # silence begins here
+            self.position = None
+            return Pause(STEP)
+        self.delay = self._arrivals.delay(packet.position + missed, now)
+        joins = self._joins and not missed
+        if waited and joins:
+            self._arrivals.waited(self.delay)
+        excess = self.delay - self.target
+        play = Play(
+            packet.audio,
+            missed,
+            self._surplus_in_speech(excess, now),
+            _surplus_in_pause(excess),
+            joins,
+        )
+        self._joins = True
+        return play
+
+    def _surplus_in_speech(self, excess: float, now: float) -> int:
+        if excess < HURRY and now - self._rested_at < REST:
+            return 0
+        return round(excess * TICKS_PER_SECOND) if not -SHORTFALL <= excess <= SLACK else 0
+
+    def _drop_hopeless(self, now: float) -> None:
+        """After a stall of our own, throw away what would take too long to catch up with."""
+        if self._packets and self._arrivals.delay(self._packets[0].position, now) > self.target + SKIP:
+            while self._packets and self._arrivals.delay(self._packets[0].position, now) > self.target:
+                self._drop(self._packets.popleft().audio, now)
+
+    def _drop(self, audio: Audio, now: float) -> None:
+        self.late += bool(audio.data)
+        if self._late_since is None:
+            self._late_since = now
+        if not audio.data:  # silence has begun, however late we hear of it
+            self.position = None
+
+    def _conceal(self) -> Conceal:
+        """A guess for what is not there yet. It is time gained: what comes late is still played whole."""
+        self.concealed += STEP
+        self._concealed_ticks += STEP
+        fading = self._concealed_ticks > MAX_CONCEALED
+        self._joins = self._joins and not fading
+        return Conceal(STEP, fading)
+
+    def _begin_anew(self) -> None:
+        self._packets.clear()
+        self.position = None
+        self._begun = True
+        self._joins = False
+        self._late_since = None
+        self._arrivals.restart()
+
+
+def _surplus_in_pause(excess: float) -> int:
+    return 0 if -QUIET_SHORTFALL <= excess < 0 else math.floor(excess * TICKS_PER_SECOND / STEP) * STEP

@@ -1,0 +1,241 @@
+"""From AUDIO messages to a sink: the jitter buffer says what, the codec how, the sink when."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from voicemux.audio.codec import Decoder, UndecodableError, lookahead_ms
+from voicemux.audio.endpoints import RATE, Sink
+from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, JitterBuffer, Play
+from voicemux.audio.playout.limiter import Limiter
+from voicemux.audio.playout.stretch import FADE, LONGEST_PERIOD, ComfortNoise, join, lengthen, shorten
+from voicemux.audio.resample import Samples, from_bytes
+from voicemux.errors import DeviceError
+from voicemux.protocol.messages import Audio, Report
+
+PEER = 0  # the source whose AUDIO is played; others are for relays to come
+MAX_ARRIVED = 512  # packets between the demultiplexer and the player: 10 s of usual ones
+QUIET = 100.0**2  # mean square (-50 dB) below which nobody hears what is cut out or put in
+WORTHWHILE = RATE * 20 // 1000  # samples: less than this at a time holds no pitch period and its double
+SMOOTHING = 0.05  # of the reported delay: about a second of usual packets
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How the playing goes: packets, milliseconds, parts per million."""
+
+    received: int
+    late: int
+    concealed: int  # made up, or not to be decoded
+    shortened_ms: float
+    lengthened_ms: float
+    packet_ms: float  # the length of the peer's packets, and what its codec looks ahead
+    buffer_ms: float  # playout delay, from the arrival of a packet on, but for what it came later than others
+    playout_ms: float  # the sink's part
+    drift_ppm: float | None
+    xruns: int
+
+
+class Player:
+    """`run()` is the body of the speaker's thread; `put()` is the demultiplexer's, and does not wait."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        decoders: Mapping[int, Decoder],
+        max_delay: float = MAX_DELAY,
+        reopen: Callable[[], Sink] | None = None,
+        limiter: Limiter | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`max_delay` is the most playout delay, in seconds; `reopen` gives a sink for one that has broken."""
+        self._clock = clock
+        self.can_reopen = reopen is not None
+        self._reopen = reopen
+        self._stopped = False
+        self.deafened = False
+        self.records = False
+        self._sink = sink
+        self._limiter = limiter
+        self._decoders = decoders
+        self._arrived: deque[tuple[Audio, float]] = deque(maxlen=MAX_ARRIVED)
+        self._jitter = JitterBuffer(max_delay)
+        self._decoder: Decoder | None = None  # of the last packet
+        self._packet_samples = 960  # of the last packet; until there is one, the usual 20 ms
+        self._lookahead_ms = 0.0
+        self._noise = ComfortNoise()
+        self._past: Samples = np.zeros(LONGEST_PERIOD, np.int16)  # what was played last
+        self._ending: Samples = np.zeros(0, np.int16)  # how it would go on; empty if it goes on
+        self._delay = 0.0  # playout delay in seconds, smoothed
+        self._wait = 0.0  # of that, the part that was spent here
+        self._newest: Audio | None = None
+        self._received = 0  # changed by the demultiplexer only, what follows by the speaker's thread only
+        self._late = 0  # packets whose whole time was over when they came
+        self._concealed = 0.0  # packets
+        self._undecodable = 0
+        self._shortened = 0  # samples
+        self._lengthened = 0  # samples
+
+    @property
+    def label(self) -> str:
+        """The name of the sink."""
+        return self._sink.label
+
+    @property
+    def figures(self) -> Figures:
+        """Any thread: numbers that are a moment old do no harm."""
+        return Figures(
+            received=self._received,
+            late=self._jitter.late + self._late,
+            concealed=round(self._concealed) + self._undecodable,
+            shortened_ms=self._shortened * 1000 / RATE,
+            lengthened_ms=self._lengthened * 1000 / RATE,
+            packet_ms=self._packet_samples * 1000 / RATE + self._lookahead_ms,
+            buffer_ms=self._wait * 1000,
+            playout_ms=self._sink.delay_ms,
+            drift_ppm=self._jitter.drift_ppm,
+            xruns=self._sink.xruns,
+        )
+
+    def put(self, audio: Audio) -> None:
+        """Take a packet from the demultiplexer."""
+        if audio.source == PEER:
+            self._received += bool(audio.data)
+            self._newest = audio
+            self._arrived.append((audio, self._clock()))
+
+    def run(self, on_start: Callable[[float], None]) -> None:
+        """Play until `stop()`. Raises DeviceError."""
+        on_start(self._sink.start())
+        try:
+            self._play_on()
+        except DeviceError:
+            self.records = False
+            raise
+
+    def _play_on(self) -> None:
+        while self._sink.ready():
+            while self._arrived:
+                self._jitter.put(*self._arrived.popleft())
+            if self._sink.urgent or not self._jitter.empty:
+                sound = self._more(self._clock() + self._sink.ahead)
+                if self._limiter:
+                    sound = self._limiter.limit(sound)
+                pcm = sound.tobytes()
+                self._sink.write(bytes(len(pcm)) if self.deafened else pcm)
+
+    def reopen(self) -> None:
+        """Have the sink again after `run` has raised. Raises DeviceError if it is not there yet."""
+        assert self._reopen
+        self._sink = self._reopen()
+        if self._stopped:  # while it was being opened
+            self._sink.stop()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._sink.stop()
+
+    def round_trip(self, seconds: float) -> None:
+        """The shortest of late: see `JitterBuffer.round_trip`. Any thread."""
+        self._jitter.round_trip(seconds)
+
+    def report(self) -> Report | None:
+        """What the peer is told of its voice; None until it was heard."""
+        newest = self._newest
+        if newest is None:
+            return None
+        played = (self._jitter.position or newest.timestamp) % 2**32
+        delay = min(65535, max(0, int(self._delay * 1000 + self._sink.delay_ms)))
+        return Report(PEER, newest.sequence, played, delay, int(self._jitter.target * 1000))
+
+    def _more(self, now: float) -> Samples:
+        """What is to be played at the time `now`, at least a sample."""
+        self._jitter.least_target = self._sink.reserve
+        sound: Samples = np.zeros(0, np.int16)
+        while not len(sound):
+            action = self._jitter.next(now)
+            if isinstance(action, Play):
+                sound = self._play(action, now)
+            elif isinstance(action, Conceal):
+                sound = self._conceal(action)
+            else:
+                sound = self._background(action.ticks)
+        self._past = np.concatenate((self._past, sound))[-LONGEST_PERIOD:]
+        return sound
+
+    def _play(self, play: Play, now: float) -> Samples:
+        if not play.joins:
+            self._prepare_to_join()
+        sound = self._decode(play.audio)[play.missed :]
+        if not len(sound):  # decoded all the same: the codec must have heard it
+            self._late += 1
+            return sound
+        while len(sound) < WORTHWHILE and play.surplus_in_pause > 0 and (following := self._jitter.take_along()):
+            sound = np.concatenate((sound, self._decode(following)))  # short packets are shortened several at a time
+        if len(self._ending):
+            sound, self._ending = join(self._ending, sound), self._ending[:0]
+        self._delay += SMOOTHING * (self._jitter.delay - self._delay) if self._delay else self._jitter.delay
+        self._wait += SMOOTHING * (self._jitter.wait - self._wait) if self._wait else self._jitter.wait
+        return self._fit(sound, play, now)
+
+    def _fit(self, sound: Samples, play: Play, now: float) -> Samples:
+        """`sound` with its surplus cut out, or its lack made up, as far as that is not heard."""
+        level = _mean_square(sound)
+        self._noise.learn(sound, level)
+        quiet = level < QUIET
+        surplus = play.surplus_in_pause if quiet else play.surplus_in_speech
+        if surplus > 0:
+            fitted = shorten(sound, surplus, any_length=quiet)
+            self._shortened += len(sound) - len(fitted)
+        elif surplus < 0:
+            fitted = lengthen(self._past, sound, -surplus, any_length=quiet)
+            self._lengthened += len(fitted) - len(sound)
+        else:
+            return sound
+        if not quiet and len(fitted) != len(sound):
+            self._jitter.stretched(now)
+        return fitted
+
+    def _decode(self, audio: Audio) -> Samples:
+        self._decoder = self._decoders.get(audio.codec)
+        try:
+            if self._decoder is None:
+                raise UndecodableError("a codec that was not offered")
+            sound = from_bytes(self._decoder.decode(audio.data))
+        except UndecodableError:
+            self._undecodable += 1
+            sound = self._noise.make(self._packet_samples)
+        self._jitter.advance(len(sound))
+        self._packet_samples = max(1, len(sound))
+        self._lookahead_ms = lookahead_ms(audio.codec, audio.data)
+        return sound
+
+    def _conceal(self, conceal: Conceal) -> Samples:
+        self._concealed += conceal.ticks / self._packet_samples
+        if self._decoder is None or conceal.fading:
+            return self._background(conceal.ticks)
+        return from_bytes(self._decoder.conceal(conceal.ticks))
+
+    def _background(self, samples: int) -> Samples:
+        """Noise, faded into from whatever came before it."""
+        if self._decoder is not None:
+            self._prepare_to_join()
+            self._decoder = None
+        noise = self._noise.make(samples)
+        if len(self._ending):
+            noise, self._ending = join(self._ending, noise), self._ending[:0]
+        return noise
+
+    def _prepare_to_join(self) -> None:
+        """What comes next is no continuation: have the end of what came before, to fade from it."""
+        if not len(self._ending):
+            decoder = self._decoder
+            self._ending = from_bytes(decoder.conceal(FADE)) if decoder else self._noise.make(FADE)
+
+
+def _mean_square(sound: Samples) -> float:
+    floats = sound.astype(np.float32)
+    return float(np.dot(floats, floats)) / max(1, len(sound))

@@ -1,0 +1,136 @@
+"""The peer's voice on its way to us, by when it comes. Pure: no socket, clock or thread.
+
+It tells two things that round trips do not: how late our acknowledgements come, which travel in the same stream and
+are no fault of what we send; and what the peer is to know (ARRIVALS, protocol.md §5.14) of its own voice.
+All times are in seconds.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from voicemux.protocol.durations import duration
+from voicemux.protocol.messages import Arrivals, Audio
+from voicemux.protocol.wire import TICKS_PER_SECOND
+from voicemux.sending.lateness import MOST_LATE, Lateness, Stamps
+
+OWN_SOURCE = 0  # of AUDIO, and of what is said of it
+SPAN = 0.12  # seconds of arrivals whose least lateness holds for what comes with them: two of the longest packets
+MOST_KEPT = 100  # arrivals: in SPAN there are 24 of the shortest packets
+MOST_SILENCE = 10.0  # seconds without a word of somebody who has not said that silence begins
+HEARD = (
+    1.0  # seconds without a packet, after which nothing is heard: those that wait for a repeated one are longer apart
+)
+LONGEST = 0.060  # seconds of a packet of somebody who has to save headers
+NEAR = 0.005  # seconds above the shortest round trip within which nothing waits in either direction
+LONGEST_ANCHOR = 600.0  # seconds: by then, clocks that are 100 ppm apart have drifted by 60 ms
+
+
+class Journey(NamedTuple):
+    """Of the peer's voice as it comes now."""
+
+    seconds: float
+    more: float  # than at best
+
+
+class Back:
+    """Tell it what comes; ask it how late that is."""
+
+    def __init__(self) -> None:
+        self.saves_headers = False  # the peer's packets are of the longest, and once were shorter
+        self._lateness = Lateness()
+        self._recent: deque[tuple[float, float]] = deque(maxlen=MOST_KEPT)  # when packets came, and their transit
+        self._stamps = Stamps()
+        self._sequence = 0
+        self._untold: tuple[float, float] | None = None  # the least and the most transit since `arrivals`
+        self._length = 0.0  # seconds of the newest packet; 0 if it said that silence begins
+        self._has_been_short = False
+        self._shortest: float | None = None  # round trip
+        self._anchor: tuple[float, float, float] | None = None  # when nothing waited, half the round trip, transit
+
+    def heard(self, audio: Audio, now: float) -> None:
+        """A packet has come."""
+        if audio.source != OWN_SOURCE:
+            return
+        length = duration(audio.codec, audio.data) / TICKS_PER_SECOND
+        stamped = self._stamps.seconds(audio.timestamp)
+        self._learn_length(length)
+        self._sequence = audio.sequence
+        self._note(now - stamped - length, now)
+        least, most = self._untold or (now - stamped, now - stamped)
+        self._untold = min(least, now - stamped), max(most, now - stamped)
+
+    def _note(self, transit: float, now: float) -> None:
+        """How long the end of a packet was on its way: longer packets do not count as later for that."""
+        if self._recent and abs(transit - self._recent[-1][1]) > MOST_LATE:
+            self._recent.clear()
+            self._anchor = None
+        self._lateness.add(transit, now)
+        self._recent.append((now, transit))
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `arrivals` has any."""
+        return self._untold is not None
+
+    def arrivals(self) -> Arrivals | None:
+        """What the peer is to know of what came since this was last asked; None if nothing did."""
+        untold, self._untold = self._untold, None
+        if untold is None:
+            return None
+        least, most = (int(each * 1000) % 2**16 for each in untold)
+        return Arrivals(OWN_SOURCE, self._sequence, least, most)
+
+    def late(self, now: float) -> float | None:
+        """How late the peer's voice comes now, and so what comes with it; None if it says nothing.
+
+        If the next packet is overdue, it will be later than the last by at least that.
+        """
+        transit, base = self._transit(now), self._lateness.base
+        if base is None or not self._length:
+            return None
+        if transit is None:
+            came, transit = self._recent[-1]
+            overdue = now - came - self._length
+            return max(0.0, transit - base) + overdue if overdue < MOST_SILENCE else None
+        return max(0.0, transit - base)
+
+    @property
+    def last_late(self) -> float:
+        """How late the peer's voice came when it last did: what is overdue says nothing of our own way."""
+        base = self._lateness.base
+        if base is None or not self._recent:
+            return 0.0
+        transit = self._transit(self._recent[-1][0])
+        return 0.0 if transit is None else max(0.0, transit - base)
+
+    def round_trip(self, seconds: float, now: float) -> None:
+        """A PONG has come so long after its PING. If that was quick, nothing waits: half of it is each way."""
+        if self._anchor and now - self._anchor[0] > LONGEST_ANCHOR:
+            self._shortest = None
+        self._shortest = min(seconds, self._shortest or seconds)
+        transit = self._transit(now)
+        if transit is not None and seconds <= self._shortest + NEAR:
+            self._anchor = now, seconds / 2, transit
+
+    def on_its_way(self, now: float) -> Journey | None:
+        """How long the peer's voice is on its way now; None while none comes, or before the first PONG.
+
+        The clocks say how much that has changed since nothing waited; what it was then, half a round trip says.
+        """
+        if not self._recent or self._shortest is None or now - self._recent[-1][0] > HEARD:
+            return None
+        if self._anchor is None:
+            return Journey(self._shortest / 2, 0.0)
+        transit = self._transit(self._recent[-1][0])
+        assert transit is not None
+        _, half, least = self._anchor
+        return Journey(max(0.0, half + transit - least), max(0.0, transit - least))
+
+    def _transit(self, now: float) -> float | None:
+        return min((transit for at, transit in self._recent if now - at <= SPAN), default=None)
+
+    def _learn_length(self, length: float) -> None:
+        self._length = length
+        if length:
+            self._has_been_short |= length < LONGEST
+            self.saves_headers = length >= LONGEST and self._has_been_short

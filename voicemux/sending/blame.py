@@ -1,0 +1,274 @@
+"""Whose queue it is that voice waits in: ours, or somebody else's. Pure: no socket, clock or thread.
+
+How long a queue is does not tell. What tells is to send less, once, and to look at the packets that are sent after
+that: a queue of ours drains by as much as we send less than the line takes; somebody else's does not.
+
+    CLEAR ---- a queue ----> UNSURE --- voice does not get through, or waits for long ---> TESTING (send less)
+      ^                        |                                                              |
+      +------- it is gone -----+                                                              |
+      +------- it is gone -------------- OURS <-------------- it drains ----------------------+
+      +------- gone for 1 s ------------ THEIRS <------------ it does not drain --------------+
+      +------- the route is longer <------------------------- it stands still ----------------+
+
+Times are in seconds, rates in bits a second.
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+from voicemux.sending.flow import BEHIND
+from voicemux.sending.forth import Forth
+from voicemux.sending.rungs import Rungs
+
+
+class Whose(Enum):
+    CLEAR = "clear"  # no queue
+    UNSURE = "unsure"
+    TESTING = "testing"
+    OURS = "ours"
+    THEIRS = "theirs"
+
+
+class _Test(NamedTuple):
+    began: float
+    delivered: float  # what the line took then
+    drain: float  # seconds a second by which the queue falls if it is ours
+    was_whole: bool  # the line took all that it was given
+
+
+SETTLING = 1.2  # seconds after a step of which packets are judged: a look, a packet of 60 ms, and a second of drain
+SHARE = 0.8  # of what the line takes is used, so that what has queued up drains within some seconds
+# Of it is used to see whether a queue drains: beside acknowledgements, a second of that is 0.2 s of queue and more.
+DEEP_SHARE = 0.65
+# Bits a second. The peer's voice is acknowledged by us, on the same line: each second packet by one of 52 bytes (RFC
+# 1122: delayed acknowledgements), with packets of 20 ms 25 a second.
+ACKNOWLEDGEMENTS = 10_400
+# Bytes that are on a slow line at any time: a packet of 60 ms with headers, an acknowledgement, and one of each that
+# is being sent when they come. What they take does not count as a queue.
+FLOOR = 550
+CONCLUSIVE = 0.12  # seconds a second of drain that can be told from what reports wait for something to travel with
+STALLED = 0.4  # of the drain that is due: with less, the queue does not fall because we send less
+SURELY_NOT_OURS = 0.45  # seconds: of our own, voice is held back long before
+# Seconds within which the queue of a whole second lies if it is none: a packet of 60 ms in front of ours takes more
+# on any line that is too slow for it, and another's transfer moves its queue by as much with each packet that is
+# lost.
+STILL = 0.010
+FEW = 4  # moments of a second that are enough for that
+STANDING_LONG = 1.0  # seconds that a queue stands on a line that takes all it is given, before that is looked into
+WAITS = 0.1  # seconds of queue that are worth it
+MOMENT = 0.6  # seconds over which it is seen whether a queue stands: five times what the peer says
+LEVEL = 0.08  # seconds a second that a queue may grow by and still stand
+RECENTLY = 1.0  # seconds since voice last had to be dropped
+# Seconds without a word of the peer about our voice, after which nothing is known: TCP repeats for less.
+FORGOTTEN = 10.0
+GONE = 1.0  # seconds without a queue, after which somebody else's is over: TCP that loses a packet stops for less
+# Seconds by which a queue is longer than it ever was, if it may be ours after all: no router's grows for ever.
+GROWTH = 0.25
+DELIVERED_SPAN = 1.5  # seconds over which it is taken what the line takes
+LEAST_IMMUNITY, MOST_IMMUNITY = 4.0, 60.0  # seconds without another doubt, after one that was for nothing
+
+
+class Blame:
+    """`look()` ten times a second; it takes steps down, and takes back those that were for nothing."""
+
+    def __init__(self, forth: Forth) -> None:
+        self.state = Whose.CLEAR
+        self._forth = forth
+        self._test: _Test | None = None
+        self._before: int | None = None  # the rung before all this
+        self._carried: float | None = None  # bits a second that the line took during a test
+        self._standing_since: float | None = None
+        self._calm_since: float | None = None
+        self._longest = 0.0  # seconds that somebody else's queue has been
+        self._immune_until = float("-inf")
+        self._immunity = LEAST_IMMUNITY
+        self._dropped = float("-inf")  # when voice last was
+
+    def dropped(self, now: float) -> None:
+        """Voice had to be."""
+        self._dropped = now
+
+    def is_losing(self, now: float) -> bool:
+        """Whether voice had to be dropped of late."""
+        return now - self._dropped < RECENTLY
+
+    @property
+    def before(self) -> int | None:
+        """The rung that somebody else's queue was met on: there is no reason to stay below it."""
+        return self._before
+
+    def look(self, rungs: Rungs, now: float, rate: float | None) -> None:
+        """`rate` is what the line takes, if that is too little; otherwise None."""
+        queue = self._forth.queue(now)
+        if queue is None:
+            newest = self._forth.moments.newest
+            if newest is None or now - newest.told > FORGOTTEN:
+                self._become(Whose.CLEAR, now)
+            if rate is not None:
+                self._step_down(rungs, now, rate, None)
+            return
+        match self.state:
+            case Whose.THEIRS:
+                self._look_at_theirs(rungs, now, queue)
+            case Whose.TESTING:
+                self._look_at_a_test(rungs, now, queue)
+            case _:
+                self._look_for_one(rungs, now, queue, rate)
+
+    # --- nobody else's, as far as is known
+
+    def _look_for_one(self, rungs: Rungs, now: float, queue: float, rate: float | None) -> None:
+        if queue < BEHIND:
+            self._become(Whose.CLEAR, now)
+            self._longest = 0.0
+        elif self.state is Whose.CLEAR:
+            self._become(Whose.UNSURE, now)
+        if rate is not None:
+            self._step_down(rungs, now, rate, queue)
+        elif queue > SURELY_NOT_OURS and self.is_losing(now):
+            self._begin_test(rungs, now, rungs.at, self._delivered(now), was_whole=False)
+        elif self._stands_for_long(now, queue):
+            delivered = self._delivered(now) or rungs.rung.line_rate
+            before = rungs.at
+            rungs.go(max(rungs.at, self._below(rungs, delivered * DEEP_SHARE - ACKNOWLEDGEMENTS)), now)
+            self._begin_test(rungs, now, before, delivered, was_whole=True)
+
+    def stands(self, now: float) -> bool:
+        """Whether there is a queue, and all gets through, no later than a moment ago."""
+        slope = self._forth.moments.slope(now, MOMENT)
+        return not self.is_losing(now) and slope is not None and slope < LEVEL
+
+    def _stands_for_long(self, now: float, queue: float) -> bool:
+        """Whether all gets through, but late, and no later than a while ago."""
+        if queue < WAITS or self.state is not Whose.UNSURE or not self.stands(now):
+            self._standing_since = None
+            return False
+        self._standing_since = now if self._standing_since is None else self._standing_since
+        return now - self._standing_since >= STANDING_LONG
+
+    def _step_down(self, rungs: Rungs, now: float, rate: float, queue: float | None) -> None:
+        if now - rungs.changed <= SETTLING:
+            return
+        before = rungs.at
+        at = self._below(rungs, rate * SHARE if queue is None else rate * DEEP_SHARE - ACKNOWLEDGEMENTS)
+        if at > before:
+            rungs.go(at, now)
+            if queue is not None:
+                self._begin_test(rungs, now, before, rate, was_whole=False)
+
+    @staticmethod
+    def _below(rungs: Rungs, rate: float) -> int:
+        return min(rungs.lowest, max(rungs.at + 1, rungs.fitting(rate)))
+
+    def _delivered(self, now: float) -> float:
+        return self._forth.delivered_rate(now, DELIVERED_SPAN) or 0.0
+
+    # --- less is sent
+
+    def _begin_test(self, rungs: Rungs, now: float, before: int, delivered: float, *, was_whole: bool) -> None:
+        drain = 1 - (rungs.rung.line_rate + ACKNOWLEDGEMENTS) / delivered if delivered else 0.0
+        before = max(before, rungs.usual)
+        self._before = before if self._before is None else min(before, self._before)
+        self._test = _Test(now, delivered, drain, was_whole)
+        self._carried = None
+        self._become(Whose.TESTING, now)
+
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether a queue of ours would surely drain now."""
+        return self._test is not None and self._test.drain >= CONCLUSIVE
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether voice may go on while it is found out whose queue it is: ours would drain, or cannot be so long."""
+        newest = self._forth.moments.newest
+        return self.is_conclusive or (newest is not None and newest.least > SURELY_NOT_OURS)
+
+    def _look_at_a_test(self, rungs: Rungs, now: float, queue: float) -> None:
+        test, newest = self._test, self._forth.moments.newest
+        assert test
+        assert newest
+        if queue >= BEHIND and (rate := self._forth.delivered_rate(now, MOMENT)):
+            self._carried = max(self._carried or 0.0, min(test.delivered, rate) if test.delivered else rate)
+        if newest.sent < test.began + SETTLING or now - newest.told > SETTLING / 2:
+            return
+        lately = self._forth.moments.sent_between(max(test.began, newest.sent - 1.0), newest.sent)
+        if not lately:
+            return
+        after, span = min(lately[-FEW:]), min(1.0, newest.sent - test.began)
+        falls = lately[0] - after >= STALLED * max(test.drain, CONCLUSIVE) * span
+        if after >= BEHIND and len(lately) >= FEW and max(lately) - min(lately) < STILL:
+            self._find_it_no_queue(rungs, now, after)
+            return
+        floor = max(BEHIND, FLOOR * 8 / max(test.delivered, 1.0))
+        if after < floor and not test.was_whole:
+            self._find_it_ours(rungs, now, after)
+        elif falls:
+            pass  # it drains
+        elif after < BEHIND:
+            self._find_it_ours(rungs, now, after)
+        elif self.is_conclusive or after > SURELY_NOT_OURS:
+            self._find_it_theirs(rungs, now, after)
+        else:
+            self._find_it_ours(rungs, now, after)
+
+    def _find_it_ours(self, rungs: Rungs, now: float, queue: float) -> None:
+        """It drains: from here on, most of what the line took meanwhile is used."""
+        assert self._test
+        at = rungs.fitting((self._carried or self._test.delivered) * SHARE)
+        self._become(Whose.CLEAR if queue < BEHIND else Whose.OURS, now)
+        self._before = None
+        if at < rungs.at:
+            rungs.go(at, now)
+
+    def _find_it_no_queue(self, rungs: Rungs, now: float, late: float) -> None:
+        """A queue moves, ours above all when we send less. What stands still is the way itself, which is longer
+        now."""
+        self._forth.lateness.rise(late, now)
+        self._forth.moments.forget()
+        self._become(Whose.CLEAR, now)
+        self._take_back(rungs, now)
+
+    def _take_back(self, rungs: Rungs, now: float) -> None:
+        """Send what was sent before all this."""
+        if self._before is not None and self._before < rungs.at:
+            rungs.go(self._before, now)
+        self._before = None
+
+    def _find_it_theirs(self, rungs: Rungs, now: float, queue: float) -> None:
+        self._become(Whose.THEIRS, now)
+        self._longest = max(self._longest, queue)
+        self._immune_until = now + self._immunity
+        self._immunity = min(MOST_IMMUNITY, self._immunity * 2)
+        if self._before is not None and self._before < rungs.at:
+            rungs.go(self._before, now)
+
+    # --- somebody else's
+
+    def _look_at_theirs(self, rungs: Rungs, now: float, queue: float) -> None:
+        if queue < BEHIND:
+            self._calm_since = now if self._calm_since is None else self._calm_since
+            if now - self._calm_since > GONE:
+                self._become(Whose.CLEAR, now)
+                self._before = None
+            return
+        self._calm_since = None
+        slope = self._forth.moments.slope(now, MOMENT)
+        grows = slope is not None and slope > LEVEL  # not after a lost packet, which makes all behind it late, too
+        if not grows or rungs.at >= rungs.lowest:
+            return
+        if now <= self._immune_until:
+            self._longest = max(self._longest, queue)
+        elif queue > self._longest + GROWTH:
+            delivered = self._delivered(now) or rungs.rung.line_rate
+            before = rungs.at
+            rungs.go(self._below(rungs, delivered * DEEP_SHARE - ACKNOWLEDGEMENTS), now)
+            self._begin_test(rungs, now, before, delivered, was_whole=False)
+
+    def _become(self, state: Whose, now: float) -> None:
+        if state is not self.state:
+            self.state = state
+            self._standing_since = self._calm_since = None
+        self._forth.lateness.keeps_longer = state is Whose.THEIRS
+        if state is not Whose.TESTING:
+            self._test = None

@@ -1,0 +1,222 @@
+"""How more voice is tried again after less. Pure: no socket, clock or thread.
+
+What the line has carried is gone back to as soon as nothing waits. Anything else is tried with padding first: frames
+that every peer skips (protocol.md §13) go with the voice, in the same write, until the line is as full as it would be
+with better voice. If a queue grows from that, nobody has heard anything of it. The size of the padding depends on the
+rung alone, so that sizes still tell nothing of speech. Times are in seconds, sizes in bytes.
+"""
+
+from typing import NamedTuple
+
+from voicemux.protocol.frames import Frame, encode_frame
+from voicemux.protocol.wire import GREASE_TAG, MAX_PAYLOAD
+from voicemux.sending.blame import SETTLING, Blame, Whose
+from voicemux.sending.flow import Flow
+from voicemux.sending.forth import Forth
+from voicemux.sending.rungs import MODEST, Rungs
+from voicemux.sending.sounding import TICK, Sounding
+
+CALM = 0.015  # seconds of queue that are none: a packet of 200 bytes in front, at 100 kbit/s
+KNOWN_PATIENCE = 0.25  # seconds of calm before what was carried before is tried again
+NEW_PATIENCE = 0.5  # seconds of calm on a roomy line before more than that is
+CARRIED_AFTER = 5.0  # seconds without a queue, after which the line has carried what it was given
+AT_FIRST = 2.0  # seconds into a call before the line is sounded: PINGs tell sooner of one that is roomy
+# Times what is wanted, by a sounding, or it is left for later; the second where that is more than MODEST: from 160
+# kbit/s on, a packet of 64 kbit/s takes no longer on the line than it is coded sooner than one of 32.
+ROOM, MUCH_ROOM = 1.2, 1.6
+LATER = 30.0  # seconds
+PROBE = 1.5  # seconds that a probe takes: it adds 0.15 s of queue on a line that is a tenth too slow
+PROBE_DELAY = 0.2  # seconds before it can have had an effect that is known
+LIMIT = 0.025  # seconds of queue that end it: a packet of 20 ms in front of ours, and some
+# Times what is wanted: a line that has room for no more would be too slow at the first word of text, or
+# acknowledgement.
+HEADROOM = 1.10
+MOST_STEP = 1.5  # times what is sent now that is probed for at once: in PROBE_DELAY that is 0.1 s of queue at most
+# Seconds from one probe to the next: after a step down, a success, a failure at least, and at most.
+FIRST_WAIT, NEXT_WAIT, FAILED_WAIT, MOST_WAIT = 3.0, 1.0, 15.0, 120.0
+BACK_OFF = 3  # times longer to the next probe after one that failed: it is heard if it happens often
+FIRST_EAGER_WAIT = 1.0  # seconds before what was carried is tried again, after a step down; doubled by each failure
+TRIAL = 30.0  # seconds in which a step down means that the step up was too much
+LEVEL = 0.02  # seconds a second that a queue may change by while a probe begins, and a quarter of the jitter
+MOST_QUEUE = 0.15  # seconds of queue beside which one may begin, and half the jitter
+THEIR_PATIENCE = 4.0  # seconds without a dropped packet before more is tried beside somebody else's queue
+
+
+class _Probe(NamedTuple):
+    began: float
+    queue: float  # then
+    spread: float  # jitter then
+    usual: float  # how old voice became then before it was acknowledged
+    at: int  # the rung that it is for
+
+
+class Climb:
+    """`look()` ten times a second while nothing says that the line is too slow; `padding()` with each packet."""
+
+    def __init__(self, forth: Forth, near: Flow, blame: Blame) -> None:
+        self._forth, self._near, self._blame = forth, near, blame
+        self._began: float | None = None
+        self._probe: _Probe | None = None
+        self._next = 0.0  # when the next may begin
+        self._sounding = Sounding(forth)
+        self._is_sounded_first = False  # what came of the first sounding is known
+        self._much_wait = LATER  # seconds before it is looked again whether there is much room
+        self._much_next = float("-inf")
+        self._wait = FIRST_WAIT
+        self._eager_next = 0.0  # when what was carried may be tried again
+        self._eager_wait = FIRST_EAGER_WAIT
+        self._good_since: float | None = None
+        self._climbed = float("-inf")
+        self._was_eager = self._is_on_trial = False
+
+    @property
+    def is_probing(self) -> bool:
+        return self._probe is not None
+
+    def stepped_down(self, now: float) -> None:
+        """The line was too slow."""
+        self._probe = self._good_since = None
+        self._sounding.forget()
+        self._is_sounded_first = True
+        if self._is_on_trial and now - self._climbed < TRIAL:
+            self._wait = min(MOST_WAIT, self._wait * BACK_OFF)
+            if self._was_eager:
+                self._eager_wait = min(MOST_WAIT, self._eager_wait * 2)
+        self._is_on_trial = False
+        self._eager_next = now + self._eager_wait
+        self._next = now + self._wait
+
+    def look(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
+        """`calm`: no PING takes longer than the shortest ever; `roomy`: and with voice no longer than without."""
+        if self._began is None:
+            self._began, self._next = now, now + LATER
+        queue = self._forth.queue(now)
+        self._sounding.look(now)
+        is_clear = self._blame.state is Whose.CLEAR and (queue is None or queue < 2 * CALM)
+        if is_clear and now - max(rungs.changed, self._began) > CARRIED_AFTER:
+            rungs.has_carried()
+        if self._is_on_trial and now - self._climbed > TRIAL:
+            self._is_on_trial, self._wait, self._eager_wait = False, FIRST_WAIT, FIRST_EAGER_WAIT
+        if rungs.at <= rungs.usual:
+            self._probe = None
+        elif self._blame.state is Whose.THEIRS:
+            self._look_beside_theirs(rungs, now)
+        elif self._may_climb_at_once(rungs, now, queue, calm=calm, roomy=roomy):
+            self._go(rungs, self._shown(rungs, queue), now, eager=True)
+        elif queue is not None:
+            self._sound_first(rungs, now)
+            self._look_at_a_probe(rungs, now, queue)
+
+    def _may_climb_at_once(self, rungs: Rungs, now: float, queue: float | None, *, calm: bool, roomy: bool) -> bool:
+        if self._forth.tells_times and queue is not None and rungs.was_carried:
+            calm = queue < CALM  # the way back does not matter
+        has_room = rungs.was_carried or (roomy and self.has_much_room(rungs, rungs.next_up, now))
+        if not (calm and has_room and self._shown(rungs, queue) < rungs.at):
+            self._good_since = None
+            return False
+        self._good_since = now if self._good_since is None else self._good_since
+        patience = KNOWN_PATIENCE if rungs.was_carried else NEW_PATIENCE
+        is_patient = min(now - self._good_since, now - max(rungs.changed, self._began or now)) > patience
+        return is_patient and now >= self._eager_next
+
+    @staticmethod
+    def _shown(rungs: Rungs, queue: float | None) -> int:
+        """What to go back to of what was carried before. That a packet waits no longer than it does now shows what
+        the line takes at least: it waits for itself."""
+        if queue is None or not rungs.was_carried:
+            return rungs.next_up
+        shown = rungs.rung.line_rate * rungs.rung.frame_ms / 1000 / max(TICK, queue)
+        return max(rungs.next_up, rungs.fitting(shown / HEADROOM))
+
+    def _look_beside_theirs(self, rungs: Rungs, now: float) -> None:
+        """There is no room to find out about: what was sent before it came gets its share."""
+        before = self._blame.before
+        has_room = before is not None and rungs.at > before and not self._blame.is_losing(now)
+        if has_room and now - rungs.changed > THEIR_PATIENCE:
+            rungs.go(rungs.at - 1, now)
+
+    def has_much_room(self, rungs: Rungs, at: int, now: float) -> bool:
+        """Whether the line is known to take that rung and much more, where it is more than `MODEST`; if it is not
+        known, it is found out."""
+        wanted = rungs.line_rate_at(at)
+        if wanted <= MODEST or self._forth.queue(now) is None:
+            return True
+        room = self._sounding.room(now)
+        if room is not None and room >= wanted * MUCH_ROOM:
+            self._much_wait = LATER
+            return True
+        if room is None and now >= self._much_next and self._blame.state is Whose.CLEAR:
+            self._sounding.want(now)
+            self._much_next, self._much_wait = now + self._much_wait, min(MOST_WAIT, self._much_wait * BACK_OFF)
+        return False
+
+    def _sound_first(self, rungs: Rungs, now: float) -> None:
+        """See how much the line takes, once, to know whether a probe would do harm."""
+        if self._is_sounded_first or self._began is None or now < self._began + AT_FIRST:
+            return
+        room = self._sounding.room(now)
+        if room is None:
+            self._sounding.want(now)
+            return
+        self._is_sounded_first = True
+        if room > rungs.line_rate_at(max(0, rungs.at - 1)) * ROOM:
+            self._next = now
+
+    def _look_at_a_probe(self, rungs: Rungs, now: float, queue: float) -> None:
+        if self._probe:
+            began, then, spread, _, at = self._probe
+            if at >= rungs.at:
+                self._probe = None
+            elif queue > then + LIMIT + spread / 2 + _lump(rungs, at) and now - began > PROBE_DELAY:
+                self._fail(now)
+            elif now - began > PROBE:
+                self._go(rungs, at, now, eager=False)
+        elif now >= self._next and now - rungs.changed > SETTLING and self._is_level(now):
+            at = rungs.at - 1
+            fitting = rungs.fitting(rungs.rung.line_rate * MOST_STEP)
+            at = max(min(at, fitting), rungs.next_up if rungs.was_carried else rungs.usual)
+            if not rungs.was_carried and not self.has_much_room(rungs, at, now):
+                at = max(at, rungs.fitting(MODEST))
+            if at >= rungs.at:
+                return
+            delays = sorted(delay for when, delay in self._near.delays if now - when <= 2.0)
+            usual = (delays[len(delays) * 4 // 5] if delays else 0.2) + rungs.rung.frame_ms / 1000
+            least = self._forth.moments.least(now, 1.0) or 0.0
+            self._probe = _Probe(now, least, self._forth.moments.spread(now), usual, at)
+
+    def _is_level(self, now: float) -> bool:
+        moments = self._forth.moments
+        slope, queue, spread = moments.slope(now, 2.0), moments.least(now, 1.0), moments.spread(now)
+        if slope is None or queue is None:
+            return False
+        return abs(slope) < LEVEL + spread / 4 and queue < MOST_QUEUE + spread / 2
+
+    def padding(self, rungs: Rungs, now: float) -> bytes:
+        """What goes with the packet of voice that is written now."""
+        if sounding := self._sounding.padding(now):
+            return sounding
+        if not self._probe:
+            return b""
+        if self._near.age(now) > self._probe.usual + LIMIT + _lump(rungs, self._probe.at):
+            self._fail(now)  # our own acknowledgements are sooner to tell than the peer
+            return b""
+        more = rungs.line_rate_at(self._probe.at) * HEADROOM - rungs.rung.line_rate
+        size = max(0, round(more * rungs.rung.frame_ms / 8000))
+        return encode_frame(Frame(GREASE_TAG, 0, bytes(min(size, MAX_PAYLOAD)))) if size else b""
+
+    def _fail(self, now: float) -> None:
+        self._probe = None
+        self._wait = min(MOST_WAIT, max(FAILED_WAIT, self._wait * BACK_OFF))
+        self._next = now + self._wait
+
+    def _go(self, rungs: Rungs, at: int, now: float, *, eager: bool) -> None:
+        rungs.go(at, now)
+        self._probe = self._good_since = None
+        self._climbed, self._is_on_trial, self._was_eager = now, True, eager
+        self._next = now + NEXT_WAIT
+
+
+def _lump(rungs: Rungs, at: int) -> float:
+    """Seconds that a packet takes longer with its padding, on a line that has just the room for it."""
+    more = 1 - rungs.rung.line_rate / rungs.line_rate_at(at)
+    return more * rungs.rung.frame_ms / 1000
