@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "protocol.md")),
     *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / place / "README.md" for place in ("bench", "examples", "fuzz", "tests/vectors", "voicemux/speech")),
 ]
 # A role has a name (dialler, listener, peer, caller, user, kernel), a number a noun, and a time an end.
 PHRASES = {
@@ -24,14 +25,14 @@ PHRASES = {
 }
 # Occurrences in voicemux/*.py. A number may only become smaller.
 LEFT_IN_CODE = {
-    "whoever": 29,
-    "nobody": 75,
-    "somebody": 75,
+    "whoever": 14,
+    "nobody": 44,
+    "somebody": 45,
     "of late": 13,
-    "so many": 27,
+    "so many": 15,
     "Who does it. (a noun)": 3,
-    "is no": 64,
-    "the own": 1,
+    "is no": 21,
+    "the own": 0,
     "but that": 0,
 }
 
@@ -45,7 +46,7 @@ def phrases(text: str, phrase: str) -> list[str]:
 
 
 @pytest.mark.parametrize("phrase", PHRASES)
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_document_has_a_phrase_that_is_read_twice(document: Path, phrase: str) -> None:
     assert phrases(document.read_text(encoding="utf-8"), phrase) == []
 

@@ -1,8 +1,8 @@
 """Every error that voicemux raises on purpose. They hold data only, and import nothing of ours.
 
 VoicemuxError
-├── AddressError              what was typed is no host, port or file name
-├── Unreachable               no such host, nobody listens, or the port cannot be had
+├── AddressError              what was typed is not a host, port or file name
+├── Unreachable               no such host, no listener there, or the port cannot be had
 ├── ConnectionLost            the line broke, or the peer went silent
 ├── CallRefused               the peer said BYE before the call was up
 ├── SecurityError             not who was meant, or a key that cannot be trusted
@@ -39,9 +39,9 @@ class Kind(enum.StrEnum):
     MALFORMED_CODE = "malformed_code"  # what was given cannot be a code
     WANTS_ENCRYPTION = "wants_encryption"  # the peer takes encrypted calls only
     WANTS_PLAIN = "wants_plain"  # the peer takes plain calls only
-    MAN_IN_THE_MIDDLE = "man_in_the_middle"  # what only somebody between the two ends can bring about
+    MAN_IN_THE_MIDDLE = "man_in_the_middle"  # what only an attacker between the two ends can bring about
     NO_SUCH_DEVICE = "no_such_device"
-    NOT_RAW = "not_raw"  # what was piped in is no raw sound
+    NOT_RAW = "not_raw"  # what was piped in is not raw sound
     UNKNOWN_FORM = "unknown_form"  # of a sound file
     COMPRESSED = "compressed"  # an archive, which may hold a sound file
 
@@ -76,7 +76,7 @@ class CallRefused(VoicemuxError):
 
 
 class SecurityError(VoicemuxError):
-    """Somebody is not who was meant, or a key, a code or the list of contacts cannot be relied on."""
+    """The peer is not who was meant, or a key, a code or the list of contacts cannot be relied on."""
 
 
 class NotAdmitted(SecurityError):

@@ -1,4 +1,4 @@
-"""The one place where threads are made: each has a name, somebody who joins it, and a road for its bugs."""
+"""The one place where threads are made: each has a name, an owner that joins it, and a way out for its bugs."""
 
 import contextlib
 import queue

@@ -63,7 +63,7 @@ def test_what_is_too_much_is_named(text, rest):
     ["", "  ", ":8690", "[]", "[]:8690", "[::1", "[::1]8690", "[::1] :8690", "two words", "two words:1", "a\tb"],
 )
 def test_what_is_no_address_is_refused(text):
-    with pytest.raises(AddressError, match="is no address: expected"):
+    with pytest.raises(AddressError, match="is not an address: expected"):
         parse_address(text)
 
 
@@ -77,10 +77,10 @@ def test_what_has_several_colons_is_ipv6_or_no_address(text):
     "port", ["", "0", "65536", "-1", "+1", "1.5", "x", "99999999", "0x10", "٣", "1_0", " 1", "²"]
 )
 def test_what_is_no_port_is_refused(port):
-    with pytest.raises(AddressError, match="is no port: expected a number from 1 to 65535"):
+    with pytest.raises(AddressError, match="is not a port: expected a number from 1 to 65535"):
         parse_port(port)
     for host in ("host", "[::1]"):
-        with pytest.raises(AddressError, match="is no port"):
+        with pytest.raises(AddressError, match="is not a port"):
             parse_address(f"{host}:{port}")
 
 

@@ -85,12 +85,12 @@ def complaint(err: list[str]) -> str:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        *((["dial", f"localhost:{port}"], "is no port: expected a number from 1 to 65535")
+        *((["dial", f"localhost:{port}"], "is not a port: expected a number from 1 to 65535")
           for port in ("0", "65536", "http", "")),
-        *((["listen", "--port", port], "is no port: expected a number from 0 to 65535")
+        *((["listen", "--port", port], "is not a port: expected a number from 0 to 65535")
           for port in ("65536", "-1")),
-        *((["dial", address], "is no address: expected") for address in ("", "[::1", "a b")),
-        (["listen", "--host", ""], "is no host: expected a name or an address"),
+        *((["dial", address], "is not an address: expected") for address in ("", "[::1", "a b")),
+        (["listen", "--host", ""], "is not a host: expected a name or an address"),
         (["dial"], "missing argument"),
         (["dial", "a", "7-quiet-test", "--code", "7-quiet-test"], "one code, please"),
         (["dial", "a", "--codec", "mp3"], "is not one of 'auto', 'opus', 'pcm'"),
@@ -102,7 +102,7 @@ def complaint(err: list[str]) -> str:
         (["listen", "--bandwidth", "800", "--codec", "pcm"], "too little for PCM: it takes 803"),
         (["dial", "a", "--timeout", "0"], "is not in the range"),
         (["dial", "a", "--timeout", "soon"], "is not a valid float"),
-        *(([*command, "--timeout", "nan"], "nan is no number") for command in (["dial", "a"], ["listen"])),
+        *(([*command, "--timeout", "nan"], "nan is not a number") for command in (["dial", "a"], ["listen"])),
         (["dial", "a", "--no-audio", "--input", "none"], "--no-audio goes with none of"),
         (["dial", "a", "--json", "--output", "-"], "cannot share standard input and output"),
         (["dial", "a", "--record", "heard.txt"], "--record takes a file that ends in"),
@@ -140,9 +140,9 @@ def test_misuse_is_named(arguments: list[str], words: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["listen", "--port", "0", "--code", "x-1"], "that is no code; a code looks like 42-beeswax-caravan"),
-        (["listen", "--port", "0", "--allow", "bob"], "bob is no contact: nobody of that name can be allowed"),
-        (["contacts", "show", "bob"], "bob is no contact"),
+        (["listen", "--port", "0", "--code", "x-1"], "that is not a code; a code looks like 42-beeswax-caravan"),
+        (["listen", "--port", "0", "--allow", "bob"], "bob is not a contact, so it cannot be allowed"),
+        (["contacts", "show", "bob"], "bob is not a contact"),
         (["contacts", "forget", "bob"], "no contact is called 'bob'"),
         (["contacts", "rename", "bob", "carol"], "no contact is called 'bob'"),
     ],
@@ -160,7 +160,7 @@ def test_what_cannot_be_relied_on_is_named(arguments: list[str], words: str) -> 
         (["contacts", "--json"], ">/dev/full", 1, "cannot write the output: no space left on device"),
         (["contacts", "show", "bob"], "2>/dev/full", 6, ""),
         (["dial", "localhost", "--code-file", "-"], "<&-", 2, "cannot read the code: bad file descriptor"),
-        (["dial", "localhost", "--code-file", "/dev/zero"], "", 6, "that is no code"),
+        (["dial", "localhost", "--code-file", "/dev/zero"], "", 6, "that is not a code"),
     ],
 )
 def test_streams_that_are_full_closed_or_endless_end_in_one_line(
@@ -202,7 +202,7 @@ def test_a_port_for_administrators_is_named_with_the_way_out() -> None:
         (["dial", "böse..example"], "cannot find the host böse..example: "),
         (["dial", "\x1b[31mred"], r"cannot find the host \x1b[31mred: "),
         (["listen", "--host", "nobody.invalid"], "cannot find the host nobody.invalid: "),
-        (["listen", "--host", "192.0.2.1"], "that is no address of this machine"),
+        (["listen", "--host", "192.0.2.1"], "that is not an address of this machine"),
     ],
 )
 def test_a_host_that_is_not_there_is_named(arguments: list[str], words: str) -> None:

@@ -183,7 +183,7 @@ def test_an_address_that_somebody_has_mistyped_in_the_file_does_not_hide_the_oth
     code, _, err = run("dial", "bob", TEXT_ONLY, env=env)
     assert (code, err) == (
         2,
-        ["voicemux: an address of bob cannot be used: '[::1' is no address: expected [IPv6]:PORT"],
+        ["voicemux: an address of bob cannot be used: '[::1' is not an address: expected [IPv6]:PORT"],
     )
 
 
@@ -213,13 +213,13 @@ def test_a_name_that_is_an_address_takes_no_address_over(homes) -> None:
 
 SENTENCES = [
     ("::1:9003", 3, "if the last part is a port, the address before it needs brackets: [fd00::5]:9003"),
-    ("alice@host", 2, "'alice@host' is no address: there are no users here, expected host alone"),
-    ("http://host", 2, "'http://host' is no address: leave http:// away"),
+    ("alice@host", 2, "'alice@host' is not an address: there are no users here, expected host alone"),
+    ("http://host", 2, "'http://host' is not an address: leave http:// away"),
     ("tcp://127.0.0.1:1", 3, "cannot reach 127.0.0.1 port 1: connection refused"),
     ("voicemux://127.0.0.1:1/", 3, "cannot reach 127.0.0.1 port 1: connection refused"),
     ("42-beeswax-caravan", 2, "is a code, and no address: voicemux dial HOST 42-beeswax-caravan"),
     ("42 beeswax caravan", 2, "is a code, and no address: voicemux dial HOST 42-beeswax-caravan"),
-    ("nobody-of-that-name", 3, "is no contact, and no host: "),
+    ("nobody-of-that-name", 3, "is not a contact, and not a host: "),
     ("a b", 2, "expected HOST or HOST:PORT, or the name of a contact"),
 ]
 
@@ -234,7 +234,7 @@ def test_what_is_typed_in_place_of_an_address_gets_the_sentence_that_helps(targe
 @pytest.mark.parametrize("code", ["8689", "bedlamp company", "26-bedlamp", "10.0.0.1", "bob"])
 def test_what_is_no_code_is_refused_before_anybody_is_called(trap: Trap, code: str) -> None:
     exit_code, _, err = run("dial", trap.address, code, TEXT_ONLY, env=NO_CODE)
-    assert (exit_code, err) == (6, ["voicemux: that is no code; a code looks like 42-beeswax-caravan"])
+    assert (exit_code, err) == (6, ["voicemux: that is not a code; a code looks like 42-beeswax-caravan"])
     assert trap.calls == 0
 
 

@@ -300,7 +300,7 @@ def test_only_those_who_are_allowed_may_call(homes):
         assert bob.notice_with("turned away").endswith("mallory is not allowed")
     code, _, err = run("listen", "--port", "0", "--allow", "nobody", env=homes["bob"])
     assert code == 6
-    assert err == ["voicemux: nobody is no contact: nobody of that name can be allowed"]
+    assert err == ["voicemux: nobody is not a contact, so it cannot be allowed"]
 
 
 def test_a_key_that_has_changed_is_refused_with_what_may_have_happened(homes):

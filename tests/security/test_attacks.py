@@ -366,7 +366,7 @@ def test_a_share_that_is_none_ends_with_a_goodbye_and_is_no_guess(bob, mallory, 
     with bob.listening(code=CODE) as house:
         (bye,) = prove_with(share, mallory, house.port)
         assert "no share" in bye.reason
-        assert house.turned_away == ["a share that is no share of a code's exchange"]
+        assert house.turned_away == ["bytes that are no share of a code's exchange"]
         assert house.codes == []
 
 

@@ -153,7 +153,7 @@ def test_an_address_that_is_none_is_told_and_the_friend_is_called_at_the_next(al
         alice.contacts.add_address("other", f"127.0.0.1:{house.port}")
         alice.contacts.add_address("other", "bob.example:voice")
         assert met(house, alice, target="other", tell=told.append).security == "known"
-    assert told == ["an address of other cannot be used: 'voice' is no port: expected a number from 1 to 65535"]
+    assert told == ["an address of other cannot be used: 'voice' is not a port: expected a number from 1 to 65535"]
 
 
 # --- a code

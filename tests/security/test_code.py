@@ -73,7 +73,7 @@ def test_a_code_that_somebody_chose_is_a_number_and_words_too(code):
     ],
 )
 def test_what_cannot_be_a_code_is_told_from_a_wrong_one(written):
-    with pytest.raises(SecurityError, match=r"^that is no code$") as refused:
+    with pytest.raises(SecurityError, match=r"^that is not a code$") as refused:
         tidy(written)
     assert hint(refused.value) == "a code looks like 42-beeswax-caravan"
 

@@ -384,9 +384,9 @@ UNFIT = {  # what is wrong with the first entry
         json.dumps([{**ENTRY, "unnamed": "yes"}]),
     ],
     "it has 'name' twice": [json.dumps([ENTRY]).replace('{"name"', '{"name": "rob", "name"')],
-    "its name is no text": [json.dumps([{**ENTRY, "name": None}])],
-    "its how is no text": [json.dumps([{**ENTRY, "how": ["code"]}])],
-    "its addresses are no list of plain texts": [
+    "its name is not text": [json.dumps([{**ENTRY, "name": None}])],
+    "its how is not text": [json.dumps([{**ENTRY, "how": ["code"]}])],
+    "its addresses are not a list of plain texts": [
         json.dumps([{**ENTRY, "addresses": wrong}])
         for wrong in ([8689], ["bob\x1b.example"], "bob.example", None, {"bob.example": 1})
     ],
@@ -399,10 +399,10 @@ UNFIT = {  # what is wrong with the first entry
     ],
     "cannot be a name: expected at most 32 characters": [json.dumps([{**ENTRY, "name": "b" * 33}])],
     "cannot be a name: expected 'bob_ hi'": [json.dumps([{**ENTRY, "name": "bob> hi"}])],
-    "'guess' is no how": [json.dumps([{**ENTRY, "how": "guess"}])],
-    "'now' is no since": [json.dumps([{**ENTRY, "since": "now"}])],
-    "'2026-02-30' is no since": [json.dumps([{**ENTRY, "since": "2026-02-30"}])],
-    "is no fingerprint": [
+    "'guess' is not a valid how": [json.dumps([{**ENTRY, "how": "guess"}])],
+    "'now' is not a valid since": [json.dumps([{**ENTRY, "since": "now"}])],
+    "'2026-02-30' is not a valid since": [json.dumps([{**ENTRY, "since": "2026-02-30"}])],
+    "is not a valid fingerprint": [
         json.dumps([{**ENTRY, "fingerprint": wrong}]) for wrong in (BOB[1:], f"{BOB}0", f"g{BOB[1:]}", f"{BOB}\n")
     ],
 }
@@ -481,7 +481,8 @@ def test_nobody_takes_the_place_of_a_contact_that_is_forgotten(contacts, path, s
 
 def test_who_is_passed_over_is_not_called_by_that_name_and_can_be_forgotten(contacts, path):
     path.write_text(json.dumps([{**ENTRY, "since": "now"}, EVES]))
-    with pytest.raises(SecurityError, match=r"an entry that cannot be used, contact 1 \('bob'\): 'now' is no since"):
+    wrong = r"an entry that cannot be used, contact 1 \('bob'\): 'now' is not a valid since"
+    with pytest.raises(SecurityError, match=wrong):
         contacts.named("Bob")
     contacts.forget("bob")
     assert contacts.passed_over() == ""
@@ -592,7 +593,7 @@ def test_addresses_are_added_and_dropped_by_hand(contacts):
     assert contacts.named("bob").addresses == ("127.0.0.1:9230", "home.example")
     contacts.drop_address("bob", "home.example")
     assert contacts.named("bob").addresses == ("127.0.0.1:9230",)
-    with pytest.raises(SecurityError, match=r"home.example is no address of bob \(known: 127.0.0.1:9230\)"):
+    with pytest.raises(SecurityError, match=r"home.example is not an address of bob \(known: 127.0.0.1:9230\)"):
         contacts.drop_address("bob", "home.example")
     with pytest.raises(SecurityError, match="no contact is called"):
         contacts.add_address("eve", "home.example")
@@ -691,7 +692,7 @@ def test_contacts_that_are_no_file_are_refused(contacts, path, kind):
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    assert refused(contacts.all) == f"{path} is no file that can be read: it is a {kind}"
+    assert refused(contacts.all) == f"{path} is not a file that can be read: it is a {kind}"
 
 
 def test_contacts_that_fill_the_memory_are_refused(contacts, path):

@@ -1,4 +1,4 @@
-"""Callers, one after the other: for each it rings, until the user takes the call, or declines, or somebody gives up.
+"""Callers, one after the other: each rings until the user takes or declines the call, or one side gives up.
 
 What happens is decided in the owner's thread, which waits here while there is no call. What the user types comes
 from the keyboard's thread; that the user wants to leave is told to the reception, and every wait looks there.
@@ -91,7 +91,7 @@ class Answering:
             self._reception.free()
 
     def _is_taken(self, caller: Caller) -> bool:
-        """Ring, and ask the user if need be. Whoever is not answered has been told why."""
+        """Ring, and ask the user if need be. A caller who is not answered has been told why."""
         host, known = caller.stream.peer.host, self._is_known(caller)
         is_stranger = caller.peer is not None and not known
         asks = self._asks is Asks.EVERYBODY or (self._asks is Asks.STRANGERS and is_stranger)
@@ -175,7 +175,7 @@ class Answering:
         raise _Unanswered(Bye(ByeCode.TIMEOUT), "unanswered")
 
     def _may_ring(self, caller: Caller, marks: tuple[Hashable, ...]) -> bool:
-        """Whether it may ring now for somebody unknown; if not, that is said."""
+        """Whether it may ring now for an unknown caller; if not, the caller is told."""
         now = time.monotonic()
         if self._limit.is_declined(marks, now):
             self._reception.send_away(caller, Bye(ByeCode.DECLINED), "it was declined a moment ago")
@@ -213,7 +213,7 @@ class Answering:
         return self._undecided and not self.is_asking
 
     def miss(self, name: str, host: str, why: str, began: datetime | None = None) -> None:
-        """Somebody has called in vain: tell it, and keep it. `why` is as in `events.Missed`."""
+        """Report a missed call, and keep it. `why` is as in `events.Missed`."""
         began = began or datetime.now()
         missed = Missed(name, host, began.astimezone().isoformat(timespec="seconds"), why)
         with self._lock:
@@ -227,7 +227,7 @@ class Answering:
 
 
 class _Unanswered(Exception):
-    """A call that nobody has answered: the goodbye, why as in `events.Missed`, and what the caller did wrong."""
+    """A call that was not answered: the goodbye, why as in `events.Missed`, and what the caller did wrong."""
 
     def __init__(self, bye: Bye, why: str, fault: str = "") -> None:
         super().__init__(why)
@@ -244,9 +244,9 @@ def _security(caller: Caller, known: bool) -> str:
 
 
 def _marks(caller: Caller) -> tuple[Hashable, ...]:
-    """By what somebody unknown is known again: the key, which costs nothing to change, and the network.
+    """How an unknown caller is recognised: the key, which costs nothing to change, and the network.
 
-    This machine itself is no mark: tunnels (ssh -L, Tor) make everybody come from here.
+    This machine's own address says nothing: through a tunnel (ssh -L, Tor) every caller comes from it.
     """
     key = (caller.peer.fingerprint,) if caller.peer else ()
     host = caller.stream.peer.host

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def conform() -> None:
     """Find out whether another program speaks protocol.md, by calling it or being called by it.
 
-    The program under test takes every call by itself and asks nobody; stays in it until the BYE, also when its
+    The program under test takes every call by itself, without asking; stays in it until the BYE, also when its
     standard input has ended; and, to have everything checked, makes sound and writes more than 64 KiB of text from
     the beginning of each call. What it does not offer is skipped, and said.
     """
@@ -69,7 +69,7 @@ def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--pid", type=int, metavar="PID", help="Of the listener: its memory is watched, too.")
 @conform_options
 def conform_listener(target: str | None, pid: int | None, **options: Any) -> None:
-    """Call somebody's listener, as often as there are cases."""
+    """Call the listener under test, once for each case."""
     typed = ConformOptions(**options)
     if not typed.lists and not target:
         raise click.UsageError("missing argument HOST[:PORT]")
@@ -92,7 +92,7 @@ def conform_listener(target: str | None, pid: int | None, **options: Any) -> Non
     " case with {port} and {code} filled in.  [default: wait for a program that dials again and again]")  # fmt: skip
 @conform_options
 def conform_dialer(host: str, port: str, command: str, **options: Any) -> None:
-    """Wait for somebody's dialler, as often as there are cases."""
+    """Wait for the dialler under test, once for each case."""
 
     def examine(keys: "Keys | None", selection: "Selection", tell: "Tell") -> "list[Result]":
         from voicemux.conform.runner import examine_dialler

@@ -112,7 +112,7 @@ def show(as_json: bool, name: str | None) -> None:
         elif contact := Contacts(usual_folder()).named(name):
             click.echo(json.dumps(asdict(contact)) if as_json else contact.fingerprint)
         else:
-            raise SecurityError(f"{name} is no contact")
+            raise SecurityError(f"{name} is not a contact")
 
 
 def _refuse_json(as_json: bool, what: str) -> None:

@@ -38,7 +38,7 @@ class _Side:
     """One of the two processes: its events come in, commands go out."""
 
     def __init__(self, name: str, arguments: list[str], keys: str, stack: ExitStack) -> None:
-        """`keys` is a folder for its key and its contacts: it is not the user, and knows nobody."""
+        """`keys` is a folder for its key and its contacts: it is not the user's, and has no contacts."""
         self.name = name
         self.events: list[dict[str, Any]] = []
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()

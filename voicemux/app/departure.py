@@ -1,4 +1,4 @@
-"""Whether the program is to end: one place keeps it, whoever learns of it says it there, and every wait is woken.
+"""Whether the program is to end: kept in one place, which every part tells, and which wakes every wait.
 
 What is typed says it (`/quit`, Ctrl-C), and signals do. A wish that comes while nothing waits is found by the next
 wait: none is lost, however short the moment between a call and the next.
@@ -44,7 +44,7 @@ class Departure:
 
     @contextlib.contextmanager
     def waking(self, polite: Callable[[], None], rude: Callable[[], None] | None = None) -> Iterator[None]:
-        """Whoever waits inside is woken by these, at once if it is to end already. They may be called more than once,
+        """A wait inside is woken by these, at once if it is to end already. They may be called more than once,
         by any thread, and must not wait."""
         wakers = (polite, rude or polite)
         with self._lock:

@@ -23,7 +23,7 @@ EXIT_CODE_OF = {
     Why.TERMINATED: ExitCode.ENDED_WELL,
 }
 GRACE = 0.6  # seconds for a polite end, goodbye and all; then what is going on is broken off
-LIMIT = 0.9  # seconds after which the process ends though something hangs: in a write that nobody reads, in a driver
+LIMIT = 0.9  # seconds after which the process ends though something hangs: in a write that is not read, in a driver
 HASTE = 0.1  # seconds for that once a second signal has come
 STOPS = 0  # no signal has this number
 

@@ -11,7 +11,7 @@ from voicemux.console.plain import Console
 from voicemux.events import NewCode
 from voicemux.threads import Threads
 
-PATIENCE = 12.0  # seconds for the call to come about; whoever proved the code has 10 for the HELLO (protocol.md §11)
+PATIENCE = 12.0  # seconds for the call to come about; the caller has 10 for its HELLO (protocol.md §11)
 
 
 class Invitation:

@@ -42,7 +42,7 @@ def unencrypted(words: str) -> tuple[Callable[..., Any], ...]:
 def a_number(context: click.Context, option: click.Parameter, value: float) -> float:
     """Click's ranges let "nan" through: it is not below the lowest, nor above the highest."""
     if value != value:
-        raise click.BadParameter("nan is no number", context, option)
+        raise click.BadParameter("nan is not a number", context, option)
     return value
 
 

@@ -67,7 +67,7 @@ def reach(
 def _explained(error: VoicemuxError, target: str) -> VoicemuxError:
     """The error, or what is more to the point, by what was typed."""
     if error.kind is Kind.NO_SUCH_HOST and not passes_for_address(target.split(":")[0]):
-        return Unreachable(f"{target} is no contact, and no host: {error}", kind=Kind.NO_SUCH_CONTACT)
+        return Unreachable(f"{target} is not a contact, and not a host: {error}", kind=Kind.NO_SUCH_CONTACT)
     if isinstance(error, Unreachable) and ends_like_a_port(target):
         return Unreachable(str(error), kind=Kind.BARE_PORT)
     return error

@@ -140,7 +140,7 @@ class Trust:
         allowed = []
         for name in chosen.allowed:
             if not (contact := self.contacts.named(name)):
-                raise SecurityError(f"{name} is no contact: nobody of that name can be allowed")
+                raise SecurityError(f"{name} is not a contact, so it cannot be allowed")
             allowed.append(contact.fingerprint)
         return Admission(
             self.identity,

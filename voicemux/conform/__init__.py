@@ -1,4 +1,4 @@
-"""Does somebody else's program speak voicemux? Cases that play the other side, as protocol.md has it.
+"""Does another program speak voicemux? Cases that play the other side, as protocol.md has it.
 
 verdict (what a case is) < link (one connection) < subject (how to get one) < the cases < runner < report.
 """

@@ -87,7 +87,7 @@ def garbage(subject: Subject) -> None:
 
 @case(3)
 def another_version(subject: Subject) -> None:
-    """Another version's preface is answered with the own one and a BYE of code 4."""
+    """Another version's preface is answered with the program's own one and a BYE of code 4."""
     link = subject.connect()
     link.write(b"VMUX/2\r\n")
     link.expect_preface()

@@ -68,7 +68,7 @@ class Record:
         self._add(time, False, encode_frame(frame), _described(frame, message))
 
     def received_bytes(self, time: float, data: bytes) -> None:
-        """What is no frame: a preface, the beginning of TLS, or something else."""
+        """Bytes outside frames: a preface, the beginning of TLS, or something else."""
         self._add(time, False, data, "the preface" if data == PREFACE else "bytes")
 
     def note(self, time: float, what: str, *, is_ours: bool) -> None:

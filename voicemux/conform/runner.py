@@ -50,7 +50,7 @@ def examine_listener(
 ) -> list[Result]:
     """Call a listener, as often as there are cases. Without `keys` the calls are plain.
 
-    Raises Unreachable if nobody is there, RemoteProtocolError if it is something else.
+    Raises Unreachable if no program is there, RemoteProtocolError if it is something else.
     """
     subject = ListenerSubject(address, keys, process_id)
     try:
@@ -71,7 +71,7 @@ def examine_dialler(
 ) -> list[Result]:
     """Wait for a dialler, as often as there are cases; `command` starts it. Without `keys` the calls are plain.
 
-    Raises Unreachable if nobody calls.
+    Raises Unreachable if no program calls.
     """
     return _examine(DiallerSubject(listener, keys, command), selection, tell)
 

@@ -19,7 +19,7 @@ AHEAD = 0.15  # seconds that sound may come before it can have been captured: ne
 MOST_ARRIVALS = 20  # in a second (protocol.md §5.14)
 # ms: what is played as fast as it is spoken takes as long each time, but for what the machine is busy with
 STEADY = 5000
-MOST_GAPS = 0.5  # of its frames: where there is more silence than that, its timestamps are no ticks of 1/48000 s
+MOST_GAPS = 0.5  # of its frames: where there is more silence than that, its timestamps are not in ticks of 1/48000 s
 
 
 @case(8)
@@ -147,7 +147,7 @@ def arrivals(subject: Subject) -> None:
 
 @case(5)
 def arrivals_untrue(subject: Subject) -> None:
-    """Whatever is told of when its audio came, it is no fault."""
+    """ARRIVALS of any content are not a fault."""
     link = _ear(subject)
     for number in range(60):
         sequence, least = number * 7919 % 2**16, number * 30_011 % 2**16

@@ -32,7 +32,7 @@ def states(subject: Subject) -> None:
 
 @case(5)
 def state_unknown_bits(subject: Subject) -> None:
-    """A STATE with bits that have no name, or of another source, is no fault."""
+    """A STATE with bits that have no name, or of another source, is not a fault."""
     link = subject.call(PCM_ONLY)
     for payload in (b"\x00\xf8", b"\x00\x0f", b"\x07\x08", b"\x00\x00"):
         link.frame(TAG_STATE, payload)

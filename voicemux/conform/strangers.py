@@ -53,7 +53,7 @@ def wrong_signature(subject: ListenerSubject) -> None:
 
 @case(12, encrypted=True)
 def wrong_confirmation(subject: Subject) -> None:
-    """Whoever does not know the code is refused."""
+    """A caller that does not know the code is refused."""
     if isinstance(subject, ListenerSubject):
         link, proof = _proof(subject)
         if not proof.confirmation:
@@ -91,7 +91,7 @@ def no_fallback(subject: DiallerSubject) -> None:
     """A dialler does not fall back to a plain call."""
     link = subject.connect_plain()
     _judge_first(link)
-    with suppress(Failed):  # it may hang up at the first byte that is no TLS
+    with suppress(Failed):  # it may hang up at the first byte that is not TLS
         link.write(PREFACE)
         link.say(Bye(ByeCode.SECURITY, "plain calls only"))
         link.finish()
@@ -151,7 +151,7 @@ def flood(subject: Subject) -> None:
 
 
 def _pour(link: Link, size: int) -> bool:
-    """So many bytes come. Whether the call goes on; else it has ended as a flood, which is fine, too."""
+    """Send that many bytes. Returns whether the call goes on; else it has ended as a flood, which is fine, too."""
     chunk = b"".join(
         encode_frame(Frame(tag, 0, payload)) * 400
         for tag, payload in ((TAG_PING, bytes(8)), (TAG_REPORT, bytes(12)), (GREASE_TAG, bytes(100)))
@@ -198,7 +198,7 @@ def _judge_first(link: Link) -> None:
 
 
 def _memory(process: int | None) -> int:
-    """Bytes that it occupies, 0 where nobody tells."""
+    """Bytes that it occupies, 0 where the system does not tell."""
     try:
         status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     except OSError:

@@ -39,8 +39,8 @@ from voicemux.security import handshake
 from voicemux.security.identity import Identity, load_identity
 
 OWN_HELLO = Hello(name="conform", agent="voicemux conform", codecs=())
-CALL_PATIENCE = 30.0  # seconds for somebody to dial
-PATIENCE = 12.0  # seconds for TLS: a listener may make whoever has failed before wait
+CALL_PATIENCE = 30.0  # seconds for the dialler under test to dial
+PATIENCE = 12.0  # seconds for TLS: a listener may make a caller wait that has failed before
 ANSWER_PATIENCE = 10.0  # seconds for a listener's HELLO
 BUSY_PATIENCE = 5.0  # seconds in which a listener may still be busy with the call before
 AGAIN = 0.2  # seconds
@@ -107,7 +107,7 @@ class Subject:
 
     @contextlib.contextmanager
     def with_another_key(self) -> Iterator[None]:
-        """Be somebody whom the program cannot know: a code counts between strangers only, and a second call of a key
+        """Use a key that the program cannot know: a code counts between strangers only, and a second call of a key
         replaces the first. Plain calls have no key."""
         keys = self.keys
         with tempfile.TemporaryDirectory(prefix="voicemux-conform-") as folder:
@@ -152,7 +152,7 @@ class ListenerSubject(Subject):
         return link
 
     def reach(self) -> None:
-        """Raises Unreachable if nobody is there, Failed if it is something else."""
+        """Raises Unreachable if no program is there, Failed if it is something else."""
         link = self.connect()
         link.write(PREFACE)
         link.expect_preface(ANSWER_PATIENCE)
@@ -246,7 +246,7 @@ class DiallerSubject(Subject):
             assert self._process.stdin
             self._process.stdin.close()
             self._process = None
-            while stream := self.wait(0):  # a call that nobody answers any more
+            while stream := self.wait(0):  # a call that is not answered any more
                 stream.close()
 
     def _stream(self) -> Stream:

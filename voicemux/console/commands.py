@@ -10,7 +10,7 @@ MOST_OF_AN_ID = 64  # characters
 @dataclass(frozen=True)
 class Say:
     """`id` is a program's: by it, it is told when the text has been delivered. `accepts` is what a line of a pipe,
-    where everything is text, says to a call that rings; None if it is no answer."""
+    where everything is text, says to a call that rings; None if it is not an answer."""
 
     text: str
     id: str = ""

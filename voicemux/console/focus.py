@@ -1,7 +1,7 @@
 """Whether the user looks at the terminal, as far as the terminal tells (xterm's focus reporting, DECSET 1004).
 
 Nothing is asked of the terminal: it reports each change by itself, as a key press. One that does not know the mode
-never reports, and then nobody is taken to look.
+never reports, and then the user is taken not to look.
 """
 
 from functools import partial

@@ -1,7 +1,7 @@
 """The console of a terminal in line mode: nothing is ever drawn again, which is what screen readers read best.
 
 There is no prompt. What is typed is shown as it is typed, and what comes meanwhile waits until the line has been sent
-or taken back, so that neither is torn; or, since nobody types for ever, until the keyboard has rested. Then it goes
+or taken back, so that neither is torn; or, since typing ends, until the keyboard has rested. Then it goes
 below, and the half-typed line once more below that.
 """
 
@@ -39,7 +39,7 @@ class LineConsole(PlainConsole):
         self._typed_at = 0.0
         self._leaving = False
         self._is_ours = False  # the terminal, its modes and what is on it
-        self._in_escape = ""  # of a key that is no character: what has come of it
+        self._in_escape = ""  # of a key that sends an escape sequence: what has come of it
         self._closing = threading.Event()
 
     def show(self, event: Event) -> None:

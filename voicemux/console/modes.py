@@ -28,7 +28,7 @@ class Modes:
         self._change(has_signals=False)
 
     def quiet(self) -> None:
-        """Likewise, but Ctrl-C and Ctrl-Z are signals: for a time in which nobody reads."""
+        """Likewise, but Ctrl-C and Ctrl-Z are signals: for a time in which the keyboard is not read."""
         self._change(has_signals=True)
 
     def _change(self, *, has_signals: bool) -> None:

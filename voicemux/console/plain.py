@@ -50,7 +50,7 @@ class Console(Protocol):
         """Any thread. Raises VoicemuxError if it cannot be shown: a text must not be acknowledged then."""
 
     def ring(self) -> None:
-        """Let the user hear that somebody calls, once."""
+        """Let the user hear that a call rings, once."""
 
     def start(self, handle: Handler) -> None:
         """Begin to read; `handle` is called in the keyboard's thread, at the end with EndOfInput."""
@@ -73,7 +73,7 @@ class Console(Protocol):
 class PlainConsole:
     """Lines in, lines out."""
 
-    eager = False  # what is piped in waits for somebody to say it to
+    eager = False  # piped input waits until there is a peer to say it to
     slash = "/"
     tells_at_once = False
 
@@ -173,7 +173,7 @@ class PlainConsole:
                 stream.flush()
             except OSError as error:
                 raise self._lose(stream, error) from error
-            except BaseException:  # interrupted while nobody reads
+            except BaseException:  # interrupted while the output is not read
                 _forget(stream)
                 raise
 
@@ -213,7 +213,7 @@ class JsonConsole(PlainConsole):
         return parse_json(line)
 
     def show(self, event: Event) -> None:
-        # A failure is the last event, and may be that nobody reads.
+        # A failure is the last event, and may be that the output has no reader.
         with contextlib.suppress(VoicemuxError) if isinstance(event, Failed) else contextlib.nullcontext():
             self._write(self._texts, [f"{json.dumps(to_dict(event))}\n"])
 

@@ -1,4 +1,4 @@
-"""Peer text made fit for a terminal: nothing in it can move the cursor, hide, or look like somebody else's line."""
+"""Peer text made fit for a terminal: it cannot move the cursor, hide, or look like a line of another speaker."""
 
 import functools
 import re
@@ -76,7 +76,7 @@ def folded(text: str) -> str:
 
 
 def few_marks(text: str, most: int) -> str:
-    """`text` with at most so many marks on each character."""
+    """`text` with at most `most` marks on each character."""
     kept, marks = list[str](), 0
     for character in text:
         marks = marks + 1 if is_mark(character) else 0

@@ -1,4 +1,4 @@
-"""The one question that is asked before a call, on a terminal: for the code of somebody unknown."""
+"""The one question that is asked before a call, on a terminal: for the code of an unknown listener."""
 
 import contextlib
 import sys
@@ -17,7 +17,7 @@ TRIES = 3  # at typing something that can be a code
 
 
 def ask_for_code(address: str) -> str:
-    """The code that the user was told; "" for none. What was typed before the question is no answer to it."""
+    """The code that the user was told; "" for none. Text typed before the question does not answer it."""
     _discard_what_was_typed()
     print(f"voicemux: you do not know who answers at {printable(address)}", file=sys.stderr)
     for _ in range(TRIES):

@@ -24,7 +24,7 @@ def quoted(words: str) -> str:
 
 
 def quoted_name(name: str) -> str:
-    """A name that a peer chose. What is no plain word is in quotes: `bob`, `"bob, whom you know"`."""
+    """A name that a peer chose. Anything but a plain word is in quotes: `bob`, `"bob, whom you know"`."""
     stem, tag = name_and_tag(name)
     if not stem:
         return tag.strip()

@@ -52,7 +52,7 @@ _HINTS = {
     Kind.NO_ZONE: "add the interface that leads there: fe80::1%eth0, or whatever yours is called",
     Kind.PORT_TAKEN: "another program has it, --port chooses another",
     Kind.PORT_FORBIDDEN: "ports below 1024 are for administrators, --port chooses another",
-    Kind.NOT_OUR_ADDRESS: "that is no address of this machine",
+    Kind.NOT_OUR_ADDRESS: "that is not an address of this machine",
     Kind.UNKNOWN_CALLER: "the other side is shown a code: voicemux dial HOST CODE",
     Kind.UNKNOWN_LISTENER: "ask for the code that the other side is shown, or call with --open and compare words",
     Kind.WRONG_CODE: (

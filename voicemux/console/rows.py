@@ -1,7 +1,7 @@
 """Rows of a terminal, made by us and not by it, so that each begins with a mark that says whose words it has.
 
 A terminal wraps what is longer than a row into the first column of the next. There stood what a peer had put there:
-a notice of ours, a line of somebody else. So we wrap first: `bob> ` begins the first row of a text, `bob| ` the
+a notice of ours, a line of another speaker. So we wrap first: `bob> ` begins the first row of a text, `bob| ` the
 others.
 
 What terminals do, and what is done about it:
@@ -128,7 +128,7 @@ def rows(mark: Mark, text: str, screen: Screen) -> Iterator[str]:
 
 
 def whole_lines(mark: Mark, text: str) -> Iterator[str]:
-    """`text` for what is no terminal, in pieces to be joined: nothing is wrapped, cut or folded."""
+    """`text` for an output that is not a terminal, in pieces to be joined: nothing is wrapped, cut or folded."""
     before, others = (f"{mark.name}{mark.tag}{separator}" for separator in (mark.first, mark.others))
     for start, end in line_places(text):
         if start == end:
@@ -172,7 +172,7 @@ def _rows_of_line(mark: Mark, line: str, screen: Screen, *, is_first: bool) -> I
             used = sum(each.cells for each in row)
             is_quoted ^= mark.quotes and text.count('"') % 2 == 1
             head = _Head(mark, screen, mark.others, reopens=is_quoted)
-        if piece.cells > head.room:  # so many marks
+        if piece.cells > head.room:  # that many marks
             piece = piece._replace(text=piece.text[0], cells=screen.cells(piece.text[0]))
         row.append(piece)
         used += piece.cells

@@ -222,7 +222,7 @@ def status_line(stats: Stats, width: int) -> str:
 
 
 def stats_lines(stats: Stats) -> list[str]:
-    """All the figures, for whoever asks."""
+    """All the figures, for `/stats`."""
     lines = [stats_line(stats)]
     if stats.buffer_ms is not None:
         lines.append(
@@ -275,7 +275,7 @@ def _who(name: str, address: str, claims: str = "") -> str:
 
 
 def _voice(event: Connected) -> str:
-    """Who hears whom, as far as it is known, and why somebody does not."""
+    """Who hears whom, as far as it is known, and why one does not."""
     own, peer = event.own, event.peer or Voice()
     heard_by_them = bool(event.sends) and not own.muted and not peer.deafened
     heard_by_us = bool(event.hears) and not own.deafened and not peer.muted

@@ -38,7 +38,7 @@ class Address(NamedTuple):
 def parse_port(text: str, lowest: int = 1) -> int:
     """Raises AddressError unless `text` is a number from `lowest` to 65535."""
     if not (text.isascii() and text.isdigit() and lowest <= int(text[:6]) <= 65535):
-        raise AddressError(f"{text!r} is no port: expected a number from {lowest} to 65535")
+        raise AddressError(f"{text!r} is not a port: expected a number from {lowest} to 65535")
     return int(text)
 
 
@@ -48,7 +48,7 @@ def parse_host(text: str) -> str:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     if not host or any(character.isspace() for character in host):
-        raise AddressError(f"{text!r} is no host: expected a name or an address")
+        raise AddressError(f"{text!r} is not a host: expected a name or an address")
     return host
 
 
@@ -58,14 +58,14 @@ def parse_address(text: str) -> Address:
     if host.startswith("["):
         host, bracket, rest = host[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise AddressError(f"{text!r} is no address: expected [IPv6]:PORT")
+            raise AddressError(f"{text!r} is not an address: expected [IPv6]:PORT")
         port = rest[1:] if rest else None
     elif host.count(":") == 1:
         host, port = host.split(":")
     elif ":" in host and not _is_ipv6(host):
-        raise AddressError(f"{text!r} is no address: with more than one colon, expected IPv6 or [IPv6]:PORT")
+        raise AddressError(f"{text!r} is not an address: with more than one colon, expected IPv6 or [IPv6]:PORT")
     if not host or any(character.isspace() for character in host):
-        raise AddressError(f"{text!r} is no address: expected HOST or HOST:PORT, or the name of a contact")
+        raise AddressError(f"{text!r} is not an address: expected HOST or HOST:PORT, or the name of a contact")
     return Address(host, DEFAULT_PORT if port is None else parse_port(port))
 
 
@@ -85,21 +85,21 @@ def _bare(text: str) -> str:
     elif scheme.lower() in OUR_SCHEMES:
         place = place.rstrip("/")
     else:
-        raise AddressError(f"{text!r} is no address: leave {scheme}:// away")
+        raise AddressError(f"{text!r} is not an address: leave {scheme}:// away")
     scheme, separator, rest = place.partition(":")
     if separator and not rest.isdecimal():  # a host may be called tcp
         if scheme.lower() in OUR_SCHEMES:
             place = rest
         elif scheme.lower() in OTHER_SCHEMES:
-            raise AddressError(f"{text!r} is no address: leave {scheme}: away")
+            raise AddressError(f"{text!r} is not an address: leave {scheme}: away")
     if A_CODE.fullmatch(place):
         raise AddressError(f"{text!r} is a code, and no address: voicemux dial HOST {'-'.join(place.split())}")
     _, separator, host = place.rpartition("@")
     if separator:
-        raise AddressError(f"{text!r} is no address: there are no users here, expected {host or 'HOST'} alone")
+        raise AddressError(f"{text!r} is not an address: there are no users here, expected {host or 'HOST'} alone")
     place, separator, rest = place.partition("/")
     if rest:
-        raise AddressError(f"{text!r} is no address: leave /{rest} away")
+        raise AddressError(f"{text!r} is not an address: leave /{rest} away")
     return place
 
 
@@ -120,7 +120,7 @@ def lacks_zone(host: str) -> bool:
 
 
 def is_inside(host: str) -> bool:
-    """Whether `host` is an address that nobody outside this network (or VPN) can call. Names are not looked up."""
+    """Whether `host` is an address that can be called only from this network (or VPN). Names are not looked up."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

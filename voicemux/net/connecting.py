@@ -56,6 +56,6 @@ def resolve(address: Address, *, passive: bool) -> list[tuple[socket.AddressFami
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE if passive else 0
         )
     except (OSError, UnicodeError) as error:
-        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "that is no host name"
+        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "that is not a host name"
         raise Unreachable(f"cannot find the host {address.host}: {why}", kind=Kind.NO_SUCH_HOST) from error
     return list(dict.fromkeys((family, place) for family, _, _, _, place in found))

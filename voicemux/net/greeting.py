@@ -49,7 +49,7 @@ class Greeting:
         self._has_proved = False  # and the listener has not said yet what it thinks of it
 
     def secure(self) -> bytes:
-        """Begin TLS. The listener's certificate (DER), which tells nobody yet who that is.
+        """Begin TLS. The listener's certificate (DER), which does not yet prove who that is.
 
         Raises Unreachable if no word comes, RemoteProtocolError if it is none of TLS, SecurityError if the other side
         takes plain calls only.
@@ -89,7 +89,7 @@ class Greeting:
     def introduce(self, hello: Hello, on_ringing: Callable[[], None], who: str = "the other side") -> Hello:
         """Send our HELLO and wait for the listener's, who is called `who` in errors; `on_ringing` is called once.
 
-        Raises CallRefused if nobody answers, or the listener says BYE instead; SecurityError if it takes no such
+        Raises CallRefused if the listener does not answer, or says BYE instead; SecurityError if it takes no such
         call; RemoteProtocolError (FLOOD) if it says too much.
         """
         self.stream.write(self.sending.encode(hello))

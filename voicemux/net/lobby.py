@@ -1,6 +1,6 @@
 """Which caller must give up its place when a listener has no more: a policy. Pure: no clock, socket or thread.
 
-A friend takes a step in every round trip: it speaks, TLS is up, it claims to be somebody, it proves that. A stranger
+A friend takes a step in every round trip: it speaks, TLS is up, it claims to have a key, it proves that. A stranger
 who wants to keep friends out stops somewhere, because each step costs it more. So every stage has a share of the
 places for itself, the lowest stage that has more than its share gives one up, and there the visitor goes that reached
 the stage first. If one network has many visitors in that stage, or has lost many places lately, it is one of its own.
@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from voicemux.security.networks import Network, networks_of
 
-CROWD = 16  # visitors of one network in one stage that are no crowd yet: an office, a family behind one address
+CROWD = 16  # visitors of one network in one stage that are normal: an office, a family behind one address
 HALF_LIFE = 60.0  # seconds after which half of a network's lost places are forgotten
 MOST_NETWORKS = 4096  # whose lost places are remembered: some 800 kB
 
@@ -52,7 +52,7 @@ class Lobby(Generic[Visitor]):
         return visitor in self._stage_of
 
     def enter(self, visitor: Visitor, host: str, now: float) -> Visitor | None:
-        """Give the newcomer a place. Returns who has lost theirs for it, if somebody had to."""
+        """Give the newcomer a place. Returns the visitor that has lost its place for it, if one had to."""
         loser = self.evict(now) if len(self) >= self._places else None
         self._stage_of[visitor] = Stage.SILENT
         self._stages[Stage.SILENT][visitor] = networks_of(host)

@@ -10,7 +10,7 @@ from voicemux.protocol.messages import Message, Preface, Text, TextAck
 RATE = 400_000  # bytes a second: more than twice what PCM in packets of 5 ms comes to
 BURST = 2_000_000  # bytes at once: what some seconds of outage have held back
 EACH = 200  # bytes that a message counts for besides its own: to take a short one takes as long
-EACH_READ = 60  # bytes that a piece of the stream counts for besides its own, and a packet has about so many headers
+EACH_READ = 60  # bytes that each read of the stream counts for besides its own: about the headers of a packet
 TEXT_ITSELF = 130  # bytes around a text that are free with it: frame, id, TLS record, piece
 LEAST_PART = 200  # bytes: who cuts a text into smaller ones wants to make work; protocol.md §5.2 has 1024
 UNSETTLED = 24_000  # bytes that may still turn out to be text: a TLS record that is not whole, and a frame

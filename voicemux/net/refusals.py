@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from voicemux.security.networks import Network, networks_of
 
 WINDOW = 60.0  # seconds
-LINES = 6  # told one by one in a window: what friends need who mistype a code or call somebody who is busy
+LINES = 6  # told one by one in a window: enough for friends who mistype a code or call a busy listener
 SUMMARIES = 3  # lines for the rest of a window, one for each of the most frequent reasons
 MOST_KINDS = 256  # (reason, network) that are counted apart: strangers choose how many networks there are
 ELSEWHERE = "other addresses"

@@ -81,7 +81,7 @@ class Stream(Protocol):
 
     def leave_bbr(self) -> None:
         """Have another congestion control if the system's choice is bbr: it lets no more be in flight than fits two
-        *shortest* round trips, too little for voice where somebody else's queue makes them long."""
+        *shortest* round trips, too little for voice where a queue of other senders makes them long."""
 
 
 def receive_within(stream: Stream, seconds: float) -> bytes | None:

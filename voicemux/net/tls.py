@@ -31,7 +31,7 @@ def listener_context(identity: Path) -> Context:
     """`identity` is a PEM file with key and certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.num_tickets = 0  # nobody resumes: it would be one more secret to keep
+    context.num_tickets = 0  # sessions are not resumed: a ticket would be one more secret to keep
     context.load_cert_chain(identity)
     return context
 

@@ -2,7 +2,7 @@
 
 Two rules hold this together. Everything that affects the order lives in this file. And one table
 judges both directions: `Sending` keeps to it, `Receiving` holds the peer to it. The two share no
-state, so neither needs a lock: the first belongs to whoever writes, the second to whoever reads.
+state, so neither needs a lock: the first belongs to the thread that writes, the second to the thread that reads.
 """
 
 from collections import deque

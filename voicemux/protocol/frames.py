@@ -27,7 +27,7 @@ class FrameDecoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Each frame that is whole now. `data` is taken at once, also if nobody looks at the frames yet.
+        """Each frame that is whole now. `data` is taken at once, even before the caller iterates over the frames.
 
         Raises RemoteProtocolError on a header that cannot be right, before its payload is awaited.
         """

@@ -2,7 +2,7 @@
 
 The layouts are declared here in construct and nowhere else. Where a layout is on the path of every
 frame, a `struct.Struct` is derived from the same declaration: construct interpreted takes about
-10 microseconds a frame, the derived struct 0.1. (`construct.compile()` is no way out: compiled
+10 microseconds a frame, the derived struct 0.1. (`construct.compile()` does not help: compiled
 parsers accept truncated payloads.)
 """
 

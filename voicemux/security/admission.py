@@ -1,4 +1,4 @@
-"""Who may call: contacts, whoever knows the code, anybody if the owner wants it so. It belongs to one thread.
+"""Who may call: contacts, callers who know the code, anybody if the owner wants it so. It belongs to one thread.
 
 A code that was made here is over when it was used, and a new one takes its place. Wrong guesses end none: `guesses`
 says how many there may be. `now` is in seconds, of a clock that only goes forward.
@@ -21,7 +21,7 @@ SUSPICIOUS = 10  # wrong codes in a row, of people we do not know: no friend mis
 LONGER_WORDS = 4  # of the codes that are made from then on: 38 bits
 MOST_CONTACTS = 60  # new ones in an HOUR by a code that a person chose, and that may have got around
 HOUR = 3600.0  # seconds
-CONTACTS_GUESSES = 10  # wrong codes of a contact in an HOUR that are no guesses
+CONTACTS_GUESSES = 10  # wrong codes of a contact in an HOUR that do not count as guesses
 
 
 class Admission:
@@ -39,10 +39,10 @@ class Admission:
         allowed: Collection[str] = (),
         on_guessing: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`code` was chosen by the owner; otherwise codes of so many `words` are made, none if that is 0.
+        """`code` was chosen by the owner; otherwise codes of `words` words are made, none if that is 0.
 
         `allowed` are fingerprints of contacts: only they may call then, or who knows a code. `on_code(code, why)`
-        hears that a code is over, and of the next. `on_guessing(what)` hears once that somebody tries wrong codes.
+        is called when a code is over, with the next. `on_guessing(what)` is called once, when wrong codes are tried.
         Raises SecurityError for a bad code.
         """
         self._identity = identity
@@ -61,7 +61,7 @@ class Admission:
         self._added: deque[float] = deque(maxlen=MOST_CONTACTS)  # when contacts were made by a code of a person
 
     def begin(self, claim: Claim, host: str, now: float) -> Listener:
-        """Raises NotAdmitted if it is no use to try a code (now), or RemoteProtocolError."""
+        """Raises NotAdmitted if a code cannot be tried (now), or RemoteProtocolError."""
         if claim.method == Method.CODE:
             if not self.code:
                 raise NotAdmitted("a code, and none is in use", ByeCode.WRONG_CODE)
@@ -113,7 +113,7 @@ class Admission:
 
     def _admitted(self, peer: Peer) -> Method:
         if self._contact(peer.fingerprint):
-            # Whoever does not know us compares words, so that we must show them, too.
+            # A caller who does not know us compares words, so we must show them, too.
             return peer.method
         if self._is_open:
             return Method.OPEN
@@ -139,7 +139,7 @@ class Admission:
         return error
 
     def _may_mistype(self, contact: Contact, now: float) -> bool:
-        """Whether a wrong code of a contact is no guess: unless there are many, it is an old command."""
+        """Whether a wrong code of a contact does not count as a guess: a few come from old commands."""
         when = self._mistyped.setdefault(contact.fingerprint, deque(maxlen=CONTACTS_GUESSES))
         if len(when) == CONTACTS_GUESSES and now - when[0] < HOUR:
             return False

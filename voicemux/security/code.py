@@ -1,7 +1,7 @@
 """The spoken code of a first call, and the exchange that proves it. The only home of spake2.
 
 SPAKE2 (Abdalla and Pointcheval, CT-RSA 2005) in the form of the package `spake2`, Ed25519, which is not that of
-RFC 9382. Whoever is in the middle, or guesses, has one guess for each exchange and learns from it whether it was
+RFC 9382. An attacker, in the middle or calling, has one guess for each exchange and learns from it whether it was
 right, and nothing else.
 """
 
@@ -15,17 +15,17 @@ from voicemux.security.words import spoken
 
 NUMBERS = range(10, 100)  # what a code begins with
 USUAL_WORDS = 3  # 1.5 thousand million codes: two tries a second hit one in 12 years (docs/security.md)
-LEAST_WORDS = 2  # in a code, also in one that somebody chose: what is no code at all is told from a wrong one
+LEAST_WORDS = 2  # in a code, also in one that a user chose: so a text that cannot be a code is told from a wrong code
 SHARE_SIZE = 33  # bytes: the letter of a side, and a point
 
 
 def new_code(words: int = USUAL_WORDS) -> str:
-    """A number and so many words, such as 42-beeswax-caravan-tiger for 3."""
+    """A number and `words` words, such as 42-beeswax-caravan-tiger for 3."""
     return "-".join([str(secrets.choice(NUMBERS)), *spoken(secrets.token_bytes(words))])
 
 
 def codes_like(code: str, words: int) -> int:
-    """Among how many codes one must guess: of so many `words`, or, if there is one, like the `code` of a person.
+    """Among how many codes an attacker must guess: codes of `words` words, or codes like `code`, which a user chose.
 
     What people choose is guessed sooner than its length says. The estimate is that of NIST SP 800-63-2, table A.1:
     4 bits for the first character, 2 for each of the next seven, 1.5 up to the twentieth, then 1.
@@ -46,7 +46,7 @@ def tidy(code: str) -> str:
     number, *words = re.findall(r"[^\W_]+", _with_our_digits(unicodedata.normalize("NFKC", code).casefold())) or [""]
     # Of an IPv6 address, all but the colons could be a code.
     if ":" in code or not number.isdecimal() or sum(not word.isdecimal() for word in words) < LEAST_WORDS:
-        raise SecurityError("that is no code", kind=Kind.MALFORMED_CODE)
+        raise SecurityError("that is not a code", kind=Kind.MALFORMED_CODE)
     return "-".join([number, *words])
 
 
@@ -76,5 +76,5 @@ class Exchange:
                 raise ValueError(f"{len(share)} bytes")
             key: bytes = self._side.finish(share)
         except Exception as error:  # of many kinds: it checks by assertions, too
-            raise RemoteProtocolError("a share that is no share of a code's exchange") from error
+            raise RemoteProtocolError("bytes that are no share of a code's exchange") from error
         return key

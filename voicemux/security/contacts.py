@@ -103,7 +103,7 @@ class Contacts:
         return contact
 
     def rename(self, old: str, new: str) -> None:
-        """Raises SecurityError if nobody is called `old`, or nobody can be called `new`."""
+        """Raises SecurityError if no contact has the name `old`, or `new` cannot be a name."""
         try:
             check_name(new)
         except ValueError as error:
@@ -118,26 +118,26 @@ class Contacts:
             contacts[contacts.index(contact)] = replace(contact, name=tidy(new), unnamed=False)
 
     def add_address(self, name: str, address: str) -> None:
-        """Call them there first from now on. Raises SecurityError if nobody is called that."""
+        """Call them there first from now on. Raises SecurityError if no contact has that name."""
         with self._changing() as contacts:
             contact = _get(contacts, name)
             addresses = (address, *(each for each in contact.addresses if each != address))
             contacts[contacts.index(contact)] = replace(contact, addresses=addresses[:MOST_ADDRESSES])
 
     def drop_address(self, name: str, address: str) -> None:
-        """Raises SecurityError if nobody is called that, or has no such address."""
+        """Raises SecurityError if no contact has that name, or the contact has no such address."""
         with self._changing() as contacts:
             contact = _get(contacts, name)
             if address not in contact.addresses:
                 known = ", ".join(contact.addresses) or "none"
-                raise SecurityError(f"{address} is no address of {contact.name} (known: {known})")
+                raise SecurityError(f"{address} is not an address of {contact.name} (known: {known})")
             addresses = tuple(each for each in contact.addresses if each != address)
             contacts[contacts.index(contact)] = replace(contact, addresses=addresses)
 
     def forget(self, name: str) -> None:
         """Also what is passed over and has that name, or the contact's key: it would come up when this one is gone.
 
-        Raises SecurityError if nobody is called that.
+        Raises SecurityError if no contact has that name.
         """
         with self._changing_entries() as (contacts, unfit):
             gone = _unfit_named(unfit, name)

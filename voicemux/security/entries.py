@@ -25,7 +25,7 @@ SHOWN = 40  # characters of a value that is wrong
 
 @dataclass(frozen=True)
 class Contact:
-    """Somebody who will be known again."""
+    """A person whose key is recognised in later calls."""
 
     name: str
     fingerprint: str  # of the certificate: 64 hexadecimal digits
@@ -62,7 +62,7 @@ class Entries:
 
 
 def parse(content: bytes) -> Entries:
-    """Raises ValueError, with what is wrong, if it is no list in JSON."""
+    """Raises ValueError, with what is wrong, if it is not a list in JSON."""
     try:
         text = content.decode("utf-8-sig" if content.startswith(b"\xef\xbb\xbf") else json.detect_encoding(content))
         is_list = isinstance(json.loads(text), list)
@@ -77,7 +77,7 @@ def parse(content: bytes) -> Entries:
     taken: dict[str, str] = {}  # names, by what they look like and by their keys
     elements = list(_elements(text))
     # What looks like what takes a second to find out for 10,000 names, and data that takes 20 ms to load. In ASCII,
-    # nobody writes one name for another without knowing it.
+    # the user never writes one name for another without knowing it.
     judges_looks = not all(_said(entry, "name").isascii() for _, entry in elements)
     for number, (written, entry) in enumerate(elements, 1):
         try:
@@ -163,9 +163,9 @@ def _contact(entry: object) -> Contact:
         values["addresses"] = [] if address == "" else [address]
     addresses = values.pop("addresses")
     if not isinstance(addresses, list) or not all(map(_is_place, addresses)):
-        raise ValueError("its addresses are no list of plain texts")
+        raise ValueError("its addresses are not a list of plain texts")
     if wrong := next((field for field, value in values.items() if not isinstance(value, str)), None):
-        raise ValueError(f"its {wrong} is no text")
+        raise ValueError(f"its {wrong} is not text")
     check_name(values["name"])
     expected = {
         "fingerprint": FINGERPRINT.fullmatch(values["fingerprint"]),
@@ -173,7 +173,7 @@ def _contact(entry: object) -> Contact:
         "since": _is_date(values["since"]),
     }
     if wrong := next((field for field, is_right in expected.items() if not is_right), None):
-        raise ValueError(f"{_shown(values[wrong])} is no {wrong}")
+        raise ValueError(f"{_shown(values[wrong])} is not a valid {wrong}")
     return Contact(addresses=tuple(addresses), unnamed=bool(unnamed), **values)
 
 

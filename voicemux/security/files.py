@@ -1,4 +1,4 @@
-"""Files that are nobody else's business: read and changed by their owner only, and written whole or not at all.
+"""Private files: read and changed by their owner only, and written whole or not at all.
 
 All that read or write raise SecurityError: which file, what the system says of it, and what it takes.
 """
@@ -43,20 +43,20 @@ def make_folder(folder: Path) -> None:
 
 
 def read(path: Path, most: int, *, is_secret: bool = False) -> bytes | None:
-    """What the file holds, at most so many bytes; None if there is none.
+    """What the file holds, whole; None if there is no file. Raises SecurityError if it has over `most` bytes.
 
     Refused if others can change it, or the folder that it is in, and a secret if others can read it.
     """
     with _explained("read", path, "it must be a file that you may read"):
         try:
-            # A pipe that nobody writes to would be waited for at the opening.
+            # Opening a pipe without a writer would wait for one.
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         except FileNotFoundError:
             return None
         with open(descriptor, "rb") as file:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
-                raise SecurityError(f"{path} is no file that can be read: it is a {_kind(facts.st_mode)}")
+                raise SecurityError(f"{path} is not a file that can be read: it is a {_kind(facts.st_mode)}")
             _refuse_if_open(path, stat.S_IMODE(facts.st_mode), is_secret=is_secret)
             for folder in {path.parent, Path(os.path.realpath(path)).parent}:
                 _refuse_if_open(folder, stat.S_IMODE(os.stat(folder).st_mode), is_secret=False)

@@ -1,8 +1,8 @@
-"""How many codes may be tried: so many that none is hit within years, and always one more for a friend. Pure.
+"""How many codes may be tried: few enough that none is hit within years, and always one more for a friend. Pure.
 
-No code ends because it was guessed at: then whoever guesses could keep friends out. Instead tries are paced, all
-together, by how many codes there are; docs/security.md has the arithmetic. `now` is in seconds, of a clock that only
-goes forward.
+No code ends because it was guessed at: then an attacker could keep friends out by guessing. Instead, tries are paced,
+all together, by how many codes there are; docs/security.md has the arithmetic. `now` is in seconds of a clock that
+only goes forward.
 """
 
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from voicemux.security.networks import Network
 YEARS = 12  # that it takes on average to hit a code by trying without a pause
 SECONDS = 365.25 * 86400  # of a year
 MOST_RATE = 10.0  # tries a second, of however long codes: each costs 7 ms, so that is 7 % of a core
-BURST_ODDS = 5000  # one in so many: the chance of hitting a code with all tries that may come at once
+BURST_ODDS = 5000  # one in this number: the chance of hitting a code with all tries that may come at once
 LEAST_BURST, MOST_BURST = 3, 400  # tries; a friend may mistype twice
 FRESH = 3  # tries that a network may have, lately, and still count as one that does not guess
 KEPT = 0.25  # of the burst is for networks that do not guess
@@ -26,7 +26,7 @@ class Guesses:
     """Ask `may_try()` before each exchange; tell it of those that were `right()`."""
 
     def __init__(self, code: str, words: int) -> None:
-        """`code` was chosen by a person; if it is "", codes of so many `words` are made at random."""
+        """`code` was chosen by a person; if it is "", codes of `words` words are made at random."""
         self.words = words
         codes = codes_like(code, words)
         self.rate = min(MOST_RATE, codes / 2 / (YEARS * SECONDS))  # tries a second; half of all codes hit, on average
@@ -36,7 +36,7 @@ class Guesses:
         self._tries: OrderedDict[Network, tuple[int, float]] = OrderedDict()  # and since when they are counted
 
     def may_try(self, networks: Sequence[Network], now: float) -> bool:
-        """Whether somebody from there, whose widest network comes first, may try a code now. It counts as wrong."""
+        """Whether a caller from these networks, the widest first, may try a code now. It counts as wrong."""
         if self._looked is not None:
             self._left = min(self.burst, self._left + (now - self._looked) * self.rate)
         self._looked = now
@@ -55,7 +55,7 @@ class Guesses:
         return True
 
     def right(self, networks: Sequence[Network]) -> None:
-        """The last try from there was right, or by somebody we know: it does not count."""
+        """The last try from there was right, or came from a contact: it does not count."""
         self._left = min(self.burst, self._left + 1)
         network = networks[0]
         tries, since = self._tries.get(network, (1, 0.0))

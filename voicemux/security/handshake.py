@@ -1,7 +1,7 @@
 """Who is at the other end: both sides' part in protocol.md §12, once there is TLS. No socket, clock or file.
 
 The listener's key is proved by TLS itself. The dialler's is proved by a signature over all that was said, the
-listener's certificate included; so it convinces nobody but that listener, and only now.
+listener's certificate included; so it convinces that listener alone, and only in this call.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ DOMAIN = b"voicemux/1 "  # before everything that is hashed or signed: it means 
 COMMITMENT, TRANSCRIPT, DIALLER, LISTENER, WORDS = (
     DOMAIN + name + b"\0" for name in (b"commitment", b"transcript", b"dialler", b"listener", b"words")
 )
-WORDS_COMPARED = 4  # 32 bits, and one try a call: nobody in the middle can search for a match
+WORDS_COMPARED = 4  # 32 bits, and one try a call: an attacker in the middle cannot search for a match
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _expect_none(code: object, what: str, value: bytes) -> None:
 
 
 def _confirm(key: bytes, side: bytes, transcript: bytes) -> bytes:
-    """What only whoever has the key can say; nothing without a key."""
+    """The signature that only the owner of our key can make; empty without a key."""
     return hmac.digest(key, side + transcript, "sha256") if key else b""
 
 

@@ -1,4 +1,4 @@
-"""Our own key, by which others know us again, and the proof that somebody has the key of theirs.
+"""Our own key, by which others recognise us, and the proof that a peer has its own.
 
 A key is P-256 and comes in a certificate that it has signed itself, since TLS wants one. Nobody judges what else
 the certificate says: a name proves nothing, and clocks may be wrong.
@@ -22,12 +22,12 @@ from voicemux.security import files
 
 FILE = "identity.pem"
 MOST_BYTES = 64_000  # of the file: ours has 700
-COMMON_NAME = "voicemux"  # the same for all: it would be sent to whoever asks
+COMMON_NAME = "voicemux"  # the same for all: it would be sent to every caller who asks
 VALID_FROM = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)  # before any clock that was ever set
 VALID_UNTIL = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)  # "no end" (RFC 5280 §4.1.2.5)
 
 SIGNATURE = ec.ECDSA(hashes.SHA256())
-# x509.InvalidVersion is no ValueError.
+# x509.InvalidVersion is not a ValueError.
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 

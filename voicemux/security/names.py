@@ -19,14 +19,14 @@ NOT_THE_CONTACT = " (not the contact)"
 
 
 def tame(name: str, most: int = MOST) -> str:
-    """What a peer calls itself in at most so many characters, all of which can be shown; "" if nothing is left."""
+    """The name a peer gives itself, cut to `most` characters that can be shown; "" if nothing is left."""
     shown = "".join(character for character in name if character.isprintable() or character.isspace())
     shown = " ".join(shown.translate(MARKS).split()).lstrip("-. ")
     return shown if len(shown) <= most else shown[: most - 1].rstrip() + CUT
 
 
 def passes_for_address(text: str) -> bool:
-    """Whether somebody who types it means a place, and not a person: an address, a number, localhost."""
+    """Whether a user who types it means a place, not a person: an address, a number, localhost."""
     text = unicodedata.normalize("NFKC", text.replace(CUT, "")).strip().casefold()
     if not text or any(character.isspace() for character in text):
         return False
@@ -52,7 +52,7 @@ def free_name(wanted: str, taken: Iterable[str]) -> str:
 
 
 def marked(claimed: str, contacts: Iterable[str]) -> str:
-    """The name of somebody unknown, with a mark that always has room if it looks like a contact's."""
+    """The name of an unknown caller, with a mark that always has room if it looks like a contact's."""
     name = tame(claimed)
     if any(not looks(name).isdisjoint(looks(each)) for each in contacts):
         return tame(claimed, MOST - len(NOT_THE_CONTACT)) + NOT_THE_CONTACT

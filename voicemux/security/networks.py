@@ -2,7 +2,7 @@
 
 import ipaddress
 
-Network = str  # as people write it: "192.0.2.0/24", "2001:db8::/48"; of a host that is no address, its name
+Network = str  # as people write it: "192.0.2.0/24", "2001:db8::/48"; the name itself of a host that is given by name
 
 # Prefix lengths, the widest first. IPv6: a site gets a /48 or a /56, a link a /64 (RFC 6177). IPv4: /24 is the
 # longest prefix that is routed on the Internet, so that its addresses have one owner, or neighbours.

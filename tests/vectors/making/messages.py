@@ -148,7 +148,7 @@ def messages() -> list[Entry]:
         bye("bye-longest-reason", "256 bytes.", 0, "r" * 256),
         bye("bye-highest-known-code", "16, LATER.", 16),
         bye("bye-unknown-code", "Taken as 7, INTERNAL, and no error.", 65535),
-        fault("bye-without-code", "5.5", "One byte is no code.", frame(BYE, b"\0")),
+        fault("bye-without-code", "5.5", "One byte is not a code.", frame(BYE, b"\0")),
         fault("bye-empty", "5.5", "Nor is none.", frame(BYE)),
         fault("bye-reason-too-long", "5.5", "257 bytes.", frame(BYE, bytes(2) + b"r" * 257)),
         fault("bye-reason-not-utf-8", "5.5", "A byte that never is.", frame(BYE, b"\0\0\xff")),
