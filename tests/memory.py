@@ -24,7 +24,7 @@ class MemoryStream:
     """One end. Get two of them from `memory_streams`."""
 
     def __init__(self, name: str, mouth: _Direction, ear: _Direction) -> None:
-        self.peer = Address(name, 1)
+        self.peer_address = Address(name, 1)
         self.bytes_read = self.bytes_written = 0
         self.timeout = SILENCE_TIMEOUT
         self.options: list[str] = []

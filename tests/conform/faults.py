@@ -683,7 +683,7 @@ class FallsBackToPlain(Peer):
         try:
             super().secure(first)
         except VoicemuxError:
-            Peer(connect(self.stream.peer), self.identity, "", is_dialler=True).run()
+            Peer(connect(self.stream.peer_address), self.identity, "", is_dialler=True).run()
             raise
 
 

@@ -22,8 +22,8 @@ def test_ipv4_reaches_the_listener(listen):
     with listening(listen) as listener:
         stream = connect(Address("127.0.0.1", listener.port))
         caller = answer(listener)
-        assert caller.peer.host == stream.peer.host == "127.0.0.1"
-        assert stream.peer.port == listener.port
+        assert caller.peer_address.host == stream.peer_address.host == "127.0.0.1"
+        assert stream.peer_address.port == listener.port
         stream.write(b"hi")
         assert caller.read() == b"hi"
         stream.close()
@@ -36,7 +36,7 @@ def test_ipv6_reaches_the_listener(listen):
     with listening(listen) as listener:
         stream = connect(Address("::1", listener.port))
         caller = answer(listener)
-        assert caller.peer.host == stream.peer.host == "::1"
+        assert caller.peer_address.host == stream.peer_address.host == "::1"
         stream.close()
         caller.close()
 
@@ -79,7 +79,7 @@ def test_every_address_of_a_host_is_tried(monkeypatch):
         )
         stream = connect(Address("host.example", 8690))
         answer(listener).close()
-        assert stream.peer == ("127.0.0.1", 8690)
+        assert stream.peer_address == ("127.0.0.1", 8690)
         stream.close()
 
 

@@ -82,7 +82,7 @@ def test_a_caller_is_handed_over_with_its_hello_and_all_that_follows(desk):
     peer.send(PREFACE, Hello("alice", "bot1", (2,)), Text(1, "right behind"))
     caller = desk.take()
     assert caller.hello == Hello("alice", "bot1", (2,))
-    assert caller.stream.peer.host == "127.0.0.1"
+    assert caller.stream.peer_address.host == "127.0.0.1"
     assert caller.stream.timeout == SILENCE_TIMEOUT
     assert list(caller.receiving.receive(b"")) == [Text(1, "right behind")]
     caller.stream.write(caller.sending.encode(Ringing()) + caller.sending.encode(Hello("bob")))

@@ -155,7 +155,7 @@ class Middle:
         with contextlib.suppress(VoicemuxError):
             data: bytes = first or mouth.read()
             while data:
-                if ear.peer.port == self._true_port:
+                if ear.peer_address.port == self._true_port:
                     self.said.append(data)
                 ear.write(data)
                 data = mouth.read()

@@ -130,7 +130,7 @@ class Call:
         self._read_all = self._closed = False
         self._speaking = threading.Lock()  # by one thread at a time
         self._closing = threading.Lock()
-        self._address, self._security, self._words = met.stream.peer.host, met.security, tuple(met.words)
+        self._address, self._security, self._words = met.stream.peer_address.host, met.security, tuple(met.words)
         self._call.start()
         leftovers.keep(self, self.hang_up)
 

@@ -92,7 +92,7 @@ class Answering:
 
     def _is_taken(self, caller: Caller) -> bool:
         """Ring, and ask the user if need be. A caller who is not answered has been told why."""
-        host, known = caller.stream.peer.host, self._is_known(caller)
+        host, known = caller.stream.peer_address.host, self._is_known(caller)
         is_stranger = caller.peer is not None and not known
         asks = self._asks is Asks.EVERYBODY or (self._asks is Asks.STRANGERS and is_stranger)
         marks = _marks(caller)
@@ -139,7 +139,7 @@ class Answering:
 
     def _ring(self, caller: Caller, name: str, question: _Question) -> bool:
         """Whether the user takes the call. Raises _Unanswered if nothing was said to the end."""
-        host, ring = caller.stream.peer.host, Ring(caller)
+        host, ring = caller.stream.peer_address.host, Ring(caller)
         began = rang = time.monotonic()
         try:
             ring.sound()
@@ -249,5 +249,5 @@ def _marks(caller: Caller) -> tuple[Hashable, ...]:
     This machine's own address says nothing: through a tunnel (ssh -L, Tor) every caller comes from it.
     """
     key = (caller.peer.fingerprint,) if caller.peer else ()
-    host = caller.stream.peer.host
+    host = caller.stream.peer_address.host
     return key if is_loopback(host) else (*key, networks_of(host)[-1])

@@ -114,7 +114,7 @@ class Holding:
             hears = _codec_name(came_as or likely)
         return Connected(
             call.name,
-            met.stream.peer.host,
+            met.stream.peer_address.host,
             met.hello.agent,
             sends,
             hears,

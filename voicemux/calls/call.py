@@ -95,7 +95,7 @@ class Call:
         stream: Stream,
         sending: Sending,
         receiving: Receiving,
-        peer: Hello,
+        hello: Hello,
         transmitter: Transmitter | None,
         player: Player | None,
         *,
@@ -103,8 +103,8 @@ class Call:
         status_interval: float = 0.0,
     ) -> None:
         """`recorder` gets what `player` gets. `status_interval` is the seconds between two `Status` events, or 0."""
-        self.peer = peer
-        self.name = peer.name or stream.peer.host
+        self.hello = hello
+        self.name = hello.name or stream.peer_address.host
         self._stream = stream
         self._receiving = receiving
         self._transmitter = transmitter
@@ -502,7 +502,7 @@ class Call:
 
     def _on_state(self, state: VoiceState) -> None:
         if state.source == OWN_SOURCE:
-            plays = bool(self.peer.playable)
+            plays = bool(self.hello.playable)
             self._peer_voice = Voice(state.voice, plays, state.muted, state.deafened, state.records)
             self._peer_told.set()
 

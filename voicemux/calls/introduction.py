@@ -105,7 +105,7 @@ def answer(caller: Caller, hello: Callable[[], Hello]) -> Introduced:
 
 
 def _met(caller: Caller) -> Introduced:
-    host = caller.stream.peer.host
+    host = caller.stream.peer_address.host
     guess = "" if is_loopback(host) else str(Address(host, DEFAULT_PORT))  # there, a tunnel ends
     return Introduced(
         caller.stream, caller.sending, caller.receiving, caller.hello, caller.peer, guess, is_caller=True
@@ -135,7 +135,7 @@ def is_known(caller: Caller, trust: Trust | None, tell: Tell) -> bool:
 
 def name_of(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
     """What the peer is called from here on. Who is authenticated is known by that name, and remembered."""
-    host, own = met.stream.peer.host, tame(met.hello.name)
+    host, own = met.stream.peer_address.host, tame(met.hello.name)
     if not (trust and met.peer):
         return Named(own or host)
     is_self = trust.is_self(met.peer)

@@ -111,7 +111,8 @@ class Greeting:
             return RemoteProtocolError(f"that is not voicemux, {what} ({error})")
         if error.kind is Kind.SILENCE:
             return Unreachable(
-                f"{self.stream.peer} takes the connection and says nothing for {waited:.0f} s", kind=Kind.SAYS_NOTHING
+                f"{self.stream.peer_address} takes the connection and says nothing for {waited:.0f} s",
+                kind=Kind.SAYS_NOTHING,
             )
         when = "at once" if waited < AT_ONCE else f"after {waited:.0f} s without a word"
         return Unreachable(f"the connection was closed {when}", kind=Kind.CLOSED_AT_ONCE)

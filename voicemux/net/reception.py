@@ -64,7 +64,7 @@ class _Visitor:
 
     @property
     def host(self) -> str:
-        return self.stream.peer.host
+        return self.stream.peer_address.host
 
     @property
     def stage(self) -> Stage:
@@ -258,7 +258,7 @@ class Reception:
             return
         stream.set_timeout(VISITOR_PATIENCE)
         visitor = _Visitor(stream, now + PREFACE_TIMEOUT)
-        if loser := self._lobby.enter(visitor, stream.peer.host, now):
+        if loser := self._lobby.enter(visitor, stream.peer_address.host, now):
             self._make_room(loser)
         self._selector.register(descriptor_of(stream), selectors.EVENT_READ, visitor)
 

@@ -17,7 +17,7 @@ class Stream(Protocol):
     """One thread may read while another writes; `cut` and the facts are for any thread."""
 
     @property
-    def peer(self) -> Address:
+    def peer_address(self) -> Address:
         """Where the other end is."""
 
     @property

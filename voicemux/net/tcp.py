@@ -45,8 +45,8 @@ if sys.platform == "linux":
 class TcpStream:
     """A `Stream` over TCP, or over any other stream socket."""
 
-    def __init__(self, connection: socket.socket, peer: Address) -> None:
-        self.peer = peer
+    def __init__(self, connection: socket.socket, peer_address: Address) -> None:
+        self.peer_address = peer_address
         self.bytes_read = 0
         self.bytes_written = 0
         self._socket = connection

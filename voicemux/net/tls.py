@@ -221,9 +221,9 @@ class TlsStream:
     # --- as the stream inside has it
 
     @property
-    def peer(self) -> Address:
+    def peer_address(self) -> Address:
         """See `Stream`."""
-        return self._stream.peer
+        return self._stream.peer_address
 
     @property
     def bytes_read(self) -> int:
