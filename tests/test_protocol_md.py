@@ -8,7 +8,7 @@ from tests.notation import CLASSES, VECTORS, meant, vectors
 from voicemux.calls import call, vitals
 from voicemux.conform.runner import CASES
 from voicemux.errors import RemoteProtocolError
-from voicemux.net import address, greeting, reception, stream
+from voicemux.net import address, greeting, stream, visitor
 from voicemux.protocol import messages, wire
 from voicemux.protocol.connection import TRANSITIONS, Receiving, Sending, State
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
@@ -116,7 +116,7 @@ def test_the_limits_are_those_of_the_code():
         "a dialler's wait for a preface": greeting.GREETING_TIMEOUT,
         "a listener's wait for TLS and a preface": greeting.PREFACE_TIMEOUT,
         "wait for a listener's WELCOME": greeting.PROOF_TIMEOUT,
-        "wait for a caller's HELLO": reception.HELLO_TIMEOUT,
+        "wait for a caller's HELLO": visitor.HELLO_TIMEOUT,
         "wait for a listener's HELLO": greeting.ANSWER_TIMEOUT,
         "silence of the line": stream.SILENCE_TIMEOUT,
         "goodbye": greeting.GOODBYE_TIMEOUT,

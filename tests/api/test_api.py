@@ -248,7 +248,7 @@ def test_what_was_spoken_is_said_before_a_call_is_closed(tmp_path):
     with answering(tmp_path, lambda call: heard.extend(call.hear())) as listener:
         with dial(listener, tmp_path) as call:
             assert call.speak(second)
-        wait_until(lambda: not listener._reception._current)
+        wait_until(lambda: not listener._reception.calls.taken)
     sound = np.concatenate(heard)
     assert likeness(second, sound, SYLLABLE) > ALIKE
     spoken = np.flatnonzero(np.abs(sound.astype(int)) > 300)
@@ -431,7 +431,7 @@ def test_whoever_calls_meanwhile_is_told_busy_and_may_call_again(tmp_path):
                 dial(listener, tmp_path, home=tmp_path / "carol")
             call.send("still here")
             assert next(call.texts()) == "still here"
-        wait_until(lambda: not listener._reception._current)
+        wait_until(lambda: not listener._reception.calls.taken)
         with dial(listener, tmp_path, audio=False) as call:
             call.send("again")
             assert next(call.texts()) == "again"
@@ -559,7 +559,7 @@ def test_a_call_may_be_served_in_a_thread_of_its_own_and_the_next_is_answered_wh
         looping = threading.Thread(target=loop)
         looping.start()
         for text in ("hi", "hi again"):
-            wait_until(lambda: not listener._reception._current)
+            wait_until(lambda: not listener._reception.calls.taken)
             with voicemux.dial(f"127.0.0.1:{listener.port}", plain=True, audio=False) as call:
                 time.sleep(0.3)
                 call.send(text)

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.peers import PATIENCE, PROMPTLY, Peer, wait_until
-from voicemux.net import reception as reception_module
+from voicemux.net import visitor as visitor_module
+from voicemux.net.caller import Caller
 from voicemux.net.listener import Listener
-from voicemux.net.reception import MAX_VISITORS, MOST_BYTES, Caller, Reception
+from voicemux.net.reception import MAX_VISITORS, Reception
 from voicemux.net.refusals import LINES, Refusal
 from voicemux.net.stream import SILENCE_TIMEOUT
+from voicemux.net.visitor import MOST_BYTES
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Ping, Preface, Ringing, Text
 from voicemux.protocol.wire import PREFACE
@@ -20,11 +22,11 @@ from voicemux.protocol.wire import PREFACE
 class Desk:
     """A reception at work, who comes to it, and whom it turned away."""
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = 1) -> None:
         listener = Listener("127.0.0.1", 0)
         self.port = listener.port
         self.turned_away: list[str] = []
-        self.reception = Reception(listener, self._turn_away)
+        self.reception = Reception(listener, self._turn_away, capacity=capacity)
         self._stack = contextlib.ExitStack()
 
     def _turn_away(self, refusal: Refusal) -> None:
@@ -40,7 +42,7 @@ class Desk:
         return peer
 
     def take(self) -> Caller:
-        caller = self.reception.next_caller()
+        caller = self.reception.calls.next_caller()
         self._stack.callback(caller.stream.close)
         return caller
 
@@ -130,22 +132,41 @@ def test_callers_who_say_nothing_keep_nobody_waiting(desk):
 
 def test_whoever_calls_during_a_call_is_told_busy_and_may_call_again(desk):
     desk.call("first")
-    desk.take()
+    first = desk.take()
     second = desk.call("second")
     assert second.hear_to_the_end() == [Preface(), Bye(ByeCode.BUSY, "in another call")]
     assert desk.turned_away == ["127.0.0.1: busy"]
     second.finish()
-    desk.reception.free()
+    desk.reception.calls.free(first)
     desk.call("second again")
     assert desk.take().hello.name == "second again"
 
 
+def test_a_listener_with_two_places_holds_two_calls_and_tells_the_third_busy():
+    with Desk(capacity=2) as desk:
+        callers = {}
+        for name in ("first", "second"):
+            peer = desk.call(name)
+            callers[name] = desk.take()
+            callers[name].stream.write(callers[name].sending.encode(Hello("the listener")))
+            assert peer.hear(Hello) == Hello("the listener")
+        assert (callers["first"].hello.name, callers["second"].hello.name) == ("first", "second")
+        third = desk.call("third")
+        assert third.hear_to_the_end() == [Preface(), Bye(ByeCode.BUSY, "in another call")]
+        assert desk.turned_away == ["127.0.0.1: busy"]
+        desk.reception.calls.free(callers["first"])
+        desk.call("third again")
+        assert desk.take().hello.name == "third again"
+        assert desk.call("fourth").hear(Bye).code == ByeCode.BUSY
+        desk.reception.close()
+
+
 def test_who_was_handed_out_and_is_not_answered_is_sent_away_without_anybody_waiting(desk):
     peer = desk.call("alice")
-    caller = desk.reception.next_caller()
+    caller = desk.reception.calls.next_caller()
     began = time.monotonic()
     desk.reception.send_away(caller, Bye(ByeCode.DECLINED), "it was declined a moment ago")
-    desk.reception.free()
+    desk.reception.calls.free(caller)
     assert time.monotonic() - began < PROMPTLY
     assert peer.hear_to_the_end() == [Preface(), Bye(ByeCode.DECLINED)]
     wait_until(lambda: desk.turned_away == ["127.0.0.1: it was declined a moment ago"])
@@ -157,7 +178,7 @@ def test_who_was_handed_out_and_is_not_answered_is_sent_away_without_anybody_wai
 
 def test_who_has_gone_can_be_sent_away_too(desk):
     peer = desk.call("alice")
-    caller = desk.reception.next_caller()
+    caller = desk.reception.calls.next_caller()
     peer.reset()
     desk.reception.send_away(caller, Bye())
     wait_until(lambda: caller.stream.fileno() == -1)
@@ -166,25 +187,26 @@ def test_who_has_gone_can_be_sent_away_too(desk):
 def test_one_who_is_preferred_takes_the_place_of_who_is_not_answered_yet(desk):
     desk.call("stranger")
     stranger = desk.take()
-    desk.reception.yield_to(lambda caller: caller.hello.name.startswith("friend"))
+    calls = desk.reception.calls
+    calls.yield_to(stranger, lambda caller: caller.hello.name.startswith("friend"))
     assert desk.call("another stranger").hear_to_the_end()[-1].code == ByeCode.BUSY
-    assert desk.reception.replacement is None
+    assert calls.replacement_of(stranger) is None
     desk.call("friend")
-    wait_until(lambda: desk.reception.is_replaced)
+    wait_until(lambda: calls.replacement_of(stranger))
     assert desk.call("friend too late").hear_to_the_end()[-1].code == ByeCode.BUSY
     desk.reception.send_away(stranger, Bye(ByeCode.BUSY))
-    desk.reception.yield_to(None)
-    desk.reception.free()
+    calls.yield_to(stranger, None)
+    calls.free(stranger)
     assert desk.take().hello.name == "friend"
     assert desk.call("friend again").hear_to_the_end()[-1].code == ByeCode.BUSY
 
 
 def test_an_interruption_is_found_by_who_only_looks(desk):
-    desk.reception.check()
-    desk.reception.interrupt(KeyboardInterrupt())
+    desk.reception.calls.check()
+    desk.reception.calls.interrupt(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        desk.reception.check()
-    desk.reception.check()
+        desk.reception.calls.check()
+    desk.reception.calls.check()
 
 
 def test_the_busy_tone_is_heard_also_by_those_who_talk_on(desk):
@@ -315,7 +337,7 @@ def test_a_caller_that_changes_its_mind_is_let_go_without_a_word_to_the_owner(de
 
 @pytest.mark.parametrize("so_far", [b"", PREFACE[:5]], ids=["nothing", "half a preface"])
 def test_a_preface_is_waited_for_only_so_long(monkeypatch, desk, so_far):
-    monkeypatch.setattr(reception_module, "PREFACE_TIMEOUT", 0.1)
+    monkeypatch.setattr(visitor_module, "PREFACE_TIMEOUT", 0.1)
     peer = desk.visit()
     peer.send(so_far)
     assert is_gone(peer)
@@ -324,7 +346,7 @@ def test_a_preface_is_waited_for_only_so_long(monkeypatch, desk, so_far):
 
 @pytest.mark.parametrize("so_far", [b"", b"\0\7\1\0"], ids=["nothing", "half a HELLO"])
 def test_a_hello_is_waited_for_only_so_long(monkeypatch, desk, so_far):
-    monkeypatch.setattr(reception_module, "HELLO_TIMEOUT", 0.1)
+    monkeypatch.setattr(visitor_module, "HELLO_TIMEOUT", 0.1)
     peer = desk.visit()
     peer.send(PREFACE + so_far)
     assert peer.hear_to_the_end() == [Preface()]
@@ -332,14 +354,14 @@ def test_a_hello_is_waited_for_only_so_long(monkeypatch, desk, so_far):
 
 
 def test_talking_about_something_else_does_not_make_the_wait_longer(monkeypatch, desk):
-    monkeypatch.setattr(reception_module, "HELLO_TIMEOUT", 0.2)
+    monkeypatch.setattr(visitor_module, "HELLO_TIMEOUT", 0.2)
     peer = desk.visit()
     peer.send(PREFACE)
     assert talks_until_it_is_cut_off(peer) < 0.2 + PROMPTLY
 
 
 def test_whoever_was_sent_away_and_does_not_leave_is_thrown_out(monkeypatch, desk):
-    monkeypatch.setattr(reception_module, "GOODBYE_TIMEOUT", 0.1)
+    monkeypatch.setattr(visitor_module, "GOODBYE_TIMEOUT", 0.1)
     peer = desk.visit()
     peer.send(PREFACE, bytes(4))
     assert peer.hear(Bye).code == ByeCode.PROTOCOL
@@ -375,14 +397,15 @@ def test_who_is_silent_gives_way_to_who_comes_and_not_who_has_said_something(des
 def test_a_call_takes_no_room_from_visitors(desk):
     for _ in range(MAX_VISITORS + 1):
         desk.call("alice")
-        assert desk.take().hello.name == "alice"
-        desk.reception.free()
+        caller = desk.take()
+        assert caller.hello.name == "alice"
+        desk.reception.calls.free(caller)
 
 
 def test_the_owner_can_be_interrupted_while_it_waits(desk):
-    threading.Timer(0.05, desk.reception.interrupt, [KeyboardInterrupt()]).start()
+    threading.Timer(0.05, desk.reception.calls.interrupt, [KeyboardInterrupt()]).start()
     with pytest.raises(KeyboardInterrupt):
-        desk.reception.next_caller()
+        desk.reception.calls.next_caller()
 
 
 def test_a_bug_in_the_reception_reaches_the_owner():
@@ -395,7 +418,7 @@ def test_a_bug_in_the_reception_reaches_the_owner():
     with Peer(socket.create_connection(("127.0.0.1", listener.port))) as peer:
         peer.send(b"GET / ")
         with pytest.raises(ZeroDivisionError):
-            reception.next_caller()
+            reception.calls.next_caller()
         assert is_gone(peer)
     reception.close()
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.peers import PROMPTLY, Peer, connected
 from voicemux.errors import ConnectionLost, RemoteProtocolError
-from voicemux.net.reception import Caller
+from voicemux.net.caller import Caller
 from voicemux.net.ringing import MOST_BYTES, Ring
 from voicemux.net.stream import SILENCE_TIMEOUT
 from voicemux.net.tcp import TcpStream

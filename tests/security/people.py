@@ -10,9 +10,10 @@ from typing import Any
 from tests.peers import PATIENCE
 from voicemux.errors import VoicemuxError
 from voicemux.net.address import Address
+from voicemux.net.caller import Caller
 from voicemux.net.greeting import Greeting
 from voicemux.net.listener import Listener
-from voicemux.net.reception import Caller, Reception
+from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.net.stream import Stream
 from voicemux.net.tcp import TcpStream
@@ -36,7 +37,7 @@ class Person:
 
     @contextlib.contextmanager
     def listening(self, **chosen: Any) -> Iterator["House"]:
-        """`chosen` are arguments of Admission."""
+        """`chosen` are arguments of Admission, and the `capacity`."""
         house = House(self, **chosen)
         house.reception.start()
         try:
@@ -64,7 +65,7 @@ class Person:
 class House:
     """A listener at work: who comes, who was turned away, and which codes there were."""
 
-    def __init__(self, owner: Person, **chosen: Any) -> None:
+    def __init__(self, owner: Person, capacity: int = 1, **chosen: Any) -> None:
         self.turned_away: list[str] = []
         self.codes: list[tuple[str, str]] = []
         self.warnings: list[str] = []
@@ -86,6 +87,7 @@ class House:
             owner.identity.path,
             on_missed=self._miss,
             on_replaced=self._replace,
+            capacity=capacity,
         )
 
     def _turn_away(self, refusal: Refusal) -> None:
@@ -95,17 +97,17 @@ class House:
         self.missed.append(caller)
         return "somebody"
 
-    def _replace(self) -> None:
+    def _replace(self, _: Caller) -> None:
         self.replaced += 1
 
     @contextlib.contextmanager
     def caller(self, name: str = "the owner") -> Iterator[Caller]:
         """The next caller, answered."""
-        caller = self.reception.next_caller()
+        caller = self.reception.calls.next_caller()
         with contextlib.closing(caller.stream):
             caller.stream.write(caller.sending.encode(Hello(name)))
             yield caller
-        self.reception.free()
+        self.reception.calls.free(caller)
 
 
 class Middle:

@@ -18,7 +18,7 @@ from tests.security import certificates
 from tests.security.people import House, Person, stream_to
 from voicemux.calls.trust import Security, Trust
 from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
-from voicemux.net import reception as reception_module
+from voicemux.net import visitor as visitor_module
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
 from voicemux.net.greeting import Greeting
@@ -471,8 +471,8 @@ def drip(greeting: Greeting) -> Iterator[None]:
 @pytest.mark.parametrize("until", ["the preface", "the claim", "the proof", "HELLO"])
 def test_who_says_a_byte_now_and_then_is_cut_off_in_time(alice, bob, monkeypatch, until):
     """A slow loris: each byte is a sign of life, and none comes to the point. Not even a contact may do that."""
-    monkeypatch.setattr(reception_module, "PREFACE_TIMEOUT", 0.3)
-    monkeypatch.setattr(reception_module, "HELLO_TIMEOUT", 0.6)
+    monkeypatch.setattr(visitor_module, "PREFACE_TIMEOUT", 0.3)
+    monkeypatch.setattr(visitor_module, "HELLO_TIMEOUT", 0.6)
     bob.knows(alice, "alice")
     with bob.listening() as house, alice.dialling(house.port) as (greeting, certificate):
         began = time.monotonic()
@@ -498,8 +498,8 @@ def test_who_says_a_byte_now_and_then_is_cut_off_in_time(alice, bob, monkeypatch
 
 @pytest.mark.parametrize("until", ["TLS", "the preface", "the proof"])
 def test_who_never_comes_to_the_point_is_cut_off_in_time(bob, mallory, monkeypatch, until):
-    monkeypatch.setattr(reception_module, "PREFACE_TIMEOUT", 0.3)
-    monkeypatch.setattr(reception_module, "HELLO_TIMEOUT", 0.6)
+    monkeypatch.setattr(visitor_module, "PREFACE_TIMEOUT", 0.3)
+    monkeypatch.setattr(visitor_module, "HELLO_TIMEOUT", 0.6)
     with bob.listening() as house, contextlib.ExitStack() as stack:
         began = time.monotonic()
         if until == "TLS":
@@ -549,11 +549,12 @@ def test_whatever_came_from_an_address_a_friend_there_gets_in(alice, bob, carol,
         assert time.monotonic() - began < PROMPTLY
 
 
-def test_who_has_the_line_and_calls_again_takes_the_place_of_its_own_call(alice, bob, mallory):
+@pytest.mark.parametrize("capacity", [1, 2])
+def test_who_has_the_line_and_calls_again_takes_the_place_of_its_own_call(alice, bob, carol, mallory, capacity):
     """Its network has died, and ours has not noticed yet. Only the same key can do that."""
-    for person, name in ((alice, "alice"), (mallory, "mallory")):
+    for person, name in ((alice, "alice"), (mallory, "mallory"), (carol, "carol")):
         bob.knows(person, name)
-    with bob.listening() as house, contextlib.ExitStack() as stack:
+    with bob.listening(capacity=capacity) as house, contextlib.ExitStack() as stack:
 
         def call(person: Person) -> None:
             greeting, certificate = stack.enter_context(person.dialling(house.port))
@@ -564,17 +565,23 @@ def test_who_has_the_line_and_calls_again_takes_the_place_of_its_own_call(alice,
                 with pytest.raises(CallRefused, match="is busy"):
                     greeting.introduce(Hello("me"), lambda: None)
 
+        calls = house.reception.calls
+        if capacity > 1:  # somebody else has the other place, and keeps it
+            call(carol)
+            stack.enter_context(contextlib.closing(calls.next_caller().stream))
         call(alice)
-        first = stack.enter_context(contextlib.closing(house.reception.next_caller().stream))
+        first = calls.next_caller()
+        stack.enter_context(contextlib.closing(first.stream))
         with pytest.raises(CallRefused, match="is busy"):
             mallory.dial(house.port, Method.KNOWN, name="alice")
-        assert (house.replaced, house.reception.is_replaced) == (0, False)
+        assert (house.replaced, calls.replacement_of(first)) == (0, None)
         call(alice)
         wait_until(lambda: house.replaced)
-        house.reception.free()
-        again = stack.enter_context(contextlib.closing(house.reception.next_caller().stream))
+        calls.free(first)
+        again = calls.next_caller()
+        stack.enter_context(contextlib.closing(again.stream))
         assert again is not first
-        assert not house.reception.is_replaced
+        assert not calls.replacement_of(again)
         with pytest.raises(CallRefused, match="is busy"):  # the line is not free in between
             mallory.dial(house.port, Method.KNOWN, name="mallory")
 

@@ -24,8 +24,8 @@ from voicemux.calls.trust import Security, Trust
 from voicemux.errors import ConnectionLost, OutOfResources, VoicemuxError
 from voicemux.events import Ended, Stats, TextReceived
 from voicemux.net.address import DEFAULT_PORT
+from voicemux.net.caller import Caller
 from voicemux.net.listener import Listener as _Listener
-from voicemux.net.reception import Caller
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Hello
 from voicemux.security.files import usual_folder
@@ -319,7 +319,8 @@ class Listener:
             listener, trust, _turned_away, _new_code, _log.warning, self._on_replaced
         )
         self._closing = threading.Lock()
-        self._closed = self._stopped = self._is_taken = False
+        self._closed = self._stopped = False
+        self._caller: Caller | None = None  # who has been handed out, and whose place has not been freed
         self._latest: Call | None = None
         self._reception.start()
         leftovers.keep(self, self.stop)
@@ -352,12 +353,11 @@ class Listener:
         try:
             while True:
                 self._wait_for_the_end()
-                caller = self._reception.next_caller()
-                self._is_taken = True
+                caller = self._caller = self._reception.calls.next_caller()
                 self._latest = self._answer(caller)
                 if self._latest:
-                    if self._reception.is_replaced:
-                        self._on_replaced()
+                    if self._reception.calls.replacement_of(caller):
+                        self._on_replaced(caller)
                     yield self._latest
         except _Stopped:
             self._stopped = False
@@ -372,14 +372,14 @@ class Listener:
             self._latest.close()
         if self._closed:
             raise _Stopped
-        if self._is_taken:
-            self._is_taken = False
-            self._reception.free()
+        if self._caller:
+            self._reception.calls.free(self._caller)
+            self._caller = None
 
     def stop(self) -> None:
         """End the loop over callers when it asks for the next one. Any thread."""
         self._stopped = True
-        self._reception.interrupt(_Stopped())
+        self._reception.calls.interrupt(_Stopped())
 
     def close(self) -> None:
         """Listen no more, and end the loop over callers when it asks for the next one; a call goes on. Any thread;
@@ -402,7 +402,7 @@ class Listener:
             _log.warning("%s; that call was not answered", error)
         return None
 
-    def _on_replaced(self) -> None:
+    def _on_replaced(self, _: Caller) -> None:
         """The caller has called again."""
         if call := self._latest:
             call._call.replace()

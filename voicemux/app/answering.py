@@ -17,7 +17,8 @@ from datetime import datetime
 from voicemux.calls.introduction import Named
 from voicemux.errors import ConnectionLost, RemoteProtocolError
 from voicemux.events import Answered, Event, Missed, MissedCalls, Ringing
-from voicemux.net.reception import Caller, Reception, is_same
+from voicemux.net.caller import Caller, is_same
+from voicemux.net.reception import Reception
 from voicemux.net.ring_limit import RingLimit
 from voicemux.net.ringing import Ring
 from voicemux.protocol.messages import Bye, ByeCode, Method
@@ -65,6 +66,7 @@ class Answering:
         `bell` rings once. `before_asking` is called before a call waits for the user.
         """
         self._reception = reception
+        self._calls = reception.calls
         self._asks = asks
         self._show = show
         self._bell = bell
@@ -85,14 +87,18 @@ class Answering:
         """Wait for a caller whose call is taken. Raises what the reception was interrupted with."""
         while True:
             self._undecided = False
-            caller = self._reception.next_caller()
-            if self._is_taken(caller):
-                return caller
-            self._reception.free()
+            caller = self._calls.next_caller()
+            is_taken = False
+            try:
+                if is_taken := self._is_taken(caller):
+                    return caller
+            finally:
+                if not is_taken:
+                    self._calls.free(caller)
 
     def _is_taken(self, caller: Caller) -> bool:
         """Ring, and ask the user if need be. A caller who is not answered has been told why."""
-        host, known = caller.stream.peer_address.host, self._is_known(caller)
+        host, known = caller.host, self._is_known(caller)
         is_stranger = caller.peer is not None and not known
         asks = self._asks is Asks.EVERYBODY or (self._asks is Asks.STRANGERS and is_stranger)
         marks = _marks(caller)
@@ -116,7 +122,7 @@ class Answering:
             return True
         try:
             if not known:
-                self._reception.yield_to(self._is_known)
+                self._calls.yield_to(caller, self._is_known)
             self._before_asking()
             if self._ring(caller, name, question):
                 return True
@@ -134,18 +140,18 @@ class Answering:
         finally:
             with self._lock:
                 self._question = None
-            self._reception.yield_to(None)
+            self._calls.yield_to(caller, None)
         return False
 
     def _ring(self, caller: Caller, name: str, question: _Question) -> bool:
         """Whether the user takes the call. Raises _Unanswered if nothing was said to the end."""
-        host, ring = caller.stream.peer_address.host, Ring(caller)
+        host, ring = caller.host, Ring(caller)
         began = rang = time.monotonic()
         try:
             ring.sound()
             while (now := time.monotonic()) < began + ANSWER_TIMEOUT:
-                self._reception.check()
-                if again := self._reception.replacement:
+                self._calls.check()
+                if again := self._calls.replacement_of(caller):
                     if is_same(caller, again):
                         raise _Unanswered(Bye(ByeCode.REPLACED), "")
                     raise _Unanswered(Bye(ByeCode.BUSY, "in another call"), "busy")
@@ -156,8 +162,8 @@ class Answering:
                     accepted = question.answers.get_nowait()
                     self._show(Answered(name, host, accepted))
                     if accepted:
-                        self._reception.yield_to(None)
-                        if self._reception.is_replaced:  # in this very moment
+                        self._calls.yield_to(caller, None)
+                        if self._calls.replacement_of(caller):  # in this very moment
                             continue
                         ring.take()
                     else:
@@ -249,5 +255,5 @@ def _marks(caller: Caller) -> tuple[Hashable, ...]:
     This machine's own address says nothing: through a tunnel (ssh -L, Tor) every caller comes from it.
     """
     key = (caller.peer.fingerprint,) if caller.peer else ()
-    host = caller.stream.peer_address.host
+    host = caller.host
     return key if is_loopback(host) else (*key, networks_of(host)[-1])

@@ -41,8 +41,9 @@ from voicemux.events import (
     TurnedAway,
 )
 from voicemux.net.address import Address, is_inside
+from voicemux.net.caller import Caller
 from voicemux.net.listener import Listener
-from voicemux.net.reception import Caller, Reception
+from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Hello
 
@@ -75,7 +76,6 @@ class Session:
         self._holding = Holding(
             settings, console, departure, self._trust, self._sound, self._held, self._notices, self._handler.start
         )
-        self._reception: Reception | None = None  # of a listener
 
     # --- the two commands, in the main thread ------------------------------------------------------
 
@@ -122,7 +122,6 @@ class Session:
             self._notices.once,
             self._on_replaced,
         )
-        self._reception = reception
         answering = self._handler.answering = Answering(
             reception,
             self._settings.ring.asks,
@@ -144,21 +143,24 @@ class Session:
                 )
             if self._console.eager:
                 self._handler.start()
-            with self._departure.waking(lambda: reception.interrupt(_Leave())):
+            with self._departure.waking(lambda: reception.calls.interrupt(_Leave())):
                 while True:
+                    caller, outcome = None, Outcome()
                     try:
-                        outcome = self._take(answering.next_caller())
+                        caller = answering.next_caller()
+                        outcome = self._take(caller, reception)
                     except OutOfResources as error:
-                        outcome = Outcome()
                         self._notices.once(f"{error}; that call was not answered")
                     has_no_reader = self._sound.broken and self._sound.is_piped
-                    if self._departure.why or has_no_reader or (once and outcome.ended and not reception.is_replaced):
+                    calls_again = caller and reception.calls.replacement_of(caller)
+                    if self._departure.why or has_no_reader or (once and outcome.ended and not calls_again):
                         return outcome
-                    reception.free()
+                    if caller:
+                        reception.calls.free(caller)
         except _Leave:
             return Outcome()
         finally:
-            self._reception = self._handler.answering = None
+            self._handler.answering = None
             reception.close()
             self._invitation.close()
 
@@ -171,7 +173,7 @@ class Session:
     def _on_code(self, places: list[Address], code: str, why: str) -> None:
         self._invitation.changed(NewCode(code, why, self._dials(places, code)))
 
-    def _take(self, caller: Caller) -> Outcome:
+    def _take(self, caller: Caller, reception: Reception) -> Outcome:
         """Take a call: only now sound is opened."""
         with self._sound.of_a_call():
             try:
@@ -182,7 +184,7 @@ class Session:
                 return Outcome()
             self._invitation.call_begins()
             try:
-                return self._holding.hold(met, lambda: bool(self._reception and self._reception.is_replaced))
+                return self._holding.hold(met, lambda: reception.calls.replacement_of(caller) is not None)
             finally:
                 self._invitation.call_ended()
 
@@ -194,7 +196,7 @@ class Session:
 
     # --- shared --------------------------------------------------------------------------------------------
 
-    def _on_replaced(self) -> None:
+    def _on_replaced(self, _: Caller) -> None:
         """The caller has called again. Called by the reception."""
         if call := self._held.call:  # before, it is asked for
             call.replace()

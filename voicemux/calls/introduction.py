@@ -10,8 +10,9 @@ from voicemux import __version__
 from voicemux.calls.trust import Trust
 from voicemux.errors import SecurityError
 from voicemux.net.address import DEFAULT_PORT, Address
+from voicemux.net.caller import Caller
 from voicemux.net.listener import Listener
-from voicemux.net.reception import Caller, Reception
+from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Receiving, Sending
@@ -61,7 +62,7 @@ def receive(
     on_turned_away: Callable[[Refusal], None],
     on_code: Callable[[str, str], None],
     tell: Tell,
-    on_replaced: Callable[[], None],
+    on_replaced: Callable[[Caller], None],
 ) -> tuple[Reception, Admission | None]:
     """A reception for callers, not started yet, and who is let in; None: anybody may call, plain.
 
@@ -105,7 +106,7 @@ def answer(caller: Caller, hello: Callable[[], Hello]) -> Introduced:
 
 
 def _met(caller: Caller) -> Introduced:
-    host = caller.stream.peer_address.host
+    host = caller.host
     guess = "" if is_loopback(host) else str(Address(host, DEFAULT_PORT))  # there, a tunnel ends
     return Introduced(
         caller.stream, caller.sending, caller.receiving, caller.hello, caller.peer, guess, is_caller=True

@@ -1,0 +1,30 @@
+"""A caller: a peer who has said HELLO to a listener and waits for the listener's."""
+
+from dataclasses import dataclass
+
+from voicemux.net.stream import Stream
+from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.messages import Hello
+from voicemux.security.handshake import Peer
+
+
+@dataclass(frozen=True)
+class Caller:
+    """`peer` is None in a plain call. `id` tells the callers of one listener apart."""
+
+    stream: Stream
+    sending: Sending
+    receiving: Receiving
+    hello: Hello
+    peer: Peer | None = None
+    id: int = 0
+
+    @property
+    def host(self) -> str:
+        """The IP address that the call comes from."""
+        return self.stream.peer_address.host
+
+
+def is_same(caller: Caller, other: Caller) -> bool:
+    """Whether one key has made both calls: each has proved that it has it."""
+    return caller.peer is not None and other.peer is not None and caller.peer.fingerprint == other.peer.fingerprint

@@ -1,0 +1,140 @@
+"""The places for calls: which callers the owner of a listener has, and who waits for one of them to end.
+
+A listener holds at most `capacity` calls at once. A caller has its place from the moment it is handed to the owner
+until the owner frees it: also while the call rings. No socket here.
+"""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voicemux.net.caller import Caller, is_same
+from voicemux.threads import take
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What became of a caller. It has a place of its own, or waits for that of `displaces`, or found none."""
+
+    is_busy: bool = False  # all places are taken
+    displaces: Caller | None = None
+    drops: Caller | None = None  # waited for the same place until now, and gets none
+
+
+@dataclass(eq=False)
+class _Place:
+    current: Caller
+    next: Caller | None = None  # gets the place when `current` has left it
+    yields_to: Callable[[Caller], bool] | None = None  # which callers may become `next`, besides one of the same key
+
+    def is_of(self, caller: Caller) -> bool:
+        """Whether the caller has the place already, by an earlier call, or waits for it."""
+        return is_same(caller, self.current) or (self.next is not None and is_same(caller, self.next))
+
+
+class Switchboard:
+    """`offer` belongs to the reception's thread, `next_caller` to the owner; the rest may be used by any thread."""
+
+    def __init__(self, capacity: int = 1) -> None:
+        """`capacity` is how many calls there may be at once."""
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._places: dict[int, _Place] = {}  # by the id of the current caller
+        self._callers: queue.SimpleQueue[Caller | BaseException] = queue.SimpleQueue()  # that have a place
+
+    # --- for the owner
+
+    def next_caller(self) -> Caller:
+        """Wait for a caller who may be answered. It has its place until `free`."""
+        caller = take(self._callers)
+        if isinstance(caller, BaseException):
+            raise caller
+        return caller
+
+    def free(self, caller: Caller) -> None:
+        """The call has ended, or was not answered: another caller can have its place. Again does nothing."""
+        with self._lock:
+            place = self._places.pop(caller.id, None)
+            if place and place.next:
+                self._seat(place.next)
+
+    def yield_to(self, caller: Caller, whom: Callable[[Caller], bool] | None) -> None:
+        """As long as `caller` is not answered, let these callers take its place as if it had called again.
+
+        Only where no other place is free. None: nobody but one of the same key.
+        """
+        with self._lock:
+            if place := self._places.get(caller.id):
+                place.yields_to = whom
+
+    def replacement_of(self, caller: Caller) -> Caller | None:
+        """Who takes the place of `caller`, and waits for `free`."""
+        with self._lock:
+            place = self._places.get(caller.id)
+            return place.next if place else None
+
+    @property
+    def taken(self) -> int:
+        """How many places are taken."""
+        with self._lock:
+            return len(self._places)
+
+    def interrupt(self, error: BaseException) -> None:
+        """Make `next_caller` raise `error`. May be called in a signal handler."""
+        self._callers.put(error)
+
+    def check(self) -> None:
+        """Raise what `interrupt` was given, if `next_caller` has not raised it yet."""
+        waiting: list[Caller | BaseException] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting.append(self._callers.get_nowait())
+        error = next((each for each in waiting if isinstance(each, BaseException)), None)
+        for each in waiting:
+            if each is not error:
+                self._callers.put(each)
+        if error:
+            raise error
+
+    # --- for the reception
+
+    def offer(self, caller: Caller, detach: Callable[[], None]) -> Offered:
+        """Give the caller a place, or let it wait for one that it may take over.
+
+        `detach` is called before the owner can get the caller, unless all places are taken. It must not wait.
+        """
+        with self._lock:
+            asked = [(place, place.yields_to) for place in self._places.values() if place.yields_to]
+        # Outside the lock: it may read files.
+        preferred = [place for place, yields_to in asked if yields_to(caller)]
+        with self._lock:
+            place = next((each for each in self._places.values() if each.is_of(caller)), None)
+            if place is None and len(self._places) < self._capacity:
+                detach()
+                self._seat(caller)
+                return Offered()
+            if place is None:
+                may_yield = [each for each in self._places.values() if each.yields_to and each.next is None]
+                place = next((each for each in may_yield if each in preferred), None)
+            if place is None:
+                return Offered(is_busy=True)
+            detach()
+            dropped, place.next = place.next, caller
+            return Offered(displaces=place.current, drops=dropped)
+
+    def close(self) -> None:
+        """Close the streams of all callers whom the owner has not got; to be called when there are no more offers."""
+        with self._lock:
+            waiting = [place.next for place in self._places.values() if place.next]
+        for caller in waiting:
+            caller.stream.close()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if isinstance(waiting_for_the_owner := self._callers.get_nowait(), Caller):
+                    waiting_for_the_owner.stream.close()
+
+    def _seat(self, caller: Caller) -> None:
+        self._places[caller.id] = _Place(caller)
+        self._callers.put(caller)

@@ -1,0 +1,137 @@
+"""One connection that a listener greets, up to the HELLO (protocol.md §3, §6). The dialler's side is `greeting`.
+
+What a stranger can cost here is bounded: bytes (a frame decoder holds one frame), time, and tries at a code.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError
+from voicemux.net.caller import Caller
+from voicemux.net.greeting import GOODBYE_TIMEOUT, PREFACE_TIMEOUT
+from voicemux.net.lobby import Stage
+from voicemux.net.stream import Stream
+from voicemux.net.tls import HANDSHAKE, Context, TlsStream
+from voicemux.protocol.connection import NOT_A_DIALLERS, Receiving, Sending, State
+from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Message, Preface, Proof
+from voicemux.security import handshake
+from voicemux.security.admission import Admission
+from voicemux.security.handshake import Peer
+
+HELLO_TIMEOUT = 10.0  # seconds
+MOST_BYTES = 65_536  # of a visitor: all that there is to say has some 2000
+VISITOR_PATIENCE = 0.5  # seconds that the few bytes to a visitor may take: they fit any empty buffer
+
+
+@dataclass(eq=False)
+class Visitor:
+    """Belongs to one thread. `hear()` when there is something to read, until it has said HELLO or must go."""
+
+    stream: Stream
+    deadline: float = field(default_factory=lambda: time.monotonic() + PREFACE_TIMEOUT)  # to say what comes next
+    sending: Sending = field(default_factory=Sending)
+    receiving: Receiving = field(default_factory=lambda: Receiving(unfit=NOT_A_DIALLERS))
+    opened: bool = False  # whether anything has come
+    proving: handshake.Listener | None = None
+    peer: Peer | None = None
+    leaving: bool = False  # it has been told goodbye
+
+    def __post_init__(self) -> None:
+        self.stream.set_timeout(VISITOR_PATIENCE)
+
+    @property
+    def host(self) -> str:
+        """The IP address that it comes from."""
+        return self.stream.peer_address.host
+
+    @property
+    def stage(self) -> Stage:
+        """How far it has come."""
+        if self.leaving:
+            return Stage.LEAVING
+        if self.peer:
+            return Stage.PROVED
+        if self.proving:
+            return Stage.CLAIMED
+        if self.stream.is_secure:
+            return Stage.SECURE
+        return Stage.ANSWERED if self.stream.bytes_written else Stage.SILENT
+
+    def hear(self, tls: Context | None, admission: Admission | None) -> Hello | None:
+        """Read once, and answer. Its HELLO if that has come, and it may call; then nothing more is read here.
+
+        Without `tls` calls are plain. Raises ConnectionLost if it has gone; NotAdmitted, whose text is for the owner;
+        RemoteProtocolError; SecurityError if the contacts cannot be read.
+        """
+        data = self._receive(tls)
+        if self.stream.bytes_read > MOST_BYTES and not self.leaving:
+            raise NotAdmitted("it said too much before it said who it is", ByeCode.FLOOD)
+        if data == b"":
+            raise ConnectionLost("the visitor has gone")
+        return self._greet(data, admission) if data and not self.leaving else None
+
+    def refuse(self, error: RemoteProtocolError) -> bool:
+        """Tell it what it has done wrong. False if it does not speak voicemux: then it learns nothing."""
+        if error.code == ByeCode.VERSION:
+            self.stream.write(self.sending.preface())
+        elif not self.receiving.greeted:
+            return False
+        self.send_away(Bye(error.code, str(error)))
+        return True
+
+    def send_away(self, bye: Bye) -> None:
+        """Say BYE and wait for it to have read that: closing at once could destroy it on its way."""
+        self.leaving = True
+        self.stream.write(self.sending.encode(bye))
+        self.stream.finish()
+        self.deadline = time.monotonic() + GOODBYE_TIMEOUT
+
+    def caller(self, hello: Hello, number: int) -> Caller:
+        """What it is once it has said HELLO."""
+        return Caller(self.stream, self.sending, self.receiving, hello, self.peer, number)
+
+    def _receive(self, tls: Context | None) -> bytes | None:
+        data = self.stream.receive()
+        if self.opened or not data:
+            return data
+        self.opened = True
+        if data[0] != HANDSHAKE:
+            return data
+        if tls is None:
+            self.stream.write(self.sending.preface())  # plain: the caller sees what is spoken here
+            raise NotAdmitted("an encrypted call, and only plain ones are taken", ByeCode.SECURITY)
+        self.sending, self.receiving = Sending(State.STRANGER), Receiving(State.STRANGER, NOT_A_DIALLERS)
+        self.stream = secured = TlsStream(self.stream, tls, is_server=True)
+        return secured.answer(data)
+
+    def _greet(self, data: bytes, admission: Admission | None) -> Hello | None:
+        for message in self.receiving.receive(data):
+            if isinstance(message, Preface):
+                self.stream.write(self.sending.preface())
+                self.deadline = time.monotonic() + HELLO_TIMEOUT
+                if admission and not self.stream.is_secure:
+                    raise NotAdmitted("a plain call, and only encrypted ones are taken", ByeCode.SECURITY)
+            elif isinstance(message, Hello):
+                if admission:
+                    assert self.proving
+                    assert self.peer
+                    admission.use(self.proving, self.peer, time.monotonic())
+                return message
+            elif isinstance(message, Bye):
+                self.send_away(Bye())
+                return None
+            else:
+                assert admission
+                self._authenticate(message, admission)
+        return None
+
+    def _authenticate(self, message: Message, admission: Admission) -> None:
+        now = time.monotonic()
+        if isinstance(message, Claim):
+            self.proving = admission.begin(message, self.host, now)
+            self.stream.write(self.sending.encode(self.proving.challenge))
+        else:
+            assert isinstance(message, Proof)
+            assert self.proving
+            welcome, self.peer = admission.finish(self.proving, message, self.host, now)
+            self.stream.write(self.sending.encode(welcome))
