@@ -94,6 +94,23 @@ class SoundCards:
     def __enter__(self) -> "SoundCards":
         (self._folder / "asound.conf").write_text(ALSA)
         (self._folder / "pulse.pa").write_text(STARTUP.format(folder=self._folder))
+        self.restart()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        shutil.rmtree(self._folder)
+
+    def kill(self) -> None:
+        """End the sound server under whoever uses it."""
+        self._server.kill()
+        self._server.wait()
+        if self._server.stdin:
+            self._server.stdin.close()
+
+    def restart(self) -> None:
+        """Have a sound server again, after `kill`."""
+        (self._folder / "native").unlink(missing_ok=True)
         fast = "yes" if os.geteuid() == 0 else "no"
         with open(self._folder / "log", "wb") as log:
             self._server = subprocess.Popen(
@@ -107,18 +124,6 @@ class SoundCards:
                 self.__exit__()
                 raise RuntimeError(f"PulseAudio does not start: {(self._folder / 'log').read_text()}")
             time.sleep(0.02)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        shutil.rmtree(self._folder)
-
-    def kill(self) -> None:
-        """End the sound server under whoever uses it."""
-        self._server.kill()
-        self._server.wait()
-        if self._server.stdin:
-            self._server.stdin.close()
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:

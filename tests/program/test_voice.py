@@ -1,5 +1,6 @@
 """Voice, from mouth to ear: the shipped program at both ends, with virtual sound cards, files and pipes."""
 
+import contextlib
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -264,6 +265,44 @@ def test_a_sound_server_that_freezes_takes_no_text_with_it(tmp_path: Path) -> No
             bob.close_input()
             assert alice.event("text")["text"] == "me neither"
             assert alice.wait() == 0
+
+
+@pytest.mark.parametrize("trouble", ["dies", "freezes"])
+def test_sound_comes_back_when_its_server_does_which(trouble: str, tmp_path: Path) -> None:
+    sound = ("--input", "none", "--output", str(tmp_path / "heard.wav"))
+    with (
+        SoundCards() as cards,
+        calling(alice_env=cards.env("a"), alice=("--json",), bob=sound) as (alice, bob),
+    ):
+        _await_sound(alice)
+        with cards.frozen() if trouble == "freezes" else contextlib.nullcontext(cards.kill()):
+            assert {alice.event("audio_stopped")["direction"] for _ in range(2)} == {"input", "output"}
+            bob.write("I hear nothing\n")
+            assert alice.event("text")["text"] == "I hear nothing"
+        if trouble == "dies":
+            cards.restart()
+        _await_sound(alice)
+        bob.close_input()
+        assert alice.wait() == 0
+        assert not alice.err
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.05, 0.1, 0.2])
+def test_a_sound_server_that_freezes_while_it_is_opened_and_then_dies_takes_no_text_with_it(
+    seconds: float, tmp_path: Path
+) -> None:
+    sound = ("--input", "none", "--output", str(tmp_path / "heard.wav"))
+    with SoundCards() as cards, calling(alice_env=cards.env("a"), bob=sound) as (alice, bob):
+        time.sleep(seconds)  # what it was doing is different each time, and any of it must do
+        with cards.frozen():
+            bob.write("are you there?\n")
+            assert alice.read() == "bob> are you there?"
+            cards.kill()
+        alice.write("I cannot hear you\n")
+        alice.close_input()
+        assert bob.read() == "alice> I cannot hear you"
+        assert alice.wait() == 0
+        assert all(line.startswith("voicemux: ") for line in alice.err)
 
 
 def _await_sound(program: Program) -> None:

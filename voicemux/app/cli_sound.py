@@ -16,7 +16,7 @@ def devices(as_json: bool) -> None:
     with exits():
         from dataclasses import asdict
 
-        from voicemux.audio.devices import PortAudio
+        from voicemux.audio.portaudio import PortAudio
         from voicemux.console.printable import printable
 
         portaudio = PortAudio()

@@ -17,10 +17,11 @@ from voicemux.audio.choices import (
     StandardStream,
 )
 from voicemux.audio.codec import check_opus, make_decoders, make_encoder
-from voicemux.audio.devices import PortAudio
+from voicemux.audio.devices import open_sink, open_source
 from voicemux.audio.endpoints import Block, Sink, Source
 from voicemux.audio.playout.limiter import Limiter
 from voicemux.audio.playout.player import Player
+from voicemux.audio.portaudio import PortAudio
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Codec
 
@@ -52,7 +53,7 @@ class Studio:
         Raises DeviceError; there is no microphone then.
         """
         if isinstance(wanted, DefaultDevice | NamedDevice):
-            self._source = self._find_source(wanted.name) if late else self._devices().open_source(wanted.name)
+            self._source = self._find_source(wanted.name) if late else open_source(self._devices(), wanted.name)
             self._wanted["input"] = wanted.name
         else:
             self._source = self._open_source(wanted, stream)
@@ -67,7 +68,7 @@ class Studio:
 
                 self._sink = PipeSink()
             case DefaultDevice() | NamedDevice():
-                self._sink = self._devices().open_sink(wanted.name)
+                self._sink = open_sink(self._devices(), wanted.name)
                 self._wanted["output"] = wanted.name
             case Nothing():
                 pass
@@ -164,7 +165,7 @@ class Studio:
             assert self._source
             self._source.close()
             self._devices().look_again()
-            self._source = self._devices().open_source(self._wanted["input"])
+            self._source = open_source(self._devices(), self._wanted["input"])
             return self._source
 
     def _reopen_sink(self) -> Sink:
@@ -173,7 +174,7 @@ class Studio:
             assert self._sink
             self._sink.close()
             self._devices().look_again()
-            self._sink = self._devices().open_sink(self._wanted["output"])
+            self._sink = open_sink(self._devices(), self._wanted["output"])
             return self._sink
 
     def _find_source(self, wanted: str) -> Source:

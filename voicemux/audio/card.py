@@ -1,0 +1,296 @@
+"""What microphones and loudspeakers of sound cards have in common, however PortAudio is used for them."""
+
+import contextlib
+import queue
+import time
+from typing import Any
+
+from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, RATE, SAMPLE_BYTES, Block
+from voicemux.audio.portaudio import Callback, Device, PortAudio, words
+from voicemux.audio.reserve import Outages
+from voicemux.errors import DeviceError
+
+MAX_CAPTURED = 20  # blocks (100 ms) that wait to be read; older ones are thrown away
+MOST_CAPTURED = 2 * MAX_CAPTURED  # blocks (200 ms) that are kept while the reader reads nothing
+MOST_CHANNELS = 8  # of a microphone that is listened to as a whole: arrays have 2 to 8
+LONG_BLOCKS = 2  # in a period of a card that runs dry often: 10 ms
+QUIET_PEAK = 300  # of a sample: nobody hears a gap in what is softer
+STALL_TIMEOUT = 1.0  # seconds without a sign of life after which a device counts as broken
+
+
+class Card:
+    """Chooses a form that the device takes, opens and closes it."""
+
+    def __init__(self, portaudio: PortAudio, device: Device, kind: str) -> None:
+        self.label = device.name
+        self.xruns = 0  # gaps
+        self._portaudio = portaudio
+        self._device = device
+        self._kind = kind
+        self._blocks = 1  # in a period of the card
+        failure = "it takes no usual form of sound"
+        for self._rate, self._channels in _forms(device, kind):
+            try:
+                self._open()
+                return
+            except (OSError, ValueError) as error:
+                failure = words(error)
+        raise self._refused(failure)
+
+    _enter: Callback | None = None  # what PortAudio calls, if it is to
+
+    def _open(self) -> None:
+        self._stream: Any = self._portaudio.open(
+            self._enter, self._kind, self._device, self._rate, self._channels, self._blocks
+        )
+        self._closed = False
+
+    def start(self) -> float:
+        """Begin; the monotonic time of that. Raises DeviceError if the device does not start, or not in time."""
+        try:
+            self._begin()
+        except OSError as error:
+            raise DeviceError(f"cannot start the {self._kind} device {self.label}: {words(error)}") from error
+        return time.monotonic()
+
+    def close(self) -> None:
+        """Give the device back. A second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._end()
+        self._portaudio.has_closed()
+
+    def _begin(self) -> None:
+        """Start the stream. Raises OSError."""
+        self._portaudio.ask(self._stream.start_stream)
+
+    def _end(self) -> None:
+        """Close the stream, or have it closed when PortAudio answers again."""
+        with contextlib.suppress(OSError):
+            self._portaudio.ask(self._stream.close)
+
+    @property
+    def _period(self) -> int:
+        """Frames."""
+        return self._blocks * self._rate * BLOCK_SAMPLES // RATE
+
+    @property
+    def _is_native(self) -> bool:
+        return self._rate == RATE and self._channels == 1
+
+    def _refused(self, why: str) -> DeviceError:
+        return DeviceError(f"cannot open the {self._kind} device {self.label}: {why}")
+
+    def _stalled(self) -> DeviceError:
+        return DeviceError(f"the {self._kind} device {self.label} has stopped")
+
+
+class CardMicrophone(Card):
+    """A Source. Another thread captures, and has `_keep` keep it."""
+
+    finite = False
+
+    def __init__(self, portaudio: PortAudio, device: Device) -> None:
+        self.batch = 1
+        self._captured: queue.SimpleQueue[tuple[int, bytes]] = (
+            queue.SimpleQueue()
+        )  # with the place of the first frame
+        self._frames = 0  # that were captured; changed by who captures only
+        self._next_frame = 0  # to be read; those that are missing before the next block were lost
+        self._stopped = False
+        super().__init__(portaudio, device, "input")
+        # PortAudio counts from the first sample of a block on, we from its end.
+        self.delay_ms = max(0.0, self._stream.get_input_latency() - BLOCK_SECONDS) * 1000
+        self._position = 0
+        self._pcm = bytearray()
+        if not self._is_native:
+            from voicemux.audio.mixing import Loudest
+            from voicemux.audio.resample import Resampler
+
+            # Where a microphone has one channel of several, their mean would be half as loud, or nothing.
+            self._loudest = Loudest((1.0,) * self._channels) if self._channels > 1 else None
+            self._resampler = Resampler(self._rate, RATE)
+
+    def _keep(self, data: bytes) -> None:
+        """For the reader; the oldest is thrown away if it reads nothing."""
+        self._captured.put((self._frames, data))
+        self._frames += len(data) // (SAMPLE_BYTES * self._channels)
+        with contextlib.suppress(queue.Empty):
+            while self._captured.qsize() * self.batch > MOST_CAPTURED:
+                self._captured.get_nowait()
+
+    def read(self) -> Block | None:
+        """Wait for the next block. None after `stop`. Raises DeviceError if nothing comes."""
+        while len(self._pcm) < BLOCK_BYTES:
+            try:
+                frame, data = self._captured.get(timeout=STALL_TIMEOUT)
+            except queue.Empty:
+                raise self._stalled() from None
+            if self._captured.qsize() * self.batch > MAX_CAPTURED:  # we have been away: the past is of no use
+                frame, data = self._newest(frame, data)
+            if self._stopped:
+                return None
+            self._position += (frame - self._next_frame) * RATE // self._rate
+            self._next_frame = frame + len(data) // (SAMPLE_BYTES * self._channels)
+            self._pcm += self._convert(data)
+        whole = len(self._pcm) // BLOCK_BYTES * BLOCK_BYTES
+        block = Block(self._position, bytes(self._pcm[:whole]))
+        del self._pcm[:whole]
+        self._position += whole // SAMPLE_BYTES
+        return block
+
+    def _newest(self, frame: int, data: bytes) -> tuple[int, bytes]:
+        """What was captured last, instead of `data`; all before it is thrown away."""
+        with contextlib.suppress(queue.Empty):  # who captures may be throwing away, too
+            while True:
+                frame, data = self._captured.get_nowait()
+        return frame, data
+
+    def _convert(self, data: bytes) -> bytes:
+        if self._is_native:
+            return data
+        from voicemux.audio.resample import from_bytes
+
+        samples = from_bytes(data)
+        if self._loudest:
+            samples = self._loudest.follow(samples.reshape(-1, self._channels))
+        return self._resampler.process(samples).tobytes()
+
+    def stop(self) -> None:
+        """Wake `read`."""
+        self._stopped = True
+        self._captured.put((0, b""))  # to wake who reads
+
+
+class CardLoudspeaker(Card):
+    """A Sink. Another thread plays: it asks for more when what is held is down to the reserve."""
+
+    def __init__(self, portaudio: PortAudio, device: Device) -> None:
+        self._written = 0  # bytes; changed by the player only
+        self._newest = b""  # that was written; empty when a gap was filled with it
+        self._written_before = -1  # the last time that it was ready
+        self._asked: queue.SimpleQueue[float] = queue.SimpleQueue()  # when that was due
+        self._asked_for = float("inf")  # when what is written next was due
+        self._stopped = False
+        self._outages = Outages()
+        super().__init__(portaudio, device, "output")
+        if not self._is_native:
+            from voicemux.audio.resample import Resampler
+
+            self._resampler = Resampler(RATE, self._rate)
+
+    def _open(self) -> None:
+        super()._open()
+        self._frame_bytes = SAMPLE_BYTES * self._channels
+        self._block_bytes = self._rate * BLOCK_SAMPLES // RATE * self._frame_bytes
+
+    @property
+    def delay_ms(self) -> float:
+        """From `write` to the ear, but for what is `ahead`."""
+        raise NotImplementedError
+
+    @property
+    def ahead(self) -> float:
+        """Seconds of what was written and is still to be played."""
+        raise NotImplementedError
+
+    @property
+    def reserve(self) -> float:
+        """Seconds that it wants to be ahead."""
+        raise NotImplementedError
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it runs dry unless it gets more at once."""
+        raise NotImplementedError
+
+    def write(self, pcm: bytes) -> None:
+        """Give it sound of any length; does not wait."""
+        raise NotImplementedError
+
+    @property
+    def _is_low(self) -> bool:
+        """Whether it is time to ask for more."""
+        raise NotImplementedError
+
+    def _adapt(self, now: float) -> None:
+        """The reserve and the card's blocks to what ran dry."""
+        raise NotImplementedError
+
+    def ready(self) -> bool:
+        """Wait until more is wanted. False after `stop`. Raises DeviceError if nothing is played."""
+        self._adapt(time.monotonic())
+        self._asked_for = time.monotonic()
+        is_too_early = self._written == self._written_before  # we asked, and there is nothing yet: a block later
+        while (is_too_early or not self._is_low) and not self._stopped:
+            try:
+                self._asked_for = self._asked.get(timeout=STALL_TIMEOUT)
+            except queue.Empty:
+                raise self._stalled() from None
+            is_too_early = False
+        self._written_before = self._written
+        return not self._stopped
+
+    def _adapt_blocks(self, now: float, helpless: bool) -> None:
+        """If it is `helpless`, no reserve helps any more, but longer blocks do."""
+        if self._blocks == 1 and helpless and self._outages.are_frequent(now):
+            self._outages.lengthened(now)
+            self._open_anew(LONG_BLOCKS)
+        elif self._blocks > 1 and self._outages.are_over(now) and self._is_quiet:
+            self._outages.given_back(now)
+            self._open_anew(1)
+
+    @property
+    def _is_quiet(self) -> bool:
+        return max(map(abs, memoryview(self._newest).cast("h")), default=0) < QUIET_PEAK
+
+    def _open_anew(self, blocks: int) -> None:
+        """With a buffer in proportion to the `blocks` of a period."""
+        self.close()
+        self._blocks = blocks
+        try:
+            self._open()
+        except (OSError, ValueError) as error:
+            raise self._refused(words(error)) from error
+        self.start()
+
+    def _convert(self, pcm: bytes) -> bytes:
+        if self._is_native:
+            return pcm
+        from voicemux.audio.resample import from_bytes, to_channels
+
+        return to_channels(self._resampler.process(from_bytes(pcm)), self._channels)
+
+    def _filling(self, pcm: bytes) -> bytes:
+        """What goes on from where `pcm` ends without a click, and dies away: `pcm` backwards, ever softer."""
+        frames = memoryview(pcm).cast("I" if self._channels == 2 else "H")
+        return faded(frames[::-1].tobytes(), self._channels, 1.0, 0.0)
+
+    def stop(self) -> None:
+        """Wake `ready`."""
+        self._stopped = True
+        self._asked.put(time.monotonic())
+
+
+def faded(pcm: bytes, channels: int, begin: float, end: float) -> bytes:
+    """With a gain that goes from `begin` to `end`."""
+    samples = memoryview(bytearray(pcm)).cast("h")
+    frames = max(1, len(samples) // channels)
+    for i in range(len(samples)):
+        samples[i] = int(samples[i] * (begin + (end - begin) * (i // channels) / frames))
+    return samples.tobytes()
+
+
+def _forms(device: Device, kind: str) -> list[tuple[int, int]]:
+    """Rates and numbers of channels to try.
+
+    A microphone may be on any channel of its device. "default" and the like have dozens, which are no hardware's.
+    """
+    channels = device.inputs if kind == "input" else device.outputs
+    few = min(2, channels)
+    if kind == "input":
+        numbers = [channels, few, 1] if channels <= MOST_CHANNELS else [few, 1, channels]
+    else:
+        numbers = [1, few]
+    return list(dict.fromkeys((rate, number) for rate in (RATE, device.rate) for number in numbers))
