@@ -20,8 +20,9 @@ from voicemux.audio.playout.player import Player
 from voicemux.net.demultiplexer import demultiplex
 from voicemux.protocol import wire
 from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.encoding import to_frame
 from voicemux.protocol.frames import FrameDecoder, encode_frame
-from voicemux.protocol.messages import Audio, Bye, Codec, Hello, to_frame
+from voicemux.protocol.messages import Audio, Bye, Codec, Hello
 
 FRAMES = 20_000
 READ = 65_536  # bytes that one read gives at most

@@ -14,6 +14,7 @@ from tests.console.forgeries import forgeries
 from tests.notation import octets, vectors
 from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder
 from voicemux.errors import LibraryMissing
+from voicemux.protocol.encoding import to_frame
 from voicemux.protocol.frames import encode_frame
 from voicemux.protocol.messages import (
     Arrivals,
@@ -33,7 +34,6 @@ from voicemux.protocol.messages import (
     TextAck,
     VoiceState,
     Welcome,
-    to_frame,
 )
 from voicemux.protocol.wire import PREFACE
 

@@ -30,6 +30,7 @@ from voicemux.net.greeting import Greeting
 from voicemux.net.tcp import TcpStream
 from voicemux.protocol.connection import NOT_A_DIALLERS, NOT_A_LISTENERS, Receiving, Sending, State
 from voicemux.protocol.delivery import Inbox
+from voicemux.protocol.encoding import from_frame, to_frame
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
 from voicemux.protocol.messages import (
     Arrivals,
@@ -43,8 +44,6 @@ from voicemux.protocol.messages import (
     Text,
     VoiceState,
     Welcome,
-    from_frame,
-    to_frame,
 )
 from voicemux.protocol.wire import MAX_PAYLOAD, PREFACE, PREFACE_STEM, header_struct
 from voicemux.security.admission import Admission

@@ -19,8 +19,9 @@ from voicemux.net.stream import Stream
 from voicemux.net.tcp import TcpStream
 from voicemux.net.tls import Context, TlsStream, dialler_context
 from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.encoding import to_frame
 from voicemux.protocol.frames import encode_frame
-from voicemux.protocol.messages import Hello, Message, Preface, to_frame
+from voicemux.protocol.messages import Hello, Message, Preface
 from voicemux.protocol.wire import PREFACE
 
 PATIENCE = 10.0  # seconds that any single thing may take on a busy machine

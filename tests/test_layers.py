@@ -17,6 +17,7 @@ RANKS = [
     ["threads", "protocol.wire"],
     ["protocol.frames"],
     ["protocol.messages"],
+    ["protocol.encoding"],
     ["protocol.connection", "protocol.delivery", "protocol.durations"],
     ["security.files", "security.networks", "security.words", "security.likeness"],
     ["security.names"],

@@ -11,8 +11,9 @@ from voicemux.errors import RemoteProtocolError
 from voicemux.net import address, greeting, stream, visitor
 from voicemux.protocol import messages, wire
 from voicemux.protocol.connection import TRANSITIONS, Receiving, Sending, State
+from voicemux.protocol.encoding import from_frame, to_frame
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
-from voicemux.protocol.messages import Preface, from_frame, to_frame
+from voicemux.protocol.messages import Preface
 from voicemux.security import words
 
 DOCUMENT = (Path(__file__).parent.parent / "protocol.md").read_text(encoding="utf-8")

@@ -24,8 +24,9 @@ from voicemux.events import TextReceived
 from voicemux.net.address import Address
 from voicemux.protocol.connection import NOT_A_DIALLERS, NOT_A_LISTENERS, Receiving, Sending, State
 from voicemux.protocol.delivery import Inbox, Outbox
+from voicemux.protocol.encoding import from_frame, to_frame
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
-from voicemux.protocol.messages import Audio, ByeCode, Method, Preface, Text, from_frame, to_frame
+from voicemux.protocol.messages import Audio, ByeCode, Method, Preface, Text
 from voicemux.protocol.wire import GREASE_TAG
 from voicemux.security import handshake
 from voicemux.security.admission import Admission

@@ -21,6 +21,7 @@ from voicemux.net.tcp import TcpStream
 from voicemux.net.tls import HANDSHAKE, Context, TlsStream, dialler_context, listener_context
 from voicemux.protocol.connection import TRANSITIONS, State
 from voicemux.protocol.delivery import Inbox, Outbox
+from voicemux.protocol.encoding import from_frame, to_frame
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
     Arrivals,
@@ -43,9 +44,7 @@ from voicemux.protocol.messages import (
     TextAck,
     VoiceState,
     Welcome,
-    from_frame,
     name_of,
-    to_frame,
 )
 from voicemux.protocol.wire import GREASE_TAG, MAX_PAYLOAD, PREFACE, PREFACE_STEM, TICKS_PER_SECOND, header_struct
 from voicemux.security import handshake

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from tests.protocol.strategies import byes, challenges, claims, cuts, hellos, in_call, proofs, welcomes
 from voicemux.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
 from voicemux.protocol.connection import NOT_A_DIALLERS, NOT_A_LISTENERS, TRANSITIONS, Receiving, Sending, State
+from voicemux.protocol.encoding import to_frame
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
     Arrivals,
@@ -25,7 +26,6 @@ from voicemux.protocol.messages import (
     VoiceState,
     Welcome,
     name_of,
-    to_frame,
 )
 from voicemux.protocol.wire import PREFACE
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.protocol.strategies import messages, u8
 from voicemux.errors import LocalProtocolError, RemoteProtocolError
 from voicemux.protocol import wire
+from voicemux.protocol.encoding import from_frame, to_frame
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
     Arrivals,
@@ -26,9 +27,7 @@ from voicemux.protocol.messages import (
     Text,
     TextAck,
     Welcome,
-    from_frame,
     name_of,
-    to_frame,
 )
 
 DOCUMENT = (Path(__file__).parents[2] / "protocol.md").read_text(encoding="utf-8")

@@ -17,8 +17,9 @@ from voicemux.net.listener import Listener
 from voicemux.net.stream import Stream
 from voicemux.net.tcp import TcpStream
 from voicemux.net.tls import TlsStream, listener_context
+from voicemux.protocol.encoding import to_frame
 from voicemux.protocol.frames import Frame, encode_frame
-from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Welcome, to_frame
+from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Welcome
 from voicemux.protocol.wire import PREFACE
 
 CODE, OLD_CODE = "42-beeswax-caravan", "17-atlas-bravado"

@@ -421,12 +421,13 @@ class Call:
         if self._watch is None:
             return
         newest, transmitter = self._newest, self._transmitter
+        way = self._writer.feedback.peer_on_its_way()
         signs = Signs(
             bytes_read=self._stream.bytes_read,
             packets=self._packets,
             paused=newest is not None and not newest.data,
             peer=self._peer_voice,
-            late=self._writer.feedback.peer_lateness(),
+            late=way.more if way else None,
             own_silence=transmitter.silent_for if transmitter and self._speaks else 0.0,
         )
         for event in self._watch.look(now, signs):

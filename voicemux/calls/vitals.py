@@ -9,6 +9,7 @@ from voicemux.calls.voice import Player, Transmitter
 from voicemux.events import Stats
 from voicemux.net.stream import Stream
 from voicemux.protocol.messages import Ping, Pong
+from voicemux.sending.back import Journey
 from voicemux.sending.schedule import SentCounts
 
 LOOK_INTERVAL = 0.1  # seconds between two looks at the clock and at how the line does, and between REPORTs
@@ -41,7 +42,7 @@ class Vitals:
         self._player = player
         # Not answered, nor any after them: what they hold, which tells the peer nothing, and when they were written.
         self._pings: deque[tuple[bytes, float]] = deque(maxlen=MOST_PINGS)
-        self._on_its_way: float | None = None
+        self._on_its_way: Journey | None = None  # as it last was
         self._pinged = 0
         self._pinged_at = float("-inf")
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)  # milliseconds
@@ -60,8 +61,8 @@ class Vitals:
         self._pinged_at = now
         return True
 
-    def heard(self, on_its_way: float | None) -> None:
-        """The peer's voice is so long on its way, in seconds; None: none comes."""
+    def heard(self, on_its_way: Journey | None) -> None:
+        """How long the peer's voice travels now; None: none comes."""
         if on_its_way is not None:
             self._on_its_way = on_its_way
 
@@ -107,9 +108,9 @@ class Vitals:
     def _last_took_at_most(self, seconds: float) -> bool:
         return any(round_trip <= seconds * 1000 for round_trip in list(self._round_trips)[-1:])
 
-    def stats(self, texts_received: int, on_its_way: float | None, *, is_over: bool = False) -> Stats:
-        """`on_its_way`: how long the peer's voice is, in seconds; None while none comes. When the call is over, it is
-        what it was."""
+    def stats(self, texts_received: int, on_its_way: Journey | None, *, is_over: bool = False) -> Stats:
+        """`on_its_way`: how long the peer's voice travels; None while none comes. When the call is over, it is what
+        it was."""
         on_its_way = self._on_its_way if on_its_way is None and is_over else on_its_way
         sent, figures = self._sent, self._player.figures if self._player else None
         round_trips = list(self._round_trips)
@@ -117,7 +118,7 @@ class Vitals:
         if figures and figures.received and on_its_way is not None:
             # Our own capture stands for the peer's, of which nothing is known.
             capture = self._transmitter.capture_ms if self._transmitter else 0.0
-            parts = [capture, figures.packet_ms, on_its_way * 1000, figures.buffer_ms, figures.playout_ms]
+            parts = [capture, figures.packet_ms, on_its_way.seconds * 1000, figures.buffer_ms, figures.playout_ms]
         capture_ms, packet_ms, network_ms, buffer_ms, playout_ms = [_rounded(part) for part in parts]
         (began, sent_then, received_then), ended = self._rates[0], self._clock()
         span = max(ended - began, LOOK_INTERVAL)

@@ -14,6 +14,7 @@ from voicemux.conform.verdict import Failed
 from voicemux.console.quoting import quoted
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError
 from voicemux.net.stream import Stream, descriptor_of
+from voicemux.protocol.encoding import from_frame, to_frame
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
 from voicemux.protocol.messages import (
     Bye,
@@ -24,9 +25,7 @@ from voicemux.protocol.messages import (
     Pong,
     Text,
     TextAck,
-    from_frame,
     name_of,
-    to_frame,
 )
 from voicemux.protocol.wire import PREFACE
 

@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 from voicemux.errors import RemoteProtocolError
+from voicemux.protocol.encoding import from_frame
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
-from voicemux.protocol.messages import Message, from_frame
+from voicemux.protocol.messages import Message
 from voicemux.protocol.wire import PREFACE, TAG_WELCOME
 
 MOST_BYTES = 48  # of a frame that are shown: a header and what tells one message from another

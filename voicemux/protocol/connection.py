@@ -11,6 +11,7 @@ from enum import Enum
 
 from voicemux.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
 from voicemux.protocol import wire
+from voicemux.protocol.encoding import from_frame, to_frame
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
 from voicemux.protocol.messages import (
     Arrivals,
@@ -31,9 +32,7 @@ from voicemux.protocol.messages import (
     TextAck,
     VoiceState,
     Welcome,
-    from_frame,
     name_of,
-    to_frame,
 )
 
 

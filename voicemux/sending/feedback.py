@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from voicemux.protocol.messages import Arrivals, Audio, Report
+from voicemux.sending.back import Journey
 from voicemux.sending.schedule import Schedule
 
 
@@ -59,14 +60,7 @@ class Feedback:
         """Whether the peer says when our voice comes: it need not say much else then."""
         return self._congestion.tells_arrivals
 
-    def peer_on_its_way(self) -> float | None:
-        """Seconds that the peer's voice travels to us now; None while none comes, or if that cannot be told."""
+    def peer_on_its_way(self) -> Journey | None:
+        """How long the peer's voice travels to us now; None while none comes, or if that cannot be told."""
         with self._changed:
-            way = self._congestion.peer_on_its_way(self._clock())
-            return way.seconds if way else None
-
-    def peer_lateness(self) -> float | None:
-        """How much longer that is than at best."""
-        with self._changed:
-            way = self._congestion.peer_on_its_way(self._clock())
-            return way.more if way else None
+            return self._congestion.peer_on_its_way(self._clock())
