@@ -16,8 +16,8 @@ from tests.console.puppet import PATIENCE, Puppet
 from tests.console.screens import KINDS, drawn, impostors
 from tests.console.strategies import make_stats
 from tests.console.test_terminal import Terminal
+from voicemux.console.printing import WRAPPING_OFF, WRAPPING_ON
 from voicemux.console.rows import LEAST_COLUMNS, OURS, Mark, Screen
-from voicemux.console.terminal import WRAPPING_OFF, WRAPPING_ON
 from voicemux.console.wording import mark_of, written
 from voicemux.events import Connected, Ended, Event, Failed, Ringing, TextReceived
 

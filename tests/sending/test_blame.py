@@ -6,8 +6,9 @@ import pytest
 
 from voicemux.audio.capture.ladder import Ladder, Rung
 from voicemux.protocol.messages import Arrivals, Audio, Codec
-from voicemux.sending.blame import ACKNOWLEDGEMENTS, FORGOTTEN, SETTLING, SURELY_NOT_OURS, Blame, Whose
+from voicemux.sending.blame import FORGOTTEN, Blame, Whose
 from voicemux.sending.forth import Forth
+from voicemux.sending.trial import ACKNOWLEDGEMENTS, SETTLING, SURELY_NOT_OURS
 
 TOP = Rung(20, 32_000)
 LOOK = 0.1  # seconds

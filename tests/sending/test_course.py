@@ -13,8 +13,9 @@ from voicemux.audio.capture.ladder import Ladder, Rung
 from voicemux.audio.capture.wish import BRISK, Wish
 from voicemux.protocol.messages import Arrivals, Audio, Codec, Report
 from voicemux.protocol.wire import MAX_PAYLOAD
+from voicemux.sending.allowance import MOST_LATE
 from voicemux.sending.blame import Whose
-from voicemux.sending.course import MOST_LATE, Course
+from voicemux.sending.course import Course
 from voicemux.sending.flow import VOICE_BUDGET, Flow
 
 TOP = Rung(20, 32_000)

@@ -9,34 +9,19 @@ Errors are those of `voicemux.errors`. What goes wrong beside a call, which goes
 """
 
 import logging
-import threading
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from voicemux.api import arguments, leftovers
-from voicemux.calls.call import Call as _Call
+from voicemux.api import arguments
+from voicemux.api.call import Call, make_booth, make_hello
+from voicemux.api.listener import Listener
 from voicemux.calls.dialling import reach
-from voicemux.calls.introduction import Introduced, answer, name_of, own_hello, receive
+from voicemux.calls.introduction import name_of
 from voicemux.calls.trust import Security, Trust
-from voicemux.errors import ConnectionLost, OutOfResources, VoicemuxError
-from voicemux.events import Ended, Stats, TextReceived
 from voicemux.net.address import DEFAULT_PORT
-from voicemux.net.caller import Caller
-from voicemux.net.listener import Listener as _Listener
-from voicemux.net.refusals import Refusal
-from voicemux.protocol.messages import Hello
 from voicemux.security.files import usual_folder
-from voicemux.threads import NAP
 
-if TYPE_CHECKING:
-    from voicemux.audio.blocks import BlockSource, Booth
-    from voicemux.audio.resample import Samples
-
-LAST_WORDS = 2.0  # seconds at most for what was spoken before a call is closed: 0.8 on a machine that keeps up
-SHORT_NAP = 0.05  # seconds
+__all__ = ["Call", "Listener", "dial", "listen"]
 
 _log = logging.getLogger("voicemux")
 
@@ -50,7 +35,7 @@ def dial(
     open: bool = False,
     home: Path | str | None = None,
     audio: bool = True,
-) -> "Call":
+) -> Call:
     """Call an address (HOST, HOST:PORT, [IPv6]:PORT) or a contact. The call is up when this returns.
 
     `code` is what the other side was shown, for the first call; `open` calls somebody unknown without one, whose
@@ -66,8 +51,8 @@ def dial(
     _check_plain(plain, code, open)
     folder = arguments.folder(home) or usual_folder()
     trust = None if plain else Trust(Security(folder, code, is_open=open, own_name=name))
-    booth = _booth(audio)
-    met = reach(target, trust, lambda: _hello(name, booth), tell=_log.warning)
+    booth = make_booth(audio)
+    met = reach(target, trust, lambda: make_hello(name, booth), tell=_log.warning)
     return Call(met, name_of(met, trust, _log.warning).name, booth)
 
 
@@ -82,7 +67,7 @@ def listen(
     allow: Iterable[str] = (),
     home: Path | str | None = None,
     audio: bool = True,
-) -> "Listener":
+) -> Listener:
     """Wait for callers on `host` (default: all addresses) and `port` (0: the system chooses).
 
     Contacts may call, and whoever knows the code: `code` as long as this listens, or one that is made for each first
@@ -109,330 +94,6 @@ def listen(
     return Listener(host, port, trust, name, audio=audio)
 
 
-class Call:
-    """A call that is up, until somebody hangs up or the line breaks. It is closed at the end of a `with`.
-
-    One thread may use `texts`, another one `hear`; everything else may be used by any thread. Nothing raises because
-    a call ends: the loops end, `send` and `speak` return False, `ended` says how, and `error` why if not well.
-
-    A call that is never closed ends with the program, with a goodbye.
-    """
-
-    def __init__(self, met: Introduced, name: str, booth: "Booth | None") -> None:
-        """Not for programs: `dial` and `Listener` make calls."""
-        playable = met.hello.playable
-        transmitter = booth.make_transmitter(playable) if booth else None
-        hello = replace(met.hello, name=name)
-        player = booth.make_player() if booth else None
-        self._source = booth.source if booth and transmitter else None
-        self._sink = booth.sink if booth else None
-        self._call = _Call(met.stream, met.sending, met.receiving, hello, transmitter, player)
-        self._read_all = self._closed = False
-        self._speaking = threading.Lock()  # by one thread at a time
-        self._closing = threading.Lock()
-        self._address, self._security, self._words = met.stream.peer_address.host, met.security, tuple(met.words)
-        self._call.start()
-        leftovers.keep(self, self.hang_up)
-
-    def __enter__(self) -> "Call":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:  # what has failed waits for no last words
-            self.hang_up()
-        self.close()
-
-    def __repr__(self) -> str:
-        ended = self.ended
-        state = f"ended by {ended.by}" if ended else "up"
-        return f"<voicemux.Call with {self.name!r} ({self.address}), {self.security}, {state}>"
-
-    @property
-    def name(self) -> str:
-        """What the peer is called: as we remember it, else as it says itself, else its address.
-
-        A peer chooses its name, and may call itself `../../etc/passwd`, or what somebody else is called. It is one
-        line of printable text; do not make a path or a command of it, and ask `security` before you rely on it.
-        """
-        return self._call.name
-
-    @property
-    def address(self) -> str:
-        """The peer's IP address, that of a tunnel if it comes through one."""
-        return self._address
-
-    @property
-    def security(self) -> str:
-        """What speaks for the peer: "known" (its key is a contact's), "code" (it knew the code), "open" (nothing,
-        until the words are compared), or "plain" (nothing, and the call is not encrypted)."""
-        return self._security
-
-    @property
-    def words(self) -> list[str]:
-        """Four words to compare by voice if `security` is "open" and the peer is not known; else none."""
-        return list(self._words)
-
-    # --- text
-
-    def send(self, text: str) -> bool:
-        """Send a text; waits while 8 MB are queued. False if the call ended before it could be.
-
-        True says that it is on its way: `wait_for_delivery` and `undelivered` tell whether it has arrived.
-        Raises TypeError for what is no str, LocalProtocolError if it is not Unicode (lone surrogates).
-        """
-        arguments.text("text", text)
-        return self._call.say(text)
-
-    @property
-    def undelivered(self) -> list[str]:
-        """The texts that the peer has not acknowledged, the oldest first, of a long one what is left.
-
-        Once the call has ended, these may have arrived, or not; all others have.
-        """
-        return self._call.undelivered
-
-    def texts(self) -> Iterator[str]:
-        """The peer's texts, as they came, until the call ends.
-
-        The peer learns that a text has arrived when the loop asks for the next one, or the call is hung up here. Of
-        texts that are not taken, it can send 64 KiB; the rest waits there.
-        """
-        while not self._read_all:
-            event = self._call.next_event()
-            if isinstance(event, TextReceived):
-                yield event.text
-            self._read_all = isinstance(event, Ended)
-
-    # --- sound: int16, 48 kHz, mono
-
-    def hear(self) -> "Iterator[Samples]":
-        """What is heard, a block of shape (240,) every 5 ms, until the call ends; nothing in a call without sound.
-
-        It is live: what is not taken within a second is dropped, the oldest first. So is what would be late for ever:
-        what a program that takes blocks no faster than they come has been behind by for a third of a second. Who
-        needs every sample takes it at once, and keeps it.
-        """
-        if self._sink is None:
-            return
-        from voicemux.audio.resample import from_bytes
-
-        while self._call.goes_on:
-            if pcm := self._sink.take(NAP):
-                yield from_bytes(pcm)
-        yield from map(from_bytes, self._sink.rest())
-
-    def speak(self, samples: "Samples") -> bool:
-        """Say `samples`, of shape (n,); waits while half a second is queued. Between them, silence is sent.
-
-        What several threads say comes one after the other. In a stream of short pieces that come as fast as they are
-        said (an echo, a bridge), what has come to wait for good after a pause is cut out.
-
-        False if nobody will hear it: the call has ended, or has no sound, or the peer plays none.
-        Raises TypeError for samples of another type or shape.
-        """
-        from voicemux.audio.resample import to_pcm
-
-        pcm = to_pcm(samples)
-        while not self._speaking.acquire(timeout=NAP):
-            if not self._call.goes_on:
-                return False
-        try:
-            return self._source is not None and self._say(self._source, pcm)
-        finally:
-            self._speaking.release()
-
-    def _say(self, source: "BlockSource", pcm: bytes) -> bool:
-        from voicemux.audio.endpoints import BLOCK_BYTES
-
-        for start in range(0, len(pcm), BLOCK_BYTES):
-            while not (self._call.goes_on and source.put(pcm[start : start + BLOCK_BYTES], NAP, len(pcm))):
-                if not self._call.goes_on:
-                    return False
-        return self._call.goes_on
-
-    # --- the call itself
-
-    def wait_for_delivery(self) -> bool:
-        """Wait until all that was spoken has been said, and all text acknowledged. False if that cannot be.
-
-        It cannot if the call ends, or nothing is acknowledged for 10 seconds.
-        """
-        while self._source and not self._source.wait_until_said(NAP):
-            if not self._call.goes_on:
-                return False
-        return self._call.wait_for_delivery()
-
-    def stats(self) -> Stats:
-        """Figures of the call so far."""
-        return self._call.stats()
-
-    @property
-    def ended(self) -> Ended | None:
-        """How the call ended; None as long as it goes on."""
-        return self._call.ended
-
-    @property
-    def error(self) -> VoicemuxError | None:
-        """Why the call ended, if not well."""
-        return self._call.error
-
-    def hang_up(self) -> None:
-        """Say goodbye behind the text that still waits. Returns at once: then the loops end."""
-        self._call.took()
-        self._call.hang_up()
-
-    def close(self) -> None:
-        """Let what was spoken be said, hang up if nobody has, and wait until nothing of the call is left.
-
-        Some seconds at most. Any thread; again does nothing.
-        """
-        with self._closing:
-            if self._closed:
-                return
-            if self._source and self._call.goes_on:
-                self._finish_speaking(self._source)
-            self.hang_up()
-            try:
-                self._call.close()
-            except Exception:
-                self._closed = True  # a bug; who is interrupted here may close again
-                leftovers.forget(self)
-                raise
-            self._closed = True
-            leftovers.forget(self)
-
-    def _finish_speaking(self, source: "BlockSource") -> None:
-        deadline = time.monotonic() + LAST_WORDS
-        while self._call.goes_on and not source.wait_until_said(SHORT_NAP) and time.monotonic() < deadline:
-            pass
-
-
-class Listener:
-    """Callers, one after the other: whoever calls meanwhile is told "busy". It is closed at the end of a `with`."""
-
-    def __init__(self, host: str | None, port: int, trust: Trust | None, name: str, *, audio: bool) -> None:
-        """Not for programs: `listen` makes listeners."""
-        listener = _Listener(host, port)
-        self._port = listener.port
-        self._trust, self._name, self._audio = trust, name, audio
-        self._reception, self._admission = receive(
-            listener, trust, _turned_away, _new_code, _log.warning, self._on_replaced
-        )
-        self._closing = threading.Lock()
-        self._closed = self._stopped = False
-        self._caller: Caller | None = None  # who has been handed out, and whose place has not been freed
-        self._latest: Call | None = None
-        self._reception.start()
-        leftovers.keep(self, self.stop)
-
-    def __enter__(self) -> "Listener":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<voicemux.Listener on port {self.port}, {'closed' if self._closed else 'open'}>"
-
-    @property
-    def port(self) -> int:
-        """The TCP port that it listens on."""
-        return self._port
-
-    @property
-    def code(self) -> str:
-        """What unknown callers must know now; empty if no code helps, or none is needed."""
-        return self._admission.code if self._admission else ""
-
-    def __iter__(self) -> Iterator[Call]:
-        """Calls, until `stop` or `close`.
-
-        A call belongs to whoever gets it, and is closed by that (`with`), here or in a thread of its own. The next
-        caller is answered when it has ended; until then callers are told "busy".
-        """
-        try:
-            while True:
-                self._wait_for_the_end()
-                caller = self._caller = self._reception.calls.next_caller()
-                self._latest = self._answer(caller)
-                if self._latest:
-                    if self._reception.calls.replacement_of(caller):
-                        self._on_replaced(caller)
-                    yield self._latest
-        except _Stopped:
-            self._stopped = False
-
-    def _wait_for_the_end(self) -> None:
-        """Of the call that was handed out last."""
-        while self._latest and self._latest.ended is None:
-            if self._stopped:
-                raise _Stopped
-            self._latest._call.wait_for_the_end(NAP)
-        if self._latest:
-            self._latest.close()
-        if self._closed:
-            raise _Stopped
-        if self._caller:
-            self._reception.calls.free(self._caller)
-            self._caller = None
-
-    def stop(self) -> None:
-        """End the loop over callers when it asks for the next one. Any thread."""
-        self._stopped = True
-        self._reception.calls.interrupt(_Stopped())
-
-    def close(self) -> None:
-        """Listen no more, and end the loop over callers when it asks for the next one; a call goes on. Any thread;
-        again does nothing."""
-        with self._closing:
-            if not self._closed:
-                self._reception.close()
-                self._closed = True
-                leftovers.forget(self)
-                self.stop()
-
-    def _answer(self, caller: Caller) -> Call | None:
-        booth = _booth(self._audio)
-        try:
-            met = answer(caller, lambda: _hello(self._name, booth))
-            return Call(met, name_of(met, self._trust, _log.warning).name, booth)
-        except ConnectionLost as error:
-            _log.info("the caller has gone: %s", error)
-        except OutOfResources as error:
-            _log.warning("%s; that call was not answered", error)
-        return None
-
-    def _on_replaced(self, _: Caller) -> None:
-        """The caller has called again."""
-        if call := self._latest:
-            call._call.replace()
-
-
-class _Stopped(Exception):
-    """Nobody is to be answered any more."""
-
-
 def _check_plain(plain: bool, code: str, unchecked: bool) -> None:
     if plain and (code or unchecked):
         raise ValueError("plain goes with none of code, open and allow: anybody may call then")
-
-
-def _booth(audio: bool) -> "Booth | None":
-    if not audio:
-        return None
-    from voicemux.audio.blocks import Booth
-
-    return Booth()
-
-
-def _hello(name: str, booth: "Booth | None") -> Hello:
-    return own_hello(name, booth.playable if booth else ())
-
-
-def _turned_away(refusal: Refusal) -> None:
-    who = f"{refusal.name or 'somebody'} at {refusal.address}"
-    _log.info("%s was not answered (%d): %s", who, refusal.times, refusal.why)
-
-
-def _new_code(code: str, why: str) -> None:
-    _log.info("the code is over: %s", why)

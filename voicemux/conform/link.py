@@ -5,17 +5,17 @@ It is lenient: what the other side does is for the cases to judge. Text is ackno
 
 import contextlib
 import os
-import select
 import time
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
+from voicemux.conform.hearing import Arrived, Hearing
 from voicemux.conform.record import Record
 from voicemux.conform.verdict import Failed
 from voicemux.console.quoting import quoted
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError
-from voicemux.net.stream import Stream, descriptor_of
-from voicemux.protocol.encoding import from_frame, to_frame
-from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
+from voicemux.net.stream import Stream
+from voicemux.protocol.encoding import to_frame
+from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
     Bye,
     ByeCode,
@@ -38,14 +38,6 @@ GOODBYE = 2.5  # seconds for the end of a stream: protocol.md §10 gives it 2
 Wanted = TypeVar("Wanted")
 
 
-class Heard(NamedTuple):
-    """A frame that has come, when (monotonic, in seconds), and what it means; None if its tag is unknown."""
-
-    time: float
-    frame: Frame
-    message: Message | None
-
-
 def encode(*messages: Message) -> bytes:
     return b"".join(encode_frame(to_frame(message)) for message in messages)
 
@@ -53,18 +45,14 @@ def encode(*messages: Message) -> bytes:
 class Link:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.heard: list[Heard] = []
         self.hello: Hello | None = None  # the peer's
         self.trickles = False  # everything is written a byte at a time
         self.acknowledges = True
-        self.ended = False  # the peer's stream
-        self.was_reset = False
         self.said_goodbye = False
         self.record = Record()
         self._began = time.monotonic()
         self._takes_nothing = False  # the peer's end: a write has failed
-        self._raw = bytearray()  # what came and was not taken for frames yet
-        self._frames = FrameDecoder()
+        self._hearing = Hearing(self.record, self._began, self._on_text)
         self._next = 0  # of `heard`, for `expect`
 
     # --- out --------------------------------------------------------------------------------------------
@@ -77,7 +65,7 @@ class Link:
             with contextlib.suppress(Failed):
                 self.watch(LAST_WORDS)
             goodbyes = self.all(Bye)
-            came = _described(goodbyes[-1]) if goodbyes else self._silence(0) if self.ended else str(error)
+            came = _described(goodbyes[-1]) if goodbyes else self._hearing.silence(0) if self.ended else str(error)
             raise Failed(f"expected it to listen, got {came}") from error
 
     def say(self, *messages: Message) -> None:
@@ -93,29 +81,35 @@ class Link:
 
     # --- in ---------------------------------------------------------------------------------------------
 
+    @property
+    def heard(self) -> list[Arrived]:
+        """All frames so far."""
+        return self._hearing.heard
+
+    @property
+    def ended(self) -> bool:
+        """Whether the peer's stream has."""
+        return self._hearing.ended
+
     def expect_preface(self, within: float = PREFACE_PATIENCE) -> None:
         came = self.take_bytes(len(PREFACE), within)
         if came != PREFACE:
-            raise Failed(f"expected the preface VMUX/1, got {_shown(came) or self._silence(within)}")
+            raise Failed(f"expected the preface VMUX/1, got {_shown(came) or self._hearing.silence(within)}")
 
     def take_bytes(self, count: int, within: float) -> bytes:
         """The next bytes that are no frames, fewer if no more come."""
         deadline = time.monotonic() + within
-        while len(self._raw) < count and self._receive(deadline):
+        while self._hearing.uncut < count and self._hearing.receive(self.stream, deadline):
             pass
-        came = bytes(self._raw[:count])
-        del self._raw[:count]
-        if came:
-            self.record.received_bytes(self._now, came)
-        return came
+        return self._hearing.take(count)
 
-    def watch(self, seconds: float) -> list[Heard]:
+    def watch(self, seconds: float) -> list[Arrived]:
         """What comes in that time, or until the end."""
         before = len(self.heard)
         deadline = time.monotonic() + seconds
-        self._cut()
-        while self._receive(deadline):
-            self._cut()
+        self._hearing.cut()
+        while self._hearing.receive(self.stream, deadline):
+            self._hearing.cut()
         return self.heard[before:]
 
     def expect(self, kind: type[Wanted], within: float = PATIENCE, what: str = "") -> Wanted:
@@ -127,7 +121,7 @@ class Link:
         what = what or _article(kind)
         others: dict[str, None] = {}  # that came instead, in their order
         while True:
-            self._cut()
+            self._hearing.cut()
             while self._next < len(self.heard):
                 message = self.heard[self._next].message
                 self._next += 1
@@ -137,16 +131,16 @@ class Link:
                     raise Failed(f"expected {what}, got {_described(message)}")
                 if message:
                     others[name_of(type(message))] = None
-            if not self._receive(deadline):
+            if not self._hearing.receive(self.stream, deadline):
                 instead = f"{', '.join(others)}, and then " if others else ""
-                raise Failed(f"expected {what}, got {instead}{self._silence(within)}")
+                raise Failed(f"expected {what}, got {instead}{self._hearing.silence(within)}")
 
     def expect_end(self, within: float = GOODBYE, *, reset_is_fine: bool = False) -> None:
         """The peer closes, in the time that protocol.md §10 gives it, and without a reset."""
         self.watch(within)
         if not self.ended:
             raise Failed(f"expected the end of its stream, got nothing of the kind for {within:g} s")
-        if self.was_reset and not reset_is_fine:
+        if self._hearing.was_reset and not reset_is_fine:
             raise Failed("expected the end of its stream, got a reset")
 
     def expect_goodbye(self, code: int) -> Bye:
@@ -202,8 +196,8 @@ class Link:
         deadline = time.monotonic() + within
         try:
             while not self.stream.is_secure:
-                if not self._receive(deadline):
-                    raise Failed(f"expected TLS, got {self._silence(within)}", hangs=not self.ended)
+                if not self._hearing.receive(self.stream, deadline):
+                    raise Failed(f"expected TLS, got {self._hearing.silence(within)}", hangs=not self.ended)
         except (RemoteProtocolError, SecurityError) as error:
             raise Failed(f"expected TLS 1.3, got: {error}") from error
 
@@ -228,48 +222,10 @@ class Link:
             self._takes_nothing = True
             raise
 
-    def _receive(self, deadline: float) -> bool:
-        """Wait for more bytes. False if none will come, or not in time."""
-        while not self.ended:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([descriptor_of(self.stream)], [], [], left)[0]:
-                return False
-            try:
-                data = self.stream.receive()
-            except ConnectionLost:
-                self.ended = self.was_reset = True
-                self.record.note(self._now, "a reset", is_ours=False)
-                return False
-            if data is None:  # TLS talks to itself
-                return True
-            self._raw += data
-            self.ended = not data
-            if self.ended:
-                self.record.note(self._now, "the end of its direction", is_ours=False)
-            return bool(data)
-        return False
-
-    def _cut(self) -> None:
-        data, now = bytes(self._raw), time.monotonic()
-        self._raw.clear()
-        try:
-            for frame in self._frames.feed(data):
-                message = from_frame(frame)
-                self.heard.append(Heard(now, frame, message))
-                self.record.received(now - self._began, frame, message)
-                if isinstance(message, Text) and self.acknowledges and not self.said_goodbye:
-                    with contextlib.suppress(
-                        ConnectionLost
-                    ):  # it may have gone: what it has said is read all the same
-                        self._send(encode(TextAck(message.id)))
-        except RemoteProtocolError as error:
-            self.record.received_bytes(now - self._began, data)
-            raise Failed(f"expected a frame as protocol.md has it, got {error}") from error
-
-    def _silence(self, seconds: float) -> str:
-        if self.was_reset:
-            return "a reset"
-        return "the end of its stream" if self.ended else f"nothing for {seconds:.2g} s"
+    def _on_text(self, text: Text) -> None:
+        if self.acknowledges and not self.said_goodbye:
+            with contextlib.suppress(ConnectionLost):  # it may have gone: what it has said is read all the same
+                self._send(encode(TextAck(text.id)))
 
 
 def _article(kind: type) -> str:

@@ -1,6 +1,7 @@
 """Cases of STATE: protocol.md §5.13. An implementation may leave it out."""
 
-from voicemux.conform.link import Heard, Link
+from voicemux.conform.hearing import Arrived
+from voicemux.conform.link import Link
 from voicemux.conform.sounds import PCM_ONLY
 from voicemux.conform.subject import Subject
 from voicemux.conform.verdict import Failed, Skipped, case
@@ -39,7 +40,7 @@ def state_unknown_bits(subject: Subject) -> None:
     link.expect_pong()
 
 
-def _judge_voice(link: Link, said: list[Heard]) -> None:
+def _judge_voice(link: Link, said: list[Arrived]) -> None:
     ends = [each.time for each in said[1:]] + [float("inf")]
     for each, end in zip(said, ends, strict=True):
         assert isinstance(each.message, VoiceState)

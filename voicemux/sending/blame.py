@@ -14,11 +14,11 @@ Times are in seconds, rates in bits a second.
 """
 
 from enum import Enum
-from typing import NamedTuple
 
 from voicemux.sending.flow import BEHIND
 from voicemux.sending.forth import Forth
 from voicemux.sending.rungs import Rungs
+from voicemux.sending.trial import ACKNOWLEDGEMENTS, MOMENT, SETTLING, SURELY_NOT_OURS, Finding, Trial
 
 
 class Whose(Enum):
@@ -29,34 +29,11 @@ class Whose(Enum):
     THEIRS = "theirs"
 
 
-class _Test(NamedTuple):
-    began: float
-    delivered: float  # what the line took then
-    drain: float  # seconds a second by which the queue falls if it is ours
-    was_whole: bool  # the line took all that it was given
-
-
-SETTLING = 1.2  # seconds after a step of which packets are judged: a look, a packet of 60 ms, and a second of drain
 SHARE = 0.8  # of what the line takes is used, so that what has queued up drains within some seconds
 # Of it is used to see whether a queue drains: beside acknowledgements, a second of that is 0.2 s of queue and more.
 DEEP_SHARE = 0.65
-# Bits a second. The peer's voice is acknowledged by us, on the same line: each second packet by one of 52 bytes (RFC
-# 1122: delayed acknowledgements), with packets of 20 ms 25 a second.
-ACKNOWLEDGEMENTS = 10_400
-# Bytes that are on a slow line at any time: a packet of 60 ms with headers, an acknowledgement, and one of each that
-# is being sent when they come. What they take does not count as a queue.
-FLOOR = 550
-CONCLUSIVE = 0.12  # seconds a second of drain that can be told from what reports wait for something to travel with
-STALLED = 0.4  # of the drain that is due: with less, the queue does not fall because we send less
-SURELY_NOT_OURS = 0.45  # seconds: of our own, voice is held back long before
-# Seconds within which the queue of a whole second lies if it is none: a packet of 60 ms in front of ours takes more
-# on any line that is too slow for it, and another's transfer moves its queue by as much with each packet that is
-# lost.
-STILL = 0.010
-FEW = 4  # moments of a second that are enough for that
 STANDING_LONG = 1.0  # seconds that a queue stands on a line that takes all it is given, before that is looked into
 WAITS = 0.1  # seconds of queue that are worth it
-MOMENT = 0.6  # seconds over which it is seen whether a queue stands: five times what the peer says
 LEVEL = 0.08  # seconds a second that a queue may grow by and still stand
 RECENTLY = 1.0  # seconds since voice last had to be dropped
 # Seconds without a word of the peer about our voice, after which nothing is known: TCP repeats for less.
@@ -74,9 +51,8 @@ class Blame:
     def __init__(self, forth: Forth) -> None:
         self.state = Whose.CLEAR
         self._forth = forth
-        self._test: _Test | None = None
+        self._trial: Trial | None = None
         self._before: int | None = None  # the rung before all this
-        self._carried: float | None = None  # bits a second that the line took during a test
         self._standing_since: float | None = None
         self._calm_since: float | None = None
         self._longest = 0.0  # seconds that somebody else's queue has been
@@ -166,56 +142,34 @@ class Blame:
     # --- less is sent
 
     def _begin_test(self, rungs: Rungs, now: float, before: int, delivered: float, *, was_whole: bool) -> None:
-        drain = 1 - (rungs.rung.line_rate + ACKNOWLEDGEMENTS) / delivered if delivered else 0.0
         before = max(before, rungs.usual)
         self._before = before if self._before is None else min(before, self._before)
-        self._test = _Test(now, delivered, drain, was_whole)
-        self._carried = None
+        self._trial = Trial(self._forth, now, rungs.rung.line_rate, delivered, was_whole=was_whole)
         self._become(Whose.TESTING, now)
-
-    @property
-    def is_conclusive(self) -> bool:
-        """Whether a queue of ours would surely drain now."""
-        return self._test is not None and self._test.drain >= CONCLUSIVE
 
     @property
     def is_harmless(self) -> bool:
         """Whether voice may go on while it is found out whose queue it is: ours would drain, or cannot be so long."""
         newest = self._forth.moments.newest
-        return self.is_conclusive or (newest is not None and newest.least > SURELY_NOT_OURS)
+        is_conclusive = self._trial is not None and self._trial.is_conclusive
+        return is_conclusive or (newest is not None and newest.least > SURELY_NOT_OURS)
 
     def _look_at_a_test(self, rungs: Rungs, now: float, queue: float) -> None:
-        test, newest = self._test, self._forth.moments.newest
-        assert test
-        assert newest
-        if queue >= BEHIND and (rate := self._forth.delivered_rate(now, MOMENT)):
-            self._carried = max(self._carried or 0.0, min(test.delivered, rate) if test.delivered else rate)
-        if newest.sent < test.began + SETTLING or now - newest.told > SETTLING / 2:
+        assert self._trial
+        found = self._trial.look(now, queue)
+        if found is None:
             return
-        lately = self._forth.moments.sent_between(max(test.began, newest.sent - 1.0), newest.sent)
-        if not lately:
-            return
-        after, span = min(lately[-FEW:]), min(1.0, newest.sent - test.began)
-        falls = lately[0] - after >= STALLED * max(test.drain, CONCLUSIVE) * span
-        if after >= BEHIND and len(lately) >= FEW and max(lately) - min(lately) < STILL:
-            self._find_it_no_queue(rungs, now, after)
-            return
-        floor = max(BEHIND, FLOOR * 8 / max(test.delivered, 1.0))
-        if after < floor and not test.was_whole:
-            self._find_it_ours(rungs, now, after)
-        elif falls:
-            pass  # it drains
-        elif after < BEHIND:
-            self._find_it_ours(rungs, now, after)
-        elif self.is_conclusive or after > SURELY_NOT_OURS:
-            self._find_it_theirs(rungs, now, after)
-        else:
-            self._find_it_ours(rungs, now, after)
+        match found.what:
+            case Finding.OURS:
+                self._find_it_ours(rungs, now, found.queue, self._trial.line_rate)
+            case Finding.THEIRS:
+                self._find_it_theirs(rungs, now, found.queue)
+            case Finding.NO_QUEUE:
+                self._find_it_no_queue(rungs, now, found.queue)
 
-    def _find_it_ours(self, rungs: Rungs, now: float, queue: float) -> None:
+    def _find_it_ours(self, rungs: Rungs, now: float, queue: float, line_rate: float) -> None:
         """It drains: from here on, most of what the line took meanwhile is used."""
-        assert self._test
-        at = rungs.fitting((self._carried or self._test.delivered) * SHARE)
+        at = rungs.fitting(line_rate * SHARE)
         self._become(Whose.CLEAR if queue < BEHIND else Whose.OURS, now)
         self._before = None
         if at < rungs.at:
@@ -271,4 +225,4 @@ class Blame:
             self._standing_since = self._calm_since = None
         self._forth.lateness.keeps_longer = state is Whose.THEIRS
         if state is not Whose.TESTING:
-            self._test = None
+            self._trial = None

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.wire import GREASE_TAG, MAX_PAYLOAD
-from voicemux.sending.blame import SETTLING, Blame, Whose
+from voicemux.sending.blame import Blame, Whose
 from voicemux.sending.flow import Flow
 from voicemux.sending.forth import Forth
 from voicemux.sending.rungs import MODEST, Rungs
 from voicemux.sending.sounding import TICK, Sounding
+from voicemux.sending.trial import SETTLING
 
 CALM = 0.015  # seconds of queue that are none: a packet of 200 bytes in front, at 100 kbit/s
 KNOWN_PATIENCE = 0.25  # seconds of calm before what was carried before is tried again

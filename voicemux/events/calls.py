@@ -1,93 +1,6 @@
-"""What happens, as the user is told: one frozen dataclass for each kind, the same for people and for programs.
+"""What happens in a call, from its beginning to its end."""
 
-Names and texts of the peer are as they came; whoever shows them makes them printable. The field
-names are the keys of the JSON events that docs/json.md documents.
-"""
-
-import re
-from dataclasses import asdict, dataclass, field
-from typing import Any
-
-
-@dataclass(frozen=True)
-class Listening:
-    """Callers can come. `dial` is what the other side would type, one line for each address of this machine.
-
-    `code` is what a caller must know who is no contact; empty if none helps, or none is needed.
-    """
-
-    port: int
-    addresses: list[str]
-    dial: list[str]
-    code: str = ""
-
-
-@dataclass(frozen=True)
-class NewCode:
-    """The code before it is over, `why`. Now it is `code`, empty for none, and this is what the other side types."""
-
-    code: str
-    why: str
-    dial: list[str]
-
-
-@dataclass(frozen=True)
-class Invitation:
-    """What a new caller types now: the answer to `/code`. One command for each address; none at a dialler."""
-
-    dial: list[str]
-
-
-@dataclass(frozen=True)
-class Calling:
-    """A connection to `address` is being made."""
-
-    address: str
-
-
-@dataclass(frozen=True)
-class Ringing:
-    """Somebody calls (at the listener), or it rings at the other side (at the dialler; the name is not known yet).
-
-    `name` is a contact's if its key is known, and `claims` what it calls itself then, if that is something else.
-    `asks` is whether the call waits for the user's "accept" or "decline". `security` is what speaks for the caller,
-    as in `Connected`; empty at the dialler.
-    """
-
-    name: str
-    address: str
-    asks: bool = False
-    claims: str = ""
-    security: str = ""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """The user has taken a call that rang, or declined it."""
-
-    name: str
-    address: str
-    accepted: bool
-
-
-@dataclass(frozen=True)
-class Missed:
-    """Somebody called in vain. `at` is when it began, local time in ISO 8601.
-
-    `why` is "gave_up" (the caller did), "unanswered" (nobody did), or "busy" (there was another call, or caller).
-    """
-
-    name: str
-    address: str
-    at: str
-    why: str
-
-
-@dataclass(frozen=True)
-class MissedCalls:
-    """Those of this run, the oldest first; of very many the last."""
-
-    calls: list[Missed]
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -205,26 +118,6 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Notice:
-    """Something that the user should know, in a line."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class TurnedAway:
-    """`times` callers from `address`, a host or a network, were not answered.
-
-    `name` is that of the contact who called, empty if it was none.
-    """
-
-    address: str
-    why: str
-    times: int = 1
-    name: str = ""
-
-
-@dataclass(frozen=True)
 class Stats:
     """Figures of the call so far; None is "not known".
 
@@ -304,52 +197,3 @@ class Ended:
     kind: str = ""
     hint: str = ""
     undelivered_texts: list[Undelivered] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Failed:
-    """Why the program ends, when not well. `said`, `kind` and `hint` are as those of `Ended`."""
-
-    error: str
-    exit_code: int
-    said: str = ""
-    kind: str = ""
-    hint: str = ""
-
-
-Event = (
-    Listening
-    | NewCode
-    | Invitation
-    | Calling
-    | Ringing
-    | Answered
-    | Missed
-    | MissedCalls
-    | Connected
-    | PeerSwitched
-    | Quiet
-    | Late
-    | AudioStarted
-    | AudioStopped
-    | TextReceived
-    | Switched
-    | Waiting
-    | Notice
-    | TurnedAway
-    | Stats
-    | Status
-    | Delivered
-    | Rejected
-    | Ended
-    | Failed
-)
-
-
-def to_dict(event: Event) -> dict[str, Any]:
-    """An event as the object that goes out as JSON: `TextReceived(...)` is {"event": "text_received", ...}."""
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
-    return {"event": _NAMES.get(name, name), **asdict(event)}
-
-
-_NAMES = {"text_received": "text", "status": "stats"}

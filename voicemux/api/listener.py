@@ -1,0 +1,131 @@
+"""A listener as programs have it: calls, one after the other."""
+
+import logging
+import threading
+from collections.abc import Iterator
+
+from voicemux.api import leftovers
+from voicemux.api.call import Call, inner, make_booth, make_hello
+from voicemux.calls.introduction import answer, name_of, receive
+from voicemux.calls.trust import Trust
+from voicemux.errors import ConnectionLost, OutOfResources
+from voicemux.net.caller import Caller
+from voicemux.net.listener import Listener as _Listener
+from voicemux.net.refusals import Refusal
+from voicemux.threads import NAP
+
+_log = logging.getLogger("voicemux")
+
+
+class Listener:
+    """Callers, one after the other: whoever calls meanwhile is told "busy". It is closed at the end of a `with`."""
+
+    def __init__(self, host: str | None, port: int, trust: Trust | None, name: str, *, audio: bool) -> None:
+        """Not for programs: `listen` makes listeners."""
+        listener = _Listener(host, port)
+        self._port = listener.port
+        self._trust, self._name, self._audio = trust, name, audio
+        self._reception, self._admission = receive(
+            listener, trust, _turned_away, _new_code, _log.warning, self._on_replaced
+        )
+        self._closing = threading.Lock()
+        self._closed = self._stopped = False
+        self._caller: Caller | None = None  # who has been handed out, and whose place has not been freed
+        self._latest: Call | None = None
+        self._reception.start()
+        leftovers.keep(self, self.stop)
+
+    def __enter__(self) -> "Listener":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<voicemux.Listener on port {self.port}, {'closed' if self._closed else 'open'}>"
+
+    @property
+    def port(self) -> int:
+        """The TCP port that it listens on."""
+        return self._port
+
+    @property
+    def code(self) -> str:
+        """What unknown callers must know now; empty if no code helps, or none is needed."""
+        return self._admission.code if self._admission else ""
+
+    def __iter__(self) -> Iterator[Call]:
+        """Calls, until `stop` or `close`.
+
+        A call belongs to whoever gets it, and is closed by that (`with`), here or in a thread of its own. The next
+        caller is answered when it has ended; until then callers are told "busy".
+        """
+        try:
+            while True:
+                self._wait_for_the_end()
+                caller = self._caller = self._reception.calls.next_caller()
+                self._latest = self._answer(caller)
+                if self._latest:
+                    if self._reception.calls.replacement_of(caller):
+                        self._on_replaced(caller)
+                    yield self._latest
+        except _Stopped:
+            self._stopped = False
+
+    def _wait_for_the_end(self) -> None:
+        """Of the call that was handed out last."""
+        while self._latest and self._latest.ended is None:
+            if self._stopped:
+                raise _Stopped
+            inner(self._latest).wait_for_the_end(NAP)
+        if self._latest:
+            self._latest.close()
+        if self._closed:
+            raise _Stopped
+        if self._caller:
+            self._reception.calls.free(self._caller)
+            self._caller = None
+
+    def stop(self) -> None:
+        """End the loop over callers when it asks for the next one. Any thread."""
+        self._stopped = True
+        self._reception.calls.interrupt(_Stopped())
+
+    def close(self) -> None:
+        """Listen no more, and end the loop over callers when it asks for the next one; a call goes on. Any thread;
+        again does nothing."""
+        with self._closing:
+            if not self._closed:
+                self._reception.close()
+                self._closed = True
+                leftovers.forget(self)
+                self.stop()
+
+    def _answer(self, caller: Caller) -> Call | None:
+        booth = make_booth(self._audio)
+        try:
+            met = answer(caller, lambda: make_hello(self._name, booth))
+            return Call(met, name_of(met, self._trust, _log.warning).name, booth)
+        except ConnectionLost as error:
+            _log.info("the caller has gone: %s", error)
+        except OutOfResources as error:
+            _log.warning("%s; that call was not answered", error)
+        return None
+
+    def _on_replaced(self, _: Caller) -> None:
+        """The caller has called again."""
+        if call := self._latest:
+            inner(call).replace()
+
+
+class _Stopped(Exception):
+    """Nobody is to be answered any more."""
+
+
+def _turned_away(refusal: Refusal) -> None:
+    who = f"{refusal.name or 'somebody'} at {refusal.address}"
+    _log.info("%s was not answered (%d): %s", who, refusal.times, refusal.why)
+
+
+def _new_code(code: str, why: str) -> None:
+    _log.info("the code is over: %s", why)

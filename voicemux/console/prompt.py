@@ -1,0 +1,183 @@
+"""The line that is being typed, and its keys. With `focus`, the only home of prompt_toolkit."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit.document import Document
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import has_focus
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout import BufferControl, Dimension
+from prompt_toolkit.renderer import CPR_Support
+from prompt_toolkit.utils import get_cwidth
+
+from voicemux.console.focus import Focus
+from voicemux.console.modes import in_foreground
+from voicemux.console.wording import status_line
+from voicemux.events import Status
+
+MOST_TYPED = 5  # rows of the line that is being typed; what is pasted may have more, and scrolls in them
+
+
+class PutAside(Exception):
+    """The prompt goes away for a while; what was typed comes back with the next."""
+
+
+class Prompt:
+    """`read()` is for the keyboard's thread; what says so is for the loop that runs in it."""
+
+    def __init__(self, name: str, focus: Focus | None) -> None:
+        self._name = name
+        self._session: PromptSession[str] = PromptSession(history=InMemoryHistory(), key_bindings=self._keys(focus))
+        app = self._session.app
+        # Otherwise the terminal itself shows what is typed while something is printed above the prompt, and in the
+        # wrong place. What we print needs no cooked mode.
+        app.input.cooked_mode = contextlib.nullcontext  # type: ignore[method-assign]
+        app.input.raw_mode = partial(_while_ours, app.input.raw_mode)  # type: ignore[method-assign]
+        # Where the cursor is need not be known to draw below it. To ask means a round trip for each line that comes,
+        # and to a screen reader the answer is a key press, for which it falls silent.
+        app.renderer.cpr_support = CPR_Support.NOT_SUPPORTED
+        app.output.get_rows_below_cursor_position = lambda: 1  # type: ignore[method-assign]
+        for window in app.layout.find_all_windows():
+            if isinstance(window.content, BufferControl) and window.content.buffer is self._session.default_buffer:
+                window.height = self._typing_height
+        self._switched: dict[str, bool] = {}  # what is shown before the line: "muted", "deafened"
+        self._draft = Document()  # what was typed when the prompt went away
+        self._stops = False  # the process, as Ctrl-Z wants it
+
+    def read(self, begin: Callable[[], None]) -> str:
+        """What is typed next, without control characters. `begin` is called in the loop, before it is drawn.
+
+        Raises KeyboardInterrupt (Ctrl-C on an empty line), EOFError, PutAside, or OSError if the terminal has gone.
+        """
+        self._session.app.erase_when_done = False
+        draft, self._draft = self._draft, Document()
+        return _clean(self._session.prompt(self._mark, default=draft, handle_sigint=False, pre_run=begin))
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """That of the prompt that is on the screen."""
+        return self._session.app.loop
+
+    def take_stop(self) -> bool:
+        """Whether Ctrl-Z was typed since this was last asked."""
+        was_asked, self._stops = self._stops, False
+        return was_asked
+
+    def is_high(self, text: str) -> bool:
+        """Whether there is no room for all of it in the rows of the prompt."""
+        columns = self._session.app.output.get_size().columns
+        return "\n" in text or get_cwidth(self._mark() + text) > columns * MOST_TYPED
+
+    def switch(self, what: str, on: bool) -> None:
+        """Show that the user is muted, or has deafened the peer, or no longer."""
+        self._switched[what] = on
+
+    def show_status(self, status: Status) -> None:
+        """The one thing that is repainted; only if asked for."""
+        self._session.bottom_toolbar = status_line(status, self._session.app.output.get_size().columns - 1)
+        self._session.app.invalidate()
+
+    def clear(self) -> None:
+        """The call is over: show nothing of it."""
+        self._switched.clear()
+        self._session.bottom_toolbar = None
+
+    # --- in the prompt's loop
+
+    def print_above(self, body: Callable[[], None]) -> None:
+        """Put the prompt aside for as long as `body` takes, which prints."""
+
+        def body_with_wrapping() -> None:
+            self._session.app.output.enable_autowrap()  # which rendering has switched off
+            self._session.app.output.flush()
+            body()
+
+        run_in_terminal(body_with_wrapping)
+
+    def come_back(self) -> None:
+        """The process was stopped and goes on."""
+        if not in_foreground():
+            self._session.app.renderer.reset()  # where our prompt was is the shell's now, and stays as it is
+        self._put_aside()
+
+    def leave(self) -> None:
+        """End the prompt and take its empty line off the screen."""
+        app = self._session.app
+        if app.is_running and not app.future.done():  # type: ignore[union-attr]
+            app.erase_when_done = True
+            app.exit(exception=EOFError)
+
+    def _put_aside(self) -> None:
+        app = self._session.app
+        if app.is_running and not app.future.done():  # type: ignore[union-attr]
+            self._draft = self._session.default_buffer.document
+            app.erase_when_done = True
+            app.exit(exception=PutAside)
+
+    def _mark(self) -> str:
+        marks = ", ".join(what for what, is_on in self._switched.items() if is_on)
+        return f"{self._name} ({marks})> " if marks else f"{self._name}> "
+
+    def _typing_height(self) -> Dimension:
+        """Of what is typed. A paste that is higher than the screen would leave a copy of itself in the scroll-back
+        with each line that comes, and no room for that line."""
+        rows = self._session.app.output.get_size().rows
+        return Dimension(max=max(1, min(MOST_TYPED, rows // 2)))
+
+    def _keys(self, focus: Focus | None) -> KeyBindings:
+        keys = KeyBindings()
+
+        @keys.add("c-c", filter=has_focus(DEFAULT_BUFFER))
+        def interrupt(event: KeyPressEvent) -> None:
+            if event.current_buffer.text:
+                event.current_buffer.reset()
+            else:
+                event.app.exit(exception=KeyboardInterrupt)
+
+        @keys.add("enter", filter=has_focus(DEFAULT_BUFFER))
+        def accept(event: KeyPressEvent) -> None:
+            event.app.erase_when_done = self.is_high(event.current_buffer.text)
+            event.current_buffer.validate_and_handle()
+
+        @keys.add("c-z")
+        def stop(event: KeyPressEvent) -> None:
+            self._stops = True
+            self._put_aside()
+
+        @keys.add(Keys.BracketedPaste)
+        def paste(event: KeyPressEvent) -> None:
+            event.current_buffer.insert_text(_clean(event.data))
+
+        @keys.add("c-q")
+        def ignore(event: KeyPressEvent) -> None:
+            """Not to quote a control character into the line."""
+
+        if focus:
+            focus.bind(keys)
+        return keys
+
+
+@contextlib.contextmanager
+def _while_ours(mode: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """A mode of the terminal that is not taken back if the terminal has become the shell's, which has its own."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mode())
+        try:
+            yield
+        finally:
+            if not in_foreground():
+                stack.pop_all()
+
+
+def _clean(text: str) -> str:
+    """What was typed or pasted, without control characters."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
+    return "".join(each for each in lines if each == "\n" or not (each < " " or "\x7f" <= each < "\xa0"))

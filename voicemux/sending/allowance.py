@@ -1,0 +1,178 @@
+"""How old our voice may be while it is under way, and how much of it may be. Pure: no socket, clock or thread.
+
+Voice waits for queues that are not ours, for a way back that is slow, and for a route that has become longer. To send
+less would not help against any of these. So we are late rather than silent, for as long as that is no more than
+MOST_LATE. Times are in seconds.
+"""
+
+from collections import deque
+
+from voicemux.sending.back import Back
+from voicemux.sending.blame import Blame, Whose
+from voicemux.sending.flow import BEHIND, MAX_AUDIO_WAIT, UNKNOWN_ROUND_TRIP, VOICE_BUDGET, Flow
+from voicemux.sending.forth import Forth
+from voicemux.sending.rungs import MODEST, Rungs
+
+SLOW_SPAN = 0.5  # seconds over which it is taken what the line takes
+# Seconds of queue: with less, acknowledgements are late for another reason. Two thirds of what counts as a queue.
+SURELY = 0.04
+FRESH_SPAN = 0.12  # seconds of the newest ARRIVALS
+MOST_LATE = 3.0  # seconds of somebody else's queue that are lived with: beyond that, nobody has a conversation
+LONGEST_SPAN = 2.0  # seconds: what is under way now may meet the longest queue of these
+# Seconds beyond a round trip that a lost packet's repetition takes to be acknowledged: TCP (RACK, RFC 8985) waits
+# for three packets of 20 ms behind it, and a fourth of a round trip in case they were reordered.
+REPEAT = 0.080
+HOLE = 0.25  # seconds without ARRIVALS, which come every 0.1 s and may wait as long for something to travel with
+MOST_REPEAT = 1.0  # seconds that are waited for that: the bound of the peer's playout delay
+CAUTION = 0.5  # seconds after a doubt in which no more than modest voice is sent: as long as rates are taken over
+ACK_WAIT = 0.040  # seconds that an acknowledgement waits for something to travel with (Linux: TCP_DELACK_MIN)
+BACK_FULL = 0.1  # seconds of a way back beside which acknowledgements say little
+BACK_PROVEN = 1.5  # seconds of ARRIVALS that show that our own way is free all the same
+# Seconds of acknowledgements, none of which is as quick as they once were: the route has become longer.
+ROUTE_SLOTS = 20
+# Seconds of what is not ours that make a queue long. Beside that, bbr starves: its window is what fits two *shortest*
+# round trips.
+LONG_QUEUE = 0.200
+
+
+class Allowance:
+    """It sets the limits of both flows.
+
+    Ask `is_doubtful` ten times a second, then `grant`; that also when ARRIVALS come.
+    """
+
+    def __init__(self, near: Flow, far: Flow, forth: Forth, back: Back, blame: Blame) -> None:
+        """`near` and `far` are as for `Course`."""
+        self._near, self._far = near, far
+        self._forth, self._back, self._blame = forth, back, blame
+        self._acknowledged: deque[tuple[float, float]] = deque(maxlen=ROUTE_SLOTS)  # seconds: when begun, least delay
+        self._doubted = float("-inf")  # when it last was not known whether what we send still arrives
+        self._back_full_since: float | None = None
+
+    def was_doubtful(self, now: float) -> bool:
+        """Whether acknowledgements were overdue a moment ago."""
+        return now - self._doubted < CAUTION
+
+    def is_doubtful(self, now: float) -> bool:
+        """Whether acknowledgements are overdue, or were a moment ago, beyond what is known to be not our doing.
+
+        What it is shows a moment later only. If the line has become slow, all that is sent until then is its queue.
+        """
+        shortest = self._near.smallest_round_trip
+        if self._near.knows and shortest is not None:
+            known = max(self._back.last_late, self._near.excused if self._blame.state is Whose.THEIRS else 0.0)
+            longer = max(self._longer(now, shortest), self._forth.lateness.risen)
+            if self._near.age(now) > shortest + known + longer + BEHIND:
+                self._doubted = now
+        return self.was_doubtful(now)
+
+    def grant(self, rungs: Rungs | None, now: float) -> None:
+        """Let what is under way be as old as what is not our doing makes it."""
+        taken, shortest = self._near.latest_delay(now), self._near.smallest_round_trip
+        queue = self._forth.queue(now)
+        excused = theirs = known = 0.0
+        if taken is not None and shortest is not None:
+            longer = min(MOST_LATE, max(self._longer(now, shortest), self._forth.lateness.risen))
+            back = self._back_late(now, taken - shortest)
+            back = max(0.0, min(back, taken - shortest - longer))
+            theirs = self._not_ours(now)
+            proven = max(BACK_FULL, back / 2) if self._is_back_full(now, back) else 0.0
+            excused = longer + back + theirs + proven
+            known = longer + min(back, self._back.last_late) + theirs + proven
+        budget = self._budget(now, queue, shortest or 0.0, theirs)
+        for flow in (self._near, self._far):
+            flow.excused, flow.budget, flow.is_crowded = excused, budget, theirs > 0
+        self._near.most_voice = self._most_voice(
+            rungs, now, shortest or UNKNOWN_ROUND_TRIP, known, is_theirs=theirs > 0
+        )
+
+    def _budget(self, now: float, queue: float | None, shortest: float, theirs: float) -> float:
+        """Seconds beyond all excuses that voice may be under way.
+
+        What waits for a lost packet to be repeated waits at its end, and costs the line nothing: there is time for
+        one repetition. A queue of ours costs all: the longer it is, the less may be added.
+        """
+        if theirs:
+            return max(VOICE_BUDGET, min(MOST_LATE, shortest + theirs + REPEAT))
+        if queue is None or queue < BEHIND:
+            repeats = 2 if self._is_hole(now) else 1
+            return max(VOICE_BUDGET, min(MOST_REPEAT, repeats * shortest + REPEAT))
+        ours = self._forth.queue(now, FRESH_SPAN) or queue
+        return max(0.0, VOICE_BUDGET - max(0.0, ours - VOICE_BUDGET))
+
+    def _most_voice(
+        self, rungs: Rungs | None, now: float, shortest: float, known: float, *, is_theirs: bool
+    ) -> float:
+        """Bytes of voice that may be under way, if more than modest voice is wanted, and acknowledgements are known
+        to take `known` seconds longer.
+
+        When a line becomes slow, all that is under way is its queue, so it may not be the more the more is sent: what
+        it would be of modest voice, or what fits while acknowledgements come as soon as they can, or while one packet
+        is repeated but for what voice may wait for here. In doubt, what has arrived recently says what will: if both
+        ways have become slow, each would take the other for the reason why it is late, and fill its own.
+        """
+        if not rungs or rungs.line_rate_at(0) <= MODEST:
+            return float("inf")
+        rate, usual, budget = rungs.rung.line_rate, shortest + known, self._near.budget
+        if is_theirs:
+            return (usual + budget) * max(rate, MODEST) / 8
+        if self.was_doubtful(now):
+            arriving = min(MODEST, self._forth.arriving_rate(now, SLOW_SPAN))
+            return max((shortest + budget) * MODEST, (usual + budget) * arriving) / 8
+        more = max(ACK_WAIT, min(MOST_REPEAT, shortest + REPEAT) - MAX_AUDIO_WAIT)
+        return max((usual + budget) * MODEST, (usual + more) * rate) / 8
+
+    def _is_hole(self, now: float) -> bool:
+        """Whether nothing of ours arrives any more, though all of the peer's does: a packet was lost, and is
+        repeated.
+
+        That may have to be done twice. A line that is too slow goes on to take some.
+        """
+        newest, back = self._forth.moments.newest, self._back.late(now)
+        return newest is not None and now - newest.told > HOLE and back is not None and back < SURELY
+
+    def _not_ours(self, now: float) -> float:
+        """Seconds of queue on our way that sending less would not take away, or will by itself."""
+        state, newest = self._blame.state, self._forth.moments.newest
+        is_lived_with = (
+            state is Whose.THEIRS
+            or (state is Whose.TESTING and self._blame.is_harmless)
+            or (state is Whose.UNSURE and self._blame.stands(now))
+        )
+        if newest is None or not is_lived_with:
+            return 0.0
+        longest = self._forth.moments.most_of_least(now, LONGEST_SPAN)
+        return min(MOST_LATE, newest.least if longest is None else longest)
+
+    def _back_late(self, now: float, late: float) -> float:
+        """Seconds that the way back is late, of `late` that acknowledgements are."""
+        back = self._back.late(now)
+        if back is not None:
+            return back
+        newest = self._forth.moments.newest  # the peer is silent
+        return late if newest is None else late - newest.least
+
+    def _is_back_full(self, now: float, back: float) -> bool:
+        """Whether the peer says that our own way is free, while so much waits on the way back that nothing else
+        does."""
+        newest = self._forth.queue(now)
+        if back <= BACK_FULL or (newest is not None and newest >= BEHIND):
+            self._back_full_since = None
+        elif newest is not None and self._back_full_since is None:
+            self._back_full_since = now
+        return self._back_full_since is not None and now - self._back_full_since > BACK_PROVEN
+
+    def _longer(self, now: float, shortest: float) -> float:
+        """Seconds by which the route has become longer: no acknowledgement of a while was as quick as the
+        quickest."""
+        newest = self._near.delays[-1][1] if self._near.delays else None
+        if newest is None:
+            return 0.0
+        if not self._acknowledged or now - self._acknowledged[-1][0] >= 1.0:
+            self._acknowledged.append((now, newest))
+        else:
+            began, least = self._acknowledged[-1]
+            self._acknowledged[-1] = began, min(least, newest)
+        if len(self._acknowledged) < ROUTE_SLOTS or self._blame.state is Whose.THEIRS:
+            return 0.0
+        return max(0.0, min(least for _, least in self._acknowledged) - shortest)
