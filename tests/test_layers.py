@@ -299,12 +299,9 @@ def test_the_errors_import_nothing_of_ours():
 MOST_LINES = {"module": 350, "class": 200}
 # Those that still have more. Entries may only go.
 STILL_OVER = {
-    "audio.devices",
     "audio.playout.jitter.JitterBuffer",
     "calls.call",
     "calls.call.Call",
-    "net.reception",
-    "net.reception.Reception",
 }
 # Public names of classes and functions that several modules use, each for its own. Entries may only go.
 STILL_SHARED = {
