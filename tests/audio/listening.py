@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, JitterBuffer, Pause, Play
+from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, Fit, JitterBuffer, Pause, Play
 from voicemux.audio.playout.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
 from voicemux.protocol.messages import Audio, Codec
 
@@ -95,19 +95,18 @@ class Ear:
             if not isinstance(action, Play):
                 return action.ticks
             length = self.length(action.audio)
-            self.jitter.advance(length)
+            fit = action.finish(length)
             rest = length - action.missed
             if rest > 0:
-                return self._fit(action, rest)
+                return self._fit(fit, rest, quiet=action.audio.data == QUIET)
 
-    def _fit(self, play: Play, ticks: int) -> int:
-        quiet = play.audio.data == QUIET
-        surplus = play.surplus_in_pause if quiet else play.surplus_in_speech
+    def _fit(self, fit: Fit, ticks: int, *, quiet: bool) -> int:
+        surplus = fit.surplus_in_pause if quiet else fit.surplus_in_speech
         most = min(abs(surplus), ticks - BLOCK, LONGEST_PERIOD)
         if most < (1 if quiet else SHORTEST_PERIOD):
             return ticks
         if not quiet:
-            self.jitter.stretched(self.now)
+            fit.stretched()
         if surplus > 0:
             self.shortened += most
             return ticks - most

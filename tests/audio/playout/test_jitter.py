@@ -325,14 +325,28 @@ def test_packets_are_taken_along_as_long_as_they_follow_without_a_gap() -> None:
     packets = [*stream(3), audio(3, 3 * PACKET + 2 * NEGLIGIBLE)]
     for packet in packets:
         jitter.put(packet, 5.0)
-    assert jitter.take_along() is None, "nothing has been played that it could follow"
-    assert isinstance(jitter.next(5.02), Play)
-    jitter.advance(PACKET)
+    play: Play | Conceal | Pause | None = jitter.next(5.02)
     taken = []
-    while packet := jitter.take_along():
-        taken.append(packet)
-        jitter.advance(PACKET)
-    assert taken == packets[1:3]
+    while isinstance(play, Play):
+        taken.append(play.audio)
+        play = play.finish(PACKET).take_along()
+    assert taken == packets[:3]
+
+
+def test_a_packet_is_finished_once_before_anything_else_is_asked() -> None:
+    jitter = JitterBuffer()
+    for packet in stream(3):
+        jitter.put(packet, 5.0)
+    play = jitter.next(5.02)
+    assert isinstance(play, Play)
+    with pytest.raises(AssertionError, match="not finished"):
+        jitter.next(5.02)
+    fit = play.finish(PACKET)
+    with pytest.raises(AssertionError, match="finished before"):
+        play.finish(PACKET)
+    assert fit.take_along()
+    with pytest.raises(AssertionError, match="not finished"):
+        fit.take_along()
 
 
 # --- whatever comes
@@ -368,7 +382,7 @@ def test_whatever_comes_it_answers_within_its_bounds(
             if isinstance(action, Play):
                 assert action.missed >= 0
                 assert jitter.delay <= jitter.target + max(SKIP, max_delay) + 1e-6
-                jitter.advance(lengths.pop(int.from_bytes(action.audio.data, "big")))  # KeyError: played twice
+                action.finish(lengths.pop(int.from_bytes(action.audio.data, "big")))  # KeyError: played twice
                 played += 1
             else:
                 assert action.ticks == STEP

@@ -9,7 +9,7 @@ from tests.sending.simulator.tcp import Sender
 from tests.sending.simulator.timeline import Timeline
 from voicemux.audio.capture.ladder import Ladder
 from voicemux.audio.capture.wish import ANY, Wish
-from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, JitterBuffer, Pause
+from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, Fit, JitterBuffer, Pause
 from voicemux.audio.playout.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
 from voicemux.calls.vitals import LOOK_INTERVAL, Vitals
 from voicemux.protocol.connection import Receiving, Sending
@@ -86,18 +86,19 @@ class Loudspeaker:
                 self.heard.append(Heard(now, action.ticks / RATE, None))
                 return action.ticks
             length = self._lengths[action.audio.sequence]
-            self.jitter.advance(length)
+            fit = action.finish(length)
             rest = length - action.missed
             if rest > 0:
                 begun = (action.audio.timestamp + action.missed) / RATE
                 self.heard.append(Heard(now, rest / RATE, now - begun))
-                return self._fit(action.surplus_in_speech, rest, now)
+                return self._fit(fit, rest)
 
-    def _fit(self, surplus: int, ticks: int, now: float) -> int:
+    def _fit(self, fit: Fit, ticks: int) -> int:
+        surplus = fit.surplus_in_speech
         most = min(abs(surplus), ticks - BLOCK, LONGEST_PERIOD)
         if most < SHORTEST_PERIOD:
             return ticks
-        self.jitter.stretched(now)
+        fit.stretched()
         return ticks - most if surplus > 0 else ticks + most
 
 

@@ -8,6 +8,7 @@ ticks of 1/48000 s; times are in seconds.
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicemux.audio.playout.arrivals import Arrivals
@@ -43,15 +44,29 @@ MAX_PACKETS = 512  # held at most: 10 s of usual packets
 class Play:
     """Play a packet, without the first `missed` ticks: their time is over.
 
-    `surplus` is what may be cut out of it (or put in, if negative), in ticks: while somebody speaks, and while
-    nobody does. `joins` is whether it goes on where the last one ended.
+    `joins` is whether it goes on where the last one ended. Decode it, and say with `finish` how many ticks long it
+    is: there is no other way to how it may be fitted, and `next` refuses to be asked before.
     """
 
     audio: Audio
     missed: int
+    joins: bool
+    finish: "Callable[[int], Fit]"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a packet whose length is known may be made to fit.
+
+    A surplus is what may be cut out of it (or put in, if negative), in ticks: in speech, and in a pause.
+    `take_along` gives the packet that goes on where this one ends, to be finished and fitted together with it, or
+    None if it is not here. `stretched` says that the length was changed in speech.
+    """
+
     surplus_in_speech: int
     surplus_in_pause: int
-    joins: bool
+    take_along: Callable[[], Play | None]
+    stretched: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -75,8 +90,44 @@ class _Packet:
     position: int
 
 
+class _Timeliness:
+    """Whether packets come in time, and at the pace of speech."""
+
+    def __init__(self) -> None:
+        self._last_arrival = 0.0
+        self._steady = 0  # packets in a row that came at their pace
+        self._late_since: float | None = None  # since when nothing has been in time
+
+    def came(self, step: int, arrival: float) -> None:
+        """A packet, so many ticks after the one before."""
+        length, waited = step / TICKS_PER_SECOND, arrival - self._last_arrival
+        is_paced = step <= LONGEST_PACKET and PACE[0] * length <= waited <= PACE[1] * length
+        self._steady = self._steady + 1 if is_paced else 0
+        if waited > ADRIFT / 2:  # a stall is no change of the line
+            self._late_since = None
+        self._last_arrival = arrival
+
+    def was_late(self, now: float) -> None:
+        """A packet, or most of one, could not be played in time."""
+        if self._late_since is None:
+            self._late_since = now
+
+    def was_in_time(self) -> None:
+        self._late_since = None
+
+    @property
+    def is_adrift(self) -> bool:
+        """Whether packets have been coming for a while, none in time."""
+        return self._late_since is not None and self._last_arrival - self._late_since > ADRIFT
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the last packets came at the pace of speech."""
+        return self._steady >= STEADY
+
+
 class JitterBuffer:
-    """`put()` what arrives; ask `next()` for what to do, and say with `advance()` how long a packet was."""
+    """`put()` what arrives; ask `next()` for what to do."""
 
     def __init__(self, max_delay: float = MAX_DELAY) -> None:
         self.late = 0  # packets dropped because they came too late, or too many
@@ -99,9 +150,8 @@ class JitterBuffer:
         self._joins = False
         self._rested_at = 0.0
         self._asked_at = 0.0  # when the last packet was played
-        self._last_arrival = 0.0
-        self._late_since: float | None = None  # since when nothing has been in time
-        self._steady = 0  # packets in a row that came at their pace
+        self._is_owed = False  # the length of a packet that is being played
+        self._timeliness = _Timeliness()
 
     @property
     def target(self) -> float:
@@ -147,19 +197,14 @@ class JitterBuffer:
         self._newest += step
         self._learn_length(audio, step)
         lateness = self._arrivals.add(self._newest, arrival)
-        length = step / TICKS_PER_SECOND
-        is_paced = step <= LONGEST_PACKET and PACE[0] * length <= arrival - self._last_arrival <= PACE[1] * length
-        self._steady = self._steady + 1 if is_paced else 0
-        if arrival - self._last_arrival > ADRIFT / 2:  # a stall is no change of the line
-            self._late_since = None
-        self._last_arrival = arrival
-        if self._late_since is not None and arrival - self._late_since > ADRIFT:
+        self._timeliness.came(step, arrival)
+        if self._timeliness.is_adrift:
             self._begin_anew()
             self._arrivals.add(self._newest, arrival)
-        elif lateness > self._max_delay and self._steady >= STEADY:
+        elif lateness > self._max_delay and self._timeliness.is_steady:
             self._arrivals.restart()  # the line itself is later than it was: go along with it, and drop nothing
             self._arrivals.add(self._newest, arrival)
-            self._late_since = None
+            self._timeliness.was_in_time()
         elif lateness > self._max_delay:
             self._drop(audio, arrival)
             return
@@ -176,7 +221,8 @@ class JitterBuffer:
         self._newest_sequence = audio.sequence
 
     def next(self, now: float) -> Play | Conceal | Pause:
-        """What is to be played now. After `Play` the caller says with `advance` how long it was."""
+        """What is to be played now. The caller finishes a `Play` before it asks again."""
+        assert not self._is_owed, "the packet before is not finished"
         self._drop_hopeless(now)
         if not self._packets:
             return Pause(STEP) if self.position is None else self._conceal()
@@ -192,60 +238,56 @@ class JitterBuffer:
             self.position = first.position
         return self._play(now)
 
-    def take_along(self) -> Audio | None:
-        """The packet that goes on where the last one ended, if it is here; then `advance` is owed for it, too."""
+    def _take_along(self) -> Play | None:
+        assert not self._is_owed, "the packet before is not finished"
         if self.position is None or not self._packets:
             return None
         first = self._packets[0]
         if not first.audio.data or not 0 <= first.position - self.position <= NEGLIGIBLE:
             return None
-        self._packets.popleft()
-        self._decoding = first.position
-        self._sequence = first.audio.sequence
-        return first.audio
+        return self._begin(self._packets.popleft(), missed=0, joins=True)
 
-    def advance(self, ticks: int) -> None:
-        """The packet of the last `Play` was so many `ticks` long."""
+    def _begin(self, packet: _Packet, *, missed: int, joins: bool) -> Play:
+        self._is_owed = True
+        self._decoding = packet.position
+        self._sequence = packet.audio.sequence
+        return Play(packet.audio, missed, joins, self._finish)
+
+    def _finish(self, ticks: int) -> Fit:
+        assert self._is_owed, "it was finished before"
+        self._is_owed = False
         if self.position is not None:
             end = self._decoding + ticks
             if 2 * (end - self.position) >= ticks:  # half a packet is better than none
-                self._late_since = None
-            elif self._late_since is None:
-                self._late_since = self._asked_at
+                self._timeliness.was_in_time()
+            else:
+                self._timeliness.was_late(self._asked_at)
             self.position = max(self.position, end)
+        excess = self.delay - self.target
+        return Fit(self._surplus_in_speech(excess), _surplus_in_pause(excess), self._take_along, self._rest)
 
-    def stretched(self, now: float) -> None:
-        """The packet of the last `Play` was made longer or shorter while somebody spoke."""
-        self._rested_at = now
+    def _rest(self) -> None:
+        self._rested_at = self._asked_at
 
     def _play(self, now: float) -> Play | Pause:
         assert self.position is not None
         packet = self._packets.popleft()
-        missed = max(0, self.position - packet.position)
-        self._decoding = packet.position
-        self._sequence = packet.audio.sequence
         self._asked_at = now
         waited, self._concealed_ticks = self._concealed_ticks > 0, 0
         if not packet.audio.data:  # silence begins here
+            self._sequence = packet.audio.sequence
             self.position = None
             return Pause(STEP)
+        missed = max(0, self.position - packet.position)
         self.delay = self._arrivals.delay(packet.position + missed, now)
         joins = self._joins and not missed
         if waited and joins:
             self._arrivals.waited(self.delay)
-        excess = self.delay - self.target
-        play = Play(
-            packet.audio,
-            missed,
-            self._surplus_in_speech(excess, now),
-            _surplus_in_pause(excess),
-            joins,
-        )
         self._joins = True
-        return play
+        return self._begin(packet, missed=missed, joins=joins)
 
-    def _surplus_in_speech(self, excess: float, now: float) -> int:
-        if excess < HURRY and now - self._rested_at < REST:
+    def _surplus_in_speech(self, excess: float) -> int:
+        if excess < HURRY and self._asked_at - self._rested_at < REST:
             return 0
         return round(excess * TICKS_PER_SECOND) if not -SHORTFALL <= excess <= SLACK else 0
 
@@ -257,8 +299,7 @@ class JitterBuffer:
 
     def _drop(self, audio: Audio, now: float) -> None:
         self.late += bool(audio.data)
-        if self._late_since is None:
-            self._late_since = now
+        self._timeliness.was_late(now)
         if not audio.data:  # silence has begun, however late we hear of it
             self.position = None
 
@@ -275,7 +316,7 @@ class JitterBuffer:
         self.position = None
         self._begun = True
         self._joins = False
-        self._late_since = None
+        self._timeliness.was_in_time()
         self._arrivals.restart()
 
 

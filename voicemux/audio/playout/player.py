@@ -9,7 +9,7 @@ import numpy as np
 
 from voicemux.audio.codec import Decoder, UndecodableError, lookahead_ms
 from voicemux.audio.endpoints import RATE, Sink
-from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, JitterBuffer, Play
+from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, Fit, JitterBuffer, Play
 from voicemux.audio.playout.limiter import Limiter
 from voicemux.audio.playout.stretch import FADE, LONGEST_PERIOD, ComfortNoise, join, lengthen, shorten
 from voicemux.audio.resample import Samples, from_bytes
@@ -158,7 +158,7 @@ class Player:
         while not len(sound):
             action = self._jitter.next(now)
             if isinstance(action, Play):
-                sound = self._play(action, now)
+                sound = self._play(action)
             elif isinstance(action, Conceal):
                 sound = self._conceal(action)
             else:
@@ -166,27 +166,30 @@ class Player:
         self._past = np.concatenate((self._past, sound))[-LONGEST_PERIOD:]
         return sound
 
-    def _play(self, play: Play, now: float) -> Samples:
+    def _play(self, play: Play) -> Samples:
         if not play.joins:
             self._prepare_to_join()
-        sound = self._decode(play.audio)[play.missed :]
+        sound, fit = self._decode(play)
+        sound = sound[play.missed :]
         if not len(sound):  # decoded all the same: the codec must have heard it
             self._late += 1
             return sound
-        while len(sound) < WORTHWHILE and play.surplus_in_pause > 0 and (following := self._jitter.take_along()):
-            sound = np.concatenate((sound, self._decode(following)))  # short packets are shortened several at a time
+        # Short packets are shortened several at a time.
+        while len(sound) < WORTHWHILE and fit.surplus_in_pause > 0 and (following := fit.take_along()):
+            more, fit = self._decode(following)
+            sound = np.concatenate((sound, more))
         if len(self._ending):
             sound, self._ending = join(self._ending, sound), self._ending[:0]
         self._delay += SMOOTHING * (self._jitter.delay - self._delay) if self._delay else self._jitter.delay
         self._wait += SMOOTHING * (self._jitter.wait - self._wait) if self._wait else self._jitter.wait
-        return self._fit(sound, play, now)
+        return self._fitted(sound, fit)
 
-    def _fit(self, sound: Samples, play: Play, now: float) -> Samples:
+    def _fitted(self, sound: Samples, fit: Fit) -> Samples:
         """`sound` with its surplus cut out, or its lack made up, as far as that is not heard."""
         level = _mean_square(sound)
         self._noise.learn(sound, level)
         quiet = level < QUIET
-        surplus = play.surplus_in_pause if quiet else play.surplus_in_speech
+        surplus = fit.surplus_in_pause if quiet else fit.surplus_in_speech
         if surplus > 0:
             fitted = shorten(sound, surplus, any_length=quiet)
             self._shortened += len(sound) - len(fitted)
@@ -196,10 +199,11 @@ class Player:
         else:
             return sound
         if not quiet and len(fitted) != len(sound):
-            self._jitter.stretched(now)
+            fit.stretched()
         return fitted
 
-    def _decode(self, audio: Audio) -> Samples:
+    def _decode(self, play: Play) -> tuple[Samples, Fit]:
+        audio = play.audio
         self._decoder = self._decoders.get(audio.codec)
         try:
             if self._decoder is None:
@@ -208,10 +212,9 @@ class Player:
         except UndecodableError:
             self._undecodable += 1
             sound = self._noise.make(self._packet_samples)
-        self._jitter.advance(len(sound))
         self._packet_samples = max(1, len(sound))
         self._lookahead_ms = lookahead_ms(audio.codec, audio.data)
-        return sound
+        return sound, play.finish(len(sound))
 
     def _conceal(self, conceal: Conceal) -> Samples:
         self._concealed += conceal.ticks / self._packet_samples
