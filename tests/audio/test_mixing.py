@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.audio.speech import RATE, level, speech, tone
-from voicemux.audio.mixing import FADE, Loudest, Mixer, weights
+from voicemux.audio.mixing import FADE, Downmix, Loudest, weights
 
 BLOCK = 240
 MIDDLE, HALF = 2**0.5, 0.5**0.5
@@ -62,13 +62,13 @@ def test_nothing_can_clip_whatever_the_channels_are(channels: int, mask: int, is
 
 def test_stereo_is_its_mean() -> None:
     one, other = (speech(seconds=1) / 32_768).astype(np.float32), (tone(300, 1.0) / 32_768).astype(np.float32)
-    mixed = Mixer(weights(2)).mix(np.stack((one, other), axis=1))
+    mixed = Downmix(weights(2)).mix(np.stack((one, other), axis=1))
     assert mixed == pytest.approx((one + other) / 2)
 
 
 def test_stereo_with_one_side_upside_down_does_not_vanish() -> None:
     one = (speech(seconds=2) / 32_768).astype(np.float32)
-    mixer, both = Mixer(weights(2)), np.stack((one, -one), axis=1)
+    mixer, both = Downmix(weights(2)), np.stack((one, -one), axis=1)
     mixed = np.concatenate([mixer.mix(both[at : at + BLOCK]) for at in range(0, len(both), BLOCK)])
     assert level(mixed) == pytest.approx(level(one), rel=0.02)
 

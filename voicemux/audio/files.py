@@ -15,7 +15,7 @@ from voicemux.audio.endpoints import (
     Block,
 )
 from voicemux.audio.metronome import Metronome
-from voicemux.audio.mixing import Floats, Mixer, Weights, weights
+from voicemux.audio.mixing import Downmix, Floats, Weights, weights
 from voicemux.audio.recognition import ENOUGH, recognise, refuse_what_is_no_sound
 from voicemux.audio.resample import HIGHEST_RATE, LOWEST_RATE, Resampler, Samples, from_floats
 from voicemux.audio.wav import mask_of
@@ -37,7 +37,7 @@ class FileSource:
         self.label = os.path.basename(path)
         self._file = _open(path)
         try:
-            self._mixer = Mixer(_weights(self._file, path))
+            self._downmix = Downmix(_weights(self._file, path))
         except DeviceError:
             self._file.close()
             raise
@@ -64,7 +64,7 @@ class FileSource:
         """Have a whole block, or what there is of the last one."""
         while len(self._pcm) < BLOCK_BYTES and not self._at_end:
             wanted = max(1, round(self._file.samplerate * BLOCK_SECONDS))
-            mono = from_floats(self._mixer.mix(_read(self._file, wanted, self.label)))
+            mono = from_floats(self._downmix.mix(_read(self._file, wanted, self.label)))
             self._at_end = len(mono) < wanted
             self._pcm += self._resampler.process(mono, last=self._at_end).tobytes()
             if self._at_end:

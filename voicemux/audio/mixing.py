@@ -87,7 +87,7 @@ class Loudest:
         return result
 
 
-class Mixer:
+class Downmix:
     """Makes one channel of those of a file. Stereo in which one channel is the other upside down does not vanish."""
 
     def __init__(self, weights: Weights) -> None:

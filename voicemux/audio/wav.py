@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicemux.audio.endpoints import RATE
-from voicemux.audio.mixing import Mixer, weights
+from voicemux.audio.mixing import Downmix, weights
 from voicemux.audio.resample import HIGHEST_RATE, LOWEST_RATE, Resampler, from_floats
 from voicemux.errors import DeviceError, Kind
 
@@ -101,7 +101,7 @@ class WavDecoder:
         if form is None:
             raise _refused("its samples are of a form that cannot be read from a pipe")
         self._form = form
-        self._mixer = Mixer(weights(form.channels, form.mask))
+        self._downmix = Downmix(weights(form.channels, form.mask))
 
     def _begin(self, size: int) -> None:
         if self._form is None:
@@ -129,7 +129,7 @@ class WavDecoder:
         whole = max(0, there) // frame * frame
         channels = self._form.convert(bytes(self._bytes[:whole])).reshape(-1, self._form.channels)
         sound = (
-            self._resampler.process(from_floats(self._mixer.mix(channels)), last=is_over)
+            self._resampler.process(from_floats(self._downmix.mix(channels)), last=is_over)
             if whole or is_over
             else _NOTHING
         )
