@@ -16,7 +16,8 @@ from typing import Any
 from bench import handshake
 from voicemux.audio.codec import PcmDecoder
 from voicemux.audio.endpoints import RATE
-from voicemux.audio.playout.player import Player
+from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.playout import Playout
 from voicemux.net.demultiplexer import demultiplex
 from voicemux.protocol import wire
 from voicemux.protocol.connection import Receiving, Sending
@@ -179,7 +180,7 @@ class FastSink:
 
     def __init__(self, packets: int) -> None:
         self.kilobytes: list[float] = []  # what everything holds, at ten moments of the call
-        self.player: Player | None = None
+        self.player: Mixer | None = None
         self._packets = packets
         self._arrived = 0
         self._now = 0.0  # seconds
@@ -216,7 +217,7 @@ def growth(hours: float = HOURS) -> dict[str, Any]:
     sink = FastSink(round(hours * PER_HOUR))
     tracemalloc.start()
     try:
-        sink.player = Player(sink, {Codec.PCM: PcmDecoder()}, clock=sink.clock)
+        sink.player = Mixer(sink, {PEER: Playout({Codec.PCM: PcmDecoder()})}, clock=sink.clock)
         sink.player.run(lambda _: None)
     finally:
         tracemalloc.stop()

@@ -4,7 +4,8 @@ from fuzz.draws import Draws
 from voicemux.audio.codec import MAX_OPUS_SAMPLES, make_decoders
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES
 from voicemux.audio.playout.jitter import MAX_PACKETS
-from voicemux.audio.playout.player import MAX_ARRIVED, WORTHWHILE, Player
+from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.playout import MAX_ARRIVED, WORTHWHILE, Playout
 from voicemux.audio.playout.stretch import LONGEST_PERIOD
 from voicemux.protocol.messages import Audio, Codec
 
@@ -25,7 +26,8 @@ class Tape:
     xruns = 0
 
     def __init__(self, draws: Draws) -> None:
-        self.player = Player(self, make_decoders(), clock=lambda: self._now / RATE)
+        self._playout = Playout(make_decoders())
+        self.player = Mixer(self, {PEER: self._playout}, clock=lambda: self._now / RATE)
         self._draws = draws
         self._now = 0
         self._quiet_until = 0  # nothing arrives before
@@ -46,8 +48,8 @@ class Tape:
 
     def write(self, pcm: bytes) -> None:
         assert 0 < len(pcm) <= LONGEST * SAMPLE_BYTES
-        assert len(self.player._arrived) <= MAX_ARRIVED
-        assert len(self.player._jitter._packets) <= MAX_PACKETS
+        assert len(self._playout._arrived) <= MAX_ARRIVED
+        assert len(self._playout._jitter._packets) <= MAX_PACKETS
         self._played += len(pcm) // SAMPLE_BYTES
         self._writes += 1
 

@@ -18,7 +18,8 @@ from tests.audio.null import Nowhere
 from tests.console.screens import KINDS, drawn, impostors
 from tests.console.strategies import make_stats
 from voicemux.audio.codec import make_decoders
-from voicemux.audio.playout.player import Player
+from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.playout import Playout
 from voicemux.calls.call import Call
 from voicemux.console import printable as screen
 from voicemux.console.rows import LEAST_COLUMNS, MOST_CELLS, MOST_MARKS, MOST_ROWS, OURS, Screen
@@ -199,7 +200,8 @@ def demultiplexer(data: bytes) -> None:
         sending, receiving = Sending(), Receiving()
         list(receiving.receive(hello))
         stream.write(sending.preface() + sending.encode(Hello("we")))
-        call = Call(stream, sending, receiving, Hello("peer"), None, Player(Nowhere(), make_decoders()))
+        player = Mixer(Nowhere(), {PEER: Playout(make_decoders())})
+        call = Call(stream, sending, receiving, Hello("peer"), None, player)
         call._demultiplex()
         shown = []
         while not isinstance(event := call.next_event(), Ended):

@@ -21,7 +21,7 @@ from tests.peers import (
     wait_until,
 )
 from voicemux.audio.capture.ladder import Ladder, Rung
-from voicemux.audio.playout.player import Figures
+from voicemux.audio.playout.playout import Figures
 from voicemux.calls import call as call_module
 from voicemux.calls import vitals, watch
 from voicemux.calls.call import Call

@@ -7,7 +7,8 @@ from voicemux.audio.capture.transmitter import Transmitter
 from voicemux.audio.codec import make_decoders, make_encoder
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES, TAIL_BLOCKS, Block
 from voicemux.audio.metronome import Metronome, PacedSink
-from voicemux.audio.playout.player import Player
+from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.playout import Playout
 from voicemux.audio.playout.stretch import join
 from voicemux.audio.resample import from_bytes
 
@@ -168,5 +169,5 @@ class Booth:
         encoder = make_encoder(playable)
         return Transmitter(self.source, encoder) if encoder else None
 
-    def make_player(self) -> Player:
-        return Player(self.sink, self._decoders)
+    def make_player(self) -> Mixer:
+        return Mixer(self.sink, {PEER: Playout(self._decoders)})

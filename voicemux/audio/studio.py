@@ -20,8 +20,10 @@ from voicemux.audio.codec import check_opus, make_decoders, make_encoder
 from voicemux.audio.devices import open_sink, open_source
 from voicemux.audio.endpoints import Block, Sink, Source
 from voicemux.audio.playout.limiter import Limiter
-from voicemux.audio.playout.player import Player
+from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.playout import Playout
 from voicemux.audio.portaudio import PortAudio
+from voicemux.audio.processing import Processing
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Codec
 
@@ -45,6 +47,7 @@ class Studio:
         self._kept: dict[str, str] = {"output": "", "record": ""}  # recordings that are wanted
         self._recordings: list[FileSink] = []
         self._decoders = make_decoders()
+        self._processing = Processing()  # of what goes through the sound cards
         self.renamed: list[tuple[str, str]] = []  # recordings that were there already: what was wanted, and made
 
     def open_input(self, wanted: Choice, stream: "Stream | None" = None, *, late: bool = False) -> None:
@@ -101,22 +104,23 @@ class Studio:
         """The name of the input; empty if there is none."""
         return self._source.label if self._source else ""
 
-    def make_player(self, max_delay: float) -> Player | None:
+    def make_player(self, max_delay: float) -> Mixer | None:
         """None without a loudspeaker or recording. `max_delay` is in seconds.
 
         Only now is there a call, and a file made if one is wanted. Raises DeviceError if it cannot be.
         """
         if self._sink is None:
             return self._make_recorder("output", max_delay) or self._make_recorder("record", max_delay)
-        reopen = self._reopen_sink if self._has_device("output") else None
-        limiter = Limiter() if self._has_device("output") else None  # what is recorded or piped stays as it came
-        return Player(self._sink, self._decoders, max_delay, reopen, limiter)
+        playouts = {PEER: Playout(self._decoders, max_delay)}
+        if not self._has_device("output"):  # what is piped stays as it came, and no microphone hears it
+            return Mixer(self._sink, playouts)
+        return Mixer(self._sink, playouts, self._reopen_sink, limiter=Limiter(), processing=self._processing)
 
-    def make_recorder(self, max_delay: float) -> Player | None:
+    def make_recorder(self, max_delay: float) -> Mixer | None:
         """What records beside the player, and does not depend on it. None if nothing is to be. Raises DeviceError."""
         return self._make_recorder("record", max_delay)
 
-    def _make_recorder(self, kind: str, max_delay: float) -> Player | None:
+    def _make_recorder(self, kind: str, max_delay: float) -> Mixer | None:
         wanted, self._kept[kind] = self._kept[kind], ""
         if not wanted:
             return None
@@ -126,9 +130,7 @@ class Studio:
         self._recordings.append(sink)
         if sink.path != wanted:
             self.renamed.append((wanted, sink.path))
-        player = Player(sink, make_decoders(), max_delay)
-        player.records = True
-        return player
+        return Mixer(sink, {PEER: Playout(make_decoders(), max_delay)}, records=True)
 
     def make_transmitter(
         self, playable: tuple[int, ...], wanted: Codec | None = None, wish: Wish = ANY
@@ -140,7 +142,10 @@ class Studio:
         if encoder is None:
             return None
         reopen = self._reopen_source if self._has_device("input") else None
-        return Transmitter(self._source, encoder, reopen, wish=wish, opens_late=isinstance(self._source, _Unopened))
+        opens_late = isinstance(self._source, _Unopened)
+        return Transmitter(
+            self._source, encoder, reopen, wish=wish, opens_late=opens_late, processing=self._processing
+        )
 
     def close(self) -> None:
         """Raises DeviceError if the end of a recording cannot be written; the rest is closed all the same."""

@@ -8,7 +8,7 @@ from voicemux.sending.rungs import Rungs
 
 
 class PlayerFigures(Protocol):
-    """How the playing goes; `audio.player.Figures` says what each is."""
+    """How the playing goes; `audio.playout.playout.Figures` says what each is."""
 
     @property
     def received(self) -> int: ...

@@ -8,7 +8,8 @@ from tests.audio.speech import samples_of, speech
 from voicemux.audio.capture.transmitter import Transmitter
 from voicemux.audio.capture.wish import Wish
 from voicemux.audio.codec import OpusDecoder, OpusEncoder, PcmEncoder
-from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, SILENT_BLOCK, Block
+from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, SILENT_BLOCK, Block
+from voicemux.audio.processing import Processing
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Audio, Codec
 
@@ -225,3 +226,31 @@ def test_opus_packets_decode_to_what_was_said(frame_ms: float) -> None:
     heard = samples_of(b"".join(decoder.decode(each.data) for each in sent if each.data))
     delay = int(encoder.lookahead_ms * 48)
     assert np.corrcoef(said[: len(heard) - delay], heard[delay : len(said) + delay])[0, 1] > 0.8
+
+
+class Inverted(Processing):
+    """Keeps what was captured and when, and has it sent upside down."""
+
+    def __init__(self) -> None:
+        self.captured_at: list[tuple[bytes, float]] = []
+
+    def captured(self, pcm: bytes, at: float) -> bytes:
+        self.captured_at.append((pcm, at))
+        return (-samples_of(pcm)).tobytes()
+
+
+def test_all_that_is_captured_passes_with_the_time_of_its_first_sample_and_what_comes_of_it_is_sent() -> None:
+    source, processing, now = Script(numbered(16)), Inverted(), [20.0]
+    transmitter = Transmitter(source, PcmEncoder(20), processing=processing, clock=lambda: now[0])
+
+    def pass_on() -> None:
+        now[0] = 30.0
+        transmitter.muted = True
+
+    source.at = {8: pass_on}
+    sent = transmit(source, transmitter)
+    assert [pcm for pcm, _ in processing.captured_at] == [block.pcm for block in numbered(16)], "also while muted"
+    earlier = BLOCK_SECONDS + source.delay_ms / 1000
+    assert [at for _, at in processing.captured_at] == pytest.approx([20.0 - earlier] * 8 + [30.0 - earlier] * 8)
+    said = samples_of(b"".join(block.pcm for block in numbered(8)))
+    assert (samples_of(b"".join(each.data for each in sent)) == -said).all()

@@ -1,12 +1,14 @@
 """From a source to AUDIO messages: blocks gathered to packets, coded, stamped with the time of their capture."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from voicemux.audio.capture.ladder import Ladder
 from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.codec import Encoder
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES, Block, Source
+from voicemux.audio.processing import Processing
 from voicemux.protocol.messages import Audio, Codec
 
 OWN_SOURCE = 0  # the number of our own voice in AUDIO
@@ -23,6 +25,8 @@ class Transmitter:
         *,
         wish: Wish = ANY,
         opens_late: bool = False,
+        processing: Processing | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`reopen` gives a source for one that has broken; if `opens_late`, for one that is not open before voice is
         to be sent. `wish` is for an encoder that adapts."""
@@ -36,6 +40,8 @@ class Transmitter:
         self._muted = False
         self._source = source
         self._encoder = encoder
+        self._processing = processing or Processing()
+        self._clock = clock
         if encoder.codec != Codec.OPUS:
             wish = Wish(encoder.bitrate, encoder.frame_samples * 1000 / RATE)
         self._ladder = Ladder(wish.usual, wish.brisk, at_once=wish.at_once)
@@ -119,9 +125,12 @@ class Transmitter:
         """A block of sound, and where it belongs."""
         if position != self._position:  # the source lost some: what was gathered belongs to another time
             self._gathered.clear()
-        self._position = position + len(pcm) // SAMPLE_BYTES
+        now, samples = self._clock(), len(pcm) // SAMPLE_BYTES
+        self._position = position + samples
         if self._muted or pcm.count(0) < len(pcm):
             self._sounded_at = self._position
+        # So also while it is muted: what learns the echo from both directions goes on.
+        pcm = self._processing.captured(pcm, now - self._source.delay_ms / 1000 - samples / RATE)
         if self._muted:
             self._gathered.clear()
             self._fall_silent()

@@ -1,23 +1,22 @@
-"""From AUDIO messages to a sink: the jitter buffer says what, the codec how, the sink when."""
+"""From AUDIO messages to samples: the voice of one source. The jitter buffer says what is played, the codec how.
 
-import time
+Time is an argument: what asks for samples says when they will be played.
+"""
+
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from voicemux.audio.codec import Decoder, UndecodableError, lookahead_ms
-from voicemux.audio.endpoints import RATE, Sink
+from voicemux.audio.endpoints import RATE
 from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, Fit, JitterBuffer, Play
-from voicemux.audio.playout.limiter import Limiter
 from voicemux.audio.playout.stretch import FADE, LONGEST_PERIOD, ComfortNoise, join, lengthen, shorten
 from voicemux.audio.resample import Samples, from_bytes
-from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Audio, Report
 
-PEER = 0  # the source whose AUDIO is played; others are for relays to come
-MAX_ARRIVED = 512  # packets between the demultiplexer and the player: 10 s of usual ones
+MAX_ARRIVED = 512  # packets between the demultiplexer and the playing thread: 10 s of usual ones
 QUIET = 100.0**2  # mean square (-50 dB) below which nobody hears what is cut out or put in
 WORTHWHILE = RATE * 20 // 1000  # samples: less than this at a time holds no pitch period and its double
 SMOOTHING = 0.05  # of the reported delay: about a second of usual packets
@@ -39,27 +38,11 @@ class Figures:
     xruns: int
 
 
-class Player:
-    """`run()` is the body of the speaker's thread; `put()` is the demultiplexer's, and does not wait."""
+class Playout:
+    """`put()` belongs to the demultiplexer, `take_in()` and `render()` to the thread that plays, the rest to any."""
 
-    def __init__(
-        self,
-        sink: Sink,
-        decoders: Mapping[int, Decoder],
-        max_delay: float = MAX_DELAY,
-        reopen: Callable[[], Sink] | None = None,
-        limiter: Limiter | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`max_delay` is the most playout delay, in seconds; `reopen` gives a sink for one that has broken."""
-        self._clock = clock
-        self.can_reopen = reopen is not None
-        self._reopen = reopen
-        self._stopped = False
-        self.deafened = False
-        self.records = False
-        self._sink = sink
-        self._limiter = limiter
+    def __init__(self, decoders: Mapping[int, Decoder], max_delay: float = MAX_DELAY) -> None:
+        """`decoders` are by codec, and used by nothing else. `max_delay` is the most playout delay, in seconds."""
         self._decoders = decoders
         self._arrived: deque[tuple[Audio, float]] = deque(maxlen=MAX_ARRIVED)
         self._jitter = JitterBuffer(max_delay)
@@ -72,88 +55,36 @@ class Player:
         self._delay = 0.0  # playout delay in seconds, smoothed
         self._wait = 0.0  # of that, the part that was spent here
         self._newest: Audio | None = None
-        self._received = 0  # changed by the demultiplexer only, what follows by the speaker's thread only
+        self._received = 0  # changed by the demultiplexer only, what follows by the playing thread only
         self._late = 0  # packets whose whole time was over when they came
         self._concealed = 0.0  # packets
         self._undecodable = 0
         self._shortened = 0  # samples
         self._lengthened = 0  # samples
 
-    @property
-    def label(self) -> str:
-        """The name of the sink."""
-        return self._sink.label
+    def put(self, audio: Audio, arrival: float) -> None:
+        """Take a packet, and the time at which it came. Does not wait."""
+        self._received += bool(audio.data)
+        self._newest = audio
+        self._arrived.append((audio, arrival))
+
+    def take_in(self) -> bool:
+        """Take note of what has come. Whether there is something to play."""
+        while self._arrived:
+            self._jitter.put(*self._arrived.popleft())
+        return not self._jitter.empty
 
     @property
-    def figures(self) -> Figures:
-        """Any thread: numbers that are a moment old do no harm."""
-        return Figures(
-            received=self._received,
-            late=self._jitter.late + self._late,
-            concealed=round(self._concealed) + self._undecodable,
-            shortened_ms=self._shortened * 1000 / RATE,
-            lengthened_ms=self._lengthened * 1000 / RATE,
-            packet_ms=self._packet_samples * 1000 / RATE + self._lookahead_ms,
-            buffer_ms=self._wait * 1000,
-            playout_ms=self._sink.delay_ms,
-            drift_ppm=self._jitter.drift_ppm,
-            xruns=self._sink.xruns,
-        )
+    def silent(self) -> bool:
+        """Whether the peer does not speak, so that nothing is missing if nothing comes."""
+        return self._jitter.position is None
 
-    def put(self, audio: Audio) -> None:
-        """Take a packet from the demultiplexer."""
-        if audio.source == PEER:
-            self._received += bool(audio.data)
-            self._newest = audio
-            self._arrived.append((audio, self._clock()))
+    def render(self, now: float, reserve: float) -> Samples:
+        """What is to be played at the time `now`, at least one sample.
 
-    def run(self, on_start: Callable[[float], None]) -> None:
-        """Play until `stop()`. Raises DeviceError."""
-        on_start(self._sink.start())
-        try:
-            self._play_on()
-        except DeviceError:
-            self.records = False
-            raise
-
-    def _play_on(self) -> None:
-        while self._sink.ready():
-            while self._arrived:
-                self._jitter.put(*self._arrived.popleft())
-            if self._sink.urgent or not self._jitter.empty:
-                sound = self._more(self._clock() + self._sink.ahead)
-                if self._limiter:
-                    sound = self._limiter.limit(sound)
-                pcm = sound.tobytes()
-                self._sink.write(bytes(len(pcm)) if self.deafened else pcm)
-
-    def reopen(self) -> None:
-        """Have the sink again after `run` has raised. Raises DeviceError if it is not there yet."""
-        assert self._reopen
-        self._sink = self._reopen()
-        if self._stopped:  # while it was being opened
-            self._sink.stop()
-
-    def stop(self) -> None:
-        self._stopped = True
-        self._sink.stop()
-
-    def round_trip(self, seconds: float) -> None:
-        """The shortest of late: see `JitterBuffer.round_trip`. Any thread."""
-        self._jitter.round_trip(seconds)
-
-    def report(self) -> Report | None:
-        """What the peer is told of its voice; None until it was heard."""
-        newest = self._newest
-        if newest is None:
-            return None
-        played = (self._jitter.position or newest.timestamp) % 2**32
-        delay = min(65535, max(0, int(self._delay * 1000 + self._sink.delay_ms)))
-        return Report(PEER, newest.sequence, played, delay, int(self._jitter.target * 1000))
-
-    def _more(self, now: float) -> Samples:
-        """What is to be played at the time `now`, at least a sample."""
-        self._jitter.least_target = self._sink.reserve
+        `reserve` is the least playout delay in seconds, which the sink needs.
+        """
+        self._jitter.least_target = reserve
         sound: Samples = np.zeros(0, np.int16)
         while not len(sound):
             action = self._jitter.next(now)
@@ -165,6 +96,34 @@ class Player:
                 sound = self._background(action.ticks)
         self._past = np.concatenate((self._past, sound))[-LONGEST_PERIOD:]
         return sound
+
+    def figures(self, playout_ms: float, xruns: int) -> Figures:
+        """Numbers that are a moment old do no harm. Those given are the sink's."""
+        return Figures(
+            received=self._received,
+            late=self._jitter.late + self._late,
+            concealed=round(self._concealed) + self._undecodable,
+            shortened_ms=self._shortened * 1000 / RATE,
+            lengthened_ms=self._lengthened * 1000 / RATE,
+            packet_ms=self._packet_samples * 1000 / RATE + self._lookahead_ms,
+            buffer_ms=self._wait * 1000,
+            playout_ms=playout_ms,
+            drift_ppm=self._jitter.drift_ppm,
+            xruns=xruns,
+        )
+
+    def report(self, playout_ms: float) -> Report | None:
+        """What the peer is told of its voice; None until it was heard. `playout_ms` is the sink's part."""
+        newest = self._newest
+        if newest is None:
+            return None
+        played = (self._jitter.position or newest.timestamp) % 2**32
+        delay = min(65535, max(0, int(self._delay * 1000 + playout_ms)))
+        return Report(newest.source, newest.sequence, played, delay, int(self._jitter.target * 1000))
+
+    def round_trip(self, seconds: float) -> None:
+        """The shortest of the last round trips: see `JitterBuffer.round_trip`."""
+        self._jitter.round_trip(seconds)
 
     def _play(self, play: Play) -> Samples:
         if not play.joins:

@@ -1,0 +1,130 @@
+"""Owns a sink: asks the voice of each source for what is played next, and writes the sum.
+
+A recording is a mixer of its own, with playouts of its own: both get every packet. It has the clock of a file, so it
+is complete, and in time, also while there is no loudspeaker, or one that hangs. That costs a second decoder.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicemux.audio.endpoints import Sink
+from voicemux.audio.playout.limiter import Limiter
+from voicemux.audio.playout.playout import Figures, Playout
+from voicemux.audio.processing import Processing
+from voicemux.audio.resample import Samples
+from voicemux.errors import DeviceError
+from voicemux.protocol.messages import Audio, Report
+
+PEER = 0  # the source whose AUDIO is the peer's own voice; others are for relays to come
+LEAST, MOST = -(2**15), 2**15 - 1  # of a sample
+
+
+class Mixer:
+    """`run()` is the body of the speaker's thread, or the recorder's; `put()` is the demultiplexer's, and does not
+    wait."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        playouts: Mapping[int, Playout],
+        reopen: Callable[[], Sink] | None = None,
+        *,
+        limiter: Limiter | None = None,
+        processing: Processing | None = None,
+        records: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`playouts` are by the number of their source; what comes of any other is dropped. There is one of `PEER`.
+
+        `reopen` gives a sink for one that has broken. `records`: the sink keeps what is heard.
+        """
+        self._sink = sink
+        self._playouts = playouts
+        self._reopen = reopen
+        self.can_reopen = reopen is not None
+        self._limiter = limiter
+        self._processing = processing or Processing()
+        self.records = records
+        self._clock = clock
+        self.deafened = False
+        self._stopped = False
+        self._made: dict[int, Samples] = {source: np.zeros(0, np.int16) for source in playouts}  # and not written
+
+    @property
+    def label(self) -> str:
+        """The name of the sink."""
+        return self._sink.label
+
+    @property
+    def figures(self) -> Figures:
+        """How the peer's voice is played. Any thread."""
+        return self._playouts[PEER].figures(self._sink.delay_ms, self._sink.xruns)
+
+    def report(self) -> Report | None:
+        """What the peer is told of its voice; None until it was heard."""
+        return self._playouts[PEER].report(self._sink.delay_ms)
+
+    def put(self, audio: Audio) -> None:
+        """Take a packet from the demultiplexer."""
+        if playout := self._playouts.get(audio.source):
+            playout.put(audio, self._clock())
+
+    def run(self, on_start: Callable[[float], None]) -> None:
+        """Play until `stop()`. Raises DeviceError."""
+        on_start(self._sink.start())
+        try:
+            self._play_on()
+        except DeviceError:
+            self.records = False
+            raise
+
+    def _play_on(self) -> None:
+        while self._sink.ready():
+            has_more = self._take_in()
+            if has_more or self._sink.urgent:
+                now = self._clock() + self._sink.ahead
+                pcm = self._mix(now).tobytes()
+                if self.deafened:
+                    pcm = bytes(len(pcm))
+                self._processing.rendered(pcm, now + self._sink.delay_ms / 1000)
+                self._sink.write(pcm)
+
+    def _take_in(self) -> bool:
+        """Whether there is something to play, without a guess for the voice of any who speaks."""
+        is_here = {source: playout.take_in() or len(self._made[source]) for source, playout in self._playouts.items()}
+        return any(is_here.values()) and all(
+            is_here[source] or playout.silent for source, playout in self._playouts.items()
+        )
+
+    def _mix(self, now: float) -> Samples:
+        """The sum of all voices at the time `now`: as long as all of them have made theirs, at least one sample."""
+        for source, playout in self._playouts.items():
+            if not len(self._made[source]):
+                self._made[source] = playout.render(now, self._sink.reserve)
+        length = min(map(len, self._made.values()))
+        first, *others = (made[:length] for made in self._made.values())
+        self._made = {source: made[length:] for source, made in self._made.items()}
+        if not others:
+            return self._limiter.limit(first) if self._limiter else first
+        total: NDArray[np.int32] = np.sum((first, *others), axis=0, dtype=np.int32)
+        return self._limiter.limit(total) if self._limiter else np.clip(total, LEAST, MOST).astype(np.int16)
+
+    def reopen(self) -> None:
+        """Have the sink again after `run` has raised. Raises DeviceError if it is not there yet."""
+        assert self._reopen
+        self._sink = self._reopen()
+        if self._stopped:  # while it was being opened
+            self._sink.stop()
+
+    def stop(self) -> None:
+        """End `run`. Any thread."""
+        self._stopped = True
+        self._sink.stop()
+
+    def round_trip(self, seconds: float) -> None:
+        """The shortest of the last round trips: see `JitterBuffer.round_trip`. Any thread."""
+        for playout in self._playouts.values():
+            playout.round_trip(seconds)
