@@ -303,7 +303,6 @@ def test_the_errors_import_nothing_of_ours():
 MOST_LINES = {"module": 350, "class": 200}
 # Those that still have more. Entries may only go.
 STILL_OVER = {
-    "audio.playout.jitter.JitterBuffer",
     "calls.call",
     "calls.call.Call",
 }
@@ -314,7 +313,6 @@ STILL_SHARED = {
     "Failed",
     "Invitation",
     "Listener",
-    "Player",
     "Ringing",
     "Rung",
     "Stream",

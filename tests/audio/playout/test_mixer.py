@@ -1,3 +1,4 @@
+import random
 from collections.abc import Callable
 
 import numpy as np
@@ -130,11 +131,12 @@ def test_the_sum_of_loud_voices_stays_within_its_bounds(limiter: Limiter | None,
 
 
 def test_a_reserve_is_not_filled_with_a_guess_for_a_voice_whose_packets_are_still_on_their_way() -> None:
-    """One voice is always here early, of the other every second packet is late."""
-    said = packets_of(tone(440, 4) // 4)
-    arrivals = [*on_time(said), *on_time(of(OTHER, said), lambda sent: 0.012 * (round(sent * 50) % 2))]
+    """One voice is always here early, the other as its line has it."""
+    said, chance = tone(440, 4) // 4, random.Random(1)
+    jittery = on_time(of(OTHER, packets_of(said, PcmEncoder(5))), lambda sent: chance.uniform(0, 0.02))
     playouts = {source: Playout(make_decoders()) for source in (PEER, OTHER)}
-    Tape(3.9, arrivals, reserve=0.020).played_by(playouts).run(lambda since: None)
+    tape = Tape(3.9, [*on_time(packets_of(said)), *jittery], reserve=0.020)
+    tape.played_by(playouts).run(lambda since: None)
     assert [playout.figures(PLAYOUT_MS, xruns=0).concealed for playout in playouts.values()] == [0, 0]
 
 

@@ -94,10 +94,9 @@ class Mixer:
 
     def _take_in(self) -> bool:
         """Whether there is something to play, without a guess for the voice of any who speaks."""
-        is_here = {source: playout.take_in() or len(self._made[source]) for source, playout in self._playouts.items()}
-        return any(is_here.values()) and all(
-            is_here[source] or playout.silent for source, playout in self._playouts.items()
-        )
+        voices = self._playouts.items()
+        is_here = {source: playout.take_in() or len(self._made[source]) > 0 for source, playout in voices}
+        return any(is_here.values()) and all(is_here[source] or playout.silent for source, playout in voices)
 
     def _mix(self, now: float) -> Samples:
         """The sum of all voices at the time `now`: as long as all of them have made theirs, at least one sample."""
