@@ -3,13 +3,15 @@
 The floor of a frame is the least that Python can do for it: unpack a header, slice a payload.
 """
 
+import contextlib
+import os
 import struct
 import subprocess
 import sys
 import time
 import tracemalloc
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from statistics import median
 from typing import Any
 
@@ -20,12 +22,18 @@ from voicemux.audio.playout.mixer import PEER, Mixer
 from voicemux.audio.playout.playout import Playout
 from voicemux.net.demultiplexer import demultiplex
 from voicemux.protocol import wire
-from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.connection import Receiving, Sending, State
 from voicemux.protocol.encoding import to_frame
 from voicemux.protocol.frames import FrameDecoder, encode_frame
 from voicemux.protocol.messages import Audio, Bye, Codec, Hello
+from voicemux.sending.congestion import CongestionControl
+from voicemux.sending.schedule import Schedule
+from voicemux.trace.facts import Trace
+from voicemux.trace.file import TraceFile
+from voicemux.trace.frames import watch
 
 FRAMES = 20_000
+AT_ONCE = 5_000  # that a peer may send without being told that this is too fast
 READ = 65_536  # bytes that one read gives at most
 ROUNDS = 5
 STARTS = 9
@@ -50,13 +58,15 @@ def fastest(work: Callable[[], object]) -> float:
 
 
 class Replay:
-    """A line that gives recorded bytes, for `demultiplex`."""
+    """A stream that gives recorded bytes, for `demultiplex`."""
+
+    bytes_read = 0  # that count for how much a peer may send: none, or it would be too fast
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._position = 0
 
-    def read(self) -> bytes:
+    def receive(self) -> bytes:
         chunk = self._data[self._position : self._position + READ]
         self._position += len(chunk)
         return chunk
@@ -96,12 +106,45 @@ def cut(data: bytes) -> int:
     return sum(1 for start in range(0, len(data), READ) for _ in decoder.feed(data[start : start + READ]))
 
 
-def route(data: bytes) -> None:
+def route(data: bytes, trace: Trace | None = None) -> None:
     routes = dict.fromkeys((Hello, Audio, Bye), _ignore)
-    greeted = Receiving()
-    replay: Any = Replay(data[len(wire.PREFACE) :])
-    list(greeted.receive(data[: len(wire.PREFACE)]))
-    demultiplex(replay, greeted, routes)
+    for _ in range(FRAMES // AT_ONCE):
+        greeted = Receiving()
+        if trace:
+            watch(Sending(), greeted, trace)
+        replay: Any = Replay(data[len(wire.PREFACE) :])
+        list(greeted.receive(data[: len(wire.PREFACE)]))
+        demultiplex(replay, greeted, routes)
+
+
+def choose(packets: list[Audio], trace: Trace | None = None) -> None:
+    """Each packet is queued, chosen at once, framed and counted as sent, in a call in which nothing is in the way."""
+    schedule, sending = Schedule(CongestionControl(), trace), Sending(State.OPEN)
+    if trace:
+        watch(sending, Receiving(), trace)
+    for number, packet in enumerate(packets):
+        now = number / 50
+        schedule.put_audio(packet, now)
+        messages = schedule.choose(now)
+        size = sum(len(sending.encode(message)) for message in messages)
+        schedule.on_sent(messages, size, now)
+        schedule.congestion.on_kernel_ack(0, now)
+
+
+@contextlib.contextmanager
+def nowhere() -> Iterator[TraceFile]:
+    """A trace that goes to no disk."""
+    trace = TraceFile(os.open(os.devnull, os.O_WRONLY), "dialler", _ignore, most_waiting=100 * FRAMES)
+    try:
+        yield trace
+    finally:
+        trace.close()
+
+
+def traced(work: Callable[[TraceFile], object]) -> float:
+    """As `fastest`, with a trace, whose lines are made and written meanwhile."""
+    with nowhere() as trace:
+        return fastest(lambda: work(trace))
 
 
 def _ignore(_: object) -> None:
@@ -111,7 +154,7 @@ def _ignore(_: object) -> None:
 def frames() -> dict[str, dict[str, float]]:
     """Frames a second, and how many times the floor's time that is."""
     frame_bytes = b"".join(encode_frame(to_frame(audio(i))) for i in range(FRAMES))
-    call_bytes = recorded(FRAMES)
+    call_bytes = recorded(AT_ONCE)
     to_encode = [to_frame(audio(i)) for i in range(FRAMES)]
     messages = [audio(i) for i in range(FRAMES)]
     took = {
@@ -119,12 +162,15 @@ def frames() -> dict[str, dict[str, float]]:
         "cut, derived struct (voicemux)": fastest(lambda: cut(frame_bytes)),
         "cut, construct interpreted": fastest(lambda: cut_with_construct(frame_bytes)),
         "cut, checked and routed as messages": fastest(lambda: route(call_bytes)),
+        "cut, checked, routed and traced": traced(lambda trace: route(call_bytes, trace)),
         "framed, at the floor": fastest(lambda: [BARE.pack(88, 3, 0) + frame.payload for frame in to_encode]),
         "framed, derived struct (voicemux)": fastest(lambda: [encode_frame(frame) for frame in to_encode]),
         "framed, construct interpreted": fastest(
             lambda: [wire.HEADER.build({"length": 88, "tag": 3, "flags": 0}) + frame.payload for frame in to_encode]
         ),
         "framed, from messages": fastest(lambda: [encode_frame(to_frame(message)) for message in messages]),
+        "framed, chosen by the schedule": fastest(lambda: choose(messages)),
+        "framed, chosen and traced": traced(lambda trace: choose(messages, trace)),
     }
     floors = {kind: took[f"{kind}, at the floor"] for kind in ("cut", "framed")}
     return {

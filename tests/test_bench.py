@@ -198,6 +198,13 @@ def test_a_player_does_not_grow() -> None:
     assert kilobytes[-1] < 1.5 * kilobytes[0]
 
 
+def test_frames_are_counted_at_the_floor_and_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(micro, "ROUNDS", 1)
+    rows = micro.frames()
+    assert len(rows) == 11
+    assert all(row["times_floor"] >= 1 for row in rows.values())
+
+
 def test_a_frame_leaves_nothing_behind() -> None:
     assert micro.allocation()["bytes_left_per_frame"] < 1
 

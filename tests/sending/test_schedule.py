@@ -1,7 +1,7 @@
 from collections import deque
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -10,7 +10,7 @@ from voicemux.protocol.delivery import payload_size, split_text
 from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
 from voicemux.protocol.wire import MAX_TEXT_PART, TEXT_WINDOW
 from voicemux.sending.congestion import CongestionControl
-from voicemux.sending.flow import MAX_AUDIO_WAIT
+from voicemux.sending.flow import MAX_AUDIO_WAIT, Obstacle
 from voicemux.sending.schedule import (
     CONTROL_WAIT,
     LOOK_AGAIN,
@@ -19,6 +19,7 @@ from voicemux.sending.schedule import (
     Control,
     Schedule,
 )
+from voicemux.trace.facts import Chosen, Dropped, Fact, HeldBack
 
 LONG = "x" * 300_000
 PATIENCE = 10.0
@@ -31,6 +32,10 @@ class Gate(CongestionControl):
     def __init__(self) -> None:
         super().__init__()
         self.is_open_for_audio = self.is_open_for_text = True
+        self.why = Obstacle.AGE
+
+    def obstacle(self, now: float) -> Obstacle | None:
+        return None if self.is_open_for_audio else self.why
 
     def may_send_audio(self, now: float) -> bool:
         return self.is_open_for_audio
@@ -476,3 +481,78 @@ class Talk(RuleBasedStateMachine):
 
 TestTalk = Talk.TestCase
 TestTalk.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+
+
+# --- what a trace is told
+
+
+@pytest.fixture
+def told() -> list[Fact]:
+    return []
+
+
+@pytest.fixture
+def traced(gate: Gate, told: list[Fact]) -> Schedule:
+    return Schedule(gate, told.append)
+
+
+def test_what_goes_is_told_with_how_long_it_has_waited(traced, told):
+    traced.put_text("first", "", 0)
+    traced.put_audio(audio(7), 0)
+    said(traced, 0.05)
+    assert told == [HeldBack("text", "voice"), Chosen("voice", 7, 50.0), Chosen("text", 1, 50.0)]
+
+
+def test_what_waits_is_told_once_as_long_as_the_reason_is_the_same(traced, gate, told):
+    gate.is_open_for_text = False
+    traced.put_text("first", "", 0)
+    for look in range(10):
+        traced.choose(look * LOOK_AGAIN)
+    assert told == [HeldBack("text", Obstacle.MUCH)]
+    gate.is_open_for_text = True
+    said(traced, 0.06)
+    assert told[1:] == [Chosen("text", 1, 60.0)]
+    traced.put_text("second", "", 1.0)
+    gate.is_open_for_text = False
+    traced.choose(1.0)
+    assert told[2:] == [HeldBack("text", Obstacle.MUCH)]
+
+
+def test_voice_that_was_too_old_is_told_with_why_it_waited(traced, gate, told):
+    gate.is_open_for_audio = False
+    gate.why = Obstacle.AGE
+    traced.put_audio(audio(7), 0)
+    traced.choose(0)
+    traced.choose(MAX_AUDIO_WAIT + 0.01)
+    assert told == [HeldBack("voice", "age"), Dropped(7, pytest.approx(130), "age")]
+
+
+def test_voice_for_which_the_writer_had_no_time_is_told_as_that(traced, told):
+    traced.put_audio(audio(7), 0)
+    traced.choose(MAX_AUDIO_WAIT + 0.01)
+    assert told == [Dropped(7, pytest.approx(130), "turn")]
+
+
+@given(st.lists(st.sampled_from(["audio", "text", "shut", "open", "look"]), max_size=60))
+def test_what_was_put_in_is_told_as_chosen_or_dropped_each_once(steps):
+    gate, told, now, put = Gate(), [], 0.0, 0
+    gate.why = Obstacle.RATE
+    schedule, plain = Schedule(gate, told.append), Schedule(gate)
+    for step in [*steps, "open", "look"]:
+        now += 0.03
+        match step:
+            case "audio":
+                put += 1
+                schedule.put_audio(audio(put), now)
+                plain.put_audio(audio(put), now)
+            case "text":
+                schedule.put_text("hi", "", now)
+                plain.put_text("hi", "", now)
+            case "look":
+                assert said(schedule, now) == said(plain, now), "a trace changes nothing"
+            case _:
+                gate.is_open_for_audio = gate.is_open_for_text = step == "open"
+    dropped = [each.number for each in told if isinstance(each, Dropped)]
+    voice = [each.number for each in told if isinstance(each, Chosen) and each.what == "voice"]
+    assert sorted(voice + dropped) == list(range(1, put + 1))
+    assert len(dropped) == schedule.counts.dropped

@@ -71,6 +71,10 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Plain lines instead of a line that is drawn again: for screen readers. So does TERM=dumb.",
         ),
         click.option("--status", is_flag=True, help="Show the figures of the call every second."),
+        click.option(
+            "--trace", metavar="FILE", default="",
+            help="Write every frame and every decision about it to a file, for a bug report or a client of your own.",
+        ),
         click.option("-v", "--verbose", is_flag=True, help="Say what the system grants, too."),
         click.option(
             "--json", "as_json", is_flag=True, help="Events as JSON lines on standard output, commands on input."
@@ -99,6 +103,7 @@ class CallOptions:
     plain: bool
     line_mode: bool
     status: bool
+    trace: str
     verbose: bool
     as_json: bool
 
@@ -169,6 +174,7 @@ def settings_of(
         ring=ring,
         security=None if typed.plain else security(usual_folder(), own_name=name),
         silence_timeout=typed.timeout,
+        trace=typed.trace,
     )
 
 

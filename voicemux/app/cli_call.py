@@ -95,7 +95,7 @@ def listen(
     def body(session: "Session", signals: "Signals") -> "Outcome":
         return session.listen(None if host is None else parse_host(host), parse_port(port, lowest=0), once=once)
 
-    _hold_calls(typed, RingSettings(asks, bell), security, body)
+    _hold_calls(typed, "listener", RingSettings(asks, bell), security, body)
 
 
 @click.command()
@@ -138,11 +138,12 @@ def dial(
 
         return session.dial(target, ask_for_code if asks else lambda _: "", signals.interrupting)
 
-    _hold_calls(typed, RingSettings(), partial(Security, code=chosen, is_open=is_open), body)
+    _hold_calls(typed, "dialler", RingSettings(), partial(Security, code=chosen, is_open=is_open), body)
 
 
 def _hold_calls(
     typed: CallOptions,
+    role: str,
     ring: "RingSettings",
     security: "partial[Security]",
     body: "Callable[[Session, Signals], Outcome]",
@@ -155,7 +156,7 @@ def _hold_calls(
     sound = typed.sound()
     with exits(interrupts=contextlib.nullcontext()):
         settings = settings_of(typed, sound, ring, security)
-    run(settings, body)
+    run(settings, role, body)
 
 
 def _read_code(path: str) -> str:

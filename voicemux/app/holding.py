@@ -18,6 +18,8 @@ from voicemux.console.plain import Console
 from voicemux.errors import DeviceError, VoicemuxError
 from voicemux.events import AudioStopped, Connected, Ended, Notice, Switched
 from voicemux.protocol.messages import Codec
+from voicemux.trace.facts import CallBegan, CallEnded, Trace
+from voicemux.trace.frames import watch
 
 # Seconds for the other side to say what it does with voice: it may have to make a codec first. Older programs never
 # do.
@@ -47,6 +49,7 @@ class Holding:
         held: Held,
         notices: Notices,
         start_console: Callable[[], None],
+        trace: Trace | None = None,
     ) -> None:
         self._settings = settings
         self._console = console
@@ -56,6 +59,7 @@ class Holding:
         self._held = held
         self._notices = notices
         self._start_console = start_console
+        self._trace = trace
 
     def hold(self, met: Introduced, is_replaced: Callable[[], bool] = lambda: False) -> Outcome:
         """Hold a call until it has ended. `is_replaced` is whether the peer has called again before it began."""
@@ -67,6 +71,10 @@ class Holding:
         halves = self._sound.make_halves(hello.playable)
         held.is_finite = halves.is_finite
         held.has_sent_all = halves.is_finite and halves.transmitter is None  # as of a file that has ended
+        if self._trace:
+            watch(met.sending, met.receiving, self._trace)
+            sends = halves.transmitter.codec.name.lower() if halves.transmitter else ""
+            self._trace(CallBegan(met.security, met.hello.agent, sends, halves.player is not None))
         call = Call(
             line,
             met.sending,
@@ -76,6 +84,7 @@ class Holding:
             halves.player,
             recorder=halves.recorder,
             status_interval=display.status_interval,
+            trace=self._trace,
         )
         with self._departure.waking(partial(hurry_away, call, self._console), call.abandon), _collected_garbage():
             call.start()
@@ -142,6 +151,8 @@ class Holding:
                 self._on_broken(event, call)
             if isinstance(event, Ended):
                 held.last = event.stats
+                if self._trace:
+                    self._trace(CallEnded(event.by, event.kind, event.undelivered))
                 lost_text = bool(event.undelivered or held.unsent)
                 return Outcome(event, call.error or self._sound.broken, held.interrupted is call, lost_text)
 

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from voicemux.app.settings import Settings
 
 
-def run(settings: "Settings", body: "Callable[[Session, Signals], Outcome]") -> None:
-    """Set up a session, run it, and turn its outcome into an exit code."""
+def run(settings: "Settings", role: str, body: "Callable[[Session, Signals], Outcome]") -> None:
+    """Set up a session, run it, and turn its outcome into an exit code. `role` is "dialler" or "listener"."""
     from voicemux.app.departure import Departure, Why
     from voicemux.app.interrupts import Signals, leave, live_in_background
     from voicemux.app.session import Session
+    from voicemux.app.tracing import traced
 
     live_in_background()
     console = make_console(settings)
@@ -35,7 +36,9 @@ def run(settings: "Settings", body: "Callable[[Session, Signals], Outcome]") -> 
         try:
             with signals.watched():
                 try:
-                    outcome = body(Session(settings, console, departure, reads_input=reads_input), signals)
+                    with traced(settings.trace, role, console) as trace:
+                        session = Session(settings, console, departure, reads_input=reads_input, trace=trace)
+                        outcome = body(session, signals)
                 finally:
                     console.close()
         except (VoicemuxError, KeyboardInterrupt):

@@ -46,15 +46,23 @@ from voicemux.net.listener import Listener
 from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.messages import Hello
+from voicemux.trace.facts import Trace
+from voicemux.trace.frames import watch
 
 
 class Session:
     """One run of the program: a console, and at most one call at a time."""
 
     def __init__(
-        self, settings: Settings, console: Console, departure: Departure, *, reads_input: bool = True
+        self,
+        settings: Settings,
+        console: Console,
+        departure: Departure,
+        *,
+        reads_input: bool = True,
+        trace: Trace | None = None,
     ) -> None:
-        """`reads_input` is false where standard input is not for typing."""
+        """`reads_input` is false where standard input is not for typing. `trace` hears of every call."""
         self._settings = settings
         self._console = console
         self._departure = departure
@@ -63,6 +71,7 @@ class Session:
         self._invitation = Invitation(console)
         self._held = Held(reads_input=reads_input)
         self._sound = Sound(settings, self._notices.once)
+        self._trace = trace
         self._handler = CommandHandler(
             settings,
             console,
@@ -74,7 +83,15 @@ class Session:
             reads_input=reads_input,
         )
         self._holding = Holding(
-            settings, console, departure, self._trust, self._sound, self._held, self._notices, self._handler.start
+            settings,
+            console,
+            departure,
+            self._trust,
+            self._sound,
+            self._held,
+            self._notices,
+            self._handler.start,
+            trace,
         )
 
     # --- the two commands, in the main thread ------------------------------------------------------
@@ -175,6 +192,8 @@ class Session:
 
     def _take(self, caller: Caller, reception: Reception) -> Outcome:
         """Take a call: only now sound is opened."""
+        if self._trace:
+            watch(caller.sending, caller.receiving, self._trace)
         with self._sound.of_a_call():
             try:
                 with self._departure.waking(_nothing, caller.stream.cut):

@@ -60,4 +60,5 @@ class Settings:
     display: DisplaySettings = field(default_factory=DisplaySettings)
     ring: RingSettings = field(default_factory=RingSettings)
     security: Security | None = None  # None: calls are plain
+    trace: str = ""  # the file of a trace; "" for none
     silence_timeout: float = 15.0  # seconds without a sign of life after which a call is given up

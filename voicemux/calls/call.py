@@ -63,6 +63,7 @@ from voicemux.protocol.messages import (
 )
 from voicemux.sending.writer import Writer
 from voicemux.threads import Threads, take
+from voicemux.trace.facts import Trace
 
 REPORT_INTERVAL = 1.0  # seconds between REPORTs to a peer that goes by ARRIVALS; to others one goes at each look
 REOPEN_INTERVAL = 2.0  # seconds between two attempts to have a broken device back
@@ -101,6 +102,7 @@ class Call:
         *,
         recorder: Player | None = None,
         status_interval: float = 0.0,
+        trace: Trace | None = None,
     ) -> None:
         """`recorder` gets what `player` gets. `status_interval` is the seconds between two `Status` events, or 0."""
         self.hello = hello
@@ -110,7 +112,7 @@ class Call:
         self._transmitter = transmitter
         self._player = player
         self._recorder = recorder
-        self._writer = Writer(stream, sending, lambda mark: self.post(Delivered(mark)))
+        self._writer = Writer(stream, sending, lambda mark: self.post(Delivered(mark)), trace=trace)
         self._inbox = Inbox()  # filled by the demultiplexer, emptied by the owner, both under the lock
         self._lock = threading.Lock()
         self._events: queue.SimpleQueue[Event | Bye | _Over] = queue.SimpleQueue()

@@ -6,7 +6,7 @@ state, so neither needs a lock: the first belongs to the thread that writes, the
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import Enum
 
 from voicemux.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
@@ -58,7 +58,10 @@ TRANSITIONS: dict[State, dict[type, State]] = {
 NOT_A_DIALLERS = (Challenge, Welcome, Ringing)
 NOT_A_LISTENERS = (Claim, Proof)
 
-_GREASE = encode_frame(Frame(wire.GREASE_TAG, 0, b"grease"))  # so that peers really do skip what they do not know
+_GREASE = Frame(wire.GREASE_TAG, 0, b"grease")  # so that peers really do skip what they do not know
+
+# Hears of each frame, and what it means: None if its tag is unknown, or its payload does not fit its layout.
+OnFrame = Callable[[Frame, Message | None], None]
 
 
 class Sending:
@@ -67,6 +70,7 @@ class Sending:
     def __init__(self, first: State = State.START) -> None:
         """`first` is STRANGER inside TLS, where each side must show who it is."""
         self.state = first
+        self.on_frame: OnFrame | None = None
 
     def preface(self) -> bytes:
         return wire.PREFACE
@@ -76,9 +80,17 @@ class Sending:
         following = TRANSITIONS[self.state].get(type(message))
         if following is None:
             raise LocalProtocolError(f"{name_of(type(message))} cannot be sent in state {self.state.value}")
-        encoded = encode_frame(to_frame(message))
+        frame = to_frame(message)
+        encoded = encode_frame(frame)
         self.state = following
-        return encoded + _GREASE if isinstance(message, Hello) else encoded
+        if self.on_frame:
+            self.on_frame(frame, message)
+        return encoded + self._grease() if isinstance(message, Hello) else encoded
+
+    def _grease(self) -> bytes:
+        if self.on_frame:
+            self.on_frame(_GREASE, None)
+        return encode_frame(_GREASE)
 
 
 class Receiving:
@@ -88,6 +100,7 @@ class Receiving:
         """`first` is STRANGER inside TLS; `unfit` is NOT_A_DIALLERS or NOT_A_LISTENERS, as the peer is one."""
         self.state = first
         self._unfit = unfit
+        self.on_frame: OnFrame | None = None
         self.greeted = False  # whether the peer's preface has come: it does speak voicemux
         self._preface = bytearray()
         self._frames = FrameDecoder()
@@ -116,9 +129,12 @@ class Receiving:
             yield Preface()
         frames = iter(()) if self.state is State.DONE else self._frames.feed(data)  # before a reader may stop
         while self._kept:
-            yield self._kept.popleft()
+            kept = self._kept.popleft()
+            if self.on_frame and not isinstance(kept, Preface):
+                self.on_frame(to_frame(kept), kept)  # it came before there was one
+            yield kept
         for frame in frames:
-            message = from_frame(frame)
+            message = from_frame(frame) if self.on_frame is None else self._told(frame, self.on_frame)
             if message is None:
                 continue
             if type(message) in self._unfit:
@@ -131,6 +147,15 @@ class Receiving:
             yield message
             if following is State.DONE:
                 return
+
+    @staticmethod
+    def _told(frame: Frame, on_frame: OnFrame) -> Message | None:
+        message = None
+        try:
+            message = from_frame(frame)
+        finally:
+            on_frame(frame, message)
+        return message
 
     def receive_end(self) -> None:
         """The stream has ended. Raises ConnectionLost unless the peer had said BYE."""

@@ -55,6 +55,12 @@ def from_frame(frame: Frame) -> Message | None:
         raise RemoteProtocolError(f"{name_of(kind)} that is not UTF-8") from error
 
 
+def type_of_tag(tag: int) -> type | None:
+    """The class of the messages with that tag; None if it is unknown."""
+    reader = _READERS.get(tag)
+    return reader[0] if reader else None
+
+
 def _write_hello(hello: Hello) -> Frame:
     items: list[dict[str, Any]] = []
     for key, text in ((wire.KEY_NAME, hello.name), (wire.KEY_AGENT, hello.agent)):

@@ -11,8 +11,9 @@ tell it each event as it happens, then ask what may be sent. `now` is in seconds
 from voicemux.protocol.messages import Arrivals, Audio, Message, Report, Text
 from voicemux.sending.back import Journey
 from voicemux.sending.course import Course
-from voicemux.sending.flow import Flow
+from voicemux.sending.flow import Flow, Obstacle
 from voicemux.sending.rungs import Rungs
+from voicemux.trace.facts import LineSeen
 
 # The peer is behind a tunnel if a PING takes so much longer than the kernel's round trip, by a factor and seconds:
 # it travels with voice, and is answered by a program that may have to wait for its turn.
@@ -26,6 +27,7 @@ class CongestionControl:
         self._by_kernel = Flow()  # what the kernel has not acknowledged, where it tells
         self._by_peer = Flow(by_peer=True)  # what the peer has not
         self._course = Course(self._by_kernel, self._by_peer)
+        self._last_round_trip: float | None = None
 
     # --- what has happened
 
@@ -54,6 +56,7 @@ class CongestionControl:
 
     def on_round_trip(self, seconds: float, now: float) -> None:
         """A PONG has come, so long after its PING was made."""
+        self._last_round_trip = seconds
         self._by_kernel.round_trip(seconds)
         self._by_peer.round_trip(seconds)
         self._course.round_trip(seconds, now)
@@ -82,6 +85,10 @@ class CongestionControl:
         """Whether another packet of voice would still arrive in time."""
         return all(flow.may_send_voice(now) for flow in self._limiting)
 
+    def obstacle(self, now: float) -> Obstacle | None:
+        """Why it would not; None if it would."""
+        return next((why for flow in self._limiting if (why := flow.obstacle(now))), None)
+
     def may_send_text(self, now: float) -> bool:
         """Whether another frame of text would not make the voice behind it late."""
         return all(flow.may_send_text(now) for flow in self._limiting)
@@ -105,6 +112,24 @@ class CongestionControl:
     def state(self) -> str:
         """Whose queue delays our voice, and whether more is being tried: for traces and tests."""
         return self._course.state
+
+    def seen(self, rungs: Rungs, now: float) -> LineSeen:
+        """What is known of the network path, for a trace."""
+        kernel, late = self._by_kernel, self._course.peer_on_its_way(now)
+        return LineSeen(
+            state=self.state,
+            frame_ms=rungs.rung.frame_ms,
+            kbit=rungs.rung.line_rate / 1000,
+            rung=rungs.at,
+            round_trip_ms=_milliseconds(self._last_round_trip),
+            least_round_trip_ms=_milliseconds(kernel.smallest_round_trip),
+            queue_ms=_milliseconds(self._course.queue(now)),
+            peer_late_ms=_milliseconds(late.more if late else None),
+            in_flight=kernel.unacknowledged if kernel.knows else self._by_peer.unacknowledged,
+            unsent=kernel.backlog,
+            excused_ms=kernel.excused * 1000,
+            budget_ms=kernel.budget * 1000,
+        )
 
     @property
     def bbr_starves(self) -> bool:
@@ -146,6 +171,10 @@ class CongestionControl:
             return self._counting
         ends_at_peer = peer < kernel * TUNNEL_FACTOR + TUNNEL_MORE
         return (self._by_kernel,) if ends_at_peer else self._counting
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000
 
 
 def _mark(message: Message) -> tuple[str, int] | None:

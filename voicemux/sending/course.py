@@ -57,6 +57,10 @@ class Course:
         """Whose queue it is, and whether more is being tried."""
         return f"{self.blame.state.value}{' probing' if self._climb.is_probing else ''}"
 
+    def queue(self, now: float) -> float | None:
+        """Seconds that our voice arrives later than at best; None if that is not known."""
+        return self._forth.queue(now)
+
     @property
     def tells_arrivals(self) -> bool:
         """Whether the peer has sent ARRIVALS."""

@@ -8,6 +8,7 @@ behind it if that is a tunnel, with what it sends in any case. All times are in 
 
 from collections import deque
 from collections.abc import Hashable
+from enum import StrEnum
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
@@ -33,6 +34,15 @@ TEXT_DELAY = 0.010  # seconds that text may add to the round trip, and so to the
 LEAST_TEXT = 1_000  # bytes that may be under way beside voice: with the next 33 ms at 512 kbit/s
 MOST_TEXT = 262_144  # bytes: 1 Gbit/s at 2 ms, 20 Mbit/s at 100 ms
 TEXT_GROWTH, TEXT_CUT = 1.25, 0.5  # as in LEDBAT (RFC 6817): up gently while delay is low, down at once when not
+
+
+class Obstacle(StrEnum):
+    """Why voice waits: something that is in flight would make it late."""
+
+    BACKLOG = "backlog"  # our kernel holds back what was written
+    MUCH = "much"  # as much voice is in flight as a line that becomes slow could take
+    AGE = "age"  # something has been in flight for too long
+    RATE = "rate"  # it would take too long at the rate at which the peer acknowledges
 
 
 class _Piece(NamedTuple):
@@ -124,18 +134,23 @@ class Flow:
 
     def may_send_voice(self, now: float) -> bool:
         """Whether more voice would still arrive in time. A peer that tells nothing gets it all."""
-        if not self.knows:
-            return True
-        if sum(piece.is_voice for piece in self._pieces) < LEAST_PIECES:
-            return True
-        if self.backlog > MOST_BACKLOG or self._voice_under_way > self.most_voice:
-            return False
+        return self.obstacle(now) is None
+
+    def obstacle(self, now: float) -> Obstacle | None:
+        """Why voice may not be sent now; None if it may."""
+        if not self.knows or sum(piece.is_voice for piece in self._pieces) < LEAST_PIECES:
+            return None
+        if self.backlog > MOST_BACKLOG:
+            return Obstacle.BACKLOG
+        if self._voice_under_way > self.most_voice:
+            return Obstacle.MUCH
         limit = self.usual_delay + self.budget
-        if not self._by_peer:
-            return self.age(now) < limit
-        limit += self._answer_interval
-        rate = self.line_rate(now)  # its answers are too rare to go by ages alone
-        return self.age(now) < limit and (rate is None or self._size_under_way * 8 < limit * rate)
+        if self._by_peer:
+            limit += self._answer_interval
+        if self.age(now) >= limit:
+            return Obstacle.AGE
+        rate = self.line_rate(now) if self._by_peer else None  # its answers are too rare to go by ages alone
+        return Obstacle.RATE if rate is not None and self._size_under_way * 8 >= limit * rate else None
 
     def may_send_text(self, now: float) -> bool:
         """Whether text would not hold up the voice behind it."""

@@ -16,6 +16,8 @@ from voicemux.protocol.delivery import Outbox
 from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
 from voicemux.sending.congestion import CongestionControl
 from voicemux.sending.flow import MAX_AUDIO_WAIT
+from voicemux.sending.telling import Telling
+from voicemux.trace.facts import Trace
 
 TEXT_TURN = 2.0  # seconds that text waits for voice at most: on a path too slow for both, one frame of it goes then
 LOOK_AGAIN = 0.005  # seconds between two looks at what is in flight, while something waits for that
@@ -36,8 +38,9 @@ class SentCounts:
 class Schedule:
     """All that waits to be sent in one call. One thread at a time may use it."""
 
-    def __init__(self, congestion: CongestionControl) -> None:
+    def __init__(self, congestion: CongestionControl, trace: Trace | None = None) -> None:
         self.congestion = congestion
+        self.telling = Telling(trace, congestion)
         self.counts = SentCounts()
         self.ended = False  # nothing is chosen any more
         self._control: dict[type, Control | MadeLate] = {}
@@ -175,12 +178,23 @@ class Schedule:
         """Text goes if no voice waits, and none would be late because of it; but every TEXT_TURN in any case."""
         would_disturb = self._audio or not self.congestion.may_send_text(now)
         if self._outbox.can_send and would_disturb and now - self._text_since < TEXT_TURN:
+            self.telling.held_back("text", now, voice_waits=bool(self._audio))
             return None
-        self._text_since = now
-        return self._outbox.next()
+        waited, self._text_since = now - self._text_since, now
+        text = self._outbox.next()
+        if text:
+            self.telling.chosen("text", text.id, waited)
+        return text
 
     def _next_audio(self, now: float) -> Audio | None:
-        return self._audio.popleft()[1] if self._audio and self.congestion.may_send_audio(now) else None
+        if not self._audio:
+            return None
+        if not self.congestion.may_send_audio(now):
+            self.telling.held_back("voice", now)
+            return None
+        since, audio = self._audio.popleft()
+        self.telling.chosen("voice", audio.sequence, now - since)
+        return audio
 
     @property
     def _text_may_go(self) -> bool:
@@ -202,8 +216,9 @@ class Schedule:
 
     def _drop_stale_audio(self, now: float) -> None:
         while self._audio and self._audio[0][0] < now - MAX_AUDIO_WAIT:
-            self._audio.popleft()
+            since, audio = self._audio.popleft()
             self.counts.dropped += 1
+            self.telling.dropped(audio.sequence, now - since, now)
             self.congestion.on_audio_dropped(now)
 
     # --- what is known of text

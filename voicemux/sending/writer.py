@@ -20,6 +20,7 @@ from voicemux.sending.congestion import CongestionControl
 from voicemux.sending.feedback import Feedback
 from voicemux.sending.rungs import Rungs
 from voicemux.sending.schedule import Control, Schedule
+from voicemux.trace.facts import Trace
 
 NO_WAIT = 4096  # bytes in flight: with a frame more they still fit the smallest buffer of a kernel
 
@@ -34,13 +35,14 @@ class Writer:
         sending: Sending,
         on_delivered: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
+        trace: Trace | None = None,
     ) -> None:
         """`on_delivered`: see `Feedback`."""
         self._clock = clock
         self._stream = stream
         self._sending = sending  # belongs to the thread that has the turn
         self._congestion = CongestionControl()
-        self._schedule = Schedule(self._congestion)
+        self._schedule = Schedule(self._congestion, trace)
         self.counts = self._schedule.counts
         self._changed = threading.Condition()  # `_end` takes its lock again where it is held: it is re-entrant
         self.feedback = Feedback(self._schedule, self._changed, on_delivered, clock)
@@ -103,7 +105,9 @@ class Writer:
         longer than an empty packet."""
         with self._changed:
             self._congestion.on_unsent(self._stream.bytes_unsent())
-            self._congestion.judge(rungs, self._clock(), calm=calm, roomy=roomy)
+            now = self._clock()
+            self._congestion.judge(rungs, now, calm=calm, roomy=roomy)
+            self._schedule.telling.line(rungs, now)
             if self._congestion.bbr_starves and not self._has_left_bbr:
                 self._has_left_bbr = True
                 self._stream.leave_bbr()
@@ -202,6 +206,7 @@ class Writer:
             data = b"".join(map(self._sending.encode, messages))
             with self._changed:
                 padding = self._congestion.padding(messages[-1], self._clock())
+            self._schedule.telling.padding(padding)
             self._stream.write(data + padding)
             with self._changed:
                 self._schedule.on_sent(messages, self._stream.bytes_written - before, self._clock())
