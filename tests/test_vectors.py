@@ -15,6 +15,8 @@ from tests.vectors.generate import generate
 from voicemux.audio.codec import UndecodableError, make_decoders
 from voicemux.audio.endpoints import SAMPLE_BYTES
 from voicemux.audio.playout.jitter import Conceal, Pause
+from voicemux.calls.establishing import greet
+from voicemux.calls.target import resolve
 from voicemux.calls.trust import Security, Trust
 from voicemux.console.printable import printable, printable_lines, printable_name
 from voicemux.console.rows import Screen
@@ -366,15 +368,16 @@ class Shown:
 
 @each("authentication", kind="key")
 def test_a_key_that_has_changed_is_refused_before_anything_is_said(vector, tmp_path):
+    Contacts(tmp_path).remember("bob", vector["remembered"], str(ADDRESS), "code")
     trust, shown = Trust(Security(tmp_path)), Shown(octets(vector["certificate"]))
-    trust.contacts.remember("bob", vector["remembered"], str(ADDRESS), "code")
+    bob = resolve("bob", trust.known)
     if "error" in vector:
         with pytest.raises(SecurityError) as refused:
-            trust.greet(shown, "bob", ADDRESS)
+            greet(shown, bob, ADDRESS, trust)
         assert named(refused.value) == vector["error"]
         assert not shown.opened
     else:
-        assert isinstance(trust.greet(shown, "bob", ADDRESS), Dialler)
+        assert isinstance(greet(shown, bob, ADDRESS, trust), Dialler)
         assert shown.opened
 
 

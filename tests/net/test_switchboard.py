@@ -19,7 +19,7 @@ def caller(key: str = "") -> Caller:
     """Who has that key; in a plain call, without one."""
     peer = Peer(key, Method.KNOWN, ()) if key else None
     receiving = Receiving(unfit=NOT_A_DIALLERS)
-    return Caller(memory_streams()[0], Sending(), receiving, Hello(key), peer, next(IDS))
+    return Caller(memory_streams()[0], Sending(), receiving, Hello(key), peer, id=next(IDS))
 
 
 class Desk:

@@ -16,6 +16,8 @@ import pytest
 from tests.peers import PATIENCE, PROMPTLY, Peer, encode, wait_until
 from tests.security import certificates
 from tests.security.people import House, Person, stream_to
+from voicemux.calls.establishing import greet
+from voicemux.calls.target import resolve
 from voicemux.calls.trust import Security, Trust
 from voicemux.errors import CallRefused, ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
 from voicemux.net import visitor as visitor_module
@@ -216,16 +218,17 @@ def test_a_key_that_has_changed_is_refused_until_it_is_forgotten(alice, bob, mal
     with mallory.listening(code=CODE) as house:
         address = Address("127.0.0.1", house.port)
         alice.contacts.remember("bob", bob.identity.fingerprint, str(address), "code")
-        before = alice.contacts.all()
+        before = alice.contacts.directory().all()
 
         def call(code: str) -> None:
             with contextlib.closing(connect(address)) as stream:
-                Trust(Security(alice.folder, code)).greet(Greeting(stream), "bob", address)
+                trust = Trust(Security(alice.folder, code))
+                greet(Greeting(stream), resolve("bob", trust.known), address, trust)
 
         for code in ("", CODE):  # not even a code makes up for it
             with pytest.raises(SecurityError, match=r"has changed.*voicemux contacts forget bob"):
                 call(code)
-        assert alice.contacts.all() == before
+        assert alice.contacts.directory().all() == before
         alice.contacts.forget("bob")
         call(CODE)
 
@@ -233,7 +236,8 @@ def test_a_key_that_has_changed_is_refused_until_it_is_forgotten(alice, bob, mal
 def greet_at(person: Person, target: str, address: Address, port: int):
     """Call as the program does. The port is one of this machine, and said to be at that address."""
     with contextlib.closing(stream_to(port)) as stream:
-        return Trust(Security(person.folder, CODE)).greet(Greeting(stream), target, address)
+        trust = Trust(Security(person.folder, CODE))
+        return greet(Greeting(stream), resolve(target, trust.known), address, trust)
 
 
 def test_who_answers_at_the_address_of_a_contact_must_be_somebody_we_know(alice, bob, mallory):

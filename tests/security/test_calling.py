@@ -8,8 +8,9 @@ import pytest
 
 from tests.peers import PATIENCE
 from tests.security.people import House, Person
-from voicemux.calls.dialling import reach
+from voicemux.calls.establishing import establish
 from voicemux.calls.introduction import Introduced
+from voicemux.calls.target import resolve
 from voicemux.calls.trust import Security, Trust
 from voicemux.errors import Kind, SecurityError, VoicemuxError
 from voicemux.net.address import Address
@@ -85,7 +86,8 @@ def call(person: Person, target: str, code: str = "", **options: object) -> Intr
     """As the program does."""
     chosen = {name: options.pop(name) for name in ("is_open",) if name in options}
     trust = Trust(Security(person.folder, code, **chosen))  # type: ignore[arg-type]
-    return reach(target, trust, lambda: Hello("alice"), **options)  # type: ignore[arg-type]
+    meant = resolve(target, trust.known, options.get("tell", lambda _: None))  # type: ignore[arg-type]
+    return establish(meant, trust, lambda: Hello("alice"), **options)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

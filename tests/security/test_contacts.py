@@ -43,15 +43,19 @@ def contact(entry: dict[str, object], *addresses: str) -> Contact:
 
 
 def names(contacts: Contacts) -> list[str]:
-    return [contact.name for contact in contacts.all()]
+    return [contact.name for contact in contacts.directory().all()]
 
 
 # --- remembered
 
 
 def test_at_first_nobody_is_known_and_asking_makes_no_file(contacts, path):
-    assert contacts.all() == []
-    assert (contacts.named("bob"), contacts.with_fingerprint(BOB), contacts.at("bob.example")) == (None, None, None)
+    assert contacts.directory().all() == []
+    assert (
+        contacts.directory().named("bob"),
+        contacts.directory().with_fingerprint(BOB),
+        contacts.directory().at("bob.example"),
+    ) == (None, None, None)
     assert list(path.parent.iterdir()) == []
 
 
@@ -60,8 +64,18 @@ def test_whoever_is_remembered_is_found_by_name_key_and_address(contacts, path):
     contacts.remember("eve", EVE, "eve.example:7000", "words")
     assert bob == Contact("bob", BOB, ("bob.example",), "code", TODAY)
     for known in (contacts, Contacts(path.parent)):
-        assert known.named("bob") == known.with_fingerprint(BOB) == known.at("bob.example") == bob
-        assert known.named("alice") is known.with_fingerprint("a" * 64) is known.at("eve.example") is None
+        assert (
+            known.directory().named("bob")
+            == known.directory().with_fingerprint(BOB)
+            == known.directory().at("bob.example")
+            == bob
+        )
+        assert (
+            known.directory().named("alice")
+            is known.directory().with_fingerprint("a" * 64)
+            is known.directory().at("eve.example")
+            is None
+        )
 
 
 def test_the_file_is_for_people_too(contacts, path):
@@ -82,28 +96,32 @@ def test_whoever_is_known_keeps_name_date_and_how_and_gets_the_new_address(conta
     path.write_text(json.dumps([ENTRY]))
     now = contact(ENTRY, "new.example")
     assert contacts.remember("robert", BOB, "new.example", "key") == now
-    assert contacts.all() == [now]
+    assert contacts.directory().all() == [now]
     contacts.remember("robert", BOB, "", "key")
-    assert contacts.at("new.example").name == "bob"
+    assert contacts.directory().at("new.example").name == "bob"
 
 
 def test_of_two_at_the_same_address_the_last_who_was_met_there_counts(contacts):
     contacts.remember("bob", BOB, "home.example", "code")
     contacts.remember("eve", EVE, "home.example", "code")
-    assert contacts.at("home.example").name == "eve"
+    assert contacts.directory().at("home.example").name == "eve"
     contacts.remember("bob", BOB, "home.example", "code")
-    assert contacts.at("home.example").name == "bob"
+    assert contacts.directory().at("home.example").name == "bob"
 
 
 def test_nobody_is_at_no_address(contacts):
     contacts.remember("bob", BOB, "", "code")
-    assert contacts.at("") is None
+    assert contacts.directory().at("") is None
 
 
 def test_an_address_that_was_pasted_with_something_invisible_does_no_harm(contacts):
     contacts.remember("bob", BOB, "bob\u200b.example", "code")
-    assert contacts.all()[0].address == "bob.example"
-    assert contacts.at("bob\u200b.example") == contacts.at("bob.example") == contacts.named("bob")
+    assert contacts.directory().all()[0].address == "bob.example"
+    assert (
+        contacts.directory().at("bob\u200b.example")
+        == contacts.directory().at("bob.example")
+        == contacts.directory().named("bob")
+    )
 
 
 def test_where_nothing_changes_nothing_is_written(contacts, path):
@@ -169,7 +187,11 @@ def test_a_name_is_kept_without_what_cannot_be_shown(contacts, said, name):
 )
 def test_names_that_differ_in_case_or_form_only_are_the_same(contacts, one, other):
     contacts.remember(one, BOB, "", "code")
-    assert contacts.named(other) == contacts.named(f" {other} ") == contacts.with_fingerprint(BOB)
+    assert (
+        contacts.directory().named(other)
+        == contacts.directory().named(f" {other} ")
+        == contacts.directory().with_fingerprint(BOB)
+    )
     assert contacts.remember(other, EVE, "", "code").name == f"{other}-2"
 
 
@@ -184,14 +206,17 @@ def test_whatever_people_call_themselves_every_key_has_one_name_that_finds_it(tm
     contacts = Contacts(tmp_path_factory.mktemp("contacts"))
     for name, number, address in met:
         contacts.remember(name, fingerprint(number), address, "words")
-    found = contacts.all()
+    found = contacts.directory().all()
     assert {contact.fingerprint for contact in found} == {fingerprint(number) for _, number, _ in met}
     assert len(found) == len({contact.fingerprint for contact in found})
     for contact in found:
         assert contact.name.isprintable()
         assert contact.name == contact.name.strip() != ""
-        assert [each for each in found if each == contacts.named(contact.name)] == [contact]
-        assert contacts.named(contact.name.upper()) in (contact, None)  # not all letters come back from upper case
+        assert [each for each in found if each == contacts.directory().named(contact.name)] == [contact]
+        assert contacts.directory().named(contact.name.upper()) in (
+            contact,
+            None,
+        )  # not all letters come back from upper case
 
 
 # --- those who have not said their name yet
@@ -227,7 +252,7 @@ def test_a_contact_that_is_renamed_keeps_everything_else(contacts):
     contacts.remember("eve", EVE, "", "words")
     contacts.rename("BOB", "  robert ")
     assert names(contacts) == ["robert", "eve"]
-    assert contacts.named("robert") == Contact("robert", BOB, ("bob.example",), "code", TODAY)
+    assert contacts.directory().named("robert") == Contact("robert", BOB, ("bob.example",), "code", TODAY)
 
 
 def test_a_name_may_change_its_case(contacts):
@@ -267,7 +292,7 @@ def test_whoever_is_forgotten_is_a_stranger_again(contacts):
     contacts.remember("eve", EVE, "", "code")
     contacts.forget("Bob")
     assert names(contacts) == ["eve"]
-    assert contacts.with_fingerprint(BOB) is None
+    assert contacts.directory().with_fingerprint(BOB) is None
     with pytest.raises(SecurityError, match=r"^no contact is called 'bob'$"):
         contacts.forget("bob")
 
@@ -305,7 +330,7 @@ def test_two_programs_at_once_lose_nothing(tmp_path):
     for program in programs:
         program.communicate()
     assert [program.returncode for program in programs] == [0, 0]
-    found = Contacts(folder).all()
+    found = Contacts(folder).directory().all()
     assert {contact.fingerprint for contact in found} == {fingerprint(number) for number in range(40)}
     assert {contact.name for contact in found} == {"bob", *(f"bob-{number}" for number in range(2, 41))}
 
@@ -321,7 +346,7 @@ def test_whoever_comes_while_another_changes_the_contacts_waits_for_it(contacts,
     with FileLock(tmp_path / LOCK_FILE):
         thread.start()
         assert not remembered.wait(0.2)
-        assert contacts.all() == []  # to look needs no waiting
+        assert contacts.directory().all() == []  # to look needs no waiting
     assert remembered.wait(5)
     thread.join()
 
@@ -330,7 +355,7 @@ def test_a_program_that_holds_the_contacts_for_ever_is_not_waited_for_as_long(co
     monkeypatch.setattr(contacts_module, "PATIENCE", 0.1)
     with FileLock(tmp_path / LOCK_FILE), pytest.raises(SecurityError, match=r"contacts\.json is being changed by"):
         contacts.remember("bob", BOB, "", "code")
-    assert contacts.all() == []
+    assert contacts.directory().all() == []
 
 
 def test_after_a_refusal_the_contacts_can_be_changed_at_once(contacts, path, monkeypatch):
@@ -413,10 +438,10 @@ def assert_refused(contacts: Contacts, path: Path, what: str = "") -> None:
     """Whatever is asked for, and the file stays as it is."""
     before = path.read_bytes()
     for attempt in (
-        contacts.all,
-        lambda: contacts.named("bob"),
-        lambda: contacts.with_fingerprint(BOB),
-        lambda: contacts.at("bob.example"),
+        lambda: contacts.directory().all(),
+        lambda: contacts.directory().named("bob"),
+        lambda: contacts.directory().with_fingerprint(BOB),
+        lambda: contacts.directory().at("bob.example"),
         lambda: contacts.remember("eve", EVE, "", "code"),
         lambda: contacts.rename("bob", "robert"),
         lambda: contacts.forget("bob"),
@@ -442,8 +467,8 @@ def test_a_damaged_file_is_refused_with_the_reason_and_never_written_over(contac
 def test_an_entry_that_cannot_be_used_is_named_and_kept_and_the_rest_works(contacts, path, why, text):
     unfit = text[1:-1]
     path.write_text(f"[{unfit},{json.dumps(EVES)}]")
-    assert contacts.all() == [contact(EVES)]
-    told = contacts.passed_over()
+    assert contacts.directory().all() == [contact(EVES)]
+    told = contacts.directory().passed_over()
     assert told.startswith(f"{path} has entries that are passed over: contact 1")
     assert why in told
     assert told.isprintable()
@@ -451,7 +476,7 @@ def test_an_entry_that_cannot_be_used_is_named_and_kept_and_the_rest_works(conta
     contacts.remember("carol", fingerprint(7), "", "code")
     assert path.read_text().endswith(f",\n  {unfit}\n]\n")
     assert names(Contacts(path.parent)) == ["eve", "carol"]
-    assert Contacts(path.parent).passed_over().endswith(told.partition("contact 1")[2])
+    assert Contacts(path.parent).directory().passed_over().endswith(told.partition("contact 1")[2])
 
 
 @pytest.mark.parametrize(
@@ -465,8 +490,8 @@ def test_an_entry_that_cannot_be_used_is_named_and_kept_and_the_rest_works(conta
 def test_of_two_that_contradict_each_other_the_first_counts_whatever_is_written(contacts, path, second, why):
     path.write_text(json.dumps([ENTRY, {**ENTRY, **second}]))
     for _ in range(2):
-        assert contacts.all() == [contact(ENTRY)]
-        assert why in contacts.passed_over()
+        assert contacts.directory().all() == [contact(ENTRY)]
+        assert why in contacts.directory().passed_over()
         contacts.remember("carol", fingerprint(7), "carol.example", "code")
         contacts.remember("bob", BOB, "", "code")
         contacts.forget("carol")
@@ -483,16 +508,16 @@ def test_who_is_passed_over_is_not_called_by_that_name_and_can_be_forgotten(cont
     path.write_text(json.dumps([{**ENTRY, "since": "now"}, EVES]))
     wrong = r"an entry that cannot be used, contact 1 \('bob'\): 'now' is not a valid since"
     with pytest.raises(SecurityError, match=wrong):
-        contacts.named("Bob")
+        contacts.directory().named("Bob")
     contacts.forget("bob")
-    assert contacts.passed_over() == ""
+    assert contacts.directory().passed_over() == ""
     assert json.loads(path.read_text()) == [EVES]
 
 
 def test_many_entries_that_cannot_be_used_are_told_in_one_line(contacts, path):
     path.write_text(json.dumps([*[{**ENTRY, "name": "n" * 10_000}] * 100, EVES]))
-    assert contacts.passed_over().endswith("; and 97 more")
-    assert len(contacts.passed_over()) < 600
+    assert contacts.directory().passed_over().endswith("; and 97 more")
+    assert len(contacts.directory().passed_over()) < 600
     assert names(contacts) == ["eve"]
 
 
@@ -508,16 +533,16 @@ def test_whatever_json_is_in_the_file_is_refused(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("contacts")
     (folder / "contacts.json").write_text(json.dumps(content))
     if isinstance(content, list):
-        assert Contacts(folder).all() == []
-        assert bool(Contacts(folder).passed_over()) == bool(content)
+        assert Contacts(folder).directory().all() == []
+        assert bool(Contacts(folder).directory().passed_over()) == bool(content)
     else:
         with pytest.raises(SecurityError):
-            Contacts(folder).all()
+            Contacts(folder).directory().all()
 
 
 def test_an_editor_that_marks_the_beginning_of_the_file_does_no_harm(contacts, path):
     path.write_text(json.dumps([ENTRY]), encoding="utf-8-sig")
-    assert contacts.all() == [contact(ENTRY)]
+    assert contacts.directory().all() == [contact(ENTRY)]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
@@ -540,7 +565,7 @@ def test_a_file_in_place_of_the_folder_is_said_to_be_one(tmp_path):
     (tmp_path / "file").touch()
     contacts = Contacts(tmp_path / "file")
     with pytest.raises(SecurityError, match=r"^cannot read .*contacts\.json: not a directory \("):
-        contacts.all()
+        contacts.directory().all()
     with pytest.raises(SecurityError, match=r"^cannot make the folder .*file: file exists \("):
         contacts.remember("bob", BOB, "", "code")
 
@@ -571,7 +596,7 @@ def test_the_address_that_worked_last_comes_first(contacts):
     for address in ("home.example", "office.example", "home.example"):
         bob = contacts.remember("bob", BOB, address, "code")
     assert bob.addresses == ("home.example", "office.example")
-    assert contacts.at("office.example") == contacts.at("home.example") == bob
+    assert contacts.directory().at("office.example") == contacts.directory().at("home.example") == bob
 
 
 @pytest.mark.parametrize("tunnel", ["127.0.0.1:9230", "[::1]:9230", "::1", "localhost:9230", "127.9.9.9"])
@@ -590,9 +615,9 @@ def test_of_many_addresses_the_last_are_kept(contacts):
 def test_addresses_are_added_and_dropped_by_hand(contacts):
     contacts.remember("bob", BOB, "home.example", "code")
     contacts.add_address("Bob", "127.0.0.1:9230")
-    assert contacts.named("bob").addresses == ("127.0.0.1:9230", "home.example")
+    assert contacts.directory().named("bob").addresses == ("127.0.0.1:9230", "home.example")
     contacts.drop_address("bob", "home.example")
-    assert contacts.named("bob").addresses == ("127.0.0.1:9230",)
+    assert contacts.directory().named("bob").addresses == ("127.0.0.1:9230",)
     with pytest.raises(SecurityError, match=r"home.example is not an address of bob \(known: 127.0.0.1:9230\)"):
         contacts.drop_address("bob", "home.example")
     with pytest.raises(SecurityError, match="no contact is called"):
@@ -604,7 +629,10 @@ def test_a_file_of_before_with_one_address_is_read(contacts, path):
     path.write_text(
         json.dumps([{**old, "address": "bob.example"}, {**old, "name": "eve", "fingerprint": EVE, "address": ""}])
     )
-    assert contacts.all() == [contact(ENTRY, "bob.example"), contact({**ENTRY, "name": "eve", "fingerprint": EVE})]
+    assert contacts.directory().all() == [
+        contact(ENTRY, "bob.example"),
+        contact({**ENTRY, "name": "eve", "fingerprint": EVE}),
+    ]
     contacts.forget("eve")
     assert json.loads(path.read_text()) == [{**ENTRY, "addresses": ["bob.example"]}]
 
@@ -656,7 +684,7 @@ def test_contacts_that_others_can_change_are_refused(contacts, path):
     contacts.remember("bob", BOB, "", "code")
     for mode in (0o666, 0o620, 0o602):
         path.chmod(mode)
-        assert refused(contacts.all) == f"{path} can be changed by others (mode {mode:04o}): chmod 600 it"
+        assert refused(lambda: contacts.directory().all()) == f"{path} can be changed by others (mode {mode:04o}): chmod 600 it"
     path.chmod(0o644)
     assert names(contacts) == ["bob"]
 
@@ -665,7 +693,7 @@ def test_contacts_that_others_can_change_are_refused(contacts, path):
 def test_contacts_in_a_folder_that_others_can_change_are_refused(contacts, path):
     contacts.remember("bob", BOB, "", "code")
     path.parent.chmod(0o777)
-    assert refused(contacts.all) == f"{path.parent} can be changed by others (mode 0777): chmod 700 it"
+    assert refused(lambda: contacts.directory().all()) == f"{path.parent} can be changed by others (mode 0777): chmod 700 it"
     path.parent.chmod(0o755)
     assert names(contacts) == ["bob"]
 
@@ -682,7 +710,7 @@ def test_a_link_to_the_contacts_stays_one(tmp_path):
     assert (folder / "contacts.json").is_symlink()
     assert names(contacts) == ["bob", "eve"]
     real.chmod(0o777)
-    assert "can be changed by others" in refused(contacts.all)
+    assert "can be changed by others" in refused(lambda: contacts.directory().all())
 
 
 @posix
@@ -692,13 +720,13 @@ def test_contacts_that_are_no_file_are_refused(contacts, path, kind):
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    assert refused(contacts.all) == f"{path} is not a file that can be read: it is a {kind}"
+    assert refused(lambda: contacts.directory().all()) == f"{path} is not a file that can be read: it is a {kind}"
 
 
 def test_contacts_that_fill_the_memory_are_refused(contacts, path):
     with path.open("wb") as file:
         file.truncate(20_000_000)
-    assert refused(contacts.all) == f"{path} is too big: expected at most 16 MB"
+    assert refused(lambda: contacts.directory().all()) == f"{path} is too big: expected at most 16 MB"
 
 
 def test_there_is_an_end_to_the_contacts_that_are_made(contacts, monkeypatch):
@@ -716,6 +744,10 @@ def test_contacts_that_have_not_changed_are_read_once(contacts, path, monkeypatc
     assert names(contacts) == ["bob"]
     with monkeypatch.context() as patch:
         patch.setattr(contacts_module.files, "read", lambda *_: pytest.fail("read again"))
-        assert contacts.named("bob") == contacts.with_fingerprint(BOB) == contacts.all()[0]
+        assert (
+            contacts.directory().named("bob")
+            == contacts.directory().with_fingerprint(BOB)
+            == contacts.directory().all()[0]
+        )
     path.write_text(path.read_text().replace('"bob"', '"rob"'))
     assert names(contacts) == ["rob"]

@@ -6,6 +6,8 @@ import pytest
 
 from tests.peers import wait_until
 from tests.security.people import Middle
+from voicemux.calls.establishing import greet
+from voicemux.calls.target import resolve
 from voicemux.calls.trust import Security, Trust
 from voicemux.errors import Kind, NotAdmitted, SecurityError
 from voicemux.net.address import Address
@@ -58,7 +60,7 @@ def test_a_remembered_key_is_asked_for_before_anything_is_said(alice, bob, mallo
         trust = Trust(Security(alice.folder))
         stream = connect(Address("127.0.0.1", middle.port))
         with pytest.raises(SecurityError, match=r"the key of bob at .* has changed.*somebody may be in the middle"):
-            trust.greet(Greeting(stream), "bob", Address("127.0.0.1", middle.port))
+            greet(Greeting(stream), resolve("bob", trust.known), Address("127.0.0.1", middle.port), trust)
         stream.close()
     assert middle.said == []
 

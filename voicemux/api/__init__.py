@@ -15,8 +15,9 @@ from pathlib import Path
 from voicemux.api import arguments
 from voicemux.api.call import Call, make_booth, make_hello
 from voicemux.api.listener import Listener
-from voicemux.calls.dialling import reach
+from voicemux.calls.establishing import establish
 from voicemux.calls.introduction import name_of
+from voicemux.calls.target import resolve
 from voicemux.calls.trust import Security, Trust
 from voicemux.net.address import DEFAULT_PORT
 from voicemux.security.files import usual_folder
@@ -52,7 +53,8 @@ def dial(
     folder = arguments.folder(home) or usual_folder()
     trust = None if plain else Trust(Security(folder, code, is_open=open, own_name=name))
     booth = make_booth(audio)
-    met = reach(target, trust, lambda: make_hello(name, booth), tell=_log.warning)
+    meant = resolve(target, trust.known if trust else None, _log.warning)
+    met = establish(meant, trust, lambda: make_hello(name, booth), tell=_log.warning)
     return Call(met, name_of(met, trust, _log.warning).name, booth)
 
 

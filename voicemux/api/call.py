@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from voicemux.api import arguments, leftovers
 from voicemux.calls.call import Call as _Call
-from voicemux.calls.introduction import Introduced, own_hello
+from voicemux.calls.establishing import own_hello
+from voicemux.calls.introduction import Introduced
 from voicemux.errors import VoicemuxError
 from voicemux.events import Ended, Stats, TextReceived
 from voicemux.protocol.messages import Hello

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from voicemux.api import leftovers
 from voicemux.api.call import Call, inner, make_booth, make_hello
-from voicemux.calls.introduction import answer, name_of, receive
+from voicemux.calls.establishing import answer, receive
+from voicemux.calls.introduction import name_of
 from voicemux.calls.trust import Trust
 from voicemux.errors import ConnectionLost, OutOfResources
 from voicemux.net.caller import Caller

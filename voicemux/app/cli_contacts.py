@@ -23,7 +23,7 @@ def contacts(context: click.Context, as_json: bool) -> None:
         from voicemux.security.contacts import Contacts
         from voicemux.security.files import usual_folder
 
-        known = Contacts(usual_folder())
+        known = Contacts(usual_folder()).directory()
         found = known.all()
         if passed_over := known.passed_over():
             click.echo(printable(f"voicemux: {passed_over}"), err=True)
@@ -72,7 +72,7 @@ def address(as_json: bool, name: str, action: str | None, place: str | None) -> 
             known.add_address(name, str(parse_address(place or "")))
         elif action == "drop":
             known.drop_address(name, str(parse_address(place or "")))
-        elif contact := known.named(name):
+        elif contact := known.directory().named(name):
             if as_json:
                 click.echo(json.dumps(list(contact.addresses)))
             for each in [] if as_json else contact.addresses:
@@ -109,7 +109,7 @@ def show(as_json: bool, name: str | None) -> None:
         if name is None:
             fingerprint = load_identity(usual_folder()).fingerprint
             click.echo(json.dumps({"fingerprint": fingerprint}) if as_json else fingerprint)
-        elif contact := Contacts(usual_folder()).named(name):
+        elif contact := Contacts(usual_folder()).directory().named(name):
             click.echo(json.dumps(asdict(contact)) if as_json else contact.fingerprint)
         else:
             raise SecurityError(f"{name} is not a contact")

@@ -18,14 +18,9 @@ from voicemux.app.invitation import Invitation
 from voicemux.app.notices import Notices
 from voicemux.app.settings import Settings
 from voicemux.app.sound import Sound
-from voicemux.calls.dialling import reach
-from voicemux.calls.introduction import (
-    answer,
-    is_known,
-    name_caller,
-    own_hello,
-    receive,
-)
+from voicemux.calls.establishing import answer, establish, own_hello, receive
+from voicemux.calls.introduction import is_known, name_caller
+from voicemux.calls.target import resolve
 from voicemux.calls.trust import Trust
 from voicemux.console.plain import Console
 from voicemux.errors import (
@@ -112,8 +107,8 @@ class Session:
         self._check_contacts()
         with self._sound.of_a_call():
             with interrupting():
-                met = reach(
-                    target,
+                met = establish(
+                    resolve(target, self._trust.known if self._trust else None, self._notices.once),
                     self._trust,
                     self._hello,
                     lambda address: self._console.show(Calling(address)),
@@ -145,7 +140,7 @@ class Session:
             self._console.show,
             self._console.ring,
             lambda caller: name_caller(caller, self._trust, self._notices.once),
-            lambda caller: is_known(caller, self._trust, self._notices.once),
+            lambda caller: is_known(caller, self._notices.once),
             self._handler.start,
         )
         try:
@@ -153,7 +148,7 @@ class Session:
             self._invitation.begin(self._dials(places, code), once=once)
             reception.start()  # if there is no thread for it, nothing invites callers
             self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
-            if self._trust and is_inside(addresses[0]) and not self._trust.contacts.all():
+            if self._trust and is_inside(addresses[0]) and not self._trust.known.all():
                 self._notices.once(
                     f"{addresses[0]} works inside your own network only: from elsewhere it takes a VPN, a tunnel, or "
                     f"a router that forwards port {listener.port} to this machine, and the router's address"
@@ -234,7 +229,7 @@ class Session:
 
     def _check_contacts(self) -> None:
         """Say whom we should know, and cannot."""
-        if self._trust and (passed_over := self._trust.contacts.passed_over()):
+        if self._trust and (passed_over := self._trust.known.passed_over()):
             self._notices.once(passed_over)
 
 

@@ -5,18 +5,23 @@ from dataclasses import dataclass
 from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Hello
+from voicemux.security.directory import Directory
 from voicemux.security.handshake import Peer
 
 
 @dataclass(frozen=True)
 class Caller:
-    """`peer` is None in a plain call. `id` tells the callers of one listener apart."""
+    """`peer` and `known`, the contacts as they were read for this call, are None in a plain call.
+
+    `id` tells the callers of one listener apart.
+    """
 
     stream: Stream
     sending: Sending
     receiving: Receiving
     hello: Hello
     peer: Peer | None = None
+    known: Directory | None = None
     id: int = 0
 
     @property

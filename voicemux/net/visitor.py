@@ -14,8 +14,7 @@ from voicemux.net.stream import Stream
 from voicemux.net.tls import HANDSHAKE, Context, TlsStream
 from voicemux.protocol.connection import NOT_A_DIALLERS, Receiving, Sending, State
 from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Message, Preface, Proof
-from voicemux.security import handshake
-from voicemux.security.admission import Admission
+from voicemux.security.admission import Admission, Candidate
 from voicemux.security.handshake import Peer
 
 HELLO_TIMEOUT = 10.0  # seconds
@@ -32,7 +31,7 @@ class Visitor:
     sending: Sending = field(default_factory=Sending)
     receiving: Receiving = field(default_factory=lambda: Receiving(unfit=NOT_A_DIALLERS))
     opened: bool = False  # whether anything has come
-    proving: handshake.Listener | None = None
+    proving: Candidate | None = None
     peer: Peer | None = None
     leaving: bool = False  # it has been told goodbye
 
@@ -88,7 +87,8 @@ class Visitor:
 
     def caller(self, hello: Hello, number: int) -> Caller:
         """What it is once it has said HELLO."""
-        return Caller(self.stream, self.sending, self.receiving, hello, self.peer, number)
+        known = self.proving.known if self.proving else None
+        return Caller(self.stream, self.sending, self.receiving, hello, self.peer, known, number)
 
     def _receive(self, tls: Context | None) -> bytes | None:
         data = self.stream.receive()

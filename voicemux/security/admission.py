@@ -11,6 +11,7 @@ from voicemux.errors import NotAdmitted
 from voicemux.protocol.messages import ByeCode, Claim, Method, Proof, Welcome
 from voicemux.security.code import new_code, tidy
 from voicemux.security.contacts import Contacts
+from voicemux.security.directory import Directory
 from voicemux.security.entries import Contact
 from voicemux.security.guesses import YEARS, Guesses
 from voicemux.security.handshake import Listener, Peer
@@ -22,6 +23,15 @@ LONGER_WORDS = 4  # of the codes that are made from then on: 38 bits
 MOST_CONTACTS = 60  # new ones in an HOUR by a code that a person chose, and that may have got around
 HOUR = 3600.0  # seconds
 CONTACTS_GUESSES = 10  # wrong codes of a contact in an HOUR that do not count as guesses
+
+
+class Candidate(Listener):
+    """The listener's part in the proof of one caller, and the contacts as they are read for its call."""
+
+    def __init__(self, certificate: bytes, claim: Claim, code: str | None, known: Directory) -> None:
+        """As of `Listener`, of which it is one."""
+        super().__init__(certificate, claim, code)
+        self.known = known
 
 
 class Admission:
@@ -60,7 +70,7 @@ class Admission:
         self._mistyped: dict[str, deque[float]] = {}  # when each contact has said a wrong code
         self._added: deque[float] = deque(maxlen=MOST_CONTACTS)  # when contacts were made by a code of a person
 
-    def begin(self, claim: Claim, host: str, now: float) -> Listener:
+    def begin(self, claim: Claim, host: str, now: float) -> Candidate:
         """Raises NotAdmitted if a code cannot be tried (now), or RemoteProtocolError."""
         if claim.method == Method.CODE:
             if not self.code:
@@ -75,9 +85,9 @@ class Admission:
                     f"contacts get in: {longer} helps",
                 )
                 raise NotAdmitted("too many wrong codes lately to try another now", ByeCode.LATER)
-        return Listener(self._identity.certificate, claim, self.code)
+        return Candidate(self._identity.certificate, claim, self.code, self._contacts.directory())
 
-    def finish(self, listener: Listener, proof: Proof, host: str, now: float) -> tuple[Welcome, Peer]:
+    def finish(self, listener: Candidate, proof: Proof, host: str, now: float) -> tuple[Welcome, Peer]:
         """Raises NotAdmitted, whose text is for the owner, or RemoteProtocolError."""
         try:
             peer = listener.judge(proof)
@@ -87,42 +97,42 @@ class Admission:
             self._guesses.right(networks_of(host))
             self._check(listener)
             return listener.welcome(Method.CODE), peer
-        method = self._admitted(peer)
+        method = self._admitted(peer, listener.known)
         return listener.welcome(method), Peer(peer.fingerprint, method, peer.words)
 
-    def use(self, listener: Listener, peer: Peer, now: float) -> None:
+    def use(self, listener: Candidate, peer: Peer, now: float) -> None:
         """The caller has said HELLO: by a code, it becomes a contact. Raises NotAdmitted if the code is over."""
         if peer.method is not Method.CODE:
             return
         self._check(listener)
         if self._makes_codes:
             self._replace("it has been used")
-        elif not self._contact(peer.fingerprint):
+        elif not self._contact(peer.fingerprint, listener.known):
             if len(self._added) == MOST_CONTACTS and now - self._added[0] < HOUR:
                 raise NotAdmitted(f"the code has made {MOST_CONTACTS} contacts within an hour", ByeCode.LATER)
             self._added.append(now)
 
-    def _check(self, listener: Listener) -> None:
+    def _check(self, listener: Candidate) -> None:
         if listener.code != self.code:
             raise NotAdmitted("a code that was valid a moment ago", ByeCode.WRONG_CODE)
 
-    def _contact(self, fingerprint: str) -> Contact | None:
+    def _contact(self, fingerprint: str, known: Directory) -> Contact | None:
         """Whose key that is, if they may call."""
-        contact = self._contacts.with_fingerprint(fingerprint)
+        contact = known.with_fingerprint(fingerprint)
         return contact if contact and (not self._allowed or fingerprint in self._allowed) else None
 
-    def _admitted(self, peer: Peer) -> Method:
-        if self._contact(peer.fingerprint):
+    def _admitted(self, peer: Peer, known: Directory) -> Method:
+        if self._contact(peer.fingerprint, known):
             # A caller who does not know us compares words, so we must show them, too.
             return peer.method
         if self._is_open:
             return Method.OPEN
-        contact = self._contacts.with_fingerprint(peer.fingerprint)
+        contact = known.with_fingerprint(peer.fingerprint)
         why = f"{contact.name} is not allowed" if contact else "no contact, and no code"
         raise NotAdmitted(why, ByeCode.UNKNOWN_CALLER)
 
-    def _guessed_wrong(self, listener: Listener, error: NotAdmitted, host: str, now: float) -> NotAdmitted:
-        contact = self._contact(listener.fingerprint)  # its key is proved
+    def _guessed_wrong(self, listener: Candidate, error: NotAdmitted, host: str, now: float) -> NotAdmitted:
+        contact = self._contact(listener.fingerprint, listener.known)  # its key is proved
         if contact and self._may_mistype(contact, now):
             self._guesses.right(networks_of(host))
             return NotAdmitted(f"{contact.name} said an old or wrong code, and needs none", error.code)

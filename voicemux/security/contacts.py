@@ -14,7 +14,8 @@ from filelock import FileLock, Timeout
 
 from voicemux.errors import SecurityError
 from voicemux.security import files
-from voicemux.security.entries import Contact, Entries, Unfit, check_name, content_of, folded, parse, tidy
+from voicemux.security.directory import Directory, contact_named, shown, unfit_named
+from voicemux.security.entries import Contact, Entries, Unfit, check_name, content_of, parse, tidy
 from voicemux.security.likeness import alike
 from voicemux.security.names import free_name, tame
 
@@ -23,7 +24,6 @@ LOCK_FILE = "contacts.json.lock"
 PATIENCE = 5.0  # seconds: others change the file within milliseconds
 MOST_BYTES = 16_000_000  # of the file: 20,000 contacts are 4 MB
 MOST_CONTACTS = 10_000  # that are made; more are known, if people write them down
-MOST_TOLD = 3  # entries of which it is said what is wrong
 MOST_ADDRESSES = 8  # of a contact: those where it was met last
 
 
@@ -38,33 +38,9 @@ class Contacts:
         self._path = folder / FILE
         self._read: tuple[files.Version, Entries] | None = None  # replaced whole: threads share it
 
-    def all(self) -> list[Contact]:
-        """In the order in which they were last met."""
-        return list(self._entries().contacts)
-
-    def passed_over(self) -> str:
-        """What is wrong with entries that cannot be used, in one line; "" if all can."""
-        unfit = self._entries().unfit
-        more = f"; and {len(unfit) - MOST_TOLD} more" if len(unfit) > MOST_TOLD else ""
-        told = "; ".join(each.why for each in unfit[:MOST_TOLD])
-        return f"{self._path} has entries that are passed over: {told}{more}" if unfit else ""
-
-    def named(self, name: str) -> Contact | None:
-        """Case, width and the like make no difference. Raises SecurityError if their entry cannot be used."""
-        entries = self._entries()
-        contact = _named(entries.contacts, name)
-        if contact is None and (unfit := next(iter(_unfit_named(entries.unfit, name)), None)):
-            raise SecurityError(f"{self._path} has an entry that cannot be used, {unfit.why}: mend it")
-        return contact
-
-    def with_fingerprint(self, fingerprint: str) -> Contact | None:
-        return next((contact for contact in self.all() if contact.fingerprint == fingerprint), None)
-
-    def at(self, address: str) -> Contact | None:
-        """Who was there last, if the address is written like that."""
-        address = _shown(address)
-        there = [contact for contact in self.all() if address and address in contact.addresses]
-        return max(reversed(there), key=lambda contact: contact.address == address, default=None)
+    def directory(self) -> Directory:
+        """What the file says, for one call, or one command."""
+        return Directory(self._path, self._entries)
 
     def remember(
         self,
@@ -75,31 +51,28 @@ class Contacts:
         taken: Collection[str] = (),
         *,
         host: str = "",
+        known: Directory | None = None,
     ) -> Contact:
         """Add a contact; of one whose key is known, note where it is now, if `address` is not "".
 
         The name is what they call themselves, made harmless, and with a number if it looks like another contact's,
         or like one of `taken`. Who has said no name is called by `host`, and by the name that they say later, if it
-        is free.
+        is free. If `known`, the call's directory, says all of that already, the file is neither read nor written;
+        otherwise `known` says it afterwards.
         """
-        address = _shown(address)
-        with self._changing() as contacts:
-            known = next((contact for contact in contacts if contact.fingerprint == fingerprint), None)
-            if known:
-                others = [each.name for each in contacts if each is not known]
-                contact = _introduced(known, name, (*others, *taken))
-                if not address:
-                    contacts[contacts.index(known)] = contact
-                    return contact
-                contacts.remove(known)
-                contact = replace(contact, addresses=_with(known.addresses, address))
-            else:
-                if len(contacts) >= MOST_CONTACTS:
-                    raise SecurityError(f"there are {len(contacts)} contacts, and room for no more: forget some")
-                today = datetime.date.today().isoformat()
-                own = free_name(tame(name) or host, (*(each.name for each in contacts), *taken))
-                contact = Contact(own, fingerprint, _with((), address), how, today, unnamed=not tame(name))
-            contacts.append(contact)
+
+        def met(contacts: list[Contact]) -> Contact:
+            return _met(contacts, name, fingerprint, shown(address), how, taken, host)
+
+        if known and known.with_fingerprint(fingerprint):
+            contacts = list(known.entries.contacts)
+            contact = met(contacts)
+            if tuple(contacts) == known.entries.contacts:
+                return contact
+        with self._changing_entries() as (contacts, unfit):
+            contact = met(contacts)
+        if known:
+            known.entries = Entries(tuple(contacts), tuple(unfit))
         return contact
 
     def rename(self, old: str, new: str) -> None:
@@ -111,7 +84,7 @@ class Contacts:
         with self._changing() as contacts:
             contact = _get(contacts, old)
             others = [each for each in contacts if each is not contact]
-            if _named(others, new):
+            if contact_named(others, new):
                 raise SecurityError(f"{tidy(new)} is the name of another contact: choose a different one")
             if like := next((each for each in others if alike(each.name, new)), None):
                 raise SecurityError(f"{tidy(new)} looks like {like.name}, another contact: choose a different one")
@@ -140,8 +113,8 @@ class Contacts:
         Raises SecurityError if no contact has that name.
         """
         with self._changing_entries() as (contacts, unfit):
-            gone = _unfit_named(unfit, name)
-            contact = _named(contacts, name) if gone else _get(contacts, name)
+            gone = unfit_named(unfit, name)
+            contact = contact_named(contacts, name) if gone else _get(contacts, name)
             if contact:
                 contacts.remove(contact)
                 gone += [each for each in unfit if each.fingerprint == contact.fingerprint]
@@ -193,19 +166,40 @@ class Contacts:
         return entries
 
 
-def _get(contacts: list[Contact], name: str) -> Contact:
-    contact = _named(contacts, name)
-    if contact is None:
-        raise SecurityError(f"no contact is called {name!r}")
+def _met(
+    contacts: list[Contact],
+    name: str,
+    fingerprint: str,
+    address: str,
+    how: str,
+    taken: Collection[str],
+    host: str,
+) -> Contact:
+    """The contact with that key, which has just been met: added to `contacts`, or moved to their end."""
+    known = next((contact for contact in contacts if contact.fingerprint == fingerprint), None)
+    if known:
+        others = [each.name for each in contacts if each is not known]
+        contact = _introduced(known, name, (*others, *taken))
+        if not address:
+            contacts[contacts.index(known)] = contact
+            return contact
+        contacts.remove(known)
+        contact = replace(contact, addresses=_with(known.addresses, address))
+    else:
+        if len(contacts) >= MOST_CONTACTS:
+            raise SecurityError(f"there are {len(contacts)} contacts, and room for no more: forget some")
+        today = datetime.date.today().isoformat()
+        own = free_name(tame(name) or host, (*(each.name for each in contacts), *taken))
+        contact = Contact(own, fingerprint, _with((), address), how, today, unnamed=not tame(name))
+    contacts.append(contact)
     return contact
 
 
-def _named(contacts: Iterable[Contact], name: str) -> Contact | None:
-    return next((contact for contact in contacts if folded(contact.name) == folded(name)), None)
-
-
-def _unfit_named(unfit: Iterable[Unfit], name: str) -> list[Unfit]:
-    return [each for each in unfit if folded(name) and folded(each.name) == folded(name)]
+def _get(contacts: list[Contact], name: str) -> Contact:
+    contact = contact_named(contacts, name)
+    if contact is None:
+        raise SecurityError(f"no contact is called {name!r}")
+    return contact
 
 
 def _introduced(contact: Contact, name: str, taken: Iterable[str]) -> Contact:
@@ -230,7 +224,3 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def _shown(text: str) -> str:
-    return "".join(filter(str.isprintable, text))

@@ -1,0 +1,252 @@
+"""From a target, or from a caller, to a call that can begin: the same steps for people and for programs.
+
+The one place that drives a connection to both HELLOs. `target` says where to call, `trust` judges who answers.
+"""
+
+import contextlib
+from collections.abc import Callable
+
+from voicemux import __version__
+from voicemux.calls.introduction import Introduced, Tell, known_as, met_by, missed
+from voicemux.calls.target import Target, Way
+from voicemux.calls.trust import Trust
+from voicemux.console.quoting import quoted_name
+from voicemux.errors import (
+    CallRefused,
+    ConnectionLost,
+    Kind,
+    RemoteProtocolError,
+    SecurityError,
+    Unreachable,
+    VoicemuxError,
+)
+from voicemux.net.address import ends_like_a_port
+from voicemux.net.caller import Caller
+from voicemux.net.connecting import connect
+from voicemux.net.greeting import Greeting, part
+from voicemux.net.listener import Listener
+from voicemux.net.reception import Reception
+from voicemux.net.refusals import Refusal
+from voicemux.protocol.connection import Receiving, State
+from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
+from voicemux.protocol.wire import MAX_NAME
+from voicemux.security.admission import Admission
+from voicemux.security.handshake import Peer
+from voicemux.security.names import passes_for_address
+
+
+def own_hello(name: str, playable: tuple[int, ...]) -> Hello:
+    """Ours; the name as far as there is room for it."""
+    short = name.encode(errors="replace")[:MAX_NAME].decode(errors="ignore")
+    return Hello(short, f"voicemux/{__version__}", playable)
+
+
+# --- of a dialler
+
+
+def establish(
+    target: Target,
+    trust: Trust | None,
+    hello: Callable[[], Hello],
+    on_calling: Tell = lambda _: None,
+    on_ringing: Tell = lambda _: None,
+    ask_code: Callable[[str], str] = lambda _: "",
+    patience: float = 0.0,
+    tell: Tell = lambda _: None,
+) -> Introduced:
+    """Call the target, by its ways in turn; plain without `trust`. Raises VoicemuxError: the peer hears a goodbye.
+
+    `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address once.
+    `ask_code` is asked for the code of an unknown listener at that address, while there is no connection to it;
+    "" if there is none. `patience` is how many seconds to wait for the first words, if that is more than usual.
+    `tell` hears what the user should know of ways that were tried in vain.
+    """
+    failures: list[VoicemuxError] = []
+    for way in target.ways:
+        attempt = _Attempt(target, way, trust, hello, on_ringing, patience)
+        on_calling(str(way))
+        try:
+            return attempt.make(ask_code)
+        except VoicemuxError as error:
+            if attempt.is_there:
+                raise
+            failures.append(error)
+            if isinstance(error, SecurityError) and way is not target.ways[-1]:
+                tell(f"another key answers at {way}, not that of {target.text}: nothing was said there")
+    if len(failures) == 1:
+        raise _explained(failures[0], target.text)
+    changed = next((each for each in failures if isinstance(each, SecurityError)), None)
+    raise changed or Unreachable(
+        f"{target.text} is at none of the known addresses: {'; '.join(map(str, failures))}", kind=failures[0].kind
+    )
+
+
+def greet(greeting: Greeting, target: Target, way: Way, trust: Trust, *, by_code: bool = False) -> Peer:
+    """The dialler's part, up to both sides knowing who the other is; `by_code` is as of `Trust.judge`.
+
+    Raises SecurityError if the listener is not who was meant, or does not let us in; it has been sent nothing if
+    `trust` finds that nothing may be said to it.
+    """
+    certificate = greeting.secure()
+    dialler = trust.judge(target, way, certificate, by_code=by_code)
+    greeting.open()
+    return greeting.authenticate(dialler)
+
+
+class _CodeNeeded(Exception):
+    """The listener's key is known, ours is unknown to it: a code speaks for us, in a new connection."""
+
+
+class _Attempt:
+    """To call the target by one way."""
+
+    def __init__(
+        self,
+        target: Target,
+        way: Way,
+        trust: Trust | None,
+        hello: Callable[[], Hello],
+        on_ringing: Tell,
+        patience: float,
+    ) -> None:
+        self.is_there = False  # whoever is meant has answered: there is nobody else to call
+        self._target = target
+        self._way = way
+        self._trust = trust
+        self._hello = hello
+        self._on_ringing = on_ringing
+        self._patience = patience
+
+    def make(self, ask_code: Callable[[str], str]) -> Introduced:
+        """By what is known; otherwise by a code, in a connection of its own."""
+        try:
+            return self._call()
+        except _CodeNeeded:
+            return self._call(by_code=True)
+        except SecurityError as error:
+            asks = self._trust and error.kind is Kind.UNKNOWN_LISTENER
+            if not (self._trust and asks and (code := ask_code(str(self._way)))):
+                raise
+            self._trust.use_code(code)
+            return self._call()
+
+    def _call(self, *, by_code: bool = False) -> Introduced:
+        """One connection. Raises _CodeNeeded if another one by code may do better."""
+        target, where = self._target, str(self._way)
+        greeting = Greeting(connect(self._way), self._patience)
+        peer = None
+        try:
+            if self._trust:
+                peer = self._greet(greeting, self._trust, by_code=by_code)
+            else:
+                greeting.open()
+            known = known_as(peer, target.known, _ignore) if peer else None
+            who = quoted_name(known.name) if known else "the other side"
+            theirs = greeting.introduce(self._hello(), lambda: self._on_ringing(where), who)
+        except BaseException as error:
+            self.is_there = greeting.receiving.greeted
+            if peer:
+                self._keep(peer)
+            if bye := _farewell(error, greeting.receiving):
+                part(greeting.stream, greeting.sending, bye)
+            greeting.stream.close()
+            raise
+        return Introduced(
+            greeting.stream,
+            greeting.sending,
+            greeting.receiving,
+            theirs,
+            peer,
+            where,
+            is_caller=False,
+            known=target.known,
+        )
+
+    def _greet(self, greeting: Greeting, trust: Trust, *, by_code: bool) -> Peer:
+        try:
+            return greet(greeting, self._target, self._way, trust, by_code=by_code)
+        except SecurityError as error:
+            if error.kind is Kind.UNKNOWN_CALLER and trust.has_code and not by_code:
+                raise _CodeNeeded from error
+            raise
+
+    def _keep(self, peer: Peer) -> None:
+        """Without a call, too, a code that was confirmed makes a contact (protocol.md §12): it may be used up by now.
+
+        The listener has not said its name: it is called by where it was called, until it does.
+        """
+        trust, known = self._trust, self._target.known
+        if trust and peer.method is Method.CODE and not (trust.is_self(peer) or known_as(peer, known, _ignore)):
+            with contextlib.suppress(SecurityError):  # why there is no call matters more
+                trust.remember(peer, "", str(self._way), known, host=self._way.host)
+
+
+def _explained(error: VoicemuxError, text: str) -> VoicemuxError:
+    """The error, or what is more to the point, by what was typed."""
+    if error.kind is Kind.NO_SUCH_HOST and not passes_for_address(text.split(":")[0]):
+        return Unreachable(f"{text} is not a contact, and not a host: {error}", kind=Kind.NO_SUCH_CONTACT)
+    if isinstance(error, Unreachable) and ends_like_a_port(text):
+        return Unreachable(str(error), kind=Kind.BARE_PORT)
+    return error
+
+
+def _farewell(error: BaseException, receiving: Receiving) -> Bye | None:
+    """What the other side is told of why there will be no call."""
+    greeted, has_left = receiving.greeted, receiving.state is State.DONE
+    match error:
+        case SecurityError(kind=Kind.MAN_IN_THE_MIDDLE) if greeted and not has_left:  # it does not know the code
+            return Bye(ByeCode.WRONG_CODE)
+        case CallRefused(kind=Kind.SILENCE) | ConnectionLost(kind=Kind.SILENCE) if greeted:
+            return Bye(ByeCode.TIMEOUT)
+        case CallRefused() | SecurityError() | KeyboardInterrupt() | _CodeNeeded() if greeted:
+            return Bye()
+        case RemoteProtocolError() if greeted or error.code == ByeCode.VERSION:
+            return Bye(error.code, str(error))
+        case _:
+            return None
+
+
+def _ignore(_: str) -> None:
+    pass
+
+
+# --- of a listener
+
+
+def receive(
+    listener: Listener,
+    trust: Trust | None,
+    on_turned_away: Callable[[Refusal], None],
+    on_code: Callable[[str, str], None],
+    tell: Tell,
+    on_replaced: Callable[[Caller], None],
+) -> tuple[Reception, Admission | None]:
+    """A reception for callers, not started yet, and who is let in; None: anybody may call, plain.
+
+    Raises SecurityError; the listener is closed then. The callbacks are those of both; `tell` hears what the user
+    should know besides.
+    """
+    try:
+        admission = trust.admission(on_code, tell) if trust else None
+    except SecurityError:
+        listener.close()
+        raise
+    identity = trust.identity.path if trust else None
+
+    def on_missed(caller: Caller) -> str:
+        return missed(caller, trust, tell)
+
+    reception = Reception(listener, on_turned_away, admission, identity, on_missed=on_missed, on_replaced=on_replaced)
+    return reception, admission
+
+
+def answer(caller: Caller, hello: Callable[[], Hello]) -> Introduced:
+    """Take the call. `hello` makes ours, and may take some time. Raises ConnectionLost if the caller has gone."""
+    stream, sending = caller.stream, caller.sending
+    try:
+        stream.write(sending.encode(Ringing()))
+        stream.write(sending.encode(hello()))
+    except BaseException:
+        stream.close()
+        raise
+    return met_by(caller)

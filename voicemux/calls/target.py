@@ -1,0 +1,68 @@
+"""Whom the user means by what was typed, and where to call them: a contact by its name, or an address."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voicemux.errors import AddressError, SecurityError
+from voicemux.net.address import Address, parse_address, parse_port
+from voicemux.security.directory import Directory
+from voicemux.security.entries import Contact
+from voicemux.security.names import passes_for_address
+
+# How to get to a listener, which `net.connecting` knows how to do. An address is the only kind so far. A kind needs
+# `str(way)`, for the user and the contacts file, and a `host`, "" for none.
+Way = Address
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom the user means. Get one from `resolve`."""
+
+    text: str  # what was typed
+    ways: tuple[Way, ...]  # one at least; they are tried in turn
+    contact: Contact | None = None  # whose key must answer; None: the user means a place, not a person
+    known: Directory | None = None  # the contacts, as they are read for this call; None in a plain call
+
+
+def resolve(text: str, known: Directory | None, tell: Callable[[str], None] = lambda _: None) -> Target:
+    """Find out whom the user means, and the ways there: the addresses of a contact of that name, or what was typed.
+
+    NAME:PORT is that port of the contact's hosts. Without `known`, as in a plain call, only addresses can be meant.
+    `tell` hears of what is written down as an address and is none. Raises AddressError; SecurityError if no address
+    of the contact is known, or the contacts cannot be read.
+    """
+    contact, port = _meant(text, known) if known else (None, None)
+    if contact is None:
+        return Target(text, (parse_address(text),), None, known)
+    return Target(text, tuple(_ways_to(contact, port, tell)), contact, known)
+
+
+def _meant(text: str, known: Directory) -> tuple[Contact | None, int | None]:
+    """The contact whom the user means, and the port if one was typed. What looks like an address is one."""
+    if not passes_for_address(text):
+        return known.named(text), None
+    name, colon, port = text.strip().rpartition(":")
+    if colon and port.isascii() and port.isdigit() and not passes_for_address(name):
+        return known.named(name), parse_port(port)
+    return None, None
+
+
+def _ways_to(contact: Contact, port: int | None, tell: Callable[[str], None]) -> list[Way]:
+    if not contact.addresses:
+        raise SecurityError(
+            f"no address of {contact.name} is known: dial the address, the key will be recognised "
+            f"(or: voicemux contacts address {shlex.quote(contact.name)} add HOST)"
+        )
+    ways: list[Way] = []
+    unfit: list[AddressError] = []  # people can write the file
+    for each in contact.addresses:
+        try:
+            ways.append(parse_address(each))
+        except AddressError as error:
+            unfit.append(error)
+    if not ways:
+        raise AddressError(f"an address of {contact.name} cannot be used: {unfit[0]}")
+    for why in unfit:
+        tell(f"an address of {contact.name} cannot be used: {why}")
+    return list(dict.fromkeys(Address(each.host, port or each.port) for each in ways))
