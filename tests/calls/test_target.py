@@ -46,7 +46,7 @@ def test_what_is_written_down_and_is_no_address_is_told_and_passed_over():
     told: list[str] = []
     target = resolve("bob", directory(contact("bob", "bob:voice", "bob.example")), told.append)
     assert list(map(str, target.ways)) == ["bob.example"]
-    assert told == ["an address of bob cannot be used: 'voice' is no port: expected a number from 1 to 65535"]
+    assert told == ["an address of bob cannot be used: 'voice' is not a port: expected a number from 1 to 65535"]
 
 
 def test_a_contact_without_an_address_that_can_be_used_is_an_error():

@@ -438,7 +438,7 @@ def assert_refused(contacts: Contacts, path: Path, what: str = "") -> None:
     """Whatever is asked for, and the file stays as it is."""
     before = path.read_bytes()
     for attempt in (
-        lambda: contacts.directory().all(),
+        contacts.directory().all,
         lambda: contacts.directory().named("bob"),
         lambda: contacts.directory().with_fingerprint(BOB),
         lambda: contacts.directory().at("bob.example"),
@@ -684,7 +684,7 @@ def test_contacts_that_others_can_change_are_refused(contacts, path):
     contacts.remember("bob", BOB, "", "code")
     for mode in (0o666, 0o620, 0o602):
         path.chmod(mode)
-        assert refused(lambda: contacts.directory().all()) == f"{path} can be changed by others (mode {mode:04o}): chmod 600 it"
+        assert refused(contacts.directory().all) == f"{path} can be changed by others (mode {mode:04o}): chmod 600 it"
     path.chmod(0o644)
     assert names(contacts) == ["bob"]
 
@@ -693,7 +693,7 @@ def test_contacts_that_others_can_change_are_refused(contacts, path):
 def test_contacts_in_a_folder_that_others_can_change_are_refused(contacts, path):
     contacts.remember("bob", BOB, "", "code")
     path.parent.chmod(0o777)
-    assert refused(lambda: contacts.directory().all()) == f"{path.parent} can be changed by others (mode 0777): chmod 700 it"
+    assert refused(contacts.directory().all) == f"{path.parent} can be changed by others (mode 0777): chmod 700 it"
     path.parent.chmod(0o755)
     assert names(contacts) == ["bob"]
 
@@ -710,7 +710,7 @@ def test_a_link_to_the_contacts_stays_one(tmp_path):
     assert (folder / "contacts.json").is_symlink()
     assert names(contacts) == ["bob", "eve"]
     real.chmod(0o777)
-    assert "can be changed by others" in refused(lambda: contacts.directory().all())
+    assert "can be changed by others" in refused(contacts.directory().all)
 
 
 @posix
@@ -720,13 +720,13 @@ def test_contacts_that_are_no_file_are_refused(contacts, path, kind):
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    assert refused(lambda: contacts.directory().all()) == f"{path} is not a file that can be read: it is a {kind}"
+    assert refused(contacts.directory().all) == f"{path} is not a file that can be read: it is a {kind}"
 
 
 def test_contacts_that_fill_the_memory_are_refused(contacts, path):
     with path.open("wb") as file:
         file.truncate(20_000_000)
-    assert refused(lambda: contacts.directory().all()) == f"{path} is too big: expected at most 16 MB"
+    assert refused(contacts.directory().all) == f"{path} is too big: expected at most 16 MB"
 
 
 def test_there_is_an_end_to_the_contacts_that_are_made(contacts, monkeypatch):

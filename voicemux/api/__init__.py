@@ -16,7 +16,7 @@ from voicemux.api import arguments
 from voicemux.api.call import Call, make_booth, make_hello
 from voicemux.api.listener import Listener
 from voicemux.calls.establishing import establish
-from voicemux.calls.introduction import name_of
+from voicemux.calls.introduction import name_peer
 from voicemux.calls.target import resolve
 from voicemux.calls.trust import Security, Trust
 from voicemux.net.address import DEFAULT_PORT
@@ -55,7 +55,7 @@ def dial(
     booth = make_booth(audio)
     meant = resolve(target, trust.known if trust else None, _log.warning)
     met = establish(meant, trust, lambda: make_hello(name, booth), tell=_log.warning)
-    return Call(met, name_of(met, trust, _log.warning).name, booth)
+    return Call(met, name_peer(met, trust, _log.warning).name, booth)
 
 
 def listen(

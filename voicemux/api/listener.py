@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from voicemux.api import leftovers
 from voicemux.api.call import Call, inner, make_booth, make_hello
 from voicemux.calls.establishing import answer, receive
-from voicemux.calls.introduction import name_of
+from voicemux.calls.introduction import name_peer
 from voicemux.calls.trust import Trust
 from voicemux.errors import ConnectionLost, OutOfResources
 from voicemux.net.caller import Caller
@@ -106,7 +106,7 @@ class Listener:
         booth = make_booth(self._audio)
         try:
             met = answer(caller, lambda: make_hello(self._name, booth))
-            return Call(met, name_of(met, self._trust, _log.warning).name, booth)
+            return Call(met, name_peer(met, self._trust, _log.warning).name, booth)
         except ConnectionLost as error:
             _log.info("the caller has gone: %s", error)
         except OutOfResources as error:

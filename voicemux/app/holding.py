@@ -12,7 +12,7 @@ from voicemux.app.notices import Notices
 from voicemux.app.settings import Settings
 from voicemux.app.sound import Halves, Sound
 from voicemux.calls.call import Call
-from voicemux.calls.introduction import Introduced, Named, name_of
+from voicemux.calls.introduction import Introduced, Named, name_peer
 from voicemux.calls.trust import Trust
 from voicemux.console.plain import Console
 from voicemux.errors import DeviceError, VoicemuxError
@@ -65,7 +65,7 @@ class Holding:
         """Hold a call until it has ended. `is_replaced` is whether the peer has called again before it began."""
         held, line, display = self._held, met.stream, self._settings.display
         held.met = met
-        named = name_of(met, self._trust, self._notices.once)
+        named = name_peer(met, self._trust, self._notices.once)
         hello = replace(met.hello, name=named.name)
         line.set_timeout(self._settings.silence_timeout)
         halves = self._sound.make_halves(hello.playable)

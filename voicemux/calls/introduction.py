@@ -81,7 +81,7 @@ class Named:
 
 def name_caller(caller: Caller, trust: Trust | None, tell: Tell) -> Named:
     """What a caller is called from the first ring on. Who knows the code is remembered by now."""
-    return name_of(met_by(caller), trust, tell)
+    return name_peer(met_by(caller), trust, tell)
 
 
 def is_known(caller: Caller, tell: Tell) -> bool:
@@ -91,7 +91,7 @@ def is_known(caller: Caller, tell: Tell) -> bool:
     return caller.peer.method is not Method.OPEN or known_as(caller.peer, caller.known, tell) is not None
 
 
-def name_of(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
+def name_peer(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
     """What the peer is called from here on. Who is authenticated is known by that name, and remembered."""
     host, own = met.stream.peer_address.host, tame(met.hello.name)
     if not (trust and met.peer):

@@ -14,7 +14,7 @@ EARLY_CONNECT_TIMEOUT = 3.0  # seconds for each address before it, so that a dea
 
 def connect(address: Address, timeout: float = CONNECT_TIMEOUT) -> TcpStream:
     """Connect to the first address of the host that answers. Raises Unreachable, with what came of each."""
-    candidates = resolve(address, passive=False)
+    candidates = look_up(address, passive=False)
     failures: dict[str, OSError] = {}  # by the address
     for family, place in candidates:
         patience = timeout if (family, place) == candidates[-1] else min(timeout, EARLY_CONNECT_TIMEOUT)
@@ -49,7 +49,7 @@ def _connect(family: socket.AddressFamily, place: Any, timeout: float) -> socket
     return connection
 
 
-def resolve(address: Address, *, passive: bool) -> list[tuple[socket.AddressFamily, Any]]:
+def look_up(address: Address, *, passive: bool) -> list[tuple[socket.AddressFamily, Any]]:
     """(family, socket address) of each address that the host has, each once. Raises Unreachable."""
     try:
         found = socket.getaddrinfo(

@@ -9,7 +9,7 @@ from typing import Any
 
 from voicemux.errors import Unreachable
 from voicemux.net.address import Address
-from voicemux.net.connecting import resolve
+from voicemux.net.connecting import look_up
 from voicemux.net.socket_errors import kind_of, reason
 from voicemux.net.tcp import READ_SIZE, TcpStream
 
@@ -43,7 +43,7 @@ class Listener:
 
     def _bind(self, host: str | None, port: int) -> None:
         if host is not None:
-            self._bind_each(resolve(Address(host, port), passive=True), port)
+            self._bind_each(look_up(Address(host, port), passive=True), port)
         elif _has_ipv6():
             everywhere = socket.create_server(
                 ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG

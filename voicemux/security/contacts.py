@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from voicemux.errors import SecurityError
 from voicemux.security import files
-from voicemux.security.directory import Directory, contact_named, shown, unfit_named
+from voicemux.security.directory import Directory, contact_named, plain_address, unfit_named
 from voicemux.security.entries import Contact, Entries, Unfit, check_name, content_of, parse, tidy
 from voicemux.security.likeness import alike
 from voicemux.security.names import free_name, tame
@@ -62,7 +62,7 @@ class Contacts:
         """
 
         def met(contacts: list[Contact]) -> Contact:
-            return _met(contacts, name, fingerprint, shown(address), how, taken, host)
+            return _met(contacts, name, fingerprint, plain_address(address), how, taken, host)
 
         if known and known.with_fingerprint(fingerprint):
             contacts = list(known.entries.contacts)

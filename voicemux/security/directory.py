@@ -50,7 +50,7 @@ class Directory:
 
     def at(self, address: str) -> Contact | None:
         """Who was there last, if the address is written like that."""
-        address = shown(address)
+        address = plain_address(address)
         there = [each for each in self.entries.contacts if address and address in each.addresses]
         return max(reversed(there), key=lambda contact: contact.address == address, default=None)
 
@@ -65,6 +65,6 @@ def unfit_named(unfit: Iterable[Unfit], name: str) -> list[Unfit]:
     return [each for each in unfit if folded(name) and folded(each.name) == folded(name)]
 
 
-def shown(text: str) -> str:
+def plain_address(text: str) -> str:
     """An address without what cannot be shown."""
     return "".join(filter(str.isprintable, text))
