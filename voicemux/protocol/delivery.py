@@ -184,6 +184,11 @@ class Inbox:
         self._settle()
 
     @property
+    def is_taken(self) -> bool:
+        """Whether each message that `receive` returned has been taken."""
+        return not self._whole
+
+    @property
     def acknowledgement(self) -> int:
         """The id to acknowledge now, also as `last_text`: all that was taken, and parts of the message behind it."""
         return self._whole[0] - 1 if self._whole else self._last_id
