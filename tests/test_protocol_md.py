@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.notation import CLASSES, VECTORS, meant, vectors
-from voicemux.calls import call, vitals
 from voicemux.conform.runner import CASES
 from voicemux.errors import RemoteProtocolError
 from voicemux.net import address, greeting, stream, visitor
-from voicemux.protocol import messages, wire
+from voicemux.protocol import goodbye, liveness, messages, wire
 from voicemux.protocol.connection import TRANSITIONS, Receiving, Sending, State
 from voicemux.protocol.encoding import from_frame, to_frame
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
@@ -122,7 +121,7 @@ def test_the_limits_are_those_of_the_code():
         "silence of the line": stream.SILENCE_TIMEOUT,
         "goodbye": greeting.GOODBYE_TIMEOUT,
     }
-    assert call.GOODBYE_TIMEOUT == greeting.GOODBYE_TIMEOUT
+    assert goodbye.GOODBYE_TIMEOUT == greeting.GOODBYE_TIMEOUT
 
 
 @pytest.mark.parametrize(
@@ -131,7 +130,7 @@ def test_the_limits_are_those_of_the_code():
         ("3. The connection and the preface", r"port (\d+) by default", address.DEFAULT_PORT),
         ("5.2 TEXT (tag 2)", r"no more than (\d+) bytes of text into a frame", wire.MAX_TEXT_PART),
         ("5.3 AUDIO (tag 3)", r"ticks of 1/(\d+) s", wire.TICKS_PER_SECOND),
-        ("9. Liveness", r"a PING at least every (\d+) seconds", vitals.PING_INTERVAL),
+        ("9. Liveness", r"a PING at least every (\d+) seconds", liveness.PING_INTERVAL),
     ],
 )
 def test_what_is_said_in_passing_is_true_too(title, sentence, value):

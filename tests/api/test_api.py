@@ -132,7 +132,7 @@ def test_text_is_acknowledged_when_the_loop_asks_for_the_next(tmp_path):
     with answering(tmp_path, read_slowly) as listener, dial(listener, tmp_path, audio=False) as call:
         call.send("hi")
         time.sleep(0.3)
-        assert call._call._writer.undelivered
+        assert call.undelivered
         may_go_on.set()
         assert call.wait_for_delivery()
 
@@ -153,7 +153,7 @@ def test_text_that_nobody_reads_is_not_acknowledged_and_stops_at_the_window(tmp_
         for _ in range(2 * TEXT_WINDOW // 1000):
             call.send("x" * 1000)
         time.sleep(0.5)
-        in_flight = call._call._writer._schedule.text_bytes_in_flight
+        in_flight = call._call._conversation.text_bytes_in_flight
         assert TEXT_WINDOW - 2000 < in_flight <= TEXT_WINDOW
         assert call.ended is None
         call.hang_up()

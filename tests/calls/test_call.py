@@ -23,12 +23,14 @@ from tests.peers import (
 from voicemux.audio.capture.ladder import Ladder, Rung
 from voicemux.audio.playout.playout import Figures
 from voicemux.calls import call as call_module
-from voicemux.calls import vitals, watch
+from voicemux.calls import connection, sound_threads, timekeeper, vitals, watch
 from voicemux.calls.call import Call
 from voicemux.errors import ConnectionLost, DeviceError, LocalProtocolError, RemoteProtocolError
 from voicemux.events import (
     AudioStarted,
     AudioStopped,
+    Ended,
+    Event,
     Notice,
     PeerSwitched,
     Quiet,
@@ -40,6 +42,7 @@ from voicemux.events import (
     Waiting,
 )
 from voicemux.net.tcp import TcpStream
+from voicemux.protocol import liveness
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
     Arrivals,
@@ -421,7 +424,8 @@ def test_a_peer_that_never_says_goodbye_is_not_waited_for_long(monkeypatch):
 
 @pytest.mark.parametrize("texts", [0, 2])
 def test_the_user_is_told_once_what_a_call_waits_for_that_does_not_end(texts, monkeypatch):
-    monkeypatch.setattr(call_module, "SHORT", 0.05)
+    for module in (call_module, timekeeper):
+        monkeypatch.setattr(module, "SHORT", 0.05)
     with in_call() as (owner, peer):
         for _ in range(texts):
             owner.call.say("hi")
@@ -485,6 +489,48 @@ def test_events_are_for_the_owner_in_the_order_in_which_they_were_posted():
             owner.call.post(event)
         assert owner.wait_for(Notice) == Notice("a")
         assert owner.wait_for(Notice) == Notice("b")
+
+
+# --- watchers
+
+
+def test_a_watcher_sees_what_happens_beside_the_reader_and_acknowledges_nothing():
+    with greeted() as (stream, sending, receiving, peer):
+        call = Call(stream, sending, receiving, Hello("peer"), None, None)
+        seen: list[Event] = []
+        call.subscribe(seen.append)
+        call.start()
+        peer.send(Text(1, "hi"), Ping(b"12345678"))
+        assert isinstance(peer.hear(Pong, TextAck), Pong)
+        assert seen == [TextReceived("peer", "hi")], "though nobody has read it yet"
+        peer.send(Bye())
+        peer.finish()
+        assert call.next_event() == seen[0]
+        ended = call.next_event()
+        call.close()
+        assert seen == [TextReceived("peer", "hi"), ended]
+
+
+def test_a_watcher_is_told_of_the_end_also_if_nobody_reads_the_events():
+    with greeted() as (stream, sending, receiving, peer):
+        call = Call(stream, sending, receiving, Hello("peer"), None, None)
+        seen: list[Event] = []
+        call.subscribe(seen.append)
+        call.start()
+        peer.finish()
+        call.close()
+        assert [type(event) for event in seen] == [Ended]
+
+
+def test_a_watcher_that_raises_does_not_hurt_the_call(caplog):
+    with in_call(player=Speaker()) as (owner, peer):
+        owner.call.subscribe(fail(ZeroDivisionError()))
+        peer.send(Text(1, "one"), Text(2, "two"))
+        assert owner.wait_for_texts(2) == ["one", "two"]
+        peer.send(Bye())
+        peer.finish()
+        assert owner.wait_for_end().by == "them"
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
 
 
 # --- a peer that fails
@@ -554,9 +600,9 @@ def test_any_byte_is_a_sign_of_life():
 
 def test_two_that_are_silent_keep_each_other_alive():
     near, far = map(stream_of, sockets())
-    near_call, far_call = greet(near, far)
     for stream in (near, far):
         stream.set_timeout(PROMPTLY)
+    near_call, far_call = greet(near, far)
     with Owner(near_call) as one, Owner(far_call) as other:
         time.sleep(1.5 * PROMPTLY)
         assert one.ended is other.ended is None
@@ -720,7 +766,7 @@ def test_when_it_comes_is_told_to_the_peer_and_then_it_needs_no_other_report_ten
         began = time.monotonic()
         peer.hear(Report)
         peer.hear(Report)
-        assert time.monotonic() - began > call_module.REPORT_INTERVAL / 2
+        assert time.monotonic() - began > connection.REPORT_INTERVAL / 2
         peer.finish()
 
 
@@ -859,7 +905,7 @@ def test_without_voice_there_is_nothing_to_mute():
 
 @pytest.mark.parametrize("direction", ["input", "output"])
 def test_a_sound_card_that_comes_back_is_used_again(direction, monkeypatch):
-    monkeypatch.setattr(call_module, "REOPEN_INTERVAL", 0.05)
+    monkeypatch.setattr(sound_threads, "REOPEN_INTERVAL", 0.05)
     broken = fail(DeviceError("the plug was pulled"))
     sound = (Microphone(plan=broken), Speaker()) if direction == "input" else (Microphone(), Speaker(broken))
     half = sound[direction == "output"]
@@ -946,10 +992,10 @@ def test_a_line_that_is_roomy_gets_more_voice_when_that_is_known():
 
 
 def test_a_line_that_is_not_what_it_was_is_measured_more_often(monkeypatch):
-    monkeypatch.setattr(vitals, "PINGS_AT_FIRST", 1)
-    monkeypatch.setattr(vitals, "PING_INTERVAL", PATIENCE)
+    monkeypatch.setattr(liveness, "PINGS_AT_FIRST", 1)
+    monkeypatch.setattr(liveness, "PING_INTERVAL", PATIENCE)
     microphone = Microphone()
-    with in_call(microphone, silence=PATIENCE * vitals.PINGS_PER_SILENCE) as (_, peer):
+    with in_call(microphone, silence=PATIENCE * liveness.PINGS_PER_SILENCE) as (_, peer):
         peer.hear(Ping)  # the next would come after the interval
         microphone.eager = True
         peer.hear(Ping)

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.peers import Owner, Relay, hear_hello, say_hello, stream_of
-from voicemux.calls.call import GOODBYE_TIMEOUT, Call
+from voicemux.calls.call import Call
+from voicemux.protocol.goodbye import GOODBYE_TIMEOUT
 from voicemux.protocol.messages import Hello
 
 CALLS = 60  # of each ending

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from voicemux.errors import LocalProtocolError, RemoteProtocolError
+from voicemux.protocol.conversation import TextDelivered
 from voicemux.protocol.delivery import payload_size, split_text
 from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
 from voicemux.protocol.wire import MAX_TEXT_PART, TEXT_WINDOW
@@ -70,7 +71,7 @@ def said(schedule: Schedule, now: float) -> list[Message]:
 def test_control_goes_before_text_before_the_goodbye(schedule):
     schedule.put_text("first", "", 0)
     schedule.put_text("second", "", 0)
-    schedule.put_bye(Bye(), 0, PATIENCE)
+    schedule.conversation.hang_up(Bye(), 0, PATIENCE)
     schedule.put_control(TextAck(7), 0)
     schedule.put_ping(lambda: Ping(bytes(8)), 0)
     assert said(schedule, 0) == [TextAck(7), Ping(bytes(8)), Text(1, "first"), Text(2, "second"), Bye()]
@@ -82,7 +83,7 @@ def test_voice_goes_before_text(schedule):
     schedule.put_audio(audio(1), 0)
     schedule.put_audio(audio(2), 0)
     schedule.put_control(REPORT, 0)
-    schedule.put_bye(Bye(), 0, PATIENCE)
+    schedule.conversation.hang_up(Bye(), 0, PATIENCE)
     assert said(schedule, 0) == [REPORT, audio(1), audio(2), Text(1, "text"), Bye()]
 
 
@@ -140,18 +141,18 @@ def test_text_larger_than_the_window_flows_as_it_is_acknowledged(schedule):
         window = said(schedule, 0)
         assert TEXT_WINDOW - 1028 < sum(map(payload_size, window)) <= TEXT_WINDOW or not window[-1].more
         got += window
-        assert schedule.undelivered
-        delivered = schedule.acknowledge(got[-1].id, 0)
-        assert delivered == ([] if got[-1].more else ["mark"])
+        assert schedule.conversation.undelivered
+        delivered = schedule.received(TextAck(got[-1].id), 0)
+        assert delivered == ([] if got[-1].more else [TextDelivered("mark")])
     assert "".join(text.text for text in got) == LONG
-    assert schedule.undelivered == []
-    assert schedule.frames_undelivered == 0
+    assert schedule.conversation.undelivered == []
+    assert schedule.conversation.frames_undelivered == 0
 
 
 def test_text_that_was_never_sent_cannot_be_acknowledged(schedule):
     schedule.put_text("a", "", 0)
     with pytest.raises(RemoteProtocolError):
-        schedule.acknowledge(1, 0)
+        schedule.received(TextAck(1), 0)
 
 
 def test_text_that_is_not_unicode_is_refused_where_it_is_said(schedule):
@@ -166,11 +167,11 @@ def test_each_mark_comes_back_once_when_all_of_its_text_is_acknowledged(schedule
     for number, mark in enumerate(("a", "", "c"), 1):
         schedule.put_text(f"text {number}", mark, 0)
     said(schedule, 0)
-    assert schedule.undelivered == [("a", "text 1"), ("", "text 2"), ("c", "text 3")]
-    assert schedule.acknowledge(2, 0) == ["a"]
-    assert schedule.acknowledge(2, 0) == []
-    assert schedule.undelivered == [("c", "text 3")]
-    assert schedule.acknowledge(3, 0) == ["c"]
+    assert schedule.conversation.undelivered == [("a", "text 1"), ("", "text 2"), ("c", "text 3")]
+    assert schedule.received(TextAck(2), 0) == [TextDelivered("a")]
+    assert schedule.received(TextAck(2), 0) == []
+    assert schedule.conversation.undelivered == [("c", "text 3")]
+    assert schedule.received(TextAck(3), 0) == [TextDelivered("c")]
 
 
 def test_text_gets_its_turn_also_where_there_is_no_room_beside_voice(schedule, gate):
@@ -246,37 +247,37 @@ def test_arrivals_are_told_only_if_there_are_any(schedule):
 
 
 def test_after_the_goodbye_nothing_is_taken_or_chosen_and_only_the_first_goodbye_counts(schedule):
-    schedule.put_bye(Bye(0, "first"), 0, PATIENCE)
-    schedule.put_bye(Bye(3, "second"), 0, PATIENCE)
+    schedule.conversation.hang_up(Bye(0, "first"), 0, PATIENCE)
+    schedule.conversation.hang_up(Bye(3, "second"), 0, PATIENCE)
     assert not schedule.put_audio(audio(1), 0)
     assert not schedule.put_text("too late", "", 0)
     assert said(schedule, 0) == [Bye(0, "first")]
     schedule.put_control(Pong(bytes(8)), 0)
     assert said(schedule, 1) == []
-    assert not schedule.undelivered
+    assert not schedule.conversation.undelivered
 
 
 def test_a_goodbye_waits_only_so_long_for_text_that_the_peer_does_not_acknowledge(schedule):
     schedule.put_text(LONG, "", 0)
-    schedule.put_bye(Bye(), 1, 0.3)
+    schedule.conversation.hang_up(Bye(), 1, 0.3)
     assert TEXT_WINDOW - 1028 < sum(map(payload_size, said(schedule, 1))) <= TEXT_WINDOW
     assert schedule.next_deadline(1.1) == 1.3
     assert said(schedule, 1.299) == []
     assert said(schedule, 1.3) == [Bye()]
-    assert schedule.undelivered
+    assert schedule.conversation.undelivered
 
 
 def test_a_goodbye_without_patience_goes_before_all_text(schedule):
     schedule.put_text("too late", "", 0)
-    schedule.put_bye(Bye(), 0, 0)
+    schedule.conversation.hang_up(Bye(), 0, 0)
     assert said(schedule, 0) == [Bye()]
-    assert schedule.undelivered
+    assert schedule.conversation.undelivered
 
 
 def test_a_goodbye_to_a_peer_that_is_done_waits_for_no_acknowledgement(schedule):
     schedule.put_text(LONG, "", 0)
-    schedule.put_bye(Bye(0, "when all is said"), 0, PATIENCE)
-    schedule.put_bye(Bye(0, "now"), 0, PATIENCE, peer_is_done=True)
+    schedule.conversation.hang_up(Bye(0, "when all is said"), 0, PATIENCE)
+    schedule.conversation.hang_up(Bye(0, "now"), 0, PATIENCE, peer_is_done=True)
     *texts, bye = said(schedule, 0)
     assert bye == Bye(0, "when all is said")
     assert TEXT_WINDOW - 1028 < sum(map(payload_size, texts)) <= TEXT_WINDOW
@@ -284,8 +285,8 @@ def test_a_goodbye_to_a_peer_that_is_done_waits_for_no_acknowledgement(schedule)
 
 def test_a_goodbye_on_a_connection_that_is_lost_waits_for_no_text(schedule):
     schedule.put_text("too late", "", 0)
-    schedule.put_bye(Bye(), 0, PATIENCE)
-    schedule.lose()
+    schedule.conversation.hang_up(Bye(), 0, PATIENCE)
+    schedule.conversation.lose()
     assert said(schedule, 0) == [Bye()]
 
 
@@ -293,7 +294,7 @@ def test_a_goodbye_waits_behind_voice_no_longer_than_that_is_fresh(schedule, gat
     gate.is_open_for_audio = False
     schedule.put_audio(audio(0), 0)
     schedule.put_text("last words", "", 0)
-    schedule.put_bye(Bye(), 0, PATIENCE)
+    schedule.conversation.hang_up(Bye(), 0, PATIENCE)
     assert said(schedule, MAX_AUDIO_WAIT + 0.001) == [Text(1, "last words"), Bye()]
 
 
@@ -381,12 +382,12 @@ class Talk(RuleBasedStateMachine):
     @rule(data=st.data())
     def acknowledge(self, data: st.DataObject) -> None:
         self.acknowledged = data.draw(st.integers(self.acknowledged + 1, self.got[-1].id))
-        self.schedule.acknowledge(self.acknowledged, self.now)
+        self.schedule.received(TextAck(self.acknowledged), self.now)
         self.check_that_no_text_is_lost()
 
     @rule(timeout=st.floats(0, 3), peer_is_done=st.booleans())
     def hang_up(self, timeout: float, peer_is_done: bool) -> None:
-        self.schedule.put_bye(Bye(), self.now, timeout, peer_is_done=peer_is_done)
+        self.schedule.conversation.hang_up(Bye(), self.now, timeout, peer_is_done=peer_is_done)
         if self.bye_until is None:
             self.bye_until = self.now + timeout
         self.peer_is_done |= peer_is_done
@@ -394,7 +395,7 @@ class Talk(RuleBasedStateMachine):
     @precondition(lambda self: self.sequence % 7 == 6)
     @rule()
     def lose(self) -> None:
-        self.schedule.lose()
+        self.schedule.conversation.lose()
         self.is_lost = True
 
     @rule()
@@ -463,7 +464,7 @@ class Talk(RuleBasedStateMachine):
             assert self.schedule.ended, "a BYE can always be said in the end"
 
     def check_that_no_text_is_lost(self) -> None:
-        undelivered = "".join(text for _, text in self.schedule.undelivered)
+        undelivered = "".join(text for _, text in self.schedule.conversation.undelivered)
         delivered = self.text_of(self.got[: self.acknowledged])
         assert delivered + undelivered == "".join(self.put)
 

@@ -89,7 +89,7 @@ def test_many_threads_never_tear_a_frame():
             if not text.more:
                 texts.append("".join(parts))
                 parts.clear()
-            writer.feedback.on_text_ack(text.id)
+            writer.feedback.received(TextAck(text.id))
         for thread in threads:
             thread.join()
         for speaker in range(speakers):
@@ -170,7 +170,7 @@ def test_room_is_waited_for_only_so_long(monkeypatch):
         waiter = threading.Thread(target=lambda: made.append(writer.wait_for_room(PATIENCE)))
         waiter.start()
         while not made:
-            writer.feedback.on_text_ack(peer.hear(Text).id)
+            writer.feedback.received(TextAck(peer.hear(Text).id))
         waiter.join()
         assert made == [True]
 
@@ -190,7 +190,7 @@ def test_delivery_is_waited_for_as_long_as_there_is_progress():
             number = peer.hear(Text).id
             time.sleep(0.3 * PROMPTLY)
             assert not delivered
-            writer.feedback.on_text_ack(number)
+            writer.feedback.received(TextAck(number))
         waiter.join()
         assert delivered == [True]
 

@@ -13,11 +13,6 @@ from voicemux.sending.back import Journey
 from voicemux.sending.schedule import SentCounts
 
 LOOK_INTERVAL = 0.1  # seconds between two looks at the clock and at how the line does, and between REPORTs
-PING_INTERVAL = 2.0  # seconds at most (protocol.md §9)
-PING_EARLY = 0.2  # seconds sooner: the timer looks ten times a second, and then a PING may wait for voice
-PINGS_PER_SILENCE = 3  # at least so many before the line counts as dead
-PINGS_AT_FIRST = 8  # in quick succession, as while more voice is to be sent: that needs to know the line
-QUICK_PING_INTERVAL = 0.25  # seconds
 MOST_PINGS = 16  # that may still be answered
 ROUND_TRIPS = 10  # of late, the shortest of which is the network's
 CALM = 0.015  # seconds above the shortest round trip within which nothing waits on the line
@@ -43,23 +38,14 @@ class Vitals:
         # Not answered, nor any after them: what they hold, which tells the peer nothing, and when they were written.
         self._pings: deque[tuple[bytes, float]] = deque(maxlen=MOST_PINGS)
         self._on_its_way: Journey | None = None  # as it last was
-        self._pinged = 0
-        self._pinged_at = float("-inf")
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)  # milliseconds
         self._shortest = float("inf")  # round trip ever, in seconds
         self._started = self._clock()
         self._rates = deque([(self._started, stream.bytes_written, stream.bytes_read)], maxlen=RATE_SPAN)
 
-    def look(self, now: float) -> bool:
-        """Take note of how much has gone to and fro. Whether it is time for a PING."""
+    def look(self, now: float) -> None:
+        """Take note of how much has gone to and fro."""
         self._rates.append((now, self._stream.bytes_written, self._stream.bytes_read))
-        quick = self._pinged < PINGS_AT_FIRST or (self._transmitter and self._transmitter.eager)
-        interval = QUICK_PING_INTERVAL if quick else PING_INTERVAL - PING_EARLY
-        if now - self._pinged_at < min(interval, self._stream.timeout / PINGS_PER_SILENCE):
-            return False
-        self._pinged += 1
-        self._pinged_at = now
-        return True
 
     def heard(self, on_its_way: Journey | None) -> None:
         """How long the peer's voice travels now; None: none comes."""

@@ -1,9 +1,10 @@
-"""What the peer says comes back to the `Schedule` through here, by any thread, under the writer's lock."""
+"""What the peer says comes to the `Schedule` and its `Conversation` through here, by any thread, under their lock."""
 
 import threading
 from collections.abc import Callable
 
-from voicemux.protocol.messages import Arrivals, Audio, Report
+from voicemux.protocol.conversation import Happening
+from voicemux.protocol.messages import Arrivals, Audio, Message, Report
 from voicemux.sending.back import Journey
 from voicemux.sending.schedule import Schedule
 
@@ -15,23 +16,35 @@ class Feedback:
         self,
         schedule: Schedule,
         changed: threading.Condition,
-        on_delivered: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
-        """`changed` guards `schedule`, and is notified where more may go. `on_delivered` gets the mark of each text
-        that has one, once acknowledged, in the thread that says so: it must not wait."""
+        """`changed` guards `schedule`, and is notified where more may go."""
         self._schedule, self._congestion = schedule, schedule.congestion
         self._changed = changed
-        self._on_delivered = on_delivered
         self._clock = clock
 
-    def on_text_ack(self, number: int) -> None:
-        """The peer has received the TEXT frames up to `number`. Raises RemoteProtocolError if that was never sent."""
+    def received(self, message: Message) -> list[Happening]:
+        """See `Conversation.received`; replies are sent. Raises RemoteProtocolError as that does."""
         with self._changed:
-            delivered = self._schedule.acknowledge(number, self._clock())
+            happenings = self._schedule.received(message, self._clock())
             self._changed.notify_all()
-            for mark in delivered:
-                self._on_delivered(mark)
+            return happenings
+
+    def taken(self) -> list[Happening]:
+        """The oldest text that has completed has been shown: the peer is told."""
+        with self._changed:
+            now = self._clock()
+            happenings = self._schedule.reply(self._schedule.conversation.taken(now), now)
+            self._changed.notify_all()
+            return happenings
+
+    def peer_ended(self) -> list[Happening]:
+        """See `Conversation.peer_ended`."""
+        with self._changed:
+            now = self._clock()
+            happenings = self._schedule.reply(self._schedule.conversation.peer_ended(now), now)
+            self._changed.notify_all()
+            return happenings
 
     def on_report(self, report: Report) -> None:
         """The peer has said what it has received of our voice."""

@@ -1,7 +1,7 @@
 """What goes out next, and when. Pure: no socket, clock, lock or thread; `now` is an argument.
 
 Three lanes wait here: control, then voice, then text; then the BYE. Each lane is bounded by what it is: of each kind
-of control message only the newest waits, voice that has waited too long is dropped, text waits in the `Outbox`,
+of control message only the newest waits, voice that has waited too long is dropped, text waits in the `Conversation`,
 which is full at some point and says so. `CongestionControl` says whether voice and text may go.
 
 As str0m does it: put messages in, ask `choose(now)` for what to write, and if that is nothing, ask again at
@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicemux.protocol.delivery import Outbox
-from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
+from voicemux.net.stream import SILENCE_TIMEOUT
+from voicemux.protocol.conversation import Conversation, Happening, Reply
+from voicemux.protocol.messages import Arrivals, Audio, Message, Ping, Pong, Report, Text, TextAck, VoiceState
 from voicemux.sending.congestion import CongestionControl
 from voicemux.sending.flow import MAX_AUDIO_WAIT
 from voicemux.sending.telling import Telling
@@ -36,10 +37,14 @@ class SentCounts:
 
 
 class Schedule:
-    """All that waits to be sent in one call. One thread at a time may use it."""
+    """All that waits to be sent on one connection. One thread at a time may use it, and its conversation."""
 
-    def __init__(self, congestion: CongestionControl, trace: Trace | None = None) -> None:
+    def __init__(
+        self, congestion: CongestionControl, conversation: Conversation | None = None, trace: Trace | None = None
+    ) -> None:
+        """`conversation` has the texts and the BYE: without one, it is a new one."""
         self.congestion = congestion
+        self.conversation = conversation or Conversation(SILENCE_TIMEOUT)
         self.telling = Telling(trace, congestion)
         self.counts = SentCounts()
         self.ended = False  # nothing is chosen any more
@@ -47,13 +52,7 @@ class Schedule:
         self._control_since = 0.0  # when the oldest control message that waits was put in
         self._audio: deque[tuple[float, Audio]] = deque()  # each with when it was put in
         self._audio_at = float("-inf")  # when voice was last put in
-        self._outbox = Outbox()
-        self._marks: deque[tuple[int, str]] = deque()  # the last id of each marked text that is not acknowledged
         self._text_since = 0.0  # when the text that waits began to, or the last of it went
-        self._bye: Bye | None = None
-        self._bye_at = 0.0  # the BYE waits for text until then
-        self._peer_is_done = False
-        self._is_lost = False
 
     # --- what is to be sent
 
@@ -80,9 +79,9 @@ class Schedule:
     def put_audio(self, audio: Audio, now: float) -> bool:
         """Add one packet of voice, and drop what has waited too long.
 
-        False after `put_bye`, and nothing is taken: voice that goes on would keep the BYE waiting on a slow path.
+        False after a `hang_up`, and nothing is taken: voice that goes on would keep the BYE waiting on a slow path.
         """
-        if self._bye:
+        if self.conversation.has_hung_up:
             return False
         self._audio_at = now
         self._audio.append((now, audio))
@@ -90,47 +89,36 @@ class Schedule:
         return True
 
     def put_text(self, text: str, mark: str, now: float) -> bool:
-        """Add a text; `acknowledge` returns its mark unless that is "". False after `put_bye`: it is not taken.
-
-        Raises LocalProtocolError if it is not Unicode.
-        """
-        if self._bye:
+        """Add a text, see `Conversation.say`."""
+        could_send = self.conversation.can_send_text
+        if not self.conversation.say(text, mark):
             return False
-        if not self._outbox.can_send:
+        if not could_send:
             self._text_since = now
-        number = self._outbox.put(text)
-        if mark:
-            self._marks.append((number, mark))
         self.counts.texts += 1
         return True
 
-    def put_bye(self, bye: Bye, now: float, timeout: float, *, peer_is_done: bool = False) -> None:
-        """Say `bye` once all text has gone, after at most `timeout` seconds. Only the first BYE counts.
-
-        If the peer is done, it acknowledges nothing any more: text that its window has no room for is not waited for.
-        """
-        if self._bye is None:
-            self._bye = bye
-            self._bye_at = now + timeout
-        self._peer_is_done |= peer_is_done
-
     # --- what has happened
 
-    def acknowledge(self, number: int, now: float) -> list[str]:
-        """The peer has received the TEXT frames up to `number`. Returns the marks of texts that are now delivered.
+    def received(self, message: Message, now: float) -> list[Happening]:
+        """The peer has said something. Replies are put in; returns the rest of what `Conversation.received` does.
 
-        Raises RemoteProtocolError if that was never sent.
+        Raises RemoteProtocolError as that does.
         """
-        self._outbox.acknowledge(number)
-        self.congestion.on_text_ack(number, now)
-        delivered = []
-        while self._marks and self._marks[0][0] <= number:
-            delivered.append(self._marks.popleft()[1])
-        return delivered
+        outcomes = self.conversation.received(message, now)
+        if isinstance(message, TextAck):
+            self.congestion.on_text_ack(message.id, now)
+        return self.reply(outcomes, now)
 
-    def lose(self) -> None:
-        """The connection was found lost: no text can arrive any more, and the BYE waits for none."""
-        self._is_lost = True
+    def reply(self, outcomes: list[Reply | Happening], now: float) -> list[Happening]:
+        """Put in the replies among what the conversation has returned. Returns the rest."""
+        happenings: list[Happening] = []
+        for each in outcomes:
+            if isinstance(each, Reply):
+                self.put_control(each, now)
+            else:
+                happenings.append(each)
+        return happenings
 
     def end(self) -> None:
         """Choose nothing any more."""
@@ -152,36 +140,39 @@ class Schedule:
         if self.ended:
             return []
         self._drop_stale_audio(now)
-        waits_for_text = not self._is_lost and (self._bye is None or now < self._bye_at)
+        waits_for_text = self.conversation.waits_for_text(now)
         message = (self._next_text(now) if waits_for_text else None) or self._next_audio(now)
         if message or self._control_is_due(now):
             return [*self._take_control(), *([message] if message else [])]
-        if self._bye and not (waits_for_text and self._outbox.waiting_bytes and self._text_may_go):
+        if bye := self.conversation.take_bye(now):
             self.ended = True
-            return [*self._take_control(), self._bye]
+            return [*self._take_control(), bye]
         return []
 
     def next_deadline(self, now: float) -> float | None:
         """When to ask again at the latest, if nothing else happens; None if nothing waits for time to pass."""
-        if self._audio or self._outbox.can_send:
+        if self._audio or self.conversation.can_send_text:
             return now + LOOK_AGAIN
         if self._control:
             return now + CONTROL_WAIT
-        return max(now + LOOK_AGAIN, self._bye_at) if self._bye else None
+        deadline = self.conversation.bye_deadline
+        return None if deadline is None else max(now + LOOK_AGAIN, deadline)
 
     @property
     def is_waiting(self) -> bool:
         """Whether something waits that might be chosen."""
-        return bool(self._control or self._audio or self._outbox.can_send or self._bye)
+        if self._control or self._audio or self.conversation.can_send_text:
+            return True
+        return self.conversation.bye_deadline is not None
 
     def _next_text(self, now: float) -> Text | None:
         """Text goes if no voice waits, and none would be late because of it; but every TEXT_TURN in any case."""
         would_disturb = self._audio or not self.congestion.may_send_text(now)
-        if self._outbox.can_send and would_disturb and now - self._text_since < TEXT_TURN:
+        if self.conversation.can_send_text and would_disturb and now - self._text_since < TEXT_TURN:
             self.telling.held_back("text", now, voice_waits=bool(self._audio))
             return None
         waited, self._text_since = now - self._text_since, now
-        text = self._outbox.next()
+        text = self.conversation.next_text()
         if text:
             self.telling.chosen("text", text.id, waited)
         return text
@@ -195,11 +186,6 @@ class Schedule:
         since, audio = self._audio.popleft()
         self.telling.chosen("voice", audio.sequence, now - since)
         return audio
-
-    @property
-    def _text_may_go(self) -> bool:
-        """Whether the peer's window has room for the text that waits, or may have later."""
-        return self._outbox.can_send or not self._peer_is_done
 
     def _control_is_due(self, now: float) -> bool:
         """While there is voice, all but PONG travels with it; REPORT and ARRIVALS travel with something always."""
@@ -220,26 +206,3 @@ class Schedule:
             self.counts.dropped += 1
             self.telling.dropped(audio.sequence, now - since, now)
             self.congestion.on_audio_dropped(now)
-
-    # --- what is known of text
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so much text waits that no more should be added."""
-        return self._outbox.full
-
-    @property
-    def frames_undelivered(self) -> int:
-        """TEXT frames that the peer has not acknowledged."""
-        return self._outbox.undelivered
-
-    @property
-    def text_bytes_in_flight(self) -> int:
-        """Bytes of TEXT payload that were chosen and not acknowledged."""
-        return self._outbox.unacknowledged_bytes
-
-    @property
-    def undelivered(self) -> list[tuple[str, str]]:
-        """Texts that the peer has not acknowledged, or the rest of them, the oldest first, each behind its mark."""
-        marks = dict(self._marks)
-        return [(marks.get(number, ""), text) for number, text in self._outbox.undelivered_messages()]

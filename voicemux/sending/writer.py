@@ -15,6 +15,7 @@ from functools import partial
 from voicemux.errors import ConnectionLost
 from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Sending
+from voicemux.protocol.conversation import Conversation
 from voicemux.protocol.messages import Audio, Bye, Message, Ping
 from voicemux.sending.congestion import CongestionControl
 from voicemux.sending.feedback import Feedback
@@ -33,19 +34,21 @@ class Writer:
         self,
         stream: Stream,
         sending: Sending,
-        on_delivered: Callable[[str], None] = lambda _: None,
+        conversation: Conversation | None = None,
+        changed: threading.Condition | None = None,
         clock: Callable[[], float] = time.monotonic,
         trace: Trace | None = None,
     ) -> None:
-        """`on_delivered`: see `Feedback`."""
+        """`conversation` is what goes on, also if the stream breaks; `changed` guards it, and all that waits here."""
         self._clock = clock
         self._stream = stream
         self._sending = sending  # belongs to the thread that has the turn
         self._congestion = CongestionControl()
-        self._schedule = Schedule(self._congestion, trace)
+        self._schedule = Schedule(self._congestion, conversation, trace)
+        self._conversation = self._schedule.conversation
         self.counts = self._schedule.counts
-        self._changed = threading.Condition()  # `_end` takes its lock again where it is held: it is re-entrant
-        self.feedback = Feedback(self._schedule, self._changed, on_delivered, clock)
+        self._changed = changed or threading.Condition()  # `_end` takes its lock where it is held: it is re-entrant
+        self.feedback = Feedback(self._schedule, self._changed, clock)
         self._is_taken = True  # the turn to write; nobody has it before `run`
         self._has_left_bbr = False
         self._finished = threading.Event()
@@ -90,14 +93,11 @@ class Writer:
             self._changed.notify_all()
             return is_taken
 
-    def finish(self, bye: Bye, timeout: float, *, peer_is_done: bool = False) -> None:
-        """Send what text still waits, for at most `timeout` seconds, then `bye`, then nothing more.
-
-        The first goodbye counts. If the peer is done, no acknowledgement will come: what the window has no room
-        for is not waited for.
-        """
+    def finish(self, bye: Bye, timeout: float, *, peer_is_done: bool = False, patience: float | None = None) -> None:
+        """Send what text still waits, then `bye`, then nothing more: see `Conversation.hang_up`."""
         with self._changed:
-            self._schedule.put_bye(bye, self._clock(), timeout, peer_is_done=peer_is_done)
+            now = self._clock()
+            self._conversation.hang_up(bye, now, timeout, peer_is_done=peer_is_done, patience=patience)
             self._changed.notify_all()
 
     def judge(self, rungs: Rungs, *, calm: bool, roomy: bool) -> None:
@@ -117,28 +117,28 @@ class Writer:
     def wait_for_room(self, timeout: float) -> bool:
         """Whether another text may be queued, after waiting for it at most `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._schedule.ended or not self._schedule.is_full, timeout)
+            return self._changed.wait_for(lambda: self._schedule.ended or not self._conversation.is_full, timeout)
 
     def wait_for_delivery(self, timeout: float) -> bool:
         """Whether all text has been acknowledged, after waiting at most `timeout` seconds without progress."""
-        schedule = self._schedule
+        schedule, conversation = self._schedule, self._conversation
         with self._changed:
-            while (before := schedule.frames_undelivered) and not schedule.ended:
-                is_less = partial(lambda before: schedule.ended or schedule.frames_undelivered < before, before)
+            while (before := conversation.frames_undelivered) and not schedule.ended:
+                is_less = partial(lambda before: schedule.ended or conversation.frames_undelivered < before, before)
                 if not self._changed.wait_for(is_less, timeout):
                     return False
-            return not schedule.frames_undelivered
+            return not conversation.frames_undelivered
 
     @property
     def undelivered(self) -> list[tuple[str, str]]:
         """Texts that the peer has not acknowledged, or the rest of them, the oldest first, each behind its mark."""
         with self._changed:
-            return self._schedule.undelivered
+            return self._conversation.undelivered
 
     def give_up(self) -> None:
         """The reading side has found the connection lost: no text can arrive any more."""
         with self._changed:
-            self._schedule.lose()
+            self._conversation.lose()
             self._changed.notify_all()
 
     def wait_until_finished(self, timeout: float) -> None:

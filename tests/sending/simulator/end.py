@@ -13,6 +13,7 @@ from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, Fit, JitterBuffer,
 from voicemux.audio.playout.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
 from voicemux.calls.vitals import LOOK_INTERVAL, Vitals
 from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.conversation import Due
 from voicemux.protocol.durations import duration
 from voicemux.protocol.messages import Arrivals, Audio, Codec, Hello, Message, Ping, Pong, Preface, Report, TextAck
 from voicemux.protocol.wire import PREFACE
@@ -141,7 +142,7 @@ class End:
             Report: lambda report: self.congestion.on_report(report, timeline.now),
             Ping: lambda ping: self.schedule.put_control(Pong(ping.data), timeline.now),
             Pong: self._on_pong,
-            TextAck: lambda ack: self.schedule.acknowledge(ack.id, timeline.now),
+            TextAck: lambda ack: self.schedule.received(ack, timeline.now),
         }
         timeline.at(offset, lambda: self._speak(offset))
         timeline.at(offset + 0.05, self._look)
@@ -203,7 +204,8 @@ class End:
         """The timer's thread."""
         self._looks += 1
         now = self.timeline.now
-        if self.vitals.look(now):
+        self.vitals.look(now)
+        if Due.PING in self.schedule.conversation.tick(now, self.stream.bytes_read, quick=self.eager):
             self.schedule.put_ping(self.vitals.ping, now)
         if not self.is_old:
             self.schedule.put_arrivals(now)

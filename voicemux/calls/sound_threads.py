@@ -1,0 +1,81 @@
+"""The threads of a call's sound: each runs one half until it ends, and gets a broken device back if it can.
+
+microphone      waits for the source   `Transmitter.stop()`
+speaker         waits for the sink     `Player.stop()`
+recorder        likewise: a second player, whose sink is a file
+"""
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+
+from voicemux.calls.ending import Ending
+from voicemux.calls.voice import Half, Player, Transmitter
+from voicemux.errors import DeviceError
+from voicemux.events import AudioStarted, AudioStopped, Event, Notice
+from voicemux.protocol.messages import Audio
+from voicemux.threads import Threads
+
+REOPEN_INTERVAL = 2.0  # seconds between two attempts to have a broken device back
+
+Run = Callable[[Callable[[float], None]], None]  # the body of a half
+
+
+class SoundThreads:
+    """`start` once; the call goes on whatever becomes of the sound."""
+
+    def __init__(
+        self,
+        transmitter: Transmitter | None,
+        player: Player | None,
+        recorder: Player | None,
+        ending: Ending,
+        post: Callable[[Event], None],
+    ) -> None:
+        """`post` tells the user. The threads end with the call, when `ending` has begun and after `stop`."""
+        self.transmitter = transmitter
+        self.player = player
+        self._recorder = recorder
+        self.players = [each for each in (player, recorder) if each]
+        self._ending = ending
+        self._post = post
+
+    def start(self, threads: Threads, send: Callable[[Audio], None]) -> None:
+        """Start a thread for each half. Raises OutOfResources."""
+        if voice := self.transmitter:
+            threads.start("microphone", partial(self._run, "input", voice, partial(voice.run, send)))
+        if player := self.player:
+            threads.start("speaker", partial(self._run, "output", player, player.run))
+        if recorder := self._recorder:
+            threads.start("recorder", partial(self._run, "recording", recorder, recorder.run))
+
+    def stop(self) -> None:
+        """End them."""
+        for half in (self.transmitter, *self.players):
+            if half:
+                half.stop()
+
+    def _run(self, direction: str, half: Half, body: Run) -> None:
+        """Voice may end for a reason of its own; the call goes on, and a device may come back."""
+        while not self._ending.has_begun:
+            error = ""
+            try:
+                body(partial(self._on_start, direction, half))
+            except DeviceError as failure:
+                error = str(failure)
+            if not self._ending.has_begun:
+                self._post(AudioStopped(direction, error))
+            if not error or not self._get_back(half):
+                return
+            self._post(Notice(f"the {direction} device works again: {half.label}"))
+
+    def _on_start(self, direction: str, half: Half, since: float) -> None:
+        self._post(AudioStarted(direction, half.label, since))
+
+    def _get_back(self, half: Half) -> bool:
+        """Wait until a broken device is there again. False if it never will be, or the call ends."""
+        while half.can_reopen and not self._ending.wait(REOPEN_INTERVAL):
+            with contextlib.suppress(DeviceError):
+                half.reopen()
+                return True
+        return False

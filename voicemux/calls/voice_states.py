@@ -1,0 +1,125 @@
+"""What each side does with voice: what the peer is told of ours, what it tells of its own, what the user learns."""
+
+import threading
+
+from voicemux.calls.voice import Player, Transmitter
+from voicemux.calls.watch import Signs, Watch
+from voicemux.events import AudioStarted, AudioStopped, Event, Late, PeerSwitched, Quiet, Rejected, Switched, Voice
+from voicemux.protocol.messages import Audio, VoiceState
+
+OWN_SOURCE = 0  # the peer's own AUDIO and STATE; others are for relays to come
+
+
+class VoiceStates:
+    """`news`, `look` belong to the timer, `on_audio`, `on_state` to the demultiplexer, the rest to any thread."""
+
+    def __init__(
+        self,
+        name: str,
+        transmitter: Transmitter | None,
+        player: Player | None,
+        recorder: Player | None,
+        *,
+        peer_plays: bool,
+    ) -> None:
+        """`name` is the peer's; `peer_plays` is whether it can play voice."""
+        self._name = name
+        self._transmitter = transmitter
+        self._player = player
+        self._recorder = recorder
+        self._peer_plays = peer_plays
+        self._speaks = transmitter is not None  # until its source ends or breaks
+        self._told: VoiceState | None = None  # what the peer was told last
+        self._peer: Voice | None = None  # what the peer has told
+        self._packets = 0  # of the peer's voice
+        self._newest: Audio | None = None
+        self._peer_is_known = threading.Event()  # it has said what it does with voice, or shown it, or never will
+        self._watch: Watch | None = None
+
+    # --- ours
+
+    @property
+    def own(self) -> Voice:
+        """What we do with voice now."""
+        transmitter, player = self._transmitter, self._player
+        return Voice(
+            sends=self._speaks,
+            plays=player is not None,
+            muted=bool(transmitter and transmitter.muted),
+            deafened=bool(player and player.deafened),
+            records=any(each.records for each in (player, self._recorder) if each),
+        )
+
+    def on_event(self, event: Event) -> None:
+        """Something has happened in the call: our microphone may have begun or ended."""
+        if isinstance(event, AudioStarted | AudioStopped) and event.direction == "input":
+            self._speaks = isinstance(event, AudioStarted)
+
+    def mute(self) -> Switched | Rejected:
+        """Stop sending voice, or send it again. What to tell the user."""
+        if not self._transmitter:
+            return Rejected("you send no voice in this call")
+        self._transmitter.muted = not self._transmitter.muted
+        return Switched("muted", self._transmitter.muted)
+
+    def deafen(self) -> Switched | Rejected:
+        """Stop playing the peer's voice, or play it again. What to tell the user."""
+        if not self._player:
+            return Rejected("you hear no voice in this call")
+        self._player.deafened = not self._player.deafened
+        return Switched("deafened", self._player.deafened)
+
+    def news(self) -> VoiceState | None:
+        """What to tell the peer of what we do with voice; None if it knows."""
+        own = self.own
+        state = VoiceState(voice=own.sends, muted=own.muted, deafened=own.deafened, records=own.records)
+        if state == self._told:
+            return None
+        self._told = state
+        return state
+
+    # --- the peer's
+
+    def on_audio(self, audio: Audio) -> None:
+        """A packet of the peer's own voice has come."""
+        self._packets += 1
+        self._newest = audio
+        self._peer_is_known.set()
+
+    def on_state(self, state: VoiceState) -> None:
+        """The peer has said what it does with voice."""
+        if state.source == OWN_SOURCE:
+            self._peer = Voice(state.voice, self._peer_plays, state.muted, state.deafened, state.records)
+            self._peer_is_known.set()
+
+    def release(self) -> None:
+        """Nothing more will come: wake the thread that waits for it."""
+        self._peer_is_known.set()
+
+    def watch(self, patience: float) -> tuple[Voice | None, int | None]:
+        """From here on, `look` tells what changes.
+
+        Returns what the peer has said so far, after waiting for that for at most `patience` seconds, and the codec in
+        which its voice has come; None for what is not known.
+        """
+        self._peer_is_known.wait(patience)
+        voice, newest = self._peer, self._newest
+        watch = Watch(self._name, hears=self._player is not None)
+        watch.begin(voice, hears=newest is not None)
+        self._watch = watch
+        return voice, newest.codec if newest else None
+
+    def look(self, now: float, bytes_read: int, late: float | None) -> list[Quiet | Late | PeerSwitched]:
+        """What to tell the user, for whom the peer is watched. `late` is as in `Signs`."""
+        if self._watch is None:
+            return []
+        newest, transmitter = self._newest, self._transmitter
+        signs = Signs(
+            bytes_read=bytes_read,
+            packets=self._packets,
+            paused=newest is not None and not newest.data,
+            peer=self._peer,
+            late=late,
+            own_silence=transmitter.silent_for if transmitter and self._speaks else 0.0,
+        )
+        return self._watch.look(now, signs)
