@@ -195,7 +195,7 @@ class Call:
         return not self._ending.has_begun
 
     def wait_for_the_end(self, timeout: float) -> None:
-        """Wait until there is a reason to end it, at most so many seconds."""
+        """Wait until there is a reason to end it, for at most `timeout` seconds."""
         self._ending.wait(timeout)
 
     @property

@@ -144,8 +144,8 @@ class Connection:
         return self._stream.bytes_read, way.more if way else None
 
     def await_the_end(self, seconds: float) -> bool:
-        """Wait for the end of the peer's stream for at most so many seconds, and no longer than the goodbye may take:
-        then it is cut. Whether it has ended."""
+        """Wait for the end of the peer's stream for at most `seconds`, and no longer than the goodbye may take: then
+        the stream is cut. Whether it has ended."""
         until = time.monotonic() + seconds
         while (now := time.monotonic()) < until:
             with self._changed:
