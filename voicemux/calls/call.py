@@ -53,7 +53,8 @@ class Call:
         status_interval: float = 0.0,
         trace: Trace | None = None,
     ) -> None:
-        """`hello` is the peer's. `recorder` gets what `player` gets. `status_interval` is the seconds between two `Status` events, or 0."""
+        """`hello` is the peer's; `recorder` gets what `player` gets; `status_interval`: seconds between two `Status`
+        events, or 0."""
         self.name = hello.name or stream.peer_address.host
         self._stream = stream
         self._conversation = Conversation(stream.timeout, GOODBYE_TIMEOUT)
@@ -102,8 +103,7 @@ class Call:
         self._events.took()
 
     def watch_the_peer(self, patience: float) -> tuple[Voice | None, int | None]:
-        """From here on, `next_event` tells of what the peer does with voice, of silence where there should be none.
-        What it has said so far, see `VoiceStates.watch`."""
+        """From now on, report what the peer does with voice; returns what it has said so far: `VoiceStates.watch`."""
         return self._states.watch(patience)
 
     def close(self) -> None:
@@ -182,8 +182,7 @@ class Call:
     def replace(self) -> None:
         """End it at once: the same peer has called again, so this connection is dead, or not wanted any more."""
         if self._ending.begin(Reason("them", "called again")):
-            bye = Bye(ByeCode.REPLACED, REPLACED)
-            self._writer.finish(bye, 0, peer_is_done=True, patience=REPLACED_PATIENCE)
+            self._writer.finish(Bye(ByeCode.REPLACED, REPLACED), 0, peer_is_done=True, patience=REPLACED_PATIENCE)
 
     def abandon(self) -> None:
         """Break off: no goodbye, no waiting."""

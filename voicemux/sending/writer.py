@@ -89,9 +89,8 @@ class Writer:
     def send_text(self, text: str, mark: str = "") -> bool:
         """Queue a message; raises LocalProtocolError if it is not Unicode. False after `finish`: it is not taken."""
         with self._changed:
-            is_taken = self._schedule.put_text(text, mark, self._clock())
             self._changed.notify_all()
-            return is_taken
+            return self._schedule.put_text(text, mark, self._clock())
 
     def finish(self, bye: Bye, timeout: float, *, peer_is_done: bool = False, patience: float | None = None) -> None:
         """Send what text still waits, then `bye`, then nothing more: see `Conversation.hang_up`."""
@@ -144,8 +143,6 @@ class Writer:
     def wait_until_finished(self, timeout: float) -> None:
         """Wait until the goodbye is out, or cannot get out, for at most `timeout` seconds."""
         self._finished.wait(timeout)
-
-    # --- the thread that writes
 
     def run(self) -> None:
         """Write until the goodbye is out, or the connection breaks."""
