@@ -494,7 +494,7 @@ def told() -> list[Fact]:
 
 @pytest.fixture
 def traced(gate: Gate, told: list[Fact]) -> Schedule:
-    return Schedule(gate, told.append)
+    return Schedule(gate, trace=told.append)
 
 
 def test_what_goes_is_told_with_how_long_it_has_waited(traced, told):
@@ -538,7 +538,7 @@ def test_voice_for_which_the_writer_had_no_time_is_told_as_that(traced, told):
 def test_what_was_put_in_is_told_as_chosen_or_dropped_each_once(steps):
     gate, told, now, put = Gate(), [], 0.0, 0
     gate.why = Obstacle.RATE
-    schedule, plain = Schedule(gate, told.append), Schedule(gate)
+    schedule, plain = Schedule(gate, trace=told.append), Schedule(gate)
     for step in [*steps, "open", "look"]:
         now += 0.03
         match step:
