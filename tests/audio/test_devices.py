@@ -16,6 +16,7 @@ import soundfile
 
 from tests.audio.speech import RATE, SYLLABLE, level, place, samples_of, speech, tone
 from tests.audio.speech import likeness as alike
+from tests.conftest import sound_threads
 from tests.soundcards import SoundCards, without_sound
 from voicemux.audio.attendant import GRACE
 from voicemux.audio.blocking import PacedLoudspeaker, PacedMicrophone
@@ -335,7 +336,7 @@ def test_a_microphone_that_nobody_reads_keeps_little_and_no_gap_is_hidden(portau
 @BOTH_WAYS
 def test_stop_wakes_who_waits_for_a_device(portaudio: PortAudio) -> None:
     microphone, loudspeaker = open_source(portaudio, ""), open_sink(portaudio, "")  # not started: nothing comes
-    loudspeaker.write(bytes(BLOCK_BYTES))  # so that it wants no more
+    loudspeaker.write(bytes(2 * BLOCK_BYTES))  # so that it wants no more
     results: list[object] = []
     waiting = [
         threading.Thread(target=lambda: results.append(microphone.read())),
@@ -420,6 +421,22 @@ def test_a_sound_server_that_is_frozen_holds_nobody_and_is_used_again_afterwards
 def look_again_and_open(portaudio: PortAudio) -> None:
     portaudio.look_again()
     open_source(portaudio, "")
+
+
+def test_a_stream_that_opens_when_it_was_given_up_is_closed_again(
+    portaudio: PortAudio, sound_cards: SoundCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicemux.audio.portaudio.PATIENCE", 0.3)
+    before = sound_threads()
+    with (
+        sound_cards.frozen(),
+        pytest.raises(DeviceError, match=r"^cannot open the input device default: the sound system does not answer$"),
+    ):
+        open_source(portaudio, "")
+    while any(thread.name == "voicemux-portaudio" for thread in threading.enumerate()):
+        time.sleep(0.01)
+    time.sleep(0.05)  # for the system to clear away threads that have ended
+    assert sound_threads() <= before
 
 
 def test_a_thread_that_a_frozen_server_holds_is_left_behind_and_closes_its_stream_when_it_is_back(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicemux.audio.reserve import CALM, LONGEST_CALM, OFTEN, OFTEN_WITHIN, SOON, TERM, Outages, Reserve
+from voicemux.audio.reserve import CALM, LONGEST_CALM, LONGEST_TERM, OFTEN, OFTEN_WITHIN, SOON, TERM, Outages, Reserve
 
 
 def test_a_reserve_grows_with_each_gap_to_its_most_and_shrinks_block_by_block_without() -> None:
@@ -31,6 +31,21 @@ def test_a_gap_that_is_forgiven_counts_only_beside_another(seconds: float, block
     assert reserve.blocks == 0
     reserve.gap(100.0 + seconds)
     assert reserve.blocks == blocks
+
+
+def test_a_reserve_that_was_too_small_is_tried_again_ever_later_and_soon_again_if_it_lasted() -> None:
+    reserve, now, terms = Reserve(2, forgiven=False, least=1), 0.0, []
+    for _ in range(5):
+        reserve.gap(now)
+        since = now
+        while reserve.blocks > 1:
+            now += 0.5
+            reserve.look(now)
+        terms.append(now - since)
+    assert terms == pytest.approx([TERM, 2 * TERM, 4 * TERM, LONGEST_TERM, LONGEST_TERM], abs=0.6)
+    reserve.gap(now + TERM)
+    reserve.look(now + 2.1 * TERM)
+    assert reserve.blocks == 1
 
 
 def test_a_reserve_becomes_smaller_when_it_may_only_be_so() -> None:

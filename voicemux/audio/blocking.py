@@ -20,12 +20,13 @@ from voicemux.audio.card import CardLoudspeaker, CardMicrophone, faded
 from voicemux.audio.endpoints import BLOCK_SECONDS
 from voicemux.audio.playhead import Playhead
 from voicemux.audio.portaudio import Device, PortAudio
-from voicemux.audio.reserve import OFTEN, Reserve
+from voicemux.audio.reserve import Reserve
 from voicemux.threads import Item
 
 # Blocks that may still wait when more is asked for, beside those that the server has taken: what the card's three
 # periods have room for. By the blocks in one of them.
 MAX_RESERVE = {1: 2, 2: 5}
+LEAST_RESERVE = 1  # block; without it, nearly every packet ran dry on a slow machine, and none with it
 AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
 NEARLY = 0.6  # of the time that there is: who takes longer will be too late some day
 LAST_MOMENT = 0.0025  # seconds before the card runs dry, when a gap is filled: a thread may wake up so late
@@ -62,7 +63,7 @@ class PacedLoudspeaker(CardLoudspeaker):
         self._low_at = float("inf")  # frames that were left when more was asked for
         self._fades_in = True
         self._gaps: queue.SimpleQueue[tuple[float, bool]] = queue.SimpleQueue()  # when, and whether the card ran dry
-        self._reserve = Reserve(MAX_RESERVE[1], forgiven=False)
+        self._reserve = Reserve(MAX_RESERVE[1], forgiven=False, least=LEAST_RESERVE)
         self._head = Playhead(0, 0)
         super().__init__(portaudio, device)
 
@@ -113,11 +114,10 @@ class PacedLoudspeaker(CardLoudspeaker):
 
     def _adapt(self, now: float) -> None:
         for at, was_dry in _all_of(self._gaps):
-            # What we fill is hardly heard. A stream that is made anew is, and it must not happen again soon.
-            for _ in range(self._reserve.most + OFTEN if was_dry else 1):
-                if self._reserve.is_full:
-                    self._outages.outage(at)
-                self._reserve.gap(at)
+            # What we fill is hardly heard. A stream that is made anew is, and counts twice.
+            for _ in range(2 if was_dry else self._reserve.is_full):
+                self._outages.outage(at)
+            self._reserve.gap(at)
         self._reserve.look(now)
         self._adapt_blocks(now, helpless=self._reserve.is_full)
         if self._reserve.most != MAX_RESERVE[self._blocks]:

@@ -114,9 +114,10 @@ class PortAudio:
         Raises OSError or ValueError, as PyAudio does.
         """
         which: dict[str, Any] = {f"{kind}_device_index": device.number}
-        stream = self.ask(
-            functools.partial(
-                self._portaudio.open,
+        is_late = threading.Event()
+
+        def opened() -> Any:
+            stream = self._portaudio.open(
                 rate=rate,
                 channels=channels,
                 format=self._pyaudio.paInt16,
@@ -127,7 +128,15 @@ class PortAudio:
                 start=False,
                 **which,
             )
-        )
+            if is_late.is_set():
+                stream.close()
+            return stream
+
+        try:
+            stream = self.ask(opened)
+        except TimeoutError:
+            is_late.set()
+            raise
         self._streams += 1
         return stream
 

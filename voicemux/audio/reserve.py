@@ -3,6 +3,7 @@
 from collections import deque
 
 TERM = 10.0  # seconds without a gap after which the reserve becomes smaller
+LONGEST_TERM = 80.0  # seconds of that where the smaller reserve was too small
 OFTEN = 3  # gaps, after which longer blocks are worth their delay, if they come
 OFTEN_WITHIN = 10.0  # seconds
 CALM = 4.0  # seconds without a gap after which longer blocks are given back
@@ -13,12 +14,14 @@ SOON = 60.0  # seconds
 class Reserve:
     """Of blocks that may still wait when more is asked for; one more for a gap, one less after a while without."""
 
-    def __init__(self, most: int, forgiven: bool) -> None:
-        """Of at most `most` blocks. If the first gap in a term is `forgiven`, it makes nothing larger."""
-        self.blocks = 0
+    def __init__(self, most: int, forgiven: bool, least: int = 0) -> None:
+        """Of `least` to `most` blocks, first `least`. If the first gap in a term is `forgiven`, nothing changes."""
+        self.blocks = self._least = least
         self.most = most
         self._forgiven = forgiven
         self._changed_at = float("-inf")  # or the last gap
+        self._term = TERM
+        self._shrunk_at: float | None = None  # if there was no gap since
 
     @property
     def is_full(self) -> bool:
@@ -31,13 +34,17 @@ class Reserve:
             self.blocks += 1
         self.blocks = min(self.most, self.blocks)
         self._changed_at = now
+        if self._shrunk_at is not None:
+            was_too_small = now - self._shrunk_at < TERM
+            self._term = min(LONGEST_TERM, 2 * self._term) if was_too_small else TERM
+            self._shrunk_at = None
 
     def look(self, now: float) -> None:
         """To be called often: one block less, if it is time."""
         self.blocks = min(self.most, self.blocks)
-        if self.blocks and now - self._changed_at > TERM:
+        if self.blocks > self._least and now - self._changed_at > self._term:
             self.blocks -= 1
-            self._changed_at = now
+            self._changed_at = self._shrunk_at = now
 
 
 class Outages:
