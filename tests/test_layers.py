@@ -328,12 +328,8 @@ STILL_SHARED = {
     "Stream",
     "Transmitter",
     "descriptor_of",
-    "dial",
     "folded",
-    "forget",
     "is_loopback",
-    "listen",
-    "main",
     "tidy",
 }
 

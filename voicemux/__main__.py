@@ -12,10 +12,10 @@ def main() -> None:
     end_at_once(holds_calls=sys.argv[1:2] in (["listen"], ["dial"]))
     # numpy's algebra would start a thread for each core, with 64 MB of addresses each; we need none.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from voicemux.app.cli import main as run
+    from voicemux.app.cli import run_command_line
 
     try:
-        run()
+        run_command_line()
     finally:
         disregard()
         drop_what_cannot_be_written()

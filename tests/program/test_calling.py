@@ -244,8 +244,8 @@ def unknown(uid): raise KeyError(uid)
 pwd.getpwuid = unknown
 for name in ("HOME", "VOICEMUX_HOME", "XDG_CONFIG_HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
     os.environ.pop(name, None)
-from voicemux.app.cli import main
-main()
+from voicemux.app.cli import run_command_line
+run_command_line()
 """
 
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from voicemux import __version__
-from voicemux.app.cli_call import dial, listen
+from voicemux.app.cli_call import dial_command, listen_command
 from voicemux.app.cli_conform import conform
 from voicemux.app.cli_contacts import contacts
 from voicemux.app.cli_sound import demo, devices
@@ -32,12 +32,12 @@ def cli() -> None:
     """
 
 
-for command in (listen, dial, contacts, devices, demo, conform):
+for command in (listen_command, dial_command, contacts, devices, demo, conform):
     cli.add_command(command)
 
 
-def main() -> None:
-    """The entry point of the command `voicemux`."""
+def run_command_line() -> None:
+    """What the command `voicemux` does, once it has been imported."""
     _leave_no_core()
     try:
         sys.exit(cli.main(prog_name="voicemux", standalone_mode=False))

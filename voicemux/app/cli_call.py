@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no end
 
 
-@click.command()
+@click.command("listen")
 @click.option("--host", metavar="HOST", help="Listen on this address only.  [default: all, IPv6 and IPv4]")
 @click.option("--port", metavar="PORT", default="8689", show_default=True, help="0 lets the system choose one.")
 @click.option("--once", is_flag=True, help="End after the first call.")
@@ -57,7 +57,7 @@ MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no en
 )
 @click.option("--allow", "allowed", multiple=True, metavar="NAME", help="Only this contact may call; repeatable.")
 @call_options
-def listen(
+def listen_command(
     host: str | None,
     port: str,
     once: bool,
@@ -98,7 +98,7 @@ def listen(
     _hold_calls(typed, "listener", RingSettings(asks, bell), security, body)
 
 
-@click.command()
+@click.command("dial")
 @click.argument("target", metavar="HOST[:PORT]|NAME")
 @click.argument("code", required=False, nargs=-1, envvar="VOICEMUX_CODE", metavar="[CODE]")
 @click.option("--code", "code_option", metavar="CODE", default="", help="The same as CODE.")
@@ -110,7 +110,7 @@ def listen(
 )
 @click.option("--open", "is_open", is_flag=True, help="Call somebody unknown without a code, and compare words.")
 @call_options
-def dial(
+def dial_command(
     target: str, code: tuple[str, ...], code_option: str, code_file: str | None, is_open: bool, **options: Any
 ) -> None:
     """Call somebody who listens: an address, or a contact by name.

@@ -81,10 +81,10 @@ def address(as_json: bool, name: str, action: str | None, place: str | None) -> 
             raise SecurityError(f"no contact is called {name!r}")
 
 
-@contacts.command()
+@contacts.command("forget")
 @click.argument("name")
 @click.pass_obj
-def forget(as_json: bool, name: str) -> None:
+def forget_command(as_json: bool, name: str) -> None:
     """Forget a contact: the next call needs a code."""
     _refuse_json(as_json, "forget")
     with exits():
