@@ -1,22 +1,22 @@
-"""Rows of a terminal, made by us and not by it, so that each begins with a mark that says whose words it has.
+"""Cuts text into rows of a terminal. Each row begins with a mark that says whose words it has.
 
-A terminal wraps what is longer than a row into the first column of the next. There stood what a peer had put there:
-a notice of ours, a line of another speaker. So we wrap first: `bob> ` begins the first row of a text, `bob| ` the
-others.
+A terminal wraps a row that is too long into the first column of the next row. There, a peer could forge a notice of
+ours, or a line of another person. So we wrap first: `bob> ` begins the first row of a text, `bob| ` the other rows.
 
 What terminals do, and what is done about it:
 
-- They differ in how wide characters are: the widest counts (cells.py). Where they take escape sequences, wrapping is
-  switched off while rows are printed (`Screen.clips`); what is wider than anybody thought is cut off then.
-- Some go to the next row as soon as the last column is written, some before what comes next: it stays free.
-- When their window becomes narrower, xterm and the Linux console cut rows off; VTE, kitty, Windows Terminal, iTerm2,
-  tmux and others wrap them anew, at a place that no program can choose. Rows are no longer than MOST_CELLS, however
-  wide the window is, so that windows of the usual widths wrap nothing; and long runs of blanks, with which a text
-  finds the first column, are cut short. In a window made narrower than that, what has no mark goes on with the row
-  before it.
-- Some show what is written from the right to the left that way (VTE, Konsole, mlterm, Apple's Terminal), and then the
-  marks between two such pieces, too. Left-to-right marks (U+200E) stand around our marks in such rows. They are older
-  and better known to terminals than isolates, and no more is needed: the text is the last thing in its row.
+- Terminals differ in how wide they show a character: the widest form counts (cells.py). Where a terminal takes escape
+  sequences, wrapping is switched off while rows are printed (`Screen.clips`). It then cuts off what is wider still.
+- Some go to the next row as soon as the last column is written, some only before the next character. So the last
+  column stays free.
+- When a window becomes narrower, xterm and the Linux console cut rows off. VTE, kitty, Windows Terminal, iTerm2, tmux
+  and others wrap them again, at a place that no program can choose. So rows have at most MOST_CELLS, however wide the
+  window is: windows of the usual widths then wrap nothing. Long runs of blanks, with which a text could reach the
+  first column, are cut short. In a window made narrower than MOST_CELLS, a row without a mark continues the row
+  above it.
+- Some (VTE, Konsole, mlterm, Apple's Terminal) show right-to-left text from the right, and then also our marks
+  between two such pieces. So left-to-right marks (U+200E) stand around our marks in such rows. Terminals know them
+  better than isolates, which are newer. They are enough, because the text is the last thing in its row.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,23 +35,23 @@ from voicemux.console.printable import (
     visible,
 )
 
-MOST_CELLS = 79  # of a row: a window of 80 columns holds it, and is the narrowest that is usual
-MOST_ROWS = 100  # of a text: some screens full. What is behind them is counted
-MOST_BLANKS = 8  # in a row of blanks: what is indented still looks so
-MOST_MARKS = 8  # on a character: Hebrew with all its signs has 5, Tibetan 7 or so; hundreds run over other rows
-LEAST_COLUMNS = 14  # for the shortest marks and a wide character. In narrower windows no text is shown
+MOST_CELLS = 79  # of a row: it fits a window of 80 columns, the narrowest that is usual
+MOST_ROWS = 100  # of a text: a few screens full. Further rows are counted
+MOST_BLANKS = 8  # in a run of blanks: indented text still looks indented
+MOST_MARKS = 8  # on a character: Hebrew with all its signs has 5, Tibetan about 7; hundreds cover other rows
+LEAST_COLUMNS = 14  # for the shortest mark and a wide character. Narrower windows show no text
 LEFT_TO_RIGHT = "\u200e"
-NO_BASE = "\u25cc"  # a dotted circle: what a mark without a character stands on
+NO_BASE = "\u25cc"  # a dotted circle, on which a combining mark without a character stands
 LEAST_BESIDE_TAG = 20  # columns for the name, the separator and the text
 LEAST_OF_NAME = 3  # cells of a name with a tag, dots included
 SHORT_TAG = " (?)"  # for " (not the contact)" and " (them)", where there is no room
 
 
 class Screen:
-    """A terminal. `clips` says that what is too long for a row is cut off, and not wrapped."""
+    """A terminal. `clips`: it cuts off what is too long for a row, and does not wrap it."""
 
     def __init__(self, columns: Callable[[], int], *, clips: bool, wide: bool = False) -> None:
-        """`columns` is asked for each row, since windows change. `wide`: what is ambiguous takes two cells there."""
+        """`columns` is called for each row, since windows change. `wide`: ambiguous characters take two cells."""
         self._columns = columns
         self.clips = clips
         self.most = wide or not clips
@@ -66,9 +66,10 @@ class Screen:
 
 @dataclass(frozen=True)
 class Mark:
-    """Who speaks: `name`, and what we say of the name; then what stands before a first row, and before others.
+    """The mark of a speaker: `name`, and `tag`, our remark on the name. `first` ends the mark in the first row of a
+    text, `others` in the other rows.
 
-    `quotes`: others' words stand in double quotes, which are opened again in each row.
+    `quotes`: a peer's words in the text stand in double quotes, which are opened again in each row.
     """
 
     name: str
@@ -82,7 +83,7 @@ class Mark:
         return f"{around}{self.name}{around}{self.tag}{separator}"
 
     def fitted(self, screen: Screen, columns: int) -> "Mark":
-        """The same in at most half a row. The name is cut short, never what is said of it."""
+        """Return the mark in at most half a row. The name is cut short, never the tag; SHORT_TAG replaces that."""
         room = max(2, columns // 2 - 2)
         if screen.cells(self.name + self.tag) <= room:
             return self
@@ -103,7 +104,7 @@ OURS = Mark("voicemux", first=": ", quotes=True)
 
 
 class _Piece(NamedTuple):
-    """What is not to be cut: a character with its marks. `end` is the place behind it."""
+    """A character with its combining marks, which is never cut. `end` is where it ends in the line."""
 
     text: str
     cells: int
@@ -115,7 +116,7 @@ class _Piece(NamedTuple):
 
 
 def rows(mark: Mark, text: str, screen: Screen) -> Iterator[str]:
-    """`text` as rows of that screen, made one by one; at most MOST_ROWS, and then how much more there is."""
+    """Yield `text` as rows of `screen`: at most MOST_ROWS, and then how much more there is."""
     made = 0
     for start, end in line_places(text):
         for row, place in _rows_of_line(mark, text[start:end], screen, is_first=made == 0):
@@ -128,7 +129,7 @@ def rows(mark: Mark, text: str, screen: Screen) -> Iterator[str]:
 
 
 def whole_lines(mark: Mark, text: str) -> Iterator[str]:
-    """`text` for an output that is not a terminal, in pieces to be joined: nothing is wrapped, cut or folded."""
+    """Yield `text` in pieces to be joined, for an output that is not a terminal: not wrapped, cut or folded."""
     before, others = (f"{mark.name}{mark.tag}{separator}" for separator in (mark.first, mark.others))
     for start, end in line_places(text):
         if start == end:
@@ -141,7 +142,7 @@ def whole_lines(mark: Mark, text: str) -> Iterator[str]:
 
 
 class _Head:
-    """The beginning of a row, and the cells that are left behind it."""
+    """The beginning of a row, and the cells that are left for text."""
 
     def __init__(self, mark: Mark, screen: Screen, separator: str, *, reopens: bool = False) -> None:
         columns = screen.columns
@@ -160,7 +161,7 @@ class _Head:
 
 
 def _rows_of_line(mark: Mark, line: str, screen: Screen, *, is_first: bool) -> Iterator[tuple[str, int]]:
-    """Each row, and the place in the line where it begins."""
+    """Yield each row, and the place in the line where it begins."""
     head = _Head(mark, screen, mark.first if is_first else mark.others)
     begins, is_quoted, row, used = 0, False, list[_Piece](), 0
     for piece in _pieces(line, screen):
@@ -172,7 +173,7 @@ def _rows_of_line(mark: Mark, line: str, screen: Screen, *, is_first: bool) -> I
             used = sum(each.cells for each in row)
             is_quoted ^= mark.quotes and text.count('"') % 2 == 1
             head = _Head(mark, screen, mark.others, reopens=is_quoted)
-        if piece.cells > head.room:  # that many marks
+        if piece.cells > head.room:  # too many combining marks
             piece = piece._replace(text=piece.text[0], cells=screen.cells(piece.text[0]))
         row.append(piece)
         used += piece.cells
@@ -180,7 +181,7 @@ def _rows_of_line(mark: Mark, line: str, screen: Screen, *, is_first: bool) -> I
 
 
 def _cut(row: list[_Piece]) -> int:
-    """How many pieces of a full row are printed: up to the end of its last word, if that is not far away."""
+    """How many pieces of a full row are printed: up to the end of its last word, if that is in the second half."""
     for place in range(len(row), len(row) // 2, -1):
         if row[place - 1].is_blank:
             return place

@@ -1,9 +1,10 @@
-"""Which caller must give up its place when a listener has no more: a policy. Pure: no clock, socket or thread.
+"""Decides which visitor gives up its place when a listener has no more places. Pure: no clock, socket or thread.
 
-A friend takes a step in every round trip: it speaks, TLS is up, it claims to have a key, it proves that. A stranger
-who wants to keep friends out stops somewhere, because each step costs it more. So every stage has a share of the
-places for itself, the lowest stage that has more than its share gives one up, and there the visitor goes that reached
-the stage first. If one network has many visitors in that stage, or has lost many places lately, it is one of its own.
+A visitor is a connection that is not a call yet. A friend advances one stage per round trip: ClientHello, TLS, CLAIM,
+PROOF. A stranger who wants to keep friends out stops at some stage, because each stage costs the stranger more. So
+every stage has its share of the places. The lowest stage with more visitors than its share gives one up: the visitor
+that reached the stage first. If one network has many visitors in that stage, or has lost many places recently, one of
+that network's visitors goes.
 """
 
 import enum
@@ -14,33 +15,33 @@ from typing import Generic, TypeVar
 
 from voicemux.security.networks import Network, networks_of
 
-CROWD = 16  # visitors of one network in one stage that are normal: an office, a family behind one address
+CROWD = 16  # visitors of one network in one stage; more are a crowd. An office or a family may share an address
 HALF_LIFE = 60.0  # seconds after which half of a network's lost places are forgotten
-MOST_NETWORKS = 4096  # whose lost places are remembered: some 800 kB
+MOST_NETWORKS = 4096  # whose lost places are remembered: about 800 kB
 
 Visitor = TypeVar("Visitor")
 
 
 class Stage(enum.IntEnum):
-    """How far a visitor has come. Only what needed an answer of ours counts: bytes alone do not count."""
+    """How far a visitor has come. Only what we had to answer counts; bytes alone do not."""
 
     LEAVING = 0  # it has been told goodbye
-    SILENT = 1  # nothing that could be answered has come
-    ANSWERED = 2  # a whole ClientHello, or a preface
+    SILENT = 1  # it has sent nothing that could be answered
+    ANSWERED = 2  # it has sent a whole ClientHello, or a preface
     SECURE = 3  # TLS is up
-    CLAIMED = 4  # it has said who it is
-    PROVED = 5  # and has proved it
+    CLAIMED = 4  # it has sent CLAIM
+    PROVED = 5  # its PROOF was right
 
 
 class Lobby(Generic[Visitor]):
-    """Who is there. `now` is in seconds, of a clock that only goes forward."""
+    """The visitors and their stages. `now` is in seconds, of a clock that only goes forward."""
 
     def __init__(self, places: int) -> None:
         self._places = places
         # For each stage, its visitors and their networks, in the order in which they reached it.
         self._stages: dict[Stage, dict[Visitor, tuple[Network, ...]]] = {stage: {} for stage in Stage}
         self._stage_of: dict[Visitor, Stage] = {}
-        self._lost: OrderedDict[Network, tuple[float, float]] = OrderedDict()  # places, as of when
+        self._lost: OrderedDict[Network, tuple[float, float]] = OrderedDict()  # places, and when they were counted
 
     def __iter__(self) -> Iterator[Visitor]:
         return iter(self._stage_of)
@@ -52,14 +53,14 @@ class Lobby(Generic[Visitor]):
         return visitor in self._stage_of
 
     def enter(self, visitor: Visitor, host: str, now: float) -> Visitor | None:
-        """Give the newcomer a place. Returns the visitor that has lost its place for it, if one had to."""
+        """Give a new visitor a place. Returns the visitor that has lost its place for it, or None."""
         loser = self.evict(now) if len(self) >= self._places else None
         self._stage_of[visitor] = Stage.SILENT
         self._stages[Stage.SILENT][visitor] = networks_of(host)
         return loser
 
     def reached(self, visitor: Visitor, stage: Stage) -> None:
-        """The visitor has come so far, or has been told goodbye."""
+        """The visitor has reached that stage, or has been told goodbye."""
         before = self._stage_of[visitor]
         if stage is not before:
             self._stages[stage][visitor] = self._stages[before].pop(visitor)
@@ -69,7 +70,7 @@ class Lobby(Generic[Visitor]):
         del self._stages[self._stage_of.pop(visitor)][visitor]
 
     def evict(self, now: float) -> Visitor | None:
-        """Take the place of the visitor that should give it up first; None if there is no visitor."""
+        """Remove the visitor that should give up its place first, and return it; None if there is no visitor."""
         if not self._stage_of:
             return None
         stage = self._fullest()
@@ -90,7 +91,8 @@ class Lobby(Generic[Visitor]):
         return over[0] if over else max(Stage, key=lambda stage: len(self._stages[stage]))
 
     def _first_to_go(self, stage: dict[Visitor, tuple[Network, ...]], now: float) -> Visitor:
-        """Of the largest crowd, if there is one, or else of all, who has been in the stage for the longest."""
+        """Return the visitor that has been in the stage for the longest: of the largest crowd, or of all if there is
+        no crowd."""
         candidates: Collection[Visitor] = stage
         for level in range(max(map(len, stage.values()))):
             sizes = Counter(stage[each][level] for each in candidates if level < len(stage[each]))
@@ -102,6 +104,6 @@ class Lobby(Generic[Visitor]):
         return next(iter(candidates))
 
     def _lost_by(self, network: Network, now: float) -> float:
-        """How many places that network has lost, of which half are forgotten each HALF_LIFE."""
+        """How many places that network has lost; half of them are forgotten each HALF_LIFE."""
         places, when = self._lost.get(network, (0.0, now))
         return places * math.pow(0.5, (now - when) / HALF_LIFE)

@@ -1,7 +1,7 @@
 """Text that is never lost, doubled or reordered (protocol.md §7): ids, acknowledgements, the window.
 
-`Outbox` and `Inbox` are the two ends of one direction. Neither knows a connection: after a resume
-the same two go on where they were.
+`Outbox` and `Inbox` are the two ends of one direction. Neither knows a connection: after a resume, both go on
+where they stopped.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from voicemux.errors import LocalProtocolError, RemoteProtocolError
 from voicemux.protocol.messages import ByeCode, Text
 from voicemux.protocol.wire import MAX_MESSAGE, MAX_TEXT_PART, TEXT_WINDOW, text_header_struct
 
-MAX_WAITING = 8 * MAX_MESSAGE  # bytes of text not yet sent: a bound for a fast pipe into a slow line
+MAX_WAITING = 8 * MAX_MESSAGE  # bytes of text not yet sent: a limit for a fast pipe into a slow line
 MAX_ID = 2**32 - 1
 
 
@@ -21,7 +21,7 @@ def payload_size(text: Text) -> int:
 
 
 def split_text(text: str, limit: int) -> list[str]:
-    """`text` in parts of at most `limit` bytes of UTF-8 each, whole code points only; at least one part."""
+    """Split `text` into parts of at most `limit` bytes of UTF-8 each, at code points; at least one part."""
     encoded = text.encode()
     parts, start = [], 0
     while len(encoded) - start > limit:
@@ -35,7 +35,7 @@ def split_text(text: str, limit: int) -> list[str]:
 
 
 class Outbox:
-    """Texts on their way out: numbered, sent within the window, kept until they are acknowledged."""
+    """Outgoing texts: numbered, sent within the window, kept until they are acknowledged."""
 
     def __init__(self) -> None:
         self._waiting: deque[Text] = deque()
@@ -61,8 +61,8 @@ class Outbox:
         return self._last_id - self._last_acknowledged
 
     def undelivered_messages(self) -> Iterator[tuple[int, str]]:
-        """Each message that was put here and not wholly acknowledged, the oldest first: its last id, and what of it
-        was not."""
+        """Yield each message that is not wholly acknowledged, the oldest first: its last id, and its unacknowledged
+        part."""
         parts: list[str] = []
         for frame in (*self._unacknowledged, *self._waiting):
             parts.append(frame.text)
@@ -73,8 +73,8 @@ class Outbox:
     def put(self, text: str) -> int:
         """Number `text` and queue it, as several messages if it is longer than one may be.
 
-        Returns the id whose acknowledgement says that all of it has arrived. Raises LocalProtocolError
-        if it is not Unicode (lone surrogates).
+        Returns the id whose acknowledgement means that the whole text has arrived. Raises LocalProtocolError if
+        `text` is not Unicode (lone surrogates).
         """
         try:
             text.encode()
@@ -97,7 +97,7 @@ class Outbox:
         return bool(self._waiting) and self.unacknowledged_bytes + payload_size(self._waiting[0]) <= TEXT_WINDOW
 
     def next(self) -> Text | None:
-        """The next frame to send, None if there is none or the window is full."""
+        """Return the next frame to send; None if there is none, or the window is full."""
         if not self.can_send:
             return None
         text = self._waiting.popleft()
@@ -115,13 +115,13 @@ class Outbox:
         self._last_acknowledged = max(self._last_acknowledged, number)
         while self._unacknowledged and self._unacknowledged[0].id <= number:
             self.unacknowledged_bytes -= payload_size(self._unacknowledged.popleft())
-        while self._waiting and self._waiting[0].id <= number:  # sent before a resume, and taken since
+        while self._waiting and self._waiting[0].id <= number:  # sent before a resume, and received since
             self.waiting_bytes -= payload_size(self._waiting.popleft())
 
     def resume(self, last_text: int) -> None:
-        """On a new connection: what the peer has not acknowledged goes out again, under the same ids.
+        """Queue what the peer has not acknowledged again, under the same ids, for a new connection.
 
-        `last_text` is that of the peer's HELLO. Raises RemoteProtocolError if it cannot be: then the session is over.
+        `last_text` is from the peer's HELLO. Raises RemoteProtocolError if it is impossible: the session is over.
         """
         if not self._last_acknowledged <= last_text <= self._last_sent:
             raise RemoteProtocolError(
@@ -135,9 +135,9 @@ class Outbox:
 
 
 class Inbox:
-    """Texts on their way in: in order, once each, joined to messages, acknowledged when they were taken.
+    """Incoming texts: in order, once each, joined into messages, acknowledged when the reader has taken them.
 
-    Holds at most a whole message and a window of what comes behind it.
+    Holds at most one whole message, and one window of text behind it.
     """
 
     def __init__(self) -> None:
@@ -149,10 +149,10 @@ class Inbox:
         self._unacknowledged_bytes = 0
 
     def receive(self, text: Text) -> str | None:
-        """The message that `text` completes, if it does; then `taken()` is owed.
+        """Return the message that `text` completes, or None. The caller must call `taken()` for each message.
 
         Raises RemoteProtocolError on an id that leaves a gap, a message over the limit, or more
-        than a window of text that was not acknowledged.
+        than a window of text that is not acknowledged.
         """
         if text.id <= self._last_id:
             return None
@@ -163,7 +163,7 @@ class Inbox:
         if self._parts_bytes > MAX_MESSAGE:
             raise RemoteProtocolError(f"a text of more than {MAX_MESSAGE} bytes", ByeCode.FLOOD)
         self._last_id = text.id
-        if text.text:  # frames without text, however many, cost nothing
+        if text.text:  # a frame without text takes no memory, so any number may come
             self._parts.append(text.text)
         message = None
         if not text.more:
@@ -190,13 +190,14 @@ class Inbox:
 
     @property
     def acknowledgement(self) -> int:
-        """The id to acknowledge now, also as `last_text`: all that was taken, and parts of the message behind it."""
+        """The id to acknowledge now, also as `last_text`: up to the newest frame, or before the oldest message that
+        the reader has not taken."""
         return self._whole[0] - 1 if self._whole else self._last_id
 
     def end(self) -> str | None:
-        """No more will come: the message whose end is missing, as far as it came; then `taken()` is owed.
+        """Return the received part of a message whose end will not come, or None. `taken()` is due for it, too.
 
-        Its parts were acknowledged, so they are to be shown.
+        The frames of this part were acknowledged, so the reader must see it.
         """
         if not self._parts:
             return None

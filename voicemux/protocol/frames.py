@@ -14,22 +14,22 @@ class Frame(NamedTuple):
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """The bytes of a frame, header and payload in one piece, so that one send takes it whole."""
+    """Return header and payload of a frame in one piece, so that one write sends the whole frame."""
     if len(frame.payload) > MAX_PAYLOAD:
         raise LocalProtocolError(f"a frame of {len(frame.payload)} bytes, the limit is {MAX_PAYLOAD}")
     return header_struct.pack(len(frame.payload), frame.tag, frame.flags) + frame.payload
 
 
 class FrameDecoder:
-    """Cuts frames out of a stream, however it is segmented. Holds less than one frame."""
+    """Cuts a stream into frames, in whatever segments it arrives. Holds less than one frame."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Each frame that is whole now. `data` is taken at once, even before the caller iterates over the frames.
+        """Yield each frame that is whole now. `data` is stored at once, even if the caller does not iterate yet.
 
-        Raises RemoteProtocolError on a header that cannot be right, before its payload is awaited.
+        Raises RemoteProtocolError on a header with a length or tag that is not allowed, before the payload comes.
         """
         self._buffer += data
         return self._cut()
@@ -51,5 +51,6 @@ class FrameDecoder:
             if len(buffer) < end:
                 break
             payload = bytes(buffer[header_struct.size : end])
-            del buffer[:end]  # first: with this frame the decoder may go to another thread, which feeds it at once
+            # Before the yield: the caller may hand the decoder to another thread, which feeds it at once.
+            del buffer[:end]
             yield Frame(tag, flags, payload)

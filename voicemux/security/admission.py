@@ -1,7 +1,8 @@
-"""Who may call: contacts, callers who know the code, anybody if the owner wants it so. It belongs to one thread.
+"""Decides which callers are admitted: contacts, callers with the code, or every caller if the user wants that.
 
-A code that was made here is over when it was used, and a new one takes its place. Wrong guesses end none: `guesses`
-says how many there may be. `now` is in seconds, of a clock that only goes forward.
+A code that was made here ends when a caller has used it, and a new code takes its place. Wrong guesses end no code:
+`guesses` limits how many codes may be tried. Only one thread may use this. `now` is in seconds, of a clock that only
+goes forward.
 """
 
 from collections import deque
@@ -18,9 +19,9 @@ from voicemux.security.handshake import Listener, Peer
 from voicemux.security.identity import Identity
 from voicemux.security.networks import networks_of
 
-SUSPICIOUS = 10  # wrong codes in a row, of people we do not know: no friend mistypes so often
-LONGER_WORDS = 4  # of the codes that are made from then on: 38 bits
-MOST_CONTACTS = 60  # new ones in an HOUR by a code that a person chose, and that may have got around
+SUSPICIOUS = 10  # wrong codes in a row, of unknown callers: a friend does not mistype so often
+LONGER_WORDS = 4  # in the codes that are made after that: 38 bits
+MOST_CONTACTS = 60  # new contacts in an HOUR by a code that a person chose: others may have learnt it
 HOUR = 3600.0  # seconds
 CONTACTS_GUESSES = 10  # wrong codes of a contact in an HOUR that do not count as guesses
 
@@ -35,7 +36,7 @@ class Candidate(Listener):
 
 
 class Admission:
-    """`begin()` with a CLAIM, `finish()` with the PROOF, `use()` what was proved when the HELLO has come."""
+    """Call `begin()` with a CLAIM, `finish()` with the PROOF, and `use()` when the HELLO has come."""
 
     def __init__(
         self,
@@ -49,11 +50,12 @@ class Admission:
         allowed: Collection[str] = (),
         on_guessing: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`code` was chosen by the owner; otherwise codes of `words` words are made, none if that is 0.
+        """`code` was chosen by the user; without it, codes of `words` words are made, or none if `words` is 0.
 
-        `allowed` are fingerprints of contacts: only they may call then, or who knows a code. `on_code(code, why)`
-        is called when a code is over, with the next. `on_guessing(what)` is called once, when wrong codes are tried.
-        Raises SecurityError for a bad code.
+        `allowed` are fingerprints of contacts: if there are any, only these contacts and callers with a code may
+        call. `on_code(code, why)` is called when a code has ended, with the next code and the reason.
+        `on_guessing(what)` gets messages for the user about wrong codes, each once. Raises SecurityError for a bad
+        code.
         """
         self._identity = identity
         self._contacts = contacts
@@ -65,13 +67,16 @@ class Admission:
         self._allowed = allowed
         self.code = tidy(code) if code else new_code(words) if words else ""
         self._guesses = Guesses(self.code if code else "", words)
-        self._wrong = 0  # guesses of people we do not know
+        self._wrong = 0  # guesses of unknown callers since the last new code
         self._told: set[str] = set()
-        self._mistyped: dict[str, deque[float]] = {}  # when each contact has said a wrong code
-        self._added: deque[float] = deque(maxlen=MOST_CONTACTS)  # when contacts were made by a code of a person
+        self._mistyped: dict[str, deque[float]] = {}  # when each contact sent wrong codes
+        self._added: deque[float] = deque(maxlen=MOST_CONTACTS)  # when a code that a person chose made contacts
 
     def begin(self, claim: Claim, host: str, now: float) -> Candidate:
-        """Raises NotAdmitted if a code cannot be tried (now), or RemoteProtocolError."""
+        """Answer a CLAIM.
+
+        Raises NotAdmitted if no code is in use, or if none may be tried now, or RemoteProtocolError.
+        """
         if claim.method == Method.CODE:
             if not self.code:
                 raise NotAdmitted("a code, and none is in use", ByeCode.WRONG_CODE)
@@ -88,7 +93,10 @@ class Admission:
         return Candidate(self._identity.certificate, claim, self.code, self._contacts.directory())
 
     def finish(self, listener: Candidate, proof: Proof, host: str, now: float) -> tuple[Welcome, Peer]:
-        """Raises NotAdmitted, whose text is for the owner, or RemoteProtocolError."""
+        """Judge a PROOF: return the WELCOME and the peer.
+
+        Raises NotAdmitted, whose text is for the listener's user, or RemoteProtocolError.
+        """
         try:
             peer = listener.judge(proof)
         except NotAdmitted as error:
@@ -101,7 +109,10 @@ class Admission:
         return listener.welcome(method), Peer(peer.fingerprint, method, peer.words)
 
     def use(self, listener: Candidate, peer: Peer, now: float) -> None:
-        """The caller has said HELLO: by a code, it becomes a contact. Raises NotAdmitted if the code is over."""
+        """The caller has sent HELLO: if it proved a code, it becomes a contact, and the code is used.
+
+        Raises NotAdmitted if the code has ended, or has made too many contacts.
+        """
         if peer.method is not Method.CODE:
             return
         self._check(listener)
@@ -117,13 +128,13 @@ class Admission:
             raise NotAdmitted("a code that was valid a moment ago", ByeCode.WRONG_CODE)
 
     def _contact(self, fingerprint: str, known: Directory) -> Contact | None:
-        """Whose key that is, if they may call."""
+        """Return the contact with that key, if this contact may call."""
         contact = known.with_fingerprint(fingerprint)
         return contact if contact and (not self._allowed or fingerprint in self._allowed) else None
 
     def _admitted(self, peer: Peer, known: Directory) -> Method:
         if self._contact(peer.fingerprint, known):
-            # A caller who does not know us compares words, so we must show them, too.
+            # A dialler that does not know our key (OPEN) compares words, so we must show them, too.
             return peer.method
         if self._is_open:
             return Method.OPEN
@@ -149,7 +160,7 @@ class Admission:
         return error
 
     def _may_mistype(self, contact: Contact, now: float) -> bool:
-        """Whether a wrong code of a contact does not count as a guess: a few come from old commands."""
+        """Whether a contact's wrong code counts as an old command, not as a guess: up to CONTACTS_GUESSES an HOUR."""
         when = self._mistyped.setdefault(contact.fingerprint, deque(maxlen=CONTACTS_GUESSES))
         if len(when) == CONTACTS_GUESSES and now - when[0] < HOUR:
             return False

@@ -1,8 +1,8 @@
-"""How many codes may be tried: few enough that none is hit within years, and always one more for a friend. Pure.
+"""Limits how many codes may be tried: hitting one takes years, and a friend still gets a try. Pure.
 
-No code ends because it was guessed at: then an attacker could keep friends out by guessing. Instead, tries are paced,
-all together, by how many codes there are; docs/security.md has the arithmetic. `now` is in seconds of a clock that
-only goes forward.
+Wrong guesses do not end a code: otherwise an attacker who guesses could keep friends out. Instead, one token bucket
+limits the tries of all diallers together, at a rate that depends on the number of possible codes; docs/security.md
+has the arithmetic. `now` is in seconds, of a clock that only goes forward.
 """
 
 from collections import OrderedDict
@@ -11,32 +11,32 @@ from collections.abc import Sequence
 from voicemux.security.code import codes_like
 from voicemux.security.networks import Network
 
-YEARS = 12  # that it takes on average to hit a code by trying without a pause
+YEARS = 12  # that hitting a code takes on average, by trying without a pause
 SECONDS = 365.25 * 86400  # of a year
-MOST_RATE = 10.0  # tries a second, of however long codes: each costs 7 ms, so that is 7 % of a core
-BURST_ODDS = 5000  # one in this number: the chance of hitting a code with all tries that may come at once
+MOST_RATE = 10.0  # tries a second, however long codes are: a try costs 7 ms, so this is 7 % of a core
+BURST_ODDS = 5000  # all tries that may come at once hit a code with a chance of 1 in 5000
 LEAST_BURST, MOST_BURST = 3, 400  # tries; a friend may mistype twice
-FRESH = 3  # tries that a network may have, lately, and still count as one that does not guess
-KEPT = 0.25  # of the burst is for networks that do not guess
-MEMORY = 3600.0  # seconds for which tries of a network count
-MOST_NETWORKS = 4096  # that are kept in mind: some 800 kB
+FRESH = 3  # tries within MEMORY from which on a network counts as one that guesses
+KEPT = 0.25  # share of the burst that is kept for networks that do not guess
+MEMORY = 3600.0  # seconds for which a network's tries are counted
+MOST_NETWORKS = 4096  # whose tries are remembered: about 800 kB
 
 
 class Guesses:
-    """Ask `may_try()` before each exchange; tell it of those that were `right()`."""
+    """Ask `may_try()` before each exchange, and call `right()` after each one whose code was right."""
 
     def __init__(self, code: str, words: int) -> None:
         """`code` was chosen by a person; if it is "", codes of `words` words are made at random."""
         self.words = words
         codes = codes_like(code, words)
-        self.rate = min(MOST_RATE, codes / 2 / (YEARS * SECONDS))  # tries a second; half of all codes hit, on average
+        self.rate = min(MOST_RATE, codes / 2 / (YEARS * SECONDS))  # tries a second; on average, half of all codes hit
         self.burst = min(max(LEAST_BURST, codes // BURST_ODDS), MOST_BURST)  # tries at once
         self._left = float(self.burst)
         self._looked: float | None = None
-        self._tries: OrderedDict[Network, tuple[int, float]] = OrderedDict()  # and since when they are counted
+        self._tries: OrderedDict[Network, tuple[int, float]] = OrderedDict()  # tries, counted since when
 
     def may_try(self, networks: Sequence[Network], now: float) -> bool:
-        """Whether a caller from these networks, the widest first, may try a code now. It counts as wrong."""
+        """Whether a dialler in these networks, the widest first, may try a code now. The try counts as wrong."""
         if self._looked is not None:
             self._left = min(self.burst, self._left + (now - self._looked) * self.rate)
         self._looked = now
@@ -55,7 +55,7 @@ class Guesses:
         return True
 
     def right(self, networks: Sequence[Network]) -> None:
-        """The last try from there was right, or came from a contact: it does not count."""
+        """The last try from these networks was right, or a contact's: it does not count."""
         self._left = min(self.burst, self._left + 1)
         network = networks[0]
         tries, since = self._tries.get(network, (1, 0.0))

@@ -1,7 +1,7 @@
-"""Whose queue it is that voice waits in: ours, or somebody else's. Pure: no socket, clock or thread.
+"""Finds out whose queue voice waits in: ours, or another program's. Pure: no socket, clock or thread.
 
-How long a queue is does not tell. What tells is to send less, once, and to look at the packets that are sent after
-that: a queue of ours drains by as much as we send less than the line takes; somebody else's does not.
+The length of a queue does not tell. An experiment tells: send less, once, and look at the packets that are sent after
+that. Our own queue drains by as much as we send less than the line takes. Another program's queue does not drain.
 
     CLEAR ---- a queue ----> UNSURE --- voice does not get through, or waits for long ---> TESTING (send less)
       ^                        |                                                              |
@@ -29,48 +29,49 @@ class Whose(Enum):
     THEIRS = "theirs"
 
 
-SHARE = 0.8  # of what the line takes is used, so that what has queued up drains within some seconds
-# Of it is used to see whether a queue drains: beside acknowledgements, a second of that is 0.2 s of queue and more.
+SHARE = 0.8  # of what the line takes is used, so that a queue of ours drains within some seconds
+# Share of what the line takes that is used in a test: with acknowledgements beside it, a second drains 0.2 s of queue
+# and more.
 DEEP_SHARE = 0.65
-STANDING_LONG = 1.0  # seconds that a queue stands on a line that takes all it is given, before that is looked into
-WAITS = 0.1  # seconds of queue that are worth it
-LEVEL = 0.08  # seconds a second that a queue may grow by and still stand
-RECENTLY = 1.0  # seconds since voice last had to be dropped
-# Seconds without a word of the peer about our voice, after which nothing is known: TCP repeats for less.
+STANDING_LONG = 1.0  # seconds for which a queue stands, on a line that delivers all, before a test begins
+WAITS = 0.1  # seconds of queue that are worth a test
+LEVEL = 0.08  # seconds a second by which a queue may grow and still counts as standing
+RECENTLY = 1.0  # seconds after a dropped packet in which voice counts as being lost
+# Seconds without a report of the peer on our voice, after which nothing is known: TCP's retransmissions take less.
 FORGOTTEN = 10.0
-GONE = 1.0  # seconds without a queue, after which somebody else's is over: TCP that loses a packet stops for less
-# Seconds by which a queue is longer than it ever was, if it may be ours after all: no router's grows for ever.
+GONE = 1.0  # seconds without a queue, after which another program's is over: TCP pauses for less after a loss
+# Seconds. A queue that is longer than ever by this may be ours after all: a router's queue does not grow for ever.
 GROWTH = 0.25
-DELIVERED_SPAN = 1.5  # seconds over which it is taken what the line takes
-LEAST_IMMUNITY, MOST_IMMUNITY = 4.0, 60.0  # seconds without another doubt, after one that was for nothing
+DELIVERED_SPAN = 1.5  # seconds over which the rate that the line takes is measured
+LEAST_IMMUNITY, MOST_IMMUNITY = 4.0, 60.0  # seconds without another test, after one that found another's queue
 
 
 class Blame:
-    """`look()` ten times a second; it takes steps down, and takes back those that were for nothing."""
+    """Call `look()` ten times a second: it steps down, and takes back a step down that did not help."""
 
     def __init__(self, forth: Forth) -> None:
         self.state = Whose.CLEAR
         self._forth = forth
         self._trial: Trial | None = None
-        self._before: int | None = None  # the rung before all this
+        self._before: int | None = None  # the rung before the first step down
         self._standing_since: float | None = None
         self._calm_since: float | None = None
-        self._longest = 0.0  # seconds that somebody else's queue has been
+        self._longest = 0.0  # seconds of another program's queue, at its longest
         self._immune_until = float("-inf")
         self._immunity = LEAST_IMMUNITY
-        self._dropped = float("-inf")  # when voice last was
+        self._dropped = float("-inf")  # when voice was last dropped
 
     def dropped(self, now: float) -> None:
-        """Voice had to be."""
+        """A packet of voice was dropped."""
         self._dropped = now
 
     def is_losing(self, now: float) -> bool:
-        """Whether voice had to be dropped of late."""
+        """Whether voice was dropped within the last RECENTLY seconds."""
         return now - self._dropped < RECENTLY
 
     @property
     def before(self) -> int | None:
-        """The rung that somebody else's queue was met on: there is no reason to stay below it."""
+        """The rung at which another program's queue appeared: voice need not stay below it."""
         return self._before
 
     def look(self, rungs: Rungs, now: float, rate: float | None) -> None:
@@ -91,7 +92,7 @@ class Blame:
             case _:
                 self._look_for_one(rungs, now, queue, rate)
 
-    # --- nobody else's, as far as is known
+    # --- no other program's queue, as far as is known
 
     def _look_for_one(self, rungs: Rungs, now: float, queue: float, rate: float | None) -> None:
         if queue < BEHIND:
@@ -110,12 +111,12 @@ class Blame:
             self._begin_test(rungs, now, before, delivered, was_whole=True)
 
     def stands(self, now: float) -> bool:
-        """Whether there is a queue, and all gets through, no later than a moment ago."""
+        """Whether all voice gets through, and the queue does not grow."""
         slope = self._forth.moments.slope(now, MOMENT)
         return not self.is_losing(now) and slope is not None and slope < LEVEL
 
     def _stands_for_long(self, now: float, queue: float) -> bool:
-        """Whether all gets through, but late, and no later than a while ago."""
+        """Whether all voice has got through for STANDING_LONG, late, while the queue did not grow."""
         if queue < WAITS or self.state is not Whose.UNSURE or not self.stands(now):
             self._standing_since = None
             return False
@@ -139,7 +140,7 @@ class Blame:
     def _delivered(self, now: float) -> float:
         return self._forth.delivered_rate(now, DELIVERED_SPAN) or 0.0
 
-    # --- less is sent
+    # --- a test: less is sent
 
     def _begin_test(self, rungs: Rungs, now: float, before: int, delivered: float, *, was_whole: bool) -> None:
         before = max(before, rungs.usual)
@@ -149,7 +150,7 @@ class Blame:
 
     @property
     def is_harmless(self) -> bool:
-        """Whether voice may go on while it is found out whose queue it is: ours would drain, or cannot be so long."""
+        """Whether voice may go on during a test: our own queue would drain, or cannot be this long."""
         newest = self._forth.moments.newest
         is_conclusive = self._trial is not None and self._trial.is_conclusive
         return is_conclusive or (newest is not None and newest.least > SURELY_NOT_OURS)
@@ -168,7 +169,7 @@ class Blame:
                 self._find_it_no_queue(rungs, now, found.queue)
 
     def _find_it_ours(self, rungs: Rungs, now: float, queue: float, line_rate: float) -> None:
-        """It drains: from here on, most of what the line took meanwhile is used."""
+        """The queue drains: it was ours. From here on, use SHARE of what the line took meanwhile."""
         at = rungs.fitting(line_rate * SHARE)
         self._become(Whose.CLEAR if queue < BEHIND else Whose.OURS, now)
         self._before = None
@@ -176,15 +177,14 @@ class Blame:
             rungs.go(at, now)
 
     def _find_it_no_queue(self, rungs: Rungs, now: float, late: float) -> None:
-        """A queue moves, ours above all when we send less. What stands still is the way itself, which is longer
-        now."""
+        """The lateness stands still, so the route is longer. A queue would move, ours above all when we send less."""
         self._forth.lateness.rise(late, now)
         self._forth.moments.forget()
         self._become(Whose.CLEAR, now)
         self._take_back(rungs, now)
 
     def _take_back(self, rungs: Rungs, now: float) -> None:
-        """Send what was sent before all this."""
+        """Go back to the rung before the first step down."""
         if self._before is not None and self._before < rungs.at:
             rungs.go(self._before, now)
         self._before = None
@@ -197,7 +197,7 @@ class Blame:
         if self._before is not None and self._before < rungs.at:
             rungs.go(self._before, now)
 
-    # --- somebody else's
+    # --- another program's queue
 
     def _look_at_theirs(self, rungs: Rungs, now: float, queue: float) -> None:
         if queue < BEHIND:
@@ -208,7 +208,7 @@ class Blame:
             return
         self._calm_since = None
         slope = self._forth.moments.slope(now, MOMENT)
-        grows = slope is not None and slope > LEVEL  # not after a lost packet, which makes all behind it late, too
+        grows = slope is not None and slope > LEVEL  # not after a loss, which makes all later packets late, too
         if not grows or rungs.at >= rungs.lowest:
             return
         if now <= self._immune_until:

@@ -1,9 +1,9 @@
-"""What is on its way: written and not yet acknowledged. Pure: no socket, clock or thread.
+"""What is in flight: written and not yet acknowledged. Pure: no socket, clock or thread.
 
-Voice is late as soon as much of it is under way, wherever it waits: in our queue, in the kernel's buffer
-or in a router's. So what counts is how old the oldest piece is that has not been acknowledged.
-There are two who acknowledge: the far end of our TCP connection, soon and exactly; and the peer, who is
-behind it if that is a tunnel, with what it sends in any case. All times are in seconds, all sizes in bytes.
+Voice is late as soon as much of it is in flight, wherever it waits: in the kernel's buffer or in a router's. So the
+age of the oldest unacknowledged piece counts. Acknowledgements come from two sources. The kernel at the far end of
+our TCP connection acknowledges soon and exactly. The peer, which is behind that kernel if the connection ends in a
+tunnel, acknowledges with messages that it sends in any case. All times are in seconds, all sizes in bytes.
 """
 
 from collections import deque
@@ -13,27 +13,27 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-SEGMENT_OVERHEAD = 52  # bytes of IPv4 and TCP (with time stamps) around each piece
+SEGMENT_OVERHEAD = 52  # bytes of IPv4 and TCP headers (with time stamps) for each piece
 UNKNOWN_ROUND_TRIP = 0.2  # seconds, until one has been measured
-VOICE_BUDGET = 0.100  # seconds beyond the smallest round trip that voice may be under way
-# Bytes that may wait for TCP's window before voice is held back. With a full segment of them, each segment that may
-# go carries as much as it can, which is what a window that is counted in segments asks for.
+VOICE_BUDGET = 0.100  # seconds beyond the smallest round trip that voice may be in flight
+# Bytes that may wait for TCP's window before voice is held back. Where the window counts segments, each segment
+# should be full. It is, if a full segment waits.
 MOST_BACKLOG = 1448
-MOMENT = 0.5  # seconds of acknowledgements that say how long they take now
-MOST_DELAYS = 200  # acknowledgements that are kept in mind
+MOMENT = 0.5  # seconds; the acknowledgements of this time say how long they take now
+MOST_DELAYS = 200  # acknowledgements that are remembered
 MAX_AUDIO_WAIT = 0.120  # seconds that voice waits here; later than that it would be too late at the far end
-LEAST_PIECES = 2  # of voice that may be under way in any case
+LEAST_PIECES = 2  # packets of voice that may be in flight in any case
 BEHIND = 0.060  # seconds beyond the smallest round trip from which on the line counts as too slow
-PATIENCE = 0.2  # seconds that it must have been so, or no longer so: losses look like that for a moment
-ANSWER_WAIT = 0.1  # seconds that what the peer acknowledges may wait for something to travel with
-UNKNOWN_INTERVAL = 1.0  # seconds between what the peer says of voice, until it is known (protocol.md §5.7)
-MOST_ROUND_TRIPS = 4  # without a word of voice, after which the peer is one that tells nothing of it (any more)
-MOST_ANSWERS = 8  # that tell how often they come
-MOST_PIECES = 4096  # that are kept in mind of a peer that tells nothing
+PATIENCE = 0.2  # seconds for which a line must be too slow, or no longer: a loss looks the same for a moment
+ANSWER_WAIT = 0.1  # seconds that an acknowledgement of the peer may wait for something to travel with
+UNKNOWN_INTERVAL = 1.0  # seconds between two reports of the peer on voice, until known (protocol.md §5.7)
+MOST_ROUND_TRIPS = 4  # without a report on voice, after which the peer counts as one that sends none (any more)
+MOST_ANSWERS = 8  # newest reports that tell how often reports come
+MOST_PIECES = 4096  # that are remembered while the peer acknowledges nothing
 TEXT_DELAY = 0.010  # seconds that text may add to the round trip, and so to the voice beside it
-LEAST_TEXT = 1_000  # bytes that may be under way beside voice: with the next 33 ms at 512 kbit/s
+LEAST_TEXT = 1_000  # bytes that may be in flight beside voice: with the next frame, 33 ms at 512 kbit/s
 MOST_TEXT = 262_144  # bytes: 1 Gbit/s at 2 ms, 20 Mbit/s at 100 ms
-TEXT_GROWTH, TEXT_CUT = 1.25, 0.5  # as in LEDBAT (RFC 6817): up gently while delay is low, down at once when not
+TEXT_GROWTH, TEXT_CUT = 1.25, 0.5  # as in LEDBAT (RFC 6817): up slowly while delay is low, else down at once
 
 
 class Obstacle(StrEnum):
@@ -47,43 +47,43 @@ class Obstacle(StrEnum):
 
 class _Piece(NamedTuple):
     size: int
-    end: int  # offset in the stream behind it
+    end: int  # offset in the stream where it ends
     written: float
     mark: Hashable
     is_voice: bool
 
 
 class Flow:
-    """Tell it what is written and acknowledged, by one of those who acknowledge; ask it what may follow."""
+    """Tell it what is written, and what one source (kernel or peer) acknowledges; ask it what may follow."""
 
     def __init__(self, *, by_peer: bool = False) -> None:
-        """`by_peer`: it is the peer who acknowledges, and not the kernel."""
+        """`by_peer`: the peer acknowledges, and not the kernel."""
         self._by_peer = by_peer
-        self._answered: deque[float] = deque(maxlen=MOST_ANSWERS)  # when the kernel did, or the peer did voice
-        self._last_heard: Hashable = None  # voice
+        self._answered: deque[float] = deque(maxlen=MOST_ANSWERS)  # when the kernel acknowledged, or the peer voice
+        self._last_heard: Hashable = None  # mark of the newest voice that the peer has
         self._round_trips_since = 0
-        self._last_delay = 0.0  # of the newest piece that was acknowledged
-        self.delays: deque[tuple[float, float]] = deque(maxlen=MOST_DELAYS)  # of all that were, and when that was
-        self.excused = 0.0  # seconds that acknowledgements take longer, not because of our voice (`Course`)
-        self.budget = VOICE_BUDGET  # seconds beyond all this that voice may be under way
-        self.most_voice = float("inf")  # bytes of it that may be under way, headers of all layers included
-        self.is_crowded = False  # somebody else's queue is on the line: text would make it longer
-        self.backlog = 0  # bytes that TCP's window holds back, where somebody tells
+        self._last_delay = 0.0  # seconds, of the newest acknowledged piece
+        self.delays: deque[tuple[float, float]] = deque(maxlen=MOST_DELAYS)  # when, and after how long
+        self.excused = 0.0  # seconds that acknowledgements take longer for reasons other than our voice (`Course`)
+        self.budget = VOICE_BUDGET  # seconds beyond round trip and excuse that voice may be in flight
+        self.most_voice = float("inf")  # bytes of voice that may be in flight, headers of all layers included
+        self.is_crowded = False  # another program's queue is on the line: text would make it longer
+        self.backlog = 0  # bytes that TCP's window holds back, where the kernel tells
         self._pieces: deque[_Piece] = deque(maxlen=MOST_PIECES)
-        self.knows = False  # whether anybody acknowledges
+        self.knows = False  # whether acknowledgements come
         self._written = 0
         self._acknowledged = 0
         self._smallest_round_trip: float | None = None
         self._text_budget = float(LEAST_TEXT)
         self._behind_since: float | None = None
-        self._caught_up: float | None = None  # since when it is not behind any more, perhaps for a moment only
-        self._behind_bytes = 0  # acknowledged since then, headers of all layers included
+        self._caught_up: float | None = None  # since when it has kept up, perhaps for a moment only
+        self._behind_bytes = 0  # acknowledged since `_behind_since`, headers of all layers included
 
     def wrote(self, size: int, now: float, *, mark: Hashable = None, is_voice: bool = False) -> None:
-        """A piece has been given to the line. `mark` is what `heard` will know it by."""
+        """A piece has been written. `heard` will name it by `mark`."""
         self._written += size
         if self._by_peer and mark is None:
-            return  # it does not acknowledge that
+            return  # the peer does not acknowledge this
         self._pieces.append(_Piece(size, self._written, now, mark, is_voice))
 
     def acknowledge(self, unacknowledged: int, now: float) -> None:
@@ -95,7 +95,7 @@ class Flow:
         self._acknowledge_to(offset, now)
 
     def heard(self, mark: Hashable, now: float) -> None:
-        """The peer says that it has the piece of that mark, and so all before it."""
+        """The peer says that it has the piece with that mark, and so all pieces before it."""
         known = [piece for piece in self._pieces if piece.mark == mark]
         if known or mark == self._last_heard:
             self._round_trips_since = 0
@@ -124,12 +124,12 @@ class Flow:
         return self._smallest_round_trip
 
     def latest_delay(self, now: float) -> float | None:
-        """The most that acknowledgements of the last moment took; None before the first."""
+        """The longest time that an acknowledgement of the last MOMENT took; None before the first."""
         recent = [delay for at, delay in self.delays if now - at <= MOMENT]
         return max(recent) if recent else (self.delays[-1][1] if self.delays else None)
 
     def age(self, now: float) -> float:
-        """Of the oldest piece that has not been acknowledged, in seconds."""
+        """Seconds since the oldest unacknowledged piece was written; 0 if there is none."""
         return now - self._pieces[0].written if self._pieces else 0.0
 
     def may_send_voice(self, now: float) -> bool:
@@ -160,10 +160,10 @@ class Flow:
         return self._text_under_way < self._text_budget and delay < self.usual_delay + TEXT_DELAY * 2
 
     def line_rate(self, now: float) -> float | None:
-        """The bits a second that the line takes, if that is less than we want of it; otherwise None.
+        """The bits a second that the line takes, if that is less than we send; otherwise None.
 
-        It is, if what is under way grows old although acknowledgements come in. (If none come, that is a lost
-        packet or an outage, and less voice would not help.)
+        The line takes less if the pieces in flight grow old although acknowledgements come in. (If none come, a
+        packet was lost or there is an outage, and less voice would not help.)
         """
         since = self._behind_since
         if since is None or self._has_caught_up(now) or self._behind_until(now) - since < PATIENCE:
@@ -172,37 +172,37 @@ class Flow:
 
     @property
     def _text_under_way(self) -> int:
-        """With the voice, if it is the kernel who acknowledges that."""
+        """Bytes of text in flight; with the voice, if the kernel acknowledges."""
         if self._by_peer:
             return sum(piece.size for piece in self._pieces if not piece.is_voice)
         return self.unacknowledged
 
     @property
     def _size_under_way(self) -> int:
-        """With the headers of all layers."""
+        """Bytes in flight, headers of all layers included."""
         return sum(piece.size + SEGMENT_OVERHEAD for piece in self._pieces)
 
     @property
     def _voice_under_way(self) -> int:
-        """With the headers of all layers."""
+        """Bytes of voice in flight, headers of all layers included."""
         return sum(piece.size + SEGMENT_OVERHEAD for piece in self._pieces if piece.is_voice)
 
     @property
     def usual_delay(self) -> float:
-        """The most that it takes until a piece is acknowledged while nothing of ours waits on the line."""
+        """Seconds until a piece is acknowledged, at most, while nothing of ours waits on the line."""
         known = UNKNOWN_ROUND_TRIP if self._smallest_round_trip is None else self._smallest_round_trip
         return known + self.excused + (ANSWER_WAIT if self._by_peer else 0.0)
 
     @property
     def _answer_interval(self) -> float:
-        """The most that passes until the next answer: some peers speak of voice ten times a second, some once."""
+        """Seconds until the next answer, at most: some peers report on voice ten times a second, some once."""
         intervals = [later - sooner for sooner, later in pairwise(self._answered)]
         return 2 * median(intervals) if intervals else UNKNOWN_INTERVAL
 
     def _has_answered(self, now: float) -> None:
         silence = now - self._answered[-1] if self._answered else 0.0
         if silence > PATIENCE and silence > self._answer_interval:
-            self._behind_since = None  # what was before such a silence says nothing of what comes after it
+            self._behind_since = None  # what was before such a silence says nothing about the time after it
         self._answered.append(now)
 
     def _acknowledge_to(self, offset: int, now: float) -> None:
@@ -228,7 +228,8 @@ class Flow:
             self._behind_bytes = 0
 
     def _has_caught_up(self, now: float) -> bool:
-        """Not if only for a moment: on a line that is full in both directions, acknowledgements come in bursts."""
+        """Whether the line has kept up for PATIENCE. A moment is not enough: on a line that is full in both
+        directions, acknowledgements come in bursts."""
         return now - self._behind_until(now) >= PATIENCE
 
     def _behind_until(self, now: float) -> float:
@@ -237,7 +238,7 @@ class Flow:
     def _adapt_text(self, delay: float, under_way: int) -> None:
         if delay > self.usual_delay + TEXT_DELAY or self.is_crowded:
             self._text_budget = max(LEAST_TEXT, self._text_budget * TEXT_CUT)
-        elif under_way * 2 > self._text_budget:  # it is being used
-            # What the peer acknowledges has been on its way for long: more at once would be too much before it shows.
+        elif under_way * 2 > self._text_budget:  # the budget is being used
+            # The peer's acknowledgements are late, so a larger step would do harm before it shows.
             more = under_way - self._text_under_way if self._by_peer else self._text_budget * (TEXT_GROWTH - 1)
             self._text_budget = min(MOST_TEXT, self._text_budget + more)

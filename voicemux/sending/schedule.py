@@ -1,11 +1,11 @@
-"""What goes out next, and when. Pure: no socket, clock, lock or thread; `now` is an argument.
+"""Decides what goes out next, and when. Pure: no socket, clock, lock or thread; `now` is an argument.
 
 Three lanes wait here: control, then voice, then text; then the BYE. Each lane is bounded by what it is: of each kind
 of control message only the newest waits, voice that has waited too long is dropped, text waits in the `Conversation`,
 which is full at some point and says so. `CongestionControl` says whether voice and text may go.
 
-As str0m does it: put messages in, ask `choose(now)` for what to write, and if that is nothing, ask again at
-`next_deadline(now)` or after the next event. All times are in seconds; `now` never goes back.
+The interface is like str0m's: put messages in, and ask `choose(now)` what to write. If it returns nothing, ask again
+at `next_deadline(now)` or after the next event. All times are in seconds; `now` never goes back.
 """
 
 from collections import deque
@@ -20,13 +20,13 @@ from voicemux.sending.flow import MAX_AUDIO_WAIT
 from voicemux.sending.telling import Telling
 from voicemux.trace.facts import Trace
 
-TEXT_TURN = 2.0  # seconds that text waits for voice at most: on a path too slow for both, one frame of it goes then
-LOOK_AGAIN = 0.005  # seconds between two looks at what is in flight, while something waits for that
-CONTROL_WAIT = 0.1  # seconds that a control message may wait for something to travel with: alone it is mostly headers
-VOICE_FLOWS = 0.070  # seconds after a packet of voice in which the next is to be expected: 60 ms is the longest
+TEXT_TURN = 2.0  # seconds that text waits for voice at most; then one frame of text goes, even on a slow path
+LOOK_AGAIN = 0.005  # seconds between two looks at what is in flight, while voice or text waits for room
+CONTROL_WAIT = 0.1  # seconds that a control message may wait for voice or text: alone it is mostly headers
+VOICE_FLOWS = 0.070  # seconds after a packet of voice in which the next one is due: the longest packet has 60 ms
 
 Control = Pong | TextAck | Report | Arrivals | VoiceState
-MadeLate = Callable[[], Ping | Arrivals | None]  # makes a control message when that is chosen; None: nothing to say
+MadeLate = Callable[[], Ping | Arrivals | None]  # called when its message is chosen; None: nothing to say
 
 
 @dataclass
@@ -50,22 +50,22 @@ class Schedule:
         self.ended = False  # nothing is chosen any more
         self._control: dict[type, Control | MadeLate] = {}
         self._control_since = 0.0  # when the oldest control message that waits was put in
-        self._audio: deque[tuple[float, Audio]] = deque()  # each with when it was put in
+        self._audio: deque[tuple[float, Audio]] = deque()  # (when it was put in, packet)
         self._audio_at = float("-inf")  # when voice was last put in
         self._text_since = 0.0  # when the text that waits began to, or the last of it went
 
     # --- what is to be sent
 
     def put_control(self, message: Control, now: float) -> None:
-        """One of the same kind that still waits is replaced."""
+        """Add a control message. It replaces a message of the same kind that still waits."""
         self._put(type(message), message, now)
 
     def put_ping(self, make: Callable[[], Ping], now: float) -> None:
-        """`make` is called when the PING is chosen: waiting here does not count as round trip."""
+        """Add a PING. `make` is called when it is chosen, so that waiting here does not count as round trip."""
         self._put(Ping, make, now)
 
     def put_arrivals(self, now: float) -> bool:
-        """Tell the peer when its voice has come, as far as it is known when that is chosen. False: nothing is new."""
+        """Add ARRIVALS, which are made when they are chosen. Returns False if there is nothing new to tell."""
         if not self.congestion.has_news:
             return False
         self._put(Arrivals, self.congestion.arrivals, now)
@@ -77,7 +77,7 @@ class Schedule:
         self._control[kind] = message
 
     def put_audio(self, audio: Audio, now: float) -> bool:
-        """Add one packet of voice, and drop what has waited too long.
+        """Add one packet of voice, and drop packets that have waited too long.
 
         False after a `hang_up`, and nothing is taken: voice that goes on would keep the BYE waiting on a slow path.
         """
@@ -125,7 +125,7 @@ class Schedule:
         self.ended = True
 
     def on_sent(self, messages: list[Message], size: int, now: float) -> None:
-        """What `choose` has returned was written, `size` bytes in all."""
+        """The writer thread has written what `choose` returned, `size` bytes in all."""
         last = messages[-1]
         self.congestion.on_sent(last, size, now)
         self.counts.audio += isinstance(last, Audio) and bool(last.data)
@@ -133,9 +133,9 @@ class Schedule:
     # --- what is next
 
     def choose(self, now: float) -> list[Message]:
-        """What to write at once, as one piece: control, and behind it one packet of voice or one frame of text.
+        """Return what to write now, in one write: control, and after it one packet of voice or one frame of text.
 
-        Empty if nothing may go yet. The BYE is chosen last; from then on `ended` is true and nothing is chosen.
+        The list is empty if nothing may go yet. The BYE is chosen last. Then `ended` is true and nothing is chosen.
         """
         if self.ended:
             return []
@@ -166,7 +166,7 @@ class Schedule:
         return self.conversation.bye_deadline is not None
 
     def _next_text(self, now: float) -> Text | None:
-        """Text goes if no voice waits, and none would be late because of it; but every TEXT_TURN in any case."""
+        """Text goes if no voice waits, and text would make none late. One frame each TEXT_TURN goes anyway."""
         would_disturb = self._audio or not self.congestion.may_send_text(now)
         if self.conversation.can_send_text and would_disturb and now - self._text_since < TEXT_TURN:
             self.telling.held_back("text", now, voice_waits=bool(self._audio))
@@ -188,7 +188,10 @@ class Schedule:
         return audio
 
     def _control_is_due(self, now: float) -> bool:
-        """While there is voice, all but PONG travels with it; REPORT and ARRIVALS travel with something always."""
+        """Whether control goes alone: after CONTROL_WAIT, and a PONG at once.
+
+        Before that, REPORT and ARRIVALS wait for voice or text. The others wait only while voice flows.
+        """
         waited = now - self._control_since >= CONTROL_WAIT
         voice_flows = now - self._audio_at < VOICE_FLOWS
         return any(

@@ -1,7 +1,7 @@
-"""What a queue does while less is sent: so it is found out whose it is. Pure: no socket, clock or thread.
+"""Finds out whose queue voice waits in, by what the queue does while less is sent. Pure: no socket, clock or thread.
 
-A queue of ours drains by as much as we send less than the line takes. One of others does not. What stands still is a
-route that has become longer. `Blame` begins a trial, and draws the consequences.
+Our own queue drains by as much as we send less than the line takes. Another program's queue does not drain. If the
+lateness stands still, the route has become longer. `Blame` begins a trial, and draws the consequences.
 
 Times are in seconds, rates in bits a second.
 """
@@ -12,22 +12,22 @@ from typing import NamedTuple
 from voicemux.sending.flow import BEHIND
 from voicemux.sending.forth import Forth
 
-SETTLING = 1.2  # seconds after a step of which packets are judged: a look, a packet of 60 ms, and a second of drain
-# Bits a second. The peer's voice is acknowledged by us, on the same line: each second packet by one of 52 bytes (RFC
-# 1122: delayed acknowledgements), with packets of 20 ms 25 a second.
+SETTLING = 1.2  # seconds after a step until packets count: one look, a packet of 60 ms, a second of drain
+# Bits a second. We acknowledge the peer's voice on the same line: every second packet by one of 52 bytes (RFC 1122:
+# delayed acknowledgements). With packets of 20 ms, that is 25 a second.
 ACKNOWLEDGEMENTS = 10_400
 # Bytes that are on a slow line at any time: a packet of 60 ms with headers, an acknowledgement, and one of each that
-# is being sent when they come. What they take does not count as a queue.
+# is being sent when they come. The time that they take does not count as a queue.
 FLOOR = 550
-CONCLUSIVE = 0.12  # seconds a second of drain that can be told from what reports wait for something to travel with
-STALLED = 0.4  # of the drain that is due: with less, the queue does not fall because we send less
-SURELY_NOT_OURS = 0.45  # seconds: of our own, voice is held back long before
-# Seconds within which the queue of a whole second lies if it is none: a packet of 60 ms in front of ours takes more
-# on any line that is too slow for it, and another's transfer moves its queue by as much with each packet that is
-# lost.
+CONCLUSIVE = 0.12  # seconds of drain a second: less could be the wait of reports for something to travel with
+STALLED = 0.4  # of the expected drain: a queue that falls by less does not fall because we send less
+SURELY_NOT_OURS = 0.45  # seconds of queue: long before our own is as long, voice is held back
+# Seconds. A lateness that stays within this for a second is not a queue. Our own queue moves by more: a packet of
+# 60 ms in front takes longer on any line that is too slow for it. Another program's transfer moves its queue by as
+# much with each packet that it loses.
 STILL = 0.010
-FEW = 4  # moments of a second that are enough for that
-MOMENT = 0.6  # seconds over which it is seen whether a queue stands: five times what the peer says
+FEW = 4  # reports within a second that are enough to tell that
+MOMENT = 0.6  # seconds over which it is judged whether a queue stands: five reports of the peer
 
 
 class Finding(Enum):
@@ -49,19 +49,19 @@ class Trial:
     """`look()` ten times a second, until it finds something."""
 
     def __init__(self, forth: Forth, now: float, rate: float, delivered: float, *, was_whole: bool) -> None:
-        """It begins now. `rate` is what is sent from here on, `delivered` what the line took before; `was_whole` says
-        that this was all that it was given."""
+        """The trial begins at `now`. `rate` is what is sent from here on, `delivered` what the line took before.
+        `was_whole`: that was all that was sent."""
         self._forth = forth
         self._began = now
         self._delivered = delivered
-        # Seconds a second by which the queue falls if it is ours.
+        # Seconds of queue a second by which it falls if it is ours.
         self._drain = 1 - (rate + ACKNOWLEDGEMENTS) / delivered if delivered else 0.0
         self._was_whole = was_whole
-        self._carried: float | None = None  # what the line has taken since
+        self._carried: float | None = None  # what the line has taken since the trial began
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether a queue of ours would surely drain now."""
+        """Whether our own queue would surely drain in this test."""
         return self._drain >= CONCLUSIVE
 
     @property
@@ -70,7 +70,7 @@ class Trial:
         return self._carried or self._delivered
 
     def look(self, now: float, queue: float) -> Found | None:
-        """What has been found; None as long as it is not known, or the queue still drains."""
+        """Return what was found; None while that is not known, or while the queue still drains."""
         newest, moments = self._forth.moments.newest, self._forth.moments
         assert newest
         if queue >= BEHIND and (rate := self._forth.delivered_rate(now, MOMENT)):

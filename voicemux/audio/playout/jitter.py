@@ -1,9 +1,9 @@
-"""The jitter buffer: what is to be played next, and when. It knows time stamps, and no sound, clock or thread.
+"""The jitter buffer: decides what is played next, and when. It knows time stamps, and no sound, clock or thread.
 
-It works on delay, not on the number of packets: `Arrivals` says how late packets are and what playout
-delay would hide it, and each packet is played as it is, shorter or longer, to come nearer to that. What
-can no longer be played in time is thrown away. Positions are time stamps without their wrap-around, in
-ticks of 1/48000 s; times are in seconds.
+It works on delay, not on the number of packets. `Arrivals` says how late packets are, and which playout delay would
+hide that: the target. The buffer has each packet played as it is, shorter or longer, to come nearer to the target.
+It drops packets that can no longer be played in time. Positions are time stamps without their wrap-around, in ticks
+of 1/48000 s; times are in seconds.
 """
 
 import math
@@ -16,33 +16,33 @@ from voicemux.protocol.messages import Audio
 from voicemux.protocol.wire import TICKS_PER_SECOND
 
 MAX_DELAY = 0.300  # seconds of playout delay at most: with a usual line, half a second from mouth to ear
-ROOM = 2 / 3  # of the most delay is aimed at: the rest is for what comes later than usual
-SKIP = 0.120  # seconds above the target from which on catching up by playing faster would take too long
-HURRY = 0.060  # seconds above the target from which on every packet is shortened
-SLACK = 0.010  # seconds above the target that are left alone while somebody speaks
-SHORTFALL = 0.015  # seconds below the target that are left alone while somebody speaks
+ROOM = 2 / 3  # share of the maximum delay that the target may reach: the rest is for later packets
+SKIP = 0.120  # seconds above the target; beyond that, catching up by playing faster would take too long
+HURRY = 0.060  # seconds above the target; beyond that, every packet is shortened
+SLACK = 0.010  # seconds above the target that are left alone in speech
+SHORTFALL = 0.015  # seconds below the target that are left alone in speech
 QUIET_SHORTFALL = 0.0025  # seconds below the target that are left alone in a pause
-REST = 0.060  # seconds between two changes of length while somebody speaks: about a tenth faster or slower
-# Ticks of concealment or silence at a time, and of which all is a multiple that is cut out or put in where nobody
-# speaks: a sound card asks for more every 5 ms, so less would be seen only now and then, and then as 5 ms.
+REST = 0.060  # seconds between two changes of length in speech: about a tenth faster or slower
+# Ticks of concealment or silence at a time. What is cut or inserted in a pause is a multiple of them: a sound card
+# asks for more every 5 ms, so a smaller change would take effect only now and then, and then as 5 ms.
 STEP = TICKS_PER_SECOND // 200
 MAX_CONCEALED = TICKS_PER_SECOND * 60 // 1000  # ticks in a row; beyond that a guess is worse than noise
-NEGLIGIBLE = TICKS_PER_SECOND // 400  # ticks between two packets that are no gap: a careless sender's rounding
+NEGLIGIBLE = TICKS_PER_SECOND // 400  # ticks between two packets that do not count as a gap: a sender may round
 LONGEST_PACKET = TICKS_PER_SECOND * 120 // 1000  # ticks, of Opus
-MAX_STEP_BACK = 2 * TICKS_PER_SECOND  # ticks; beyond that the sender has begun anew
-ADRIFT = 1.0  # seconds in which packets came, none in time, after which the line itself has become slower
+MAX_STEP_BACK = 2 * TICKS_PER_SECOND  # ticks; beyond that, the sender has restarted its clock
+ADRIFT = 1.0  # seconds in which packets came, but none in time: then the line itself has become slower
 STEADY = 4  # packets in a row that came at the pace of speech: no burst behind a stall, but a line that is later now
-PACE = (0.4, 3.0)  # times their length that lies between two of them, as a network bunches them
-# A lost packet is repeated a round trip after the next ones have come, which TCP waits for (RACK, RFC 8985): so much
-# later it comes, in round trips and seconds.
+PACE = (0.4, 3.0)  # packet lengths between two such packets, least and most: a network bunches packets
+# How much later a retransmitted packet comes: in round trips, plus seconds. Before TCP retransmits a lost packet, it
+# waits for acknowledgements of the next packets (RACK, RFC 8985).
 REPEAT_TRIPS, REPEAT = 1.25, 0.080
-MOST_CEILING = 1.0  # seconds of target, on the longest lines
+MOST_CEILING = 1.0  # seconds of target, with the longest round trips
 MAX_PACKETS = 512  # held at most: 10 s of usual packets
 
 
 @dataclass(frozen=True)
 class Play:
-    """Play a packet, without the first `missed` ticks: their time is over.
+    """Play a packet, without its first `missed` ticks: their time is over.
 
     `joins` is whether it goes on where the last one ended. Decode it, and say with `finish` how many ticks long it
     is: there is no other way to how it may be fitted, and `next` refuses to be asked before.
@@ -71,7 +71,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Conceal:
-    """A packet is missing: guess. `fading`: nothing has come for so long that the guess must give way to noise."""
+    """Conceal a missing packet. `fading`: packets have been missing for so long that concealment fades to noise."""
 
     ticks: int
     fading: bool
@@ -79,7 +79,7 @@ class Conceal:
 
 @dataclass(frozen=True)
 class Pause:
-    """Nobody speaks."""
+    """Play silence: the peer does not speak, or the delay must grow in a pause."""
 
     ticks: int
 
@@ -132,17 +132,17 @@ class JitterBuffer:
     def __init__(self, max_delay: float = MAX_DELAY) -> None:
         self.late = 0  # packets dropped because they came too late, or too many
         self.concealed = 0  # ticks
-        self.position: int | None = None  # of the next sample to be played; None while nobody speaks
-        self.delay = 0.0  # playout delay of what was played last: from its earliest possible arrival on
-        self.least_target = 0.0  # seconds, whatever the line is like
+        self.position: int | None = None  # of the next sample to be played; None in a pause
+        self.delay = 0.0  # playout delay of what was played last, counted from its earliest possible arrival
+        self.least_target = 0.0  # seconds that the target has at least, whatever the line is like
         self._max_delay = max_delay
         self._arrivals = Arrivals(ceiling=max_delay * ROOM)
         self._least_ceiling = self._arrivals.ceiling
-        self._is_bounded = max_delay != MAX_DELAY  # the user has chosen
+        self._is_bounded = max_delay != MAX_DELAY  # the user has chosen the maximum delay
         self._packets: deque[_Packet] = deque()
         self._newest = 0  # position of the newest packet ever put
         self._newest_sequence = 0
-        self._packet_ticks = 0  # of the packet before the newest
+        self._packet_ticks = 0  # length of the packet before the newest
         self._begun = False
         self._decoding = 0  # position of the last packet played
         self._sequence = 0  # of the last packet played
@@ -155,12 +155,12 @@ class JitterBuffer:
 
     @property
     def target(self) -> float:
-        """Seconds of playout delay that would hide the lateness of late."""
+        """Seconds of playout delay that would hide the recent lateness."""
         return max(self._arrivals.target, min(self.least_target, self._arrivals.ceiling))
 
     def round_trip(self, seconds: float) -> None:
-        """The shortest of late. The longer it is, the later a packet is that had to be repeated, which is worth
-        waiting for: the most delay grows with it, unless the user has chosen that."""
+        """Take the shortest recent round trip. The longer it is, the later a retransmitted packet comes, and that is
+        worth waiting for. So the maximum delay grows with it, unless the user has chosen the maximum."""
         if self._is_bounded:
             return
         self._arrivals.ceiling = max(self._least_ceiling, min(MOST_CEILING, REPEAT_TRIPS * seconds + REPEAT))
@@ -168,12 +168,12 @@ class JitterBuffer:
 
     @property
     def wait(self) -> float:
-        """Of what was played last, how much of `delay` was spent here, and not on a line that is late."""
+        """Seconds of `delay` that what was played last spent in this buffer, and not on a late line."""
         return max(0.0, self.delay - self._arrivals.latest)
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is here that could be played."""
+        """Whether no packet is here that could be played."""
         return not self._packets
 
     @property
@@ -183,7 +183,7 @@ class JitterBuffer:
 
     @property
     def buffered(self) -> float:
-        """Seconds of sound that wait, but for the newest packet's own length."""
+        """Seconds of sound that wait, without the length of the newest packet."""
         return (self._newest - self._packets[0].position) / TICKS_PER_SECOND if self._packets else 0.0
 
     def put(self, audio: Audio, arrival: float) -> None:
@@ -213,7 +213,7 @@ class JitterBuffer:
         self._packets.append(_Packet(audio, self._newest))
 
     def _learn_length(self, audio: Audio, step: int) -> None:
-        """Longer packets are what a sender gives to a line that is too slow: with shorter ones it has recovered."""
+        """Forget the peaks if packets became shorter: a sender makes them longer while a line is too slow."""
         if audio.sequence == (self._newest_sequence + 1) % 2**16 and step <= LONGEST_PACKET:
             if step < self._packet_ticks:
                 self._arrivals.forget_peaks()
@@ -229,7 +229,7 @@ class JitterBuffer:
         first = self._packets[0]
         if self.position is None or first.position - self.position > NEGLIGIBLE:
             delay = self._arrivals.delay(first.position, now)
-            if self.position is None or first.audio.sequence == (self._sequence + 1) % 2**16:  # nobody spoke
+            if self.position is None or first.audio.sequence == (self._sequence + 1) % 2**16:  # a pause
                 if delay < self.target:
                     return Pause(STEP)
             elif delay < self.target + SLACK and first.position - self.position - self._concealed_ticks > NEGLIGIBLE:
@@ -292,7 +292,7 @@ class JitterBuffer:
         return round(excess * TICKS_PER_SECOND) if not -SHORTFALL <= excess <= SLACK else 0
 
     def _drop_hopeless(self, now: float) -> None:
-        """After a stall of our own, throw away what would take too long to catch up with."""
+        """After a stall of our own, drop packets where catching up would take too long."""
         if self._packets and self._arrivals.delay(self._packets[0].position, now) > self.target + SKIP:
             while self._packets and self._arrivals.delay(self._packets[0].position, now) > self.target:
                 self._drop(self._packets.popleft().audio, now)
@@ -304,7 +304,7 @@ class JitterBuffer:
             self.position = None
 
     def _conceal(self) -> Conceal:
-        """A guess for what is not there yet. It is time gained: what comes late is still played whole."""
+        """Conceal a packet that is not here. This adds delay, so a packet that comes late is still played whole."""
         self.concealed += STEP
         self._concealed_ticks += STEP
         fading = self._concealed_ticks > MAX_CONCEALED
