@@ -11,7 +11,8 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").glob("*.md")),
     *(ROOT / place / "README.md" for place in ("bench", "examples", "fuzz", "tests/vectors", "voicemux/speech")),
 ]
-# A role has a name (dialler, listener, peer, caller, user, kernel), a number a noun, and a time an end.
+# A role has a name (dialler, listener, peer, caller, user, kernel), a number a noun, and a time an end. What TCP sends
+# again is a retransmission. A number that is not exact is "about" that.
 PHRASES = {
     "whoever": r"\bwhoever\b",
     "nobody": r"\bnobody\b",
@@ -22,18 +23,22 @@ PHRASES = {
     "is no": r"(?<!there )\b(?:is|are) no\b(?! (?:longer|larger|more|later)\b)",
     "the own": r"\bthe own\b",
     "but that": r"the same, but that\b",
+    "repetition": r"\brepetitions?\b",
+    "some 20": r"\bsome \d",
 }
 # Occurrences in voicemux/*.py. A number may only become smaller.
 LEFT_IN_CODE = {
-    "whoever": 14,
-    "nobody": 44,
-    "somebody": 45,
-    "of late": 13,
-    "so many": 15,
+    "whoever": 11,
+    "nobody": 37,
+    "somebody": 29,
+    "of late": 10,
+    "so many": 14,
     "Who does it. (a noun)": 3,
-    "is no": 21,
+    "is no": 19,
     "the own": 0,
     "but that": 0,
+    "repetition": 4,
+    "some 20": 6,
 }
 
 
