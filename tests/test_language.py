@@ -30,15 +30,15 @@ PHRASES = {
 LEFT_IN_CODE = {
     "whoever": 11,
     "nobody": 37,
-    "somebody": 29,
-    "of late": 10,
-    "so many": 14,
+    "somebody": 28,
+    "of late": 9,
+    "so many": 13,
     "Who does it. (a noun)": 3,
     "is no": 19,
     "the own": 0,
     "but that": 0,
     "repetition": 4,
-    "some 20": 6,
+    "some 20": 7,
 }
 
 
