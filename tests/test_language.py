@@ -11,7 +11,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").glob("*.md")),
     *(ROOT / place / "README.md" for place in ("bench", "examples", "fuzz", "tests/vectors", "voicemux/speech")),
 ]
-# A role has a name (dialler, listener, peer, caller, user, kernel), a number a noun, and a time an end. What TCP sends
+# A role has a name (dialler, listener, peer, caller, user, kernel), a number a noun, a time an end. What TCP sends
 # again is a retransmission. A number that is not exact is "about" that.
 PHRASES = {
     "whoever": r"\bwhoever\b",

@@ -232,5 +232,5 @@ def test_of_two_who_use_a_code_at_once_the_second_is_told_that_it_was_valid(alic
 
 
 def test_a_code_of_hardly_anything_is_refused_at_once(bob):
-    with pytest.raises(SecurityError, match="no code"):
+    with pytest.raises(SecurityError, match="not a code"):
         Door(bob, code="1")
