@@ -209,19 +209,12 @@ def test_a_frame_leaves_nothing_behind() -> None:
     assert micro.allocation()["bytes_left_per_frame"] < 1
 
 
-@pytest.fixture(scope="module")
-def figures() -> Figures:
-    return runs.quick()
-
-
 @pytest.mark.alone
-@pytest.mark.parametrize("program", ["floor", "voicemux"])
-def test_voice_arrives_both_ways(figures: Figures, program: str) -> None:
-    assert all(direction["heard"] > HEARD for direction in figures[program]["directions"].values())
-
-
-@pytest.mark.alone
-def test_the_delay_is_within_a_generous_factor_of_the_floor(figures: Figures) -> None:
+@pytest.mark.second_chance("a call of each program in real time: a stall is a delay")
+def test_voice_arrives_both_ways_and_its_delay_is_within_a_generous_factor_of_the_floor() -> None:
+    figures: Figures = runs.quick()
+    for program in ("floor", "voicemux"):
+        assert all(direction["heard"] > HEARD for direction in figures[program]["directions"].values()), program
     floor, voicemux = (
         max(direction["median"] for direction in figures[program]["directions"].values())
         for program in ("floor", "voicemux")

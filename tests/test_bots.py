@@ -67,6 +67,7 @@ def test_the_echo_bot_sends_text_back_to_one_caller_after_the_other() -> None:
                 assert caller.wait() == 0
 
 
+@pytest.mark.second_chance("judged by the ear in real time: a stall is a gap")
 def test_the_echo_bot_says_what_it_hears_half_a_second_later(tmp_path: Path) -> None:
     heard = tmp_path / "heard.wav"
     with (
@@ -85,6 +86,7 @@ def test_the_echo_bot_says_what_it_hears_half_a_second_later(tmp_path: Path) -> 
     assert DELAY < np.median(echo.delays) < DELAY + ON_THE_WAY
 
 
+@pytest.mark.second_chance("judged by the ear in real time: a stall is a gap")
 def test_the_answer_bot_is_heard_and_says_goodbye(few_words: str, tmp_path: Path) -> None:
     with running("answer_bot.py", few_words, "--text", "closed") as address:
         for number in range(2):

@@ -152,9 +152,10 @@ def test_text_that_nobody_reads_is_not_acknowledged_and_stops_at_the_window(tmp_
     with answering(tmp_path, wait_for_the_end) as listener, dial(listener, tmp_path, audio=False) as call:
         for _ in range(2 * TEXT_WINDOW // 1000):
             call.send("x" * 1000)
-        time.sleep(0.5)
-        in_flight = call._call._conversation.text_bytes_in_flight
-        assert TEXT_WINDOW - 2000 < in_flight <= TEXT_WINDOW
+        conversation = call._call._conversation
+        wait_until(lambda: conversation.text_bytes_in_flight > TEXT_WINDOW - 2000)
+        time.sleep(0.2)
+        assert conversation.text_bytes_in_flight <= TEXT_WINDOW
         assert call.ended is None
         call.hang_up()
     assert call.ended
@@ -173,6 +174,7 @@ def test_who_has_hung_up_sends_nothing_and_hears_no_more(tmp_path):
 # --- sound
 
 
+@pytest.mark.second_chance("judged by the ear in real time: a stall is a gap")
 def test_sound_goes_both_ways(tmp_path):
     def echo_sound(call: voicemux.Call) -> None:
         for block in call.hear():
@@ -242,6 +244,7 @@ def test_samples_in_another_order_of_bytes_or_with_gaps_are_said_as_they_sound(t
     assert source.put(to_pcm(FEW_WORDS[:240].astype(">i2")), 0)
 
 
+@pytest.mark.second_chance("judged by the ear in real time: a stall is a gap")
 def test_what_was_spoken_is_said_before_a_call_is_closed(tmp_path):
     heard: list[np.ndarray] = []
     second = FEW_WORDS[:RATE]

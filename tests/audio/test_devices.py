@@ -36,6 +36,7 @@ FORMS = [(RATE, 2), (44_100, 1), (44_100, 2)]
 BOTH_WAYS = pytest.mark.usefixtures("way")
 
 # Likeness is judged syllable by syllable: what follows a gap that a busy machine has left is late, and well.
+IN_TIME = "a sound card waits for no process: a stall leaves gaps, or swallows what was captured"
 
 
 @pytest.fixture
@@ -156,6 +157,7 @@ def test_a_system_without_sound_has_no_devices(monkeypatch: pytest.MonkeyPatch, 
     portaudio.close()
 
 
+@pytest.mark.second_chance(IN_TIME)
 @pytest.mark.parametrize("picky", [None, *FORMS], indirect=True)
 @BOTH_WAYS
 def test_what_is_played_into_a_microphone_of_any_form_is_captured(
@@ -176,6 +178,7 @@ def test_what_is_played_into_a_microphone_of_any_form_is_captured(
     assert alike(said, heard, SYLLABLE) > 0.98
 
 
+@pytest.mark.second_chance(IN_TIME)
 @pytest.mark.parametrize("gains", [(1, 0), (0, 1), (1, -1)], ids=["left only", "right only", "opposed"])
 def test_a_microphone_on_one_channel_or_upside_down_on_the_other_is_heard_at_its_full_level(
     gains: tuple[int, int], portaudio: PortAudio, side_a: SoundCards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -193,6 +196,7 @@ def test_a_microphone_on_one_channel_or_upside_down_on_the_other_is_heard_at_its
     assert level(heard[start : start + len(said)]) == pytest.approx(level(said), rel=0.2)
 
 
+@pytest.mark.second_chance(IN_TIME)
 @pytest.mark.parametrize("picky", [None, *FORMS], indirect=True)
 @BOTH_WAYS
 def test_what_is_said_to_a_loudspeaker_of_any_form_is_played(
@@ -229,6 +233,7 @@ def likeness(loudspeaker: CardLoudspeaker, cards: SoundCards, silence: float) ->
     return place(said, recording.stop())[1]
 
 
+@pytest.mark.second_chance(IN_TIME)
 @pytest.mark.parametrize(("within", "is_often"), [(10.0, True), (0.0, False)])
 @BOTH_WAYS
 def test_a_loudspeaker_that_runs_dry_often_is_opened_anew_with_longer_blocks(
@@ -244,6 +249,7 @@ def test_a_loudspeaker_that_runs_dry_often_is_opened_anew_with_longer_blocks(
     assert (loudspeaker.delay_ms > 1.5 * delay_ms) == is_often
 
 
+@pytest.mark.second_chance(IN_TIME)
 @BOTH_WAYS
 def test_long_blocks_become_short_again_in_a_pause_behind_a_calm_while(
     portaudio: PortAudio, side_a: SoundCards, monkeypatch: pytest.MonkeyPatch
@@ -262,7 +268,7 @@ def test_long_blocks_become_short_again_in_a_pause_behind_a_calm_while(
     assert likeness(loudspeaker, side_a, silence=0.2) > 0.9
 
 
-@pytest.mark.flaky(reruns=2)  # a busy machine may leave gaps of its own
+@pytest.mark.second_chance(IN_TIME)
 @pytest.mark.parametrize("samples", [840, 961, 1200])
 @BOTH_WAYS
 def test_a_loudspeaker_asks_in_time_whatever_the_length_of_what_it_gets(portaudio: PortAudio, samples: int) -> None:
@@ -276,6 +282,7 @@ def test_a_loudspeaker_asks_in_time_whatever_the_length_of_what_it_gets(portaudi
     assert xruns == 0
 
 
+@pytest.mark.second_chance(IN_TIME)
 @BOTH_WAYS
 def test_a_loudspeaker_that_got_nothing_asks_again_after_its_next_callback(portaudio: PortAudio) -> None:
     loudspeaker = open_sink(portaudio, "")
@@ -307,6 +314,7 @@ def test_a_card_that_takes_no_form_of_sound_is_refused_in_words(
         open_sink(portaudio, "headphones")
 
 
+@pytest.mark.second_chance(IN_TIME)
 @BOTH_WAYS
 def test_who_comes_back_late_to_a_microphone_hears_the_present_and_knows_what_was_lost(portaudio: PortAudio) -> None:
     microphone = open_source(portaudio, "")
@@ -318,6 +326,7 @@ def test_who_comes_back_late_to_a_microphone_hears_the_present_and_knows_what_wa
     assert [later - sooner for sooner, later in pairwise(positions)] == [BLOCK_SAMPLES] * 39
 
 
+@pytest.mark.second_chance(IN_TIME)
 @BOTH_WAYS
 def test_a_microphone_that_nobody_reads_keeps_little_and_no_gap_is_hidden(portaudio: PortAudio) -> None:
     microphone = open_source(portaudio, "")
@@ -347,7 +356,7 @@ def test_stop_wakes_who_waits_for_a_device(portaudio: PortAudio) -> None:
     for half in (microphone, loudspeaker):
         half.stop()
     for thread in waiting:
-        thread.join(1)
+        thread.join(10)
     assert sorted(map(str, results)) == ["False", "None"]
     for half in (microphone, loudspeaker):
         half.close()
@@ -362,7 +371,7 @@ def test_devices_whose_server_dies_are_reported_within_seconds_and_close(monkeyp
         microphone, loudspeaker = open_source(portaudio, ""), open_sink(portaudio, "")
         for half in (microphone, loudspeaker):
             half.start()
-        assert capture(microphone, 0.1).size
+        assert all(microphone.read() for _ in range(20))
         say(loudspeaker, np.zeros(RATE // 10, np.int16))
         cards.kill()
         began = time.monotonic()
@@ -414,7 +423,7 @@ def test_a_sound_server_that_is_frozen_holds_nobody_and_is_used_again_afterwards
     portaudio.look_again()
     microphone = open_source(portaudio, "")
     microphone.start()
-    assert capture(microphone, 0.1).size
+    assert all(microphone.read() for _ in range(20))
     microphone.close()
 
 
@@ -448,7 +457,7 @@ def test_a_thread_that_a_frozen_server_holds_is_left_behind_and_closes_its_strea
         portaudio = PortAudio()
         microphone = PacedMicrophone(portaudio, portaudio.find("input", ""))
         microphone.start()
-        assert capture(microphone, 0.1).size
+        assert all(microphone.read() for _ in range(20))
         with cards.frozen():
             with pytest.raises(DeviceError, match=r"has stopped$"):
                 capture(microphone, 60)
@@ -498,7 +507,7 @@ def test_the_thread_state_of_callbacks_is_kept_from_one_to_the_next(portaudio: P
 
     microphone = Watched(portaudio, portaudio.find("input", ""))
     microphone.start()
-    assert capture(microphone, 0.1).size
+    assert all(microphone.read() for _ in range(20))
     microphone.close()
     assert counts == [*range(1, len(counts) + 1)]
 
@@ -511,6 +520,7 @@ def test_twenty_calls_leave_no_thread_thread_state_or_descriptor_behind(side_a: 
 
 def after_a_call() -> tuple[int, int, int]:
     """How many threads, thread states and descriptors there are when a studio has been used and closed."""
+    before = len(os.listdir("/proc/self/task"))
     studio = Studio()
     studio.open_input(DefaultDevice())
     studio.open_output(DefaultDevice())
@@ -533,7 +543,9 @@ def after_a_call() -> tuple[int, int, int]:
     for thread in halves:
         thread.join()
     studio.close()
-    time.sleep(0.02)  # for the system to clear away threads that have ended
+    deadline = time.monotonic() + 2  # for the system to clear away threads that have ended; the first call keeps some
+    while len(os.listdir("/proc/self/task")) > before and time.monotonic() < deadline:
+        time.sleep(0.01)
     return len(os.listdir("/proc/self/task")), thread_states(), len(os.listdir("/proc/self/fd"))
 
 

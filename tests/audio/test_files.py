@@ -1,13 +1,13 @@
 import gzip
 import itertools
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from tests.audio.clock import Clock
 from tests.audio.speech import DIALLER, LISTENER, RATE, level, pitch, place, samples_of, speech, tone
 from voicemux.audio.endpoints import BLOCK_SAMPLES, BLOCK_SECONDS, TAIL_BLOCKS, Block
 from voicemux.audio.files import FileSource, load
@@ -74,11 +74,11 @@ def test_a_sound_file_of_any_form_is_heard_as_it_is(name: str, form: dict, tmp_p
     assert level(heard[-TAIL_BLOCKS * BLOCK_SAMPLES + 2400 :]) < 100
 
 
-def test_a_file_is_read_at_real_pace_and_its_blocks_are_numbered() -> None:
+def test_a_file_is_read_at_real_pace_and_its_blocks_are_numbered(clock: Clock) -> None:
     source = FileSource(str(LISTENER))
     began = source.start()
     blocks = [source.read() for _ in range(40)]
-    assert time.monotonic() - began >= 40 * BLOCK_SECONDS - 0.001
+    assert clock.now - began == pytest.approx(40 * BLOCK_SECONDS)
     assert [block and block.position for block in blocks] == [i * BLOCK_SAMPLES for i in range(40)]
     source.stop()
     assert source.read() is None

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.audio.clock import Clock
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SECONDS
 from voicemux.audio.metronome import MAX_LAG, Metronome, PacedSink
 
@@ -21,32 +22,32 @@ class Bucket(PacedSink):
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_it_beats_every_5_ms_from_its_first_beat_on(first: int) -> None:
+def test_it_beats_every_5_ms_from_its_first_beat_on(first: int, clock: Clock) -> None:
     metronome = Metronome(first)
     began = metronome.start()
     beats = [metronome.wait() for _ in range(60)]
     assert beats == list(range(first, first + 60))
-    assert (60 + first - 1) * BLOCK_SECONDS <= time.monotonic() - began + 0.001
+    assert clock.now - began == pytest.approx((60 + first - 1) * BLOCK_SECONDS)
 
 
-def test_a_short_delay_is_made_up_for() -> None:
+def test_a_short_delay_is_made_up_for(clock: Clock) -> None:
     metronome = Metronome(0)
     metronome.start()
-    time.sleep(MAX_LAG / 2)
-    began = time.monotonic()
+    clock.sleep(MAX_LAG / 2)
+    began = clock.now
     assert [metronome.wait() for _ in range(8)] == list(range(8))
-    assert time.monotonic() - began < MAX_LAG / 2
+    assert clock.now == began
 
 
-def test_after_a_long_delay_beats_are_left_out_and_time_is_right_again() -> None:
+def test_after_a_long_delay_beats_are_left_out_and_time_is_right_again(clock: Clock) -> None:
     metronome = Metronome(0)
     began = metronome.start()
     assert metronome.wait() == 0
-    time.sleep(3 * MAX_LAG)
+    clock.sleep(3 * MAX_LAG)
     beat = metronome.wait()
     assert beat is not None
     assert beat > 2 * MAX_LAG / BLOCK_SECONDS
-    assert beat * BLOCK_SECONDS <= time.monotonic() - began
+    assert beat * BLOCK_SECONDS <= clock.now - began
 
 
 def test_stop_ends_a_wait_at_once_and_for_good() -> None:

@@ -443,7 +443,8 @@ def test_the_user_is_told_once_what_a_call_waits_for_that_does_not_end(texts, mo
         assert sum(isinstance(event, Waiting) for event in owner.events) == 1
 
 
-def test_of_an_end_that_takes_no_time_nobody_is_told():
+def test_of_an_end_that_takes_no_time_nobody_is_told(monkeypatch):
+    monkeypatch.setattr(call_module, "SHORT", PATIENCE)
     with in_call() as (owner, peer):
         owner.call.hang_up()
         peer.hear(Bye)
@@ -590,10 +591,10 @@ def test_a_peer_that_takes_nothing_is_lost_after_the_timeout_also_if_it_goes_on_
 
 
 def test_any_byte_is_a_sign_of_life():
-    with in_call(silence=0.5 * PROMPTLY) as (owner, peer):
+    with in_call(silence=PROMPTLY) as (owner, peer):
         for byte in encode(Text(1, "slow"), Text(2, "ly")):
             peer.send(bytes([byte]))
-            time.sleep(0.05)
+            time.sleep(0.1)
         assert owner.wait_for_texts(2) == ["slow", "ly"]
         assert owner.ended is None
 
@@ -853,7 +854,7 @@ def test_the_peer_is_not_told_of_each_of_many_changes():
         owner.call.hang_up()
         told = [each for each in peer.hear_to_the_end() if isinstance(each, VoiceState)]
     assert told[-1] == VoiceState(voice=True, muted=True)
-    assert len(told) <= 6
+    assert len(told) <= 30  # four without a stall, and ten more for each second of one
 
 
 def test_what_the_peer_says_of_its_voice_is_known_and_its_changes_are_told():

@@ -96,12 +96,14 @@ def failed(results: list[Result]) -> dict[str, str]:
     return {result.name: result.detail for result in results if result.verdict == "fail"}
 
 
+@pytest.mark.second_chance("cases of conform have limits of time, and ten suites share a processor")
 @pytest.mark.parametrize("peer", WRONG, ids=str)
 def test_the_case_that_is_meant_for_a_fault_fails_and_no_other(peer, examine):
     failures = failed(examine(peer))
     assert failures == {peer.case: failures.get(peer.case, "nothing")}
 
 
+@pytest.mark.second_chance("cases of conform have limits of time, and ten suites share a processor")
 @pytest.mark.parametrize("peer", RIGHT, ids=str)
 def test_who_is_right_passes_everything(peer, examine):
     assert not failed(examine(peer))

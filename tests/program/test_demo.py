@@ -7,6 +7,7 @@ import soundfile
 from tests.running import run
 
 
+@pytest.mark.second_chance("the demo judges by the ear whether it works: a stall is a gap")
 def test_the_demo_holds_a_call_and_reports_it(tmp_path: Path) -> None:
     code, out, err = run("demo", "--json", "--keep", str(tmp_path / "kept"))
     report = json.loads(out[0])
@@ -22,6 +23,7 @@ def test_the_demo_holds_a_call_and_reports_it(tmp_path: Path) -> None:
         assert sound.duration > 6
 
 
+@pytest.mark.second_chance("the demo judges by the ear whether it works: a stall is a gap")
 def test_people_see_the_conversation_and_the_figures(tmp_path: Path) -> None:
     code, out, err = run("demo", env={"TMPDIR": str(tmp_path)})  # where the recordings stay
     assert code == 0

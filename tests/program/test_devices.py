@@ -44,6 +44,7 @@ def test_devices_are_listed_for_people_by_number_and_name(sound_cards: SoundCard
         assert ("out" in line) == (device["outputs"] > 0)
 
 
+@pytest.mark.second_chance("listens to a sound card for two seconds: a stall leaves less than enough to be heard")
 @pytest.mark.parametrize("choice", ["number", "headph", "HEADPHONES"])
 def test_a_loudspeaker_is_chosen_by_its_number_or_a_part_of_its_name(choice: str, sound_cards: SoundCards) -> None:
     if choice == "number":
@@ -57,6 +58,7 @@ def test_a_loudspeaker_is_chosen_by_its_number_or_a_part_of_its_name(choice: str
         assert level(default.stop()) < 30
 
 
+@pytest.mark.second_chance("listens to a sound card for two seconds: a stall leaves less than enough to be heard")
 def test_a_microphone_is_chosen_by_a_part_of_its_name(sound_cards: SoundCards) -> None:
     alice, bob = ("--input", "heads", "--output", "none"), ("--input", "none")
     with calling(alice=alice, bob=bob, alice_env=sound_cards.env("a"), bob_env=sound_cards.env("a")):

@@ -15,6 +15,7 @@ from tests.program.shell import Shell
 pytestmark = pytest.mark.skipif(not os.path.exists("/bin/bash"), reason="needs bash")
 
 CTRL_C, CTRL_Z = b"\x03", b"\x1a"
+IN_TURN = "shell, terminal and program take turns, which nothing but time tells: a stall mixes them up"
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def calling(port: int, tmp_path) -> Iterator[voicemux.Call]:
         yield call
 
 
+@pytest.mark.second_chance(IN_TURN)
 def test_a_listener_in_the_background_answers_and_reads_nothing_until_it_is_brought_back(shell, tmp_path):
     shell.run("stty tostop")  # by default the background may write
     port = listen(shell, "&")
@@ -58,6 +60,7 @@ def test_a_listener_in_the_background_answers_and_reads_nothing_until_it_is_brou
     shell.wait_for("code 130")
 
 
+@pytest.mark.second_chance(IN_TURN)
 def test_ctrl_z_stops_it_and_it_comes_back_with_the_line_that_was_being_typed(shell, tmp_path):
     port = listen(shell)
     with calling(port, tmp_path) as call:
@@ -102,6 +105,7 @@ def test_it_comes_back_when_something_else_has_stopped_it(shell, tmp_path):
         assert next(call.texts()) == "half a line"
 
 
+@pytest.mark.second_chance(IN_TURN)
 @pytest.mark.parametrize("mode", [(), ("--line-mode",)], ids=["prompt", "lines"])
 def test_it_stays_in_the_background_when_something_else_has_stopped_it(shell, tmp_path, mode):
     port = listen(shell, *mode)
@@ -131,6 +135,7 @@ def test_it_stays_in_the_background_when_something_else_has_stopped_it(shell, tm
         assert next(call.texts()) == "half a line"
 
 
+@pytest.mark.second_chance(IN_TURN)
 def test_in_line_mode_the_background_works_as_well(shell, tmp_path):
     port = listen(shell, "--line-mode", "&")
     with calling(port, tmp_path) as call:

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.audio.speech import DIALLER
 from tests.running import Program, listening
 from voicemux.threads import Threads
@@ -96,6 +98,7 @@ def long_speech(folder: Path) -> str:
     return str(folder / "long.wav")
 
 
+@pytest.mark.second_chance("measures how long bytes wait in real time: a stall is a wait")
 def test_voice_and_text_do_not_pile_up_in_a_tunnel(tmp_path: Path) -> None:
     sound = ("--input", long_speech(tmp_path), "--output")
     with (

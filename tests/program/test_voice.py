@@ -35,6 +35,7 @@ OTHER = 0.3  # of other speech, second by second
 SETTLED = 0.5  # seconds of a call after which its buffers have found their size
 FAREWELL = 1.0  # seconds for the last word to be heard, ten times what it takes
 FEW_WORDS = speech(seconds=2)
+BY_EAR = "judged by the ear while both programs and the sound server share the processors: a stall is a gap"
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def few_words(tmp_path: Path) -> str:
     return str(file)
 
 
+@pytest.mark.second_chance(BY_EAR)
 def test_two_people_talk_and_type_at_the_same_time(sound_cards: SoundCards) -> None:
     envs = {"alice_env": sound_cards.env("a"), "bob_env": sound_cards.env("b")}
     with calling(alice=("--verbose",), bob=("--once",), **envs) as (alice, bob):
@@ -75,6 +77,7 @@ def test_two_people_talk_and_type_at_the_same_time(sound_cards: SoundCards) -> N
         assert likeness(other, heard) < OTHER
 
 
+@pytest.mark.second_chance(BY_EAR)
 def test_pcm_is_sent_if_it_is_asked_for(few_words: str, tmp_path: Path) -> None:
     heard = tmp_path / "heard.wav"
     alice = ("--codec", "pcm", "--input", few_words, "--output", "none", "--json")
@@ -125,6 +128,7 @@ def test_a_peer_who_wants_no_voice_gets_none(tmp_path: Path) -> None:
         assert "voice sent" not in alice.notice_with("lines sent")
 
 
+@pytest.mark.second_chance(BY_EAR)
 def test_files_are_microphone_and_loudspeaker(few_words: str, tmp_path: Path) -> None:
     ears = [tmp_path / "alice.wav", tmp_path / "bob.flac"]
     alice = ("--input", few_words, "--output", str(ears[0]), "--record", str(tmp_path / "kept.ogg"))
@@ -153,6 +157,7 @@ def test_each_call_of_a_listener_is_a_recording_of_its_own(tmp_path: Path) -> No
     assert sorted(each.name for each in tmp_path.iterdir()) == ["heard-2.wav", "heard.wav"]
 
 
+@pytest.mark.second_chance(BY_EAR)
 def test_raw_sound_goes_through_pipes(tmp_path: Path) -> None:
     said, heard = tmp_path / "said.raw", tmp_path / "heard.raw"
     said.write_bytes(FEW_WORDS.tobytes())
@@ -179,6 +184,7 @@ def test_text_beside_raw_sound_is_on_standard_error(tmp_path: Path) -> None:
     assert set(heard.read_bytes()) <= {0}
 
 
+@pytest.mark.second_chance(BY_EAR)
 def test_what_is_heard_can_be_kept(sound_cards: SoundCards, few_words: str, tmp_path: Path) -> None:
     kept = tmp_path / "kept.wav"
     bob = ("--input", "none", "--record", str(kept), "--once")
@@ -193,6 +199,7 @@ def test_what_is_heard_can_be_kept(sound_cards: SoundCards, few_words: str, tmp_
     assert likeness(FEW_WORDS, soundfile.read(kept, dtype="int16")[0], SYLLABLE) > ALIKE
 
 
+@pytest.mark.second_chance(BY_EAR)
 def test_who_is_muted_is_not_heard_and_who_is_deafened_does_not_hear(sound_cards: SoundCards) -> None:
     alice, bob = ("--input", str(LISTENER), "--output", "none"), ("--input", "none")
     with calling("--json", alice=alice, bob=bob, bob_env=sound_cards.env("b")) as (caller, listener):
@@ -335,6 +342,7 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it(tmp_pa
         assert "; to have it: " in missing
 
 
+@pytest.mark.second_chance(BY_EAR)
 def test_without_opus_voice_is_pcm_and_a_line_says_how_to_have_it(few_words: str, tmp_path: Path) -> None:
     (tmp_path / "opuslib_next.py").write_text("raise ImportError('Could not find Opus library')\n")
     heard = tmp_path / "heard.wav"

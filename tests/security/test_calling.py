@@ -178,7 +178,7 @@ def test_what_is_no_code_is_refused_before_anybody_is_called(alice, trap, code):
 
 def test_what_is_no_code_is_none_of_a_listeners_either(alice):
     trust = Trust(Security(alice.folder))
-    with pytest.raises(SecurityError, match="no code"):
+    with pytest.raises(SecurityError, match="not a code"):
         Trust(Security(alice.folder, "sesame"))
     assert not trust.has_code
 

@@ -1,4 +1,5 @@
 import contextlib
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def wait_until_stuck(stream: TcpStream) -> int:
     """Wait until nothing more fits into the stream. How much did."""
     wait_until(lambda: stream.bytes_written)
     written = 0
-    while written < stream.bytes_written:
+    while written < stream.bytes_written or select.select([], [stream.fileno()], [], 0)[1]:
         written = stream.bytes_written
         time.sleep(0.2)
     return written
