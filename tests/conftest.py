@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import warm_start
 from tests.second_chances import SecondChances
 from tests.soundcards import SoundCards
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("voicemux", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("voicemux")
+for name, examples in {"short": 50, "long": 200}.items():
+    settings.register_profile(
+        name, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
 
 # Whoever runs the tests in the background has these ignored, and so would every program that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -57,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("long" if config.getoption("--long") else "short")
     config.pluginmanager.register(SecondChances())
 
 
@@ -69,6 +73,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for mark, files in {"alone": ALONE, "timed": TIMED}.items():
             if not places.isdisjoint(files):
                 item.add_marker(mark)
+
+
+def pytest_sessionfinish() -> None:
+    warm_start.close()
 
 
 def pytest_collection_finish() -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests import warm_start
+
 Environment = Mapping[str, str] | None
 
 CODE = "7-quiet-test"
@@ -36,18 +38,25 @@ class Program:
 
     python = ("-m", "voicemux")  # what Python runs
 
-    def __init__(self, *arguments: str, env: Environment = None, redirect: str = "", **popen: Any) -> None:
-        """`redirect` is what a shell would have behind the command: "<&-" for a closed input, "> file"."""
+    def __init__(
+        self, *arguments: str, env: Environment = None, redirect: str = "", fresh: bool = False, **popen: Any
+    ) -> None:
+        """`redirect` is what a shell would have behind the command: "<&-" for a closed input, "> file".
+
+        `fresh` starts Python itself, too; else libraries may have been loaded already (tests/warm_start.py).
+        """
         popen.setdefault("stdin", subprocess.PIPE)
         self._home = tempfile.TemporaryDirectory(prefix="voicemux-home-")  # nobody's key and contacts
         shell = ["bash", "-c", f'exec "$@" {redirect}', "bash"] if redirect else []
-        self.process = subprocess.Popen(
-            [*shell, sys.executable, *self.python, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(self._home.name, env),
-            **popen,
-        )
+        whole = environment(self._home.name, env)
+        self.process: subprocess.Popen[bytes] | warm_start.WarmProcess
+        if self.python == Program.python and not (fresh or redirect) and warm_start.is_for(env, popen):
+            self.process = warm_start.WarmProcess(arguments, whole, popen["stdin"])
+        else:
+            command = [*shell, sys.executable, *self.python, *arguments]
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=whole, **popen
+            )
         self.out: list[str] = []  # lines of standard output that `read` has given
         self.err: list[str] = []  # lines of standard error so far
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()

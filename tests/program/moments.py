@@ -76,7 +76,7 @@ def end(program: Program, number: signal.Signals) -> Ending:
 
 def while_it_starts(dice: random.Random, number: signal.Signals) -> Ending:
     role = dice.choice((("listen", "--port", "0"), ("dial", "localhost:1")))
-    with Program(*role, *QUIET) as program:
+    with Program(*role, *QUIET, fresh=True) as program:
         time.sleep(dice.uniform(0, 1.0))
         if program.process.poll() is not None:  # nobody listens there
             return Ending(0, CODES[number], [], [])
@@ -145,10 +145,7 @@ def in_a_call(dice: random.Random, number: signal.Signals) -> Ending:
             program.notice_with("connected")
         call.send("hi")
         time.sleep(dice.uniform(0, 0.2))
-        ending = end(program, number)
-        if call.wait_for_delivery():
-            pass
-        return ending
+        return end(program, number)
 
 
 def in_a_call_that_it_dialled(dice: random.Random, number: signal.Signals) -> Ending:
