@@ -170,11 +170,12 @@ def test_a_code_of_a_person_does_not_become_longer(bob, mallory):
     assert door.admission.code == CODE
 
 
-def test_a_friend_with_the_code_gets_in_however_long_somebody_guesses_once_a_second(alice, bob, mallory):
+@pytest.mark.parametrize("seconds", [30, pytest.param(80, marks=pytest.mark.long)])
+def test_a_friend_with_the_code_gets_in_however_long_somebody_guesses_once_a_second(alice, bob, mallory, seconds):
     """From the same address, and from another /64 each time; with both codes that are made, and one of a person."""
     for chosen in ({"words": 3}, {"code": "7-quiet-test"}):
         door = Door(bob, **chosen)
-        for number in range(80):
+        for number in range(seconds):
             door.now += 1.0
             host = f"2001:db8:0:{number:x}::1" if number % 2 else "192.0.2.1"
             with pytest.raises(NotAdmitted):
