@@ -79,11 +79,11 @@ def test_what_is_new_of_a_contact_is_written_to_what_the_file_says_now_and_known
     assert contact.address == address
 
 
-def test_somebody_new_is_added_once(contacts, touched):
+def test_a_new_contact_is_added_once_and_the_file_is_read_again_under_the_lock(contacts, touched):
     known = contacts.directory()
     dave = contacts.remember("dave", "da" * 32, "", "code", known=known)
     assert contacts.remember("dave", "da" * 32, "", "code", known=known) == dave
-    assert touched == ["read", "written"]
+    assert touched == ["read", "read", "written"]
 
 
 def test_a_file_that_cannot_be_read_is_an_error_at_each_question_until_it_can(contacts, tmp_path):
