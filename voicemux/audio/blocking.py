@@ -38,6 +38,11 @@ FADE = 120  # frames (2.5 ms) in which sound comes back behind a gap
 class PacedMicrophone(CardMicrophone):
     """It is read a packet's worth at a time."""
 
+    def __init__(self, portaudio: PortAudio, device: Device) -> None:
+        super().__init__(portaudio, device)
+        # A read returns with its last frame. With PortAudio's latency, estimates were 5 to 11 ms too high.
+        self.delay_ms = 0.0
+
     def _open(self) -> None:
         super()._open()
         self._attendant = Attendant(self._portaudio, self._stream)
