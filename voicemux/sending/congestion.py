@@ -83,7 +83,7 @@ class CongestionControl:
 
     def may_send_audio(self, now: float) -> bool:
         """Whether another packet of voice would still arrive in time."""
-        return all(flow.may_send_voice(now) for flow in self._limiting)
+        return all(flow.obstacle(now) is None for flow in self._limiting)
 
     def obstacle(self, now: float) -> Obstacle | None:
         """Why it would not; None if it would."""
