@@ -67,6 +67,11 @@ def test_both_ends_of_a_call_tell_the_same_frames_and_what_became_of_them(tmp_pa
     assert len(numbers) + len(packets) == packets[-1]["sequence"]
     assert [line for line in there if line["event"] == "line_seen" and line["round_trip_ms"] is not None]
 
+    sound = [line["sequence"] for line in frames(here, "received", "AUDIO") if not line["silence"]]
+    became = [line["number"] for line in here if line["event"] in ("played", "not_played")]
+    assert sorted(became) == sound[: len(became)]
+    assert len(became) > 0.8 * len(sound), "all but what had not been played when the call ended"
+
     for path in (alice_trace, bob_trace):
         assert os.stat(path).st_mode & 0o777 == 0o600
         assert not [text for text in (*WORDS, "alice", "bob", "127.0.0.1") if text in path.read_text()]

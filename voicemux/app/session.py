@@ -65,7 +65,7 @@ class Session:
         self._trust = Trust(settings.security) if settings.security else None
         self._invitation = Invitation(console)
         self._held = Held(reads_input=reads_input)
-        self._sound = Sound(settings, self._notices.once)
+        self._sound = Sound(settings, self._notices.once, trace)
         self._trace = trace
         self._handler = CommandHandler(
             settings,

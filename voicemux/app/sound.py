@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voicemux.audio.capture.transmitter import Transmitter
     from voicemux.audio.stream import Stream
     from voicemux.audio.studio import Studio
+    from voicemux.trace.facts import Trace
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,12 @@ class Halves:
 class Sound:
     """Belongs to the main thread."""
 
-    def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
-        """`tell` is given what cannot be had, for the user."""
+    def __init__(self, settings: Settings, tell: Callable[[str], None], trace: "Trace | None" = None) -> None:
+        """`tell` is given what cannot be had, for the user. `trace` hears how voice is played."""
         self._wanted = settings.sound
         self._voice = settings.voice
         self._tell = tell
+        self._trace = trace
         self._stream: Stream | None = None  # of the whole run: a pipe is opened once
         self._studio: Studio | None = None  # of this call
         self.broken: DeviceError | None = None  # a recording or pipe that was named, and took no more
@@ -97,7 +99,8 @@ class Sound:
         if not studio:
             return Halves()
         transmitter = studio.make_transmitter(playable, voice.codec, voice.wish)
-        player, recorder = (self._made(make) for make in (studio.make_player, studio.make_recorder))
+        make_player = partial(studio.make_player, trace=self._trace)
+        player, recorder = (self._made(make) for make in (make_player, studio.make_recorder))
         for wanted, made in studio.renamed:
             self._tell(f"{wanted} is there already: recording to {made}")
         if voice.wish.bandwidth and playable and studio.source and not transmitter:

@@ -19,6 +19,7 @@ from voicemux.audio.choices import (
 from voicemux.audio.codec import check_opus, make_decoders, make_encoder
 from voicemux.audio.devices import open_sink, open_source
 from voicemux.audio.endpoints import Block, Sink, Source
+from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.limiter import Limiter
 from voicemux.audio.playout.mixer import PEER, Mixer
 from voicemux.audio.playout.playout import Playout
@@ -26,6 +27,7 @@ from voicemux.audio.portaudio import PortAudio
 from voicemux.audio.processing import Processing
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Codec
+from voicemux.trace.facts import Trace
 
 if TYPE_CHECKING:
     from voicemux.audio.recording import FileSink
@@ -104,14 +106,14 @@ class Studio:
         """The name of the input; empty if there is none."""
         return self._source.label if self._source else ""
 
-    def make_player(self, max_delay: float) -> Mixer | None:
-        """None without a loudspeaker or recording. `max_delay` is in seconds.
+    def make_player(self, max_delay: float, trace: Trace | None = None) -> Mixer | None:
+        """None without a loudspeaker or recording. `max_delay` is in seconds. `trace` hears how it is played.
 
         Only now is there a call, and a file made if one is wanted. Raises DeviceError if it cannot be.
         """
         if self._sink is None:
-            return self._make_recorder("output", max_delay) or self._make_recorder("record", max_delay)
-        playouts = {PEER: Playout(self._decoders, max_delay)}
+            return self._make_recorder("output", max_delay, trace) or self._make_recorder("record", max_delay, trace)
+        playouts = {PEER: Playout(self._decoders, max_delay, Account(trace, PEER))}
         if not self._has_device("output"):  # what is piped stays as it came, and no microphone hears it
             return Mixer(self._sink, playouts)
         return Mixer(self._sink, playouts, self._reopen_sink, limiter=Limiter(), processing=self._processing)
@@ -120,7 +122,7 @@ class Studio:
         """What records beside the player, and does not depend on it. None if nothing is to be. Raises DeviceError."""
         return self._make_recorder("record", max_delay)
 
-    def _make_recorder(self, kind: str, max_delay: float) -> Mixer | None:
+    def _make_recorder(self, kind: str, max_delay: float, trace: Trace | None = None) -> Mixer | None:
         wanted, self._kept[kind] = self._kept[kind], ""
         if not wanted:
             return None
@@ -130,7 +132,7 @@ class Studio:
         self._recordings.append(sink)
         if sink.path != wanted:
             self.renamed.append((wanted, sink.path))
-        return Mixer(sink, {PEER: Playout(make_decoders(), max_delay)}, records=True)
+        return Mixer(sink, {PEER: Playout(make_decoders(), max_delay, Account(trace, PEER))}, records=True)
 
     def make_transmitter(
         self, playable: tuple[int, ...], wanted: Codec | None = None, wish: Wish = ANY

@@ -129,12 +129,16 @@ class _Timeliness:
 class JitterBuffer:
     """`put()` what arrives; ask `next()` for what to do."""
 
-    def __init__(self, max_delay: float = MAX_DELAY) -> None:
+    def __init__(
+        self, max_delay: float = MAX_DELAY, on_drop: Callable[[Audio, str], None] = lambda audio, why: None
+    ) -> None:
+        """`on_drop` hears of each packet that is not played, and why: it was "late", or one of too "many"."""
         self.late = 0  # packets dropped because they came too late, or too many
         self.concealed = 0  # ticks
         self.position: int | None = None  # of the next sample to be played; None in a pause
         self.delay = 0.0  # playout delay of what was played last, counted from its earliest possible arrival
         self.least_target = 0.0  # seconds that the target has at least, whatever the line is like
+        self._on_drop = on_drop
         self._max_delay = max_delay
         self._arrivals = Arrivals(ceiling=max_delay * ROOM)
         self._least_ceiling = self._arrivals.ceiling
@@ -191,6 +195,7 @@ class JitterBuffer:
         step = (audio.timestamp - self._newest + 2**31) % 2**32 - 2**31
         if self._begun and -MAX_STEP_BACK < step <= 0:
             self.late += 1
+            self._on_drop(audio, "late")
             return
         if step <= 0 or not self._begun:
             self._begin_anew()
@@ -209,7 +214,7 @@ class JitterBuffer:
             self._drop(audio, arrival)
             return
         if len(self._packets) >= MAX_PACKETS:
-            self._drop(self._packets.popleft().audio, arrival)
+            self._drop(self._packets.popleft().audio, arrival, "many")
         self._packets.append(_Packet(audio, self._newest))
 
     def _learn_length(self, audio: Audio, step: int) -> None:
@@ -297,8 +302,9 @@ class JitterBuffer:
             while self._packets and self._arrivals.delay(self._packets[0].position, now) > self.target:
                 self._drop(self._packets.popleft().audio, now)
 
-    def _drop(self, audio: Audio, now: float) -> None:
+    def _drop(self, audio: Audio, now: float, why: str = "late") -> None:
         self.late += bool(audio.data)
+        self._on_drop(audio, why)
         self._timeliness.was_late(now)
         if not audio.data:  # silence has begun, however late we hear of it
             self.position = None

@@ -11,6 +11,7 @@ import numpy as np
 
 from voicemux.audio.codec import Decoder, UndecodableError, lookahead_ms
 from voicemux.audio.endpoints import RATE
+from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, Fit, JitterBuffer, Play
 from voicemux.audio.playout.stretch import FADE, LONGEST_PERIOD, ComfortNoise, join, lengthen, shorten
 from voicemux.audio.resample import Samples, from_bytes
@@ -41,11 +42,17 @@ class Figures:
 class Playout:
     """`put()` belongs to the demultiplexer, `take_in()` and `render()` to the thread that plays, the rest to any."""
 
-    def __init__(self, decoders: Mapping[int, Decoder], max_delay: float = MAX_DELAY) -> None:
-        """`decoders` are by codec, and used by nothing else. `max_delay` is the most playout delay, in seconds."""
+    def __init__(
+        self, decoders: Mapping[int, Decoder], max_delay: float = MAX_DELAY, account: Account | None = None
+    ) -> None:
+        """`decoders` are by codec, and used by nothing else. `max_delay` is the most playout delay, in seconds.
+
+        `account` hears how each packet is played.
+        """
         self._decoders = decoders
         self._arrived: deque[tuple[Audio, float]] = deque(maxlen=MAX_ARRIVED)
-        self._jitter = JitterBuffer(max_delay)
+        self._account = account or Account(None, 0)
+        self._jitter = JitterBuffer(max_delay, self._account.not_played)
         self._decoder: Decoder | None = None  # of the last packet
         self._packet_samples = 960  # of the last packet; until there is one, the usual 20 ms
         self._lookahead_ms = 0.0
@@ -92,8 +99,10 @@ class Playout:
                 sound = self._play(action)
             elif isinstance(action, Conceal):
                 sound = self._conceal(action)
+                self._account.filled(action)
             else:
                 sound = self._background(action.ticks)
+                self._account.filled(action)
         self._past = np.concatenate((self._past, sound))[-LONGEST_PERIOD:]
         return sound
 
@@ -132,10 +141,13 @@ class Playout:
         sound = sound[play.missed :]
         if not len(sound):  # decoded all the same: the codec must have heard it
             self._late += 1
+            self._account.not_played(play.audio, "late")
             return sound
+        self._account.played(play.audio, len(sound), play.missed, self._jitter)
         # Short packets are shortened several at a time.
         while len(sound) < WORTHWHILE and fit.surplus_in_pause > 0 and (following := fit.take_along()):
             more, fit = self._decode(following)
+            self._account.played(following.audio, len(more), 0, self._jitter)
             sound = np.concatenate((sound, more))
         if len(self._ending):
             sound, self._ending = join(self._ending, sound), self._ending[:0]
@@ -157,6 +169,7 @@ class Playout:
             self._lengthened += len(fitted) - len(sound)
         else:
             return sound
+        self._account.stretched(len(fitted) - len(sound), quiet=quiet)
         if not quiet and len(fitted) != len(sound):
             fit.stretched()
         return fitted
@@ -170,6 +183,7 @@ class Playout:
             sound = from_bytes(self._decoder.decode(audio.data))
         except UndecodableError:
             self._undecodable += 1
+            self._account.not_played(audio, "undecodable")
             sound = self._noise.make(self._packet_samples)
         self._packet_samples = max(1, len(sound))
         self._lookahead_ms = lookahead_ms(audio.codec, audio.data)
