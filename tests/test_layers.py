@@ -81,7 +81,7 @@ RANKS = [
     ["calls.trust"],
     ["calls.vitals", "calls.introduction", "calls.watch", "calls.sound_threads"],
     ["calls.establishing", "calls.voice_states"],
-    ["calls.connection"],
+    ["calls.carrier"],
     ["calls.timekeeper"],
     ["calls.call"],
     ["api.arguments", "api.leftovers"],

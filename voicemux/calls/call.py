@@ -15,7 +15,7 @@ text, the peer's last text still comes in. When the peer's stream has ended, `ne
 
 from collections.abc import Callable
 
-from voicemux.calls.connection import Connection
+from voicemux.calls.carrier import Carrier
 from voicemux.calls.ending import Ending, Reason
 from voicemux.calls.event_queue import EventQueue, Watcher
 from voicemux.calls.sound_threads import SoundThreads
@@ -64,26 +64,26 @@ class Call:
         self._states = states = VoiceStates(self.name, transmitter, player, recorder, peer_plays=bool(hello.playable))
         self._events.subscribe(states.on_event)
         self._sound = sound = SoundThreads(transmitter, player, recorder, self._ending, self.post)
-        self._connection = Connection(
+        self._carrier = Carrier(
             stream, sending, receiving, self._conversation, self._ending, states, sound, self._on_happening, trace
         )
-        self._writer = self._connection.writer
+        self._writer = self._carrier.writer
         self._timekeeper = Timekeeper(
-            self.name, self._connection, states, self._ending, self.stats, self.post, status_interval
+            self.name, self._carrier, states, self._ending, self.stats, self.post, status_interval
         )
         self._threads = Threads(self._on_failure)
 
     def start(self) -> None:
         """Raises OutOfResources if the system has no threads for it; then nothing is left of the call."""
         try:
-            self._connection.tell_state()  # ahead of all voice
+            self._carrier.tell_state()  # ahead of all voice
             self._threads.start("demultiplexer", self._demultiplex)
             self._threads.start("writer", self._writer.run)
             self._threads.start("timer", self._timekeeper.run)
             self._sound.start(self._threads, self._writer.send_audio)
         except OutOfResources as error:
             self._ending.by_error(error)
-            self._connection.fail(Bye(ByeCode.INTERNAL, "it has no room for a call"))
+            self._carrier.fail(Bye(ByeCode.INTERNAL, "it has no room for a call"))
             self._sound.stop()
             self._threads.join()
             self._stream.close()
@@ -112,10 +112,10 @@ class Call:
         A bug in a thread of the call is raised here.
         """
         self.hang_up()
-        self._writer.finish(Bye(), GOODBYE_TIMEOUT, peer_is_done=self._connection.read_to_the_end.is_set())
+        self._writer.finish(Bye(), GOODBYE_TIMEOUT, peer_is_done=self._carrier.read_to_the_end.is_set())
         self._sound.stop()
         self._writer.wait_until_finished(GOODBYE_TIMEOUT + 1)
-        self._connection.read_to_the_end.wait(GOODBYE_TIMEOUT + 1)
+        self._carrier.read_to_the_end.wait(GOODBYE_TIMEOUT + 1)
         self._stream.cut()
         self._threads.join()
         self._stream.close()
@@ -172,7 +172,7 @@ class Call:
         """Figures of the call so far."""
         on_its_way = self._writer.feedback.peer_on_its_way()
         received, is_over = self._conversation.texts_received, self._ending.has_begun
-        return self._connection.vitals.stats(received, on_its_way, is_over=is_over)
+        return self._carrier.vitals.stats(received, on_its_way, is_over=is_over)
 
     def hang_up(self, code: ByeCode = ByeCode.NORMAL, reason: str = "") -> None:
         """Say goodbye behind the text that still waits. Returns at once."""
@@ -209,7 +209,7 @@ class Call:
 
     def _demultiplex(self) -> None:
         try:
-            self._connection.read()
+            self._carrier.read()
         except BaseException as error:
             self._on_failure(error)  # here, so that the owner does not learn of the end before its reason is known
         finally:
@@ -217,7 +217,7 @@ class Call:
                 self._on_happening(each)
             self._events.close()
             self._states.release()
-            self._connection.read_to_the_end.set()
+            self._carrier.read_to_the_end.set()
 
     def _on_failure(self, error: BaseException) -> None:
         """A bug. It ends the call and is raised where the owner sees it."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from voicemux.calls.connection import Connection
+from voicemux.calls.carrier import Carrier
 from voicemux.calls.ending import Ending
 from voicemux.calls.vitals import LOOK_INTERVAL
 from voicemux.calls.voice_states import VoiceStates
@@ -18,7 +18,7 @@ class Timekeeper:
     def __init__(
         self,
         name: str,
-        connection: Connection,
+        carrier: Carrier,
         states: VoiceStates,
         ending: Ending,
         stats: Callable[[], Stats],
@@ -28,7 +28,7 @@ class Timekeeper:
         """`name` is the peer's. `status_interval` is the seconds between two `Status` events, or 0; `post` tells the
         user."""
         self._name = name
-        self._connection = connection
+        self._carrier = carrier
         self._states = states
         self._ending = ending
         self._stats = stats
@@ -41,18 +41,18 @@ class Timekeeper:
         """Look until there is a reason to end the call, then wait for the end of the peer's stream."""
         while not self._ending.wait(LOOK_INTERVAL):
             now = time.monotonic()
-            self._connection.look(now)
-            for event in self._states.look(now, *self._connection.signs()):
+            self._carrier.look(now)
+            for event in self._states.look(now, *self._carrier.signs()):
                 self._post(event)
             if self._status_interval and now >= self._next_status:
                 self._next_status = now + self._status_interval
                 self._post(Status(**vars(self._stats())))
-        if not self._connection.await_the_end(SHORT):
+        if not self._carrier.await_the_end(SHORT):
             self.tell_of_waiting()
-            self._connection.await_the_end(float("inf"))
+            self._carrier.await_the_end(float("inf"))
 
     def tell_of_waiting(self) -> None:
         """Tell the user once that the end takes a while, as long as there is something to wait for. Any thread."""
-        if not (self._tells_of_waiting or self._connection.read_to_the_end.is_set()):
+        if not (self._tells_of_waiting or self._carrier.read_to_the_end.is_set()):
             self._tells_of_waiting = True
-            self._post(Waiting(self._name, len(self._connection.writer.undelivered)))
+            self._post(Waiting(self._name, len(self._carrier.writer.undelivered)))

@@ -24,7 +24,7 @@ from voicemux.trace.facts import Trace
 REPORT_INTERVAL = 1.0  # seconds between REPORTs to a peer that goes by ARRIVALS; to others one goes at each look
 
 
-class Connection:
+class Carrier:
     """`read` is the body of the demultiplexer's thread, `writer.run` that of the writer's, `look` is the timer's."""
 
     def __init__(
