@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from voicemux.errors import LocalProtocolError, RemoteProtocolError
 from voicemux.protocol.conversation import (
@@ -269,8 +269,8 @@ class Side:
 class Talk(RuleBasedStateMachine):
     """What two people say to each other, over a line that keeps the order, and is replaced when it breaks."""
 
-    @initialize()
-    def begin(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self.sides = Side("near"), Side("far")
         self.is_up = True
         self.now = 0.0
@@ -302,20 +302,26 @@ class Talk(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule(is_near=st.booleans(), size=st.integers(0, 3000) | st.just(40_000))
-    def say(self, is_near: bool, size: int) -> None:
+    @rule(is_near=st.booleans(), sizes=st.lists(st.sampled_from([0, 10, 100, 1000, 3000, 40_000]), max_size=5))
+    def say(self, is_near: bool, sizes: list[int]) -> None:
         side = self.side(is_near)
-        text = f"{side.name} {len(side.said)} ".ljust(size, "x")
-        if side.conversation.say(text, text):
-            side.said.append(text)
+        for size in sizes:
+            text = f"{side.name} {len(side.said)} ".ljust(size, "x")
+            if side.conversation.say(text, text):
+                side.said.append(text)
 
-    @rule(is_near=st.booleans(), most=st.integers(1, 50))
-    def send(self, is_near: bool, most: int) -> None:
-        """So many frames are written; if that is all there is, the goodbye behind them."""
+    @rule(is_near=st.booleans(), written=st.integers(0, 50), read=st.integers(0, 100), shown=st.integers(0, 5))
+    def carry(self, is_near: bool, written: int, read: int, shown: int) -> None:
+        """One side writes frames of text; the other reads messages, some of them written before, and shows texts."""
         side = self.side(is_near)
+        if self.is_up:
+            self.write(side, written)
+            self.read(self.other(side), read)
+        self.show(not is_near, shown)
+
+    def write(self, side: Side, most: int) -> None:
+        """The goodbye goes behind all text."""
         conversation = side.conversation
-        if not self.is_up:
-            return
         for _ in range(most):
             if not conversation.waits_for_text(self.now) or (text := conversation.next_text()) is None:
                 break
@@ -325,42 +331,45 @@ class Talk(RuleBasedStateMachine):
         if bye := conversation.take_bye(self.now):
             self.put(side, bye)
 
-    @rule(is_near=st.booleans(), most=st.integers(1, 50))
-    def receive(self, is_near: bool, most: int) -> None:
-        side = self.side(is_near)
+    def read(self, side: Side, most: int) -> None:
         for _ in range(min(most, len(side.line))):
             if side.hung_up_by_peer:
                 side.line.clear()
                 break
             self.do(side, side.conversation.received(side.line.popleft(), self.now))
 
-    @rule(is_near=st.booleans())
-    def show(self, is_near: bool) -> None:
+    def show(self, is_near: bool, most: int) -> None:
         side = self.side(is_near)
-        if side.untaken:
+        for _ in range(min(most, len(side.untaken))):
             side.shown.append(side.untaken.popleft())
             self.do(side, side.conversation.taken(self.now))
 
-    @rule()
-    def break_off(self) -> None:
-        """What is on its way either way is lost."""
+    @precondition(lambda self: self.is_up)
+    @rule(is_back=st.sampled_from([True, True, False]))
+    def break_off(self, is_back: bool) -> None:
+        """What is on its way either way is lost; the next connection may be there at once."""
         self.is_up = False
         for side in self.sides:
             side.line.clear()
             side.conversation.lose()
+        if is_back:
+            self.resume()
 
-    @precondition(lambda self: not self.is_up and not any(side.hung_up_by_peer for side in self.sides))
+    @precondition(lambda self: not self.is_up)
     @rule()
     def resume(self) -> None:
         near, far = self.sides
+        if near.hung_up_by_peer or far.hung_up_by_peer:
+            return
         self.is_up = True
         last_texts = near.conversation.last_text, far.conversation.last_text
         self.do(near, near.conversation.resume(last_texts[1]))
         self.do(far, far.conversation.resume(last_texts[0]))
 
-    @rule(is_near=st.booleans(), roll=st.integers(0, 9))
+    @rule(is_near=st.booleans(), roll=st.integers(0, 99))
     def hang_up(self, is_near: bool, roll: int) -> None:
-        if roll == 0:
+        """Seldom, for little is left to happen then."""
+        if roll > 90:
             self.side(is_near).conversation.hang_up(Bye(), self.now, GOODBYE_TIMEOUT)
 
     @invariant()
@@ -383,39 +392,39 @@ class Talk(RuleBasedStateMachine):
     def window_is_kept(self) -> None:
         assert all(side.conversation.text_bytes_in_flight <= TEXT_WINDOW for side in self.sides)
 
+    @invariant()
+    def nothing_is_said_while_there_is_no_line(self) -> None:
+        if not self.is_up:
+            assert all(side.conversation.next_text() is None for side in self.sides)
+
     def teardown(self) -> None:
-        """Once the line stays up, all arrives: all that was said if nobody has hung up, and a goodbye if one has."""
-        if not hasattr(self, "sides"):
-            return
-        near, far = self.sides
-        if not self.is_up and not (near.hung_up_by_peer or far.hung_up_by_peer):
+        """Once the line stays up, all arrives: all that was said if no side has hung up, and a goodbye if one has."""
+        if not self.is_up:
             self.resume()
         has_hung_up = any(side.conversation.has_hung_up for side in self.sides)
-        for _ in range(500):
-            before = [(len(side.shown), len(side.delivered), len(side.line)) for side in self.sides]
-            for is_near in (True, False):
-                self.send(is_near, 1000)
-                self.receive(not is_near, 1000)
-                while self.side(not is_near).untaken:
-                    self.show(not is_near)
-                self.receive(is_near, 1000)
-            if before == [(len(side.shown), len(side.delivered), len(side.line)) for side in self.sides]:
-                break
+        if self.is_up:
+            while self.carry_all():
+                pass
+            if has_hung_up:
+                self.now += GOODBYE_TIMEOUT
+                while self.carry_all():
+                    pass
+                assert all(side.hung_up_by_peer for side in self.sides)
         self.nothing_is_lost_doubled_or_reordered()
         self.what_is_delivered_was_shown_and_what_is_not_is_owned_up_to()
-        if has_hung_up:
-            self.now += GOODBYE_TIMEOUT
-            if self.is_up:
-                for is_near in (True, False, True):
-                    self.send(is_near, 1000)
-                    self.receive(not is_near, 1000)
-                assert any(side.hung_up_by_peer for side in self.sides)
-            self.now += PATIENCE
-            late = [side.conversation.tick(self.now, 0) for side in self.sides if side.conversation.has_hung_up]
-            assert all(due == [Due.CUT] for due in late)
-        else:
-            for side in self.sides:
-                assert side.delivered == side.said == self.other(side).shown
+        if not has_hung_up:
+            assert all(side.delivered == side.said == self.other(side).shown for side in self.sides)
+        self.now += PATIENCE
+        for side in self.sides:
+            if side.conversation.has_hung_up:
+                assert side.conversation.tick(self.now, 0) == [Due.CUT]
+
+    def carry_all(self) -> bool:
+        """Whether anything was under way, or has been shown."""
+        before = [(side.shown.copy(), side.delivered.copy(), side.hung_up_by_peer) for side in self.sides]
+        for is_near in (True, False):
+            self.carry(is_near, 1000, 1000, 1000)
+        return before != [(side.shown, side.delivered, side.hung_up_by_peer) for side in self.sides]
 
 
 TestTalk = Talk.TestCase
