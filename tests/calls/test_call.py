@@ -23,7 +23,7 @@ from tests.peers import (
 from voicemux.audio.capture.ladder import Ladder, Rung
 from voicemux.audio.playout.playout import Figures
 from voicemux.calls import call as call_module
-from voicemux.calls import connection, sound_threads, timekeeper, vitals, watch
+from voicemux.calls import carrier, sound_threads, timekeeper, vitals, watch
 from voicemux.calls.call import Call
 from voicemux.errors import ConnectionLost, DeviceError, LocalProtocolError, RemoteProtocolError
 from voicemux.events import (
@@ -767,7 +767,7 @@ def test_when_it_comes_is_told_to_the_peer_and_then_it_needs_no_other_report_ten
         began = time.monotonic()
         peer.hear(Report)
         peer.hear(Report)
-        assert time.monotonic() - began > connection.REPORT_INTERVAL / 2
+        assert time.monotonic() - began > carrier.REPORT_INTERVAL / 2
         peer.finish()
 
 
