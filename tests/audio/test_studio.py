@@ -1,7 +1,9 @@
 import os
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.conftest import sound_threads
 from tests.soundcards import SoundCards
 from voicemux.audio.choices import DefaultDevice, NamedDevice, Nothing, SoundFile, StandardStream, choice
 from voicemux.audio.playout.jitter import MAX_DELAY
+from voicemux.audio.processing import Processing
 from voicemux.audio.studio import Studio, check_input, check_output
 from voicemux.errors import DeviceError, LibraryMissing
 from voicemux.protocol.messages import Codec
@@ -193,3 +196,57 @@ def test_without_pyaudio_there_are_files_and_a_reason(monkeypatch: pytest.Monkey
     studio.open_input(SoundFile(str(DIALLER)))
     assert studio.finite
     studio.close()
+
+
+class Passed(Processing):
+    """Keeps when sound passed, and the time that was said with it."""
+
+    made: ClassVar[list["Passed"]] = []
+
+    def __init__(self) -> None:
+        self.made.append(self)
+        self.heard: list[tuple[float, float]] = []
+        self.said: list[tuple[float, float]] = []
+        self.both = threading.Event()
+
+    def rendered(self, pcm: bytes, at: float) -> None:
+        self._keep(self.heard, at)
+
+    def captured(self, pcm: bytes, at: float) -> bytes:
+        self._keep(self.said, at)
+        return pcm
+
+    def _keep(self, times: list[tuple[float, float]], at: float) -> None:
+        times.append((time.monotonic(), at))
+        if self.heard and self.said:
+            self.both.set()
+
+
+def test_what_both_sound_cards_of_a_call_hear_and_play_passes_in_one_place(
+    sound_cards: SoundCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in sound_cards.env("a").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("voicemux.audio.studio.Processing", Passed)
+    monkeypatch.setattr(Passed, "made", [])
+    studio = Studio()
+    studio.open_input(DefaultDevice())
+    studio.open_output(DefaultDevice())
+    player, transmitter = studio.make_player(MAX_DELAY), studio.make_transmitter((Codec.PCM,))
+    assert player
+    assert transmitter
+    threads = [
+        threading.Thread(target=transmitter.run, args=(lambda _: None, lambda _: None)),
+        threading.Thread(target=player.run, args=(lambda _: None,)),
+    ]
+    for thread in threads:
+        thread.start()
+    (passed,) = Passed.made
+    assert passed.both.wait(10)
+    for half in (player, transmitter):
+        half.stop()
+    for thread in threads:
+        thread.join(5)
+    studio.close()
+    assert all(at > now for now, at in passed.heard), "it is heard later than it passes"
+    assert all(at < now for now, at in passed.said), "it was said earlier"

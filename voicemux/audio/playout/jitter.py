@@ -10,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from voicemux.audio.playout.arrivals import Arrivals
 from voicemux.protocol.messages import Audio
@@ -40,8 +41,7 @@ MOST_CEILING = 1.0  # seconds of target, with the longest round trips
 MAX_PACKETS = 512  # held at most: 10 s of usual packets
 
 
-@dataclass(frozen=True)
-class Play:
+class Play(NamedTuple):
     """Play a packet, without its first `missed` ticks: their time is over.
 
     `joins` is whether it goes on where the last one ended. Decode it, and say with `finish` how many ticks long it
@@ -54,8 +54,7 @@ class Play:
     finish: "Callable[[int], Fit]"
 
 
-@dataclass(frozen=True)
-class Fit:
+class Fit(NamedTuple):
     """How a packet whose length is known may be made to fit.
 
     A surplus is what may be cut out of it (or put in, if negative), in ticks: in speech, and in a pause.

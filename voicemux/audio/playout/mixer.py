@@ -94,22 +94,30 @@ class Mixer:
 
     def _take_in(self) -> bool:
         """Whether there is something to play, without a guess for the voice of any who speaks."""
-        voices = self._playouts.items()
-        is_here = {source: playout.take_in() or len(self._made[source]) > 0 for source, playout in voices}
-        return any(is_here.values()) and all(is_here[source] or playout.silent for source, playout in voices)
+        is_any_here = is_any_missing = False
+        for source, playout in self._playouts.items():
+            is_here = playout.take_in() or len(self._made[source]) > 0
+            is_any_here |= is_here
+            is_any_missing |= not (is_here or playout.silent)
+        return is_any_here and not is_any_missing
 
     def _mix(self, now: float) -> Samples:
-        """The sum of all voices at the time `now`: as long as all of them have made theirs, at least one sample."""
+        """What is heard at the time `now` and from then on, at least one sample."""
+        if len(self._playouts) == 1:
+            sound = self._playouts[PEER].render(now, self._sink.reserve)
+            return self._limiter.limit(sound) if self._limiter else sound
+        total = self._sum(now)
+        return self._limiter.limit(total) if self._limiter else np.clip(total, LEAST, MOST).astype(np.int16)
+
+    def _sum(self, now: float) -> NDArray[np.int32]:
+        """Of all voices, as long as each of them has made its own."""
         for source, playout in self._playouts.items():
             if not len(self._made[source]):
                 self._made[source] = playout.render(now, self._sink.reserve)
         length = min(map(len, self._made.values()))
-        first, *others = (made[:length] for made in self._made.values())
+        total: NDArray[np.int32] = np.sum([made[:length] for made in self._made.values()], axis=0, dtype=np.int32)
         self._made = {source: made[length:] for source, made in self._made.items()}
-        if not others:
-            return self._limiter.limit(first) if self._limiter else first
-        total: NDArray[np.int32] = np.sum((first, *others), axis=0, dtype=np.int32)
-        return self._limiter.limit(total) if self._limiter else np.clip(total, LEAST, MOST).astype(np.int16)
+        return total
 
     def reopen(self) -> None:
         """Have the sink again after `run` has raised. Raises DeviceError if it is not there yet."""
