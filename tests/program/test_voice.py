@@ -1,6 +1,7 @@
 """Voice, from mouth to ear: the shipped program at both ends, with virtual sound cards, files and pipes."""
 
 import contextlib
+import socket
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +24,6 @@ from tests.peers import Peer
 from tests.running import Program, calling, listening
 from tests.soundcards import SoundCards, without_sound
 from voicemux.net.address import parse_address
-from voicemux.net.connecting import connect
 from voicemux.protocol.messages import Audio, Codec, Hello
 from voicemux.protocol.wire import PREFACE
 
@@ -97,7 +97,7 @@ def test_pcm_is_sent_if_it_is_asked_for(few_words: str, tmp_path: Path) -> None:
 def test_a_peer_gets_the_codec_that_it_can_play(playable: tuple[int, ...] | None, codec: Codec) -> None:
     with (
         listening("--unencrypted", "--input", str(DIALLER), "--output", "none") as (bob, address),
-        Peer(connect(parse_address(address))._socket) as peer,
+        Peer(socket.create_connection(parse_address(address))) as peer,
     ):
         peer.send(PREFACE, Hello("carol", codecs=playable))
         packets = [peer.hear(Audio) for _ in range(10)]
@@ -108,12 +108,12 @@ def test_a_peer_gets_the_codec_that_it_can_play(playable: tuple[int, ...] | None
 
 def test_a_limit_of_bandwidth_is_kept_from_the_first_packet_on_and_pcm_is_not_sent() -> None:
     sound = ("--unencrypted", "--input", str(DIALLER), "--output", "none", "--bandwidth", "70")
-    with listening(*sound) as (_, address), Peer(connect(parse_address(address))._socket) as peer:
+    with listening(*sound) as (_, address), Peer(socket.create_connection(parse_address(address))) as peer:
         peer.send(PREFACE, Hello("carol", codecs=(2, 1)))
         packets = [peer.hear(Audio) for _ in range(100)]
         assert max(len(packet.data) for packet in packets) <= 32_000 // 50 // 8
         assert min(later.timestamp - sooner.timestamp for sooner, later in pairwise(packets)) >= 960
-    with listening(*sound) as (bob, address), Peer(connect(parse_address(address))._socket) as peer:
+    with listening(*sound) as (bob, address), Peer(socket.create_connection(parse_address(address))) as peer:
         peer.send(PREFACE, Hello("carol", codecs=(1,)))
         assert bob.notice_with("plays nothing that --bandwidth has room for: your voice is not sent")
 
