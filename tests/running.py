@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests import warm_start
 
@@ -36,7 +36,7 @@ def environment(home: str | Path, env: Environment = None) -> dict[str, str]:
 class Program:
     """`voicemux` with arguments. Use it as a context manager: at its end nothing of it is left."""
 
-    python = ("-m", "voicemux")  # what Python runs
+    python: tuple[str, ...] = ("-m", "voicemux")  # what Python runs
 
     def __init__(
         self, *arguments: str, env: Environment = None, redirect: str = "", fresh: bool = False, **popen: Any
@@ -68,7 +68,7 @@ class Program:
         for reader in self._readers:
             reader.start()
 
-    def __enter__(self) -> "Program":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,5 +1,6 @@
 """The example clients, each written from protocol.md alone: they talk to the program, and to each other."""
 
+import functools
 import itertools
 import json
 import re
@@ -248,7 +249,7 @@ def test_what_is_wrong_is_answered_with_a_goodbye_that_says_so(tmp_path: Path, c
         for case, (sent, code) in cases.items():
             with socket.create_connection(("127.0.0.1", int(bob.port())), PATIENCE) as line:
                 line.sendall(sent)
-                answer = b"".join(iter(lambda line=line: line.recv(4096), b""))
+                answer = b"".join(iter(functools.partial(line.recv, 4096), b""))
             assert answer.startswith(b"VMUX/1\r\n"), case
             frames, rest = [], answer[8:]
             while rest:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from bench import codecs, speakers
-from bench.speakers import ASIDE, LEAST, LEVEL, RATE, SECONDS, VOICES, SpeakersMissing, speaker
+from bench.speakers import ASIDE, LEAST, LEVEL, SECONDS, VOICES, SpeakersMissing, speaker
 from tests.audio.speech import Samples
 from voicemux.audio.capture.wish import BRISK
+from voicemux.audio.endpoints import RATE
 
 HARD = ("espeak-en-us+m3", "letters-de", "letters-pt_BR", "fish-nl-small")  # the worst of the usual settings
 

@@ -1,4 +1,6 @@
+import functools
 import threading
+from typing import Any
 
 import pytest
 
@@ -16,10 +18,15 @@ def test_each_thread_has_a_name_that_tells_whose_it_is():
 
 
 def test_joining_waits_for_all_of_them():
-    gate, done = threading.Event(), []
+    gate, done = threading.Event(), list[int]()
+
+    def wait(number: int) -> None:
+        if gate.wait(PATIENCE):
+            done.append(number)
+
     threads = Threads()
     for number in range(3):
-        threads.start("waiting", lambda number=number: gate.wait(PATIENCE) and done.append(number))
+        threads.start("waiting", functools.partial(wait, number))
     threading.Timer(0.1, gate.set).start()
     threads.join()
     assert sorted(done) == [0, 1, 2]
@@ -35,7 +42,7 @@ def test_joining_nobody_or_again_is_nothing():
 
 
 def test_a_bug_is_told_in_the_thread_that_has_it_and_harms_no_other():
-    told, done = [], []
+    told, done = list[tuple[str, str]](), list[bool]()
     threads = Threads(lambda error: told.append((threading.current_thread().name, str(error))))
 
     def stumble() -> None:
@@ -49,7 +56,7 @@ def test_a_bug_is_told_in_the_thread_that_has_it_and_harms_no_other():
 
 
 def test_a_wish_to_exit_inside_a_thread_is_told_like_a_bug():
-    told = []
+    told: list[Any] = []
     threads = Threads(told.append)
 
     def leave() -> None:
@@ -75,7 +82,11 @@ def test_a_bug_that_nobody_is_to_be_told_of_is_a_crash(monkeypatch):
 
 def test_a_daemon_keeps_nobody_waiting():
     gate, threads = threading.Event(), Threads()
-    threads.start("keyboard", lambda: gate.wait(PATIENCE), daemon=True)
+
+    def wait() -> None:
+        gate.wait(PATIENCE)
+
+    threads.start("keyboard", wait, daemon=True)
     joiner = threading.Thread(target=threads.join)
     joiner.start()
     joiner.join(PROMPTLY)

@@ -145,9 +145,9 @@ def _serve(control: socket.socket) -> list[str] | None:
     """Fork as often as it is asked for. In a child: the arguments of the program. None at the end."""
     waiting: dict[int, tuple[int, int]] = {}  # by the descriptor of a process: its number, and whom to tell
     while True:
-        ready, _, _ = select.select([control, *waiting], [], [])
+        ready, _, _ = select.select([control.fileno(), *waiting], [], [])
         for descriptor in ready:
-            if descriptor is control:
+            if descriptor == control.fileno():
                 continue
             pid, status = waiting.pop(descriptor)
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -155,7 +155,7 @@ def _serve(control: socket.socket) -> list[str] | None:
             with contextlib.suppress(BrokenPipeError):  # the test wants to know no more
                 os.write(status, STATUS.pack(code))
             os.close(status)
-        if control in ready:
+        if control.fileno() in ready:
             data, descriptors, _, _ = socket.recv_fds(control, LONGEST, 4)
             if not data:
                 return None

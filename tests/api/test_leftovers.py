@@ -67,6 +67,7 @@ def test_a_program_that_is_asked_to_end_says_goodbye(body, tmp_path):
         process = bot(body, tmp_path, listener.port)
         for call in listener:
             with call:
+                assert process.stdout
                 assert process.stdout.readline() == "up\n"
                 time.sleep(0.2)
                 process.send_signal(signal.SIGTERM)
@@ -88,6 +89,7 @@ def test_a_loop_over_callers_needs_to_be_interrupted_once(signal_number, tmp_pat
             pass
     """
     process = start(body, str(tmp_path))
+    assert process.stdout
     assert process.stdout.readline() == "up\n"
     time.sleep(0.2)
     process.send_signal(signal_number)
@@ -107,10 +109,13 @@ def test_a_call_in_a_thread_of_its_own_does_not_outlive_the_main_thread(body, si
         print('up', flush=True)
     """
     process = start(serve, str(tmp_path / "bot"))
+    assert process.stdout
     with voicemux.dial(f"127.0.0.1:{int(process.stdout.readline())}", plain=True) as call:
+        assert process.stdout
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal_number)
         assert list(call.texts()) == []
+        assert call.ended
         assert call.ended.by == "them"
     process.communicate(timeout=SOON)
     assert process.returncode == (0 if signal_number == signal.SIGTERM else -signal.SIGINT)
@@ -125,6 +130,7 @@ def test_a_program_with_a_handler_of_its_own_keeps_it(tmp_path):
         time.sleep(0.5)
     """
     process = start(body, str(tmp_path))
+    assert process.stdout
     assert process.stdout.readline() == "up\n"
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=PATIENCE)[0] == "mine\n"

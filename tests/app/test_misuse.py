@@ -19,7 +19,7 @@ def test_an_option_that_means_nothing_is_named_with_the_one_that_makes_it_so(bes
 
 @pytest.mark.parametrize(
     ("beside", "useless", "unless"),
-    [(beside, useless[0], each) for beside, useless, _, rescue in _RULES for each in rescue],
+    [(beside, next(iter(useless)), each) for beside, useless, _, rescue in _RULES for each in rescue],
     ids=str,
 )
 def test_what_a_third_option_gives_a_meaning_is_allowed(beside, useless, unless):

@@ -64,7 +64,7 @@ def picky(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Fo
     """The only rate and number of channels that cards take."""
     open_stream = pyaudio.PyAudio.open
 
-    def open_some(self: pyaudio.PyAudio, rate: int, channels: int, **options: object) -> object:
+    def open_some(self: pyaudio.PyAudio, rate: int, channels: int, **options: Any) -> object:
         if (rate, channels) != request.param:
             raise OSError(-9997, "Invalid sample rate")
         return open_stream(self, rate=rate, channels=channels, **options)

@@ -263,7 +263,7 @@ def writing(path: Path, data: bytes) -> threading.Thread:
 
 def sound_of(stream: AudioStream) -> bytes:
     source = PipeSource(stream)
-    source._metronome.wait = itertools.count(1).__next__  # type: ignore[method-assign]
+    source._metronome.wait = itertools.count(1).__next__
     pcm = b""
     while block := source.read():
         pcm += block.pcm

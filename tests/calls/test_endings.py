@@ -121,6 +121,7 @@ def judge(speaker: Side, hearer: Side, seed: str) -> None:
     assert whole == said[: len(whole)], seed
     assert [*said, ""][len(whole)].startswith(last), seed
     assert heard[: speaker.delivered] == said[: speaker.delivered], seed
+    assert speaker.owner.ended
     assert speaker.owner.ended.undelivered or heard == said, seed
 
 
@@ -141,6 +142,8 @@ def test_however_a_call_ends_text_is_accounted_for_and_nothing_is_left(ending):
             assert other.owner.texts == one.said, seed
             assert one.owner.call.error is other.owner.call.error is None, seed
         if ending is hang_up:
+            assert one.owner.ended
+            assert other.owner.ended
             assert (one.owner.ended.by, other.owner.ended.by) == ("us", "them"), seed
             assert not one.owner.ended.undelivered, seed
     assert threading.active_count() == threads

@@ -57,7 +57,10 @@ def test_a_contact_without_an_address_that_can_be_used_is_an_error():
 
 
 def test_contacts_that_cannot_be_read_are_asked_for_again_at_the_next_question():
-    answers = [SecurityError("the file is damaged"), Entries((contact("bob", "bob.example"),))]
+    answers: list[SecurityError | Entries] = [
+        SecurityError("the file is damaged"),
+        Entries((contact("bob", "bob.example"),)),
+    ]
 
     def read() -> Entries:
         if isinstance(answer := answers.pop(0), SecurityError):

@@ -33,9 +33,9 @@ class Clock:
         self.watch.begin(peer, hears=False)
         self.signs = replace(STILL, peer=peer)
         self.now = 1000.0
-        self.told: list[tuple[float, Quiet | PeerSwitched]] = []
+        self.told: list[tuple[float, Quiet | Late | PeerSwitched]] = []
 
-    def look(self, **signs: object) -> list[Quiet | PeerSwitched]:
+    def look(self, **signs: object) -> list[Quiet | Late | PeerSwitched]:
         self.signs = replace(self.signs, **signs)  # type: ignore[arg-type]
         told = self.watch.look(self.now, self.signs)
         self.told += [(self.now, each) for each in told]
@@ -43,7 +43,7 @@ class Clock:
 
     def wait(self, seconds: float, *, bytes_come: bool = False, voice_comes: bool = False, **signs: object) -> list:
         """What is told meanwhile."""
-        told: list[Quiet | PeerSwitched] = []
+        told: list[Quiet | Late | PeerSwitched] = []
         for _ in range(round(seconds / LOOK)):
             self.now += LOOK
             more = bytes_come or voice_comes

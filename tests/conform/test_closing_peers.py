@@ -9,7 +9,8 @@ import pytest
 
 from tests.peers import RESET
 from voicemux.conform.link import encode
-from voicemux.conform.runner import Result, Selection, examine_dialler, examine_listener
+from voicemux.conform.runner import Selection, examine_dialler, examine_listener
+from voicemux.conform.verdict import Result
 from voicemux.net.address import Address
 from voicemux.net.listener import Listener
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Message, Ping, Text

@@ -21,8 +21,9 @@ SUITE_PATIENCE = 200.0  # seconds
 MUCH = "what two terminals have to say to each other " * 2000 + "\n"  # more than a window of text
 SUITES = [(role, mode) for role in ("listener", "dialler") for mode in ("plain", "encrypted")]
 WHOLE: dict[str, tuple[int, ...]] = {"whole": ()}
-HALVES = {"first": (3, 4, 5), "second": (6, 7, 8, 9, 10, 12)}
-FIRST = {"first": (3,)}  # of a plain dialler, but with --long: what follows is the same code as in encrypted calls
+HALVES: dict[str, tuple[int, ...]] = {"first": (3, 4, 5), "second": (6, 7, 8, 9, 10, 12)}
+# Of a plain dialler, but with --long: what follows is the same code as in encrypted calls.
+FIRST: dict[str, tuple[int, ...]] = {"first": (3,)}
 OF_WRITERS = ("text-numbers", "text-window")  # for somebody who writes much
 WRITERS = ("dialler", "writes much")
 IN_TIME = "cases of conform have limits of time, and all suites share the processors"

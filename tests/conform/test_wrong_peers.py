@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conform.faults import DIALLER, LISTENER, WRONG, Wrong
 from tests.conform.peers import Peer, dialling, listening
 from tests.running import CODE
-from voicemux.conform.runner import ALL, Result, Selection, examine_dialler, examine_listener
+from voicemux.conform.runner import ALL, Selection, examine_dialler, examine_listener
 from voicemux.conform.subject import Keys
-from voicemux.conform.verdict import CASES
+from voicemux.conform.verdict import CASES, Result
 from voicemux.net.address import Address
 from voicemux.net.listener import Listener
 from voicemux.security.identity import load_identity
@@ -83,8 +84,9 @@ def examine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         ):
             return examine_dialler(listener, their_keys, selection)
 
-    items = (item for item in request.session.items if item.path == request.path)
-    wanted = [item.callspec.params["peer"] for item in items if "examine" in item.fixturenames]
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    items = [item for item in items if item.path == request.path and "examine" in item.fixturenames]
+    wanted: list[Any] = [item.callspec.params["peer"] for item in items]
     wanted.sort(key=lambda peer: peer.case not in {"", *SLOW})  # what takes long begins first
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = dict(zip(wanted, pool.map(run, wanted), strict=True))

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from voicemux import events
 from voicemux.console import commands
@@ -55,7 +55,7 @@ class Puppet:
         self._unread = b""
         self._typed: deque[str] = deque()  # which answers told meanwhile
 
-    def __enter__(self) -> "Puppet":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,7 +90,7 @@ class Puppet:
     def command(self) -> Command:
         """The next thing that the user wanted."""
         line = self._typed.popleft() if self._typed else self.answer()
-        return eval(line, vars(commands))  # type: ignore[no-any-return]
+        return eval(line, vars(commands))
 
     def answer(self) -> str:
         while b"\n" not in self._unread:
@@ -122,7 +122,9 @@ def make(kind: str) -> Console:
         from voicemux.console.lines import LineConsole
 
         return LineConsole()
-    return {"plain": PlainConsole, "json": JsonConsole, "one": lambda: PlainConsole(texts=sys.stderr)}[kind]()
+    if kind == "one":
+        return PlainConsole(texts=sys.stderr)
+    return JsonConsole() if kind == "json" else PlainConsole()
 
 
 def main(kind: str, number: str) -> None:

@@ -8,6 +8,7 @@ import struct
 import termios
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -102,7 +103,7 @@ class Teletype(Puppet):
             os.close(slave)
         self.raw = b""
 
-    def wait_for(self, readable: object) -> None:
+    def wait_for(self, readable: Any) -> None:
         deadline = time.monotonic() + PATIENCE
         while not select.select([readable], [], [], 0)[0]:
             assert time.monotonic() < deadline

@@ -10,6 +10,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pyte
 import pytest
@@ -76,7 +77,7 @@ class Terminal(Puppet):
         os.close(self.master)
         self.master = -1
 
-    def wait_for(self, readable: object) -> None:
+    def wait_for(self, readable: Any) -> None:
         deadline = time.monotonic() + PATIENCE
         while not select.select([readable], [], [], 0)[0]:
             self._draw(deadline, readable)
@@ -118,7 +119,7 @@ class Terminal(Puppet):
     def cursor(self) -> tuple[int, int]:
         return self.screen.cursor.y, self.screen.cursor.x
 
-    def _draw(self, deadline: float, *others: object) -> None:
+    def _draw(self, deadline: float, *others: Any) -> None:
         watched = [*others, *([self.master] if self.master >= 0 else [])]
         ready, _, _ = select.select(watched, [], [], max(0, deadline - time.monotonic()))
         if not ready:

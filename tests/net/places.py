@@ -25,7 +25,7 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def resolve_to(monkeypatch, *places: tuple[int, tuple[str, int]]) -> None:
+def resolve_to(monkeypatch, *places: tuple[int, tuple[object, ...]]) -> None:
     found = [(family, socket.SOCK_STREAM, 0, "", place) for family, place in places]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
 

@@ -10,10 +10,10 @@ from voicemux.errors import ConnectionLost, RemoteProtocolError
 from voicemux.net.demultiplexer import demultiplex
 from voicemux.protocol.connection import TRANSITIONS, State
 from voicemux.protocol.frames import Frame, encode_frame
-from voicemux.protocol.messages import Audio, Bye, Hello, Ping, Pong, Report, Text, TextAck
+from voicemux.protocol.messages import Audio, Bye, Hello, Message, Ping, Pong, Report, Text, TextAck
 from voicemux.protocol.wire import PREFACE
 
-ONE_OF_EACH = [
+ONE_OF_EACH: list[Message] = [
     Text(1, "hi"),
     TextAck(1),
     Audio(1, 0, 0, 0, b""),

@@ -41,7 +41,7 @@ def test_text_is_free_however_the_network_cuts_it():
     quota, number, unread = Quota(0.0), 0, 0
     for _ in range(50_000):
         unread += 1448
-        messages = []
+        messages: list[Message] = []
         if unread >= 16_384:
             unread -= 16_384
             for _ in range(15):

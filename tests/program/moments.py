@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import voicemux
 from tests.running import PATIENCE, Program, environment
+from tests.warm_start import WarmProcess
 
 LIMIT = 1.0  # seconds
 CODES = {signal.SIGTERM: 0, signal.SIGINT: 130, signal.SIGHUP: 130}
@@ -35,7 +36,7 @@ class Ending:
     out: list[str]
 
 
-def stop(process: subprocess.Popen[bytes], number: signal.Signals) -> float:
+def stop(process: subprocess.Popen[bytes] | WarmProcess, number: signal.Signals) -> float:
     """How many seconds it took to end, without those in which others had the processor."""
     began, before = time.monotonic(), starved(process.pid)
     without = 0.0
@@ -70,8 +71,7 @@ def is_caught(pid: int, number: signal.Signals) -> bool:
 
 def end(program: Program, number: signal.Signals) -> Ending:
     seconds = stop(program.process, number)
-    program.wait()
-    return Ending(seconds, program.process.returncode, program.err, program.out)
+    return Ending(seconds, program.wait(), program.err, program.out)
 
 
 def while_it_starts(dice: random.Random, number: signal.Signals) -> Ending:

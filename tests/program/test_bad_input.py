@@ -40,15 +40,15 @@ def far_end(serve: Serve) -> Iterator[str]:
     """Somebody who is dialled once, and what to dial."""
 
     def answer() -> None:
-        with Peer(listening.accept()[0]) as peer, contextlib.suppress(ConnectionError, EOFError):
+        with Peer(server.accept()[0]) as peer, contextlib.suppress(ConnectionError, EOFError):
             serve(peer)
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        listening.settimeout(PATIENCE)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(PATIENCE)
         thread = threading.Thread(target=answer)
         thread.start()
         try:
-            yield f"127.0.0.1:{listening.getsockname()[1]}"
+            yield f"127.0.0.1:{server.getsockname()[1]}"
         finally:
             thread.join()
 

@@ -27,7 +27,9 @@ def shell(tmp_path):
 def listen(shell: Shell, *options: str) -> int:
     """Let the shell run a listener. Its port."""
     shell.run(" ".join(["voicemux listen --port 0 --no-audio --unencrypted --auto-accept --name bob", *options]))
-    return int(re.search(r"on port (\d+)", shell.wait_for("listening on port")).group(1))
+    found = re.search(r"on port (\d+)", shell.wait_for("listening on port"))
+    assert found
+    return int(found[1])
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.skipif(not HAS_NAMESPACES, reason="no network namespace
 class OnAMachine(Program):
     """The program on a machine with one IPv4 and one IPv6 address."""
 
-    def __init__(self, host: str, *arguments: str, **options: object) -> None:
+    def __init__(self, host: str, *arguments: str, **options: Any) -> None:
         become = (
             "import os, sys; run = [sys.executable, '-m', 'voicemux', *sys.argv[2:]];"
             "os.execvp('unshare', ['unshare', '-rn', 'sh', '-c', sys.argv[1] + ' && exec \"$@\"', 'sh', *run])"

@@ -69,9 +69,9 @@ def test_what_arrives_is_recorded_without_a_sound_card(tmp_path: Path) -> None:
     soundfile.write(said, FEW_WORDS, RATE)
     alice = ("--input", str(said), "--output", "none")
     bob = ("--record", str(kept), "--once")
-    with calling(alice=alice, bob=bob, bob_env=without_sound(folder)) as (alice, listener):
-        alice.close_input()
-        assert (alice.wait(), listener.wait()) == (0, 0)
+    with calling(alice=alice, bob=bob, bob_env=without_sound(folder)) as (dialler, listener):
+        dialler.close_input()
+        assert (dialler.wait(), listener.wait()) == (0, 0)
     assert likeness(FEW_WORDS, sound_of(kept), SYLLABLE) > ALIKE
 
 

@@ -63,7 +63,7 @@ def test_a_frame_that_is_too_large_cannot_be_encoded():
 
 @given(st.lists(st.binary(max_size=200), max_size=10))
 def test_garbage_gives_frames_or_a_protocol_error_and_nothing_else(pieces):
-    decoder, got = FrameDecoder(), []
+    decoder, got = FrameDecoder(), list[Frame]()
     try:
         for piece in pieces:
             got += decoder.feed(piece)

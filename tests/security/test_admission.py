@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ class Door:
             **chosen,
         )
 
-    def begin(self, alice: Person, method: Method, code: str = "", host: str = "192.0.2.1"):
+    def begin(self, alice: Person, method: Method, code: str = "", host: str = "192.0.2.1") -> tuple[Dialler, Any]:
         dialler = Dialler(alice.identity, self.bob.identity.certificate, method, code)
         return dialler, self.admission.begin(dialler.claim(), host, self.now)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def talk(greeting: Greeting, *what) -> list:
 def say(greeting: Greeting, *what) -> list:
     """The same, once the preface has been said."""
     greeting.stream.write(encode(*what))
-    heard = []
+    heard: list[Any] = []
     with contextlib.suppress(ConnectionLost):
         while data := greeting.stream.read():
             heard += greeting.receiving.receive(data)

@@ -140,7 +140,7 @@ def test_an_open_call_is_made_if_the_user_wants_it(alice, bob):
 
 def test_another_key_at_the_first_address_is_told_and_the_friend_is_called_at_the_second(alice, bob, trap):
     know_each_other(alice, bob)
-    told = []
+    told: list[str] = []
     with bob.listening() as house:
         alice.contacts.add_address("other", f"127.0.0.1:{house.port}")
         alice.contacts.add_address("other", trap.address)
@@ -151,7 +151,7 @@ def test_another_key_at_the_first_address_is_told_and_the_friend_is_called_at_th
 
 def test_an_address_that_is_none_is_told_and_the_friend_is_called_at_the_next(alice, bob):
     know_each_other(alice, bob)
-    told = []
+    told: list[str] = []
     with bob.listening() as house:
         alice.contacts.add_address("other", f"127.0.0.1:{house.port}")
         alice.contacts.add_address("other", "bob.example:voice")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from voicemux.errors import SecurityError
 from voicemux.security import contacts as contacts_module
+from voicemux.security import files
 from voicemux.security.contacts import LOCK_FILE, Contacts
 from voicemux.security.entries import Contact
 
@@ -323,8 +324,11 @@ def test_two_programs_at_once_lose_nothing(tmp_path):
         for first in (0, 20)
     ]
     for program in programs:
+        assert program.stdin
+        assert program.stdout
         program.stdout.readline()
     for program in programs:
+        assert program.stdin
         program.stdin.write("\n")
         program.stdin.flush()
     for program in programs:
@@ -740,10 +744,10 @@ def test_there_is_an_end_to_the_contacts_that_are_made(contacts, monkeypatch):
 def test_contacts_that_have_not_changed_are_read_once(contacts, path, monkeypatch):
     contacts.remember("bob", BOB, "", "code")
     os.utime(path, (1, 1))
-    monkeypatch.setattr(contacts_module.files, "TICK", 0)
+    monkeypatch.setattr(files, "TICK", 0)
     assert names(contacts) == ["bob"]
     with monkeypatch.context() as patch:
-        patch.setattr(contacts_module.files, "read", lambda *_: pytest.fail("read again"))
+        patch.setattr(files, "read", lambda *_: pytest.fail("read again"))
         assert (
             contacts.directory().named("bob")
             == contacts.directory().with_fingerprint(BOB)

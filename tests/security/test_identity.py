@@ -128,7 +128,9 @@ def test_the_certificate_says_nothing_about_its_owner_and_never_ends(ours):
     assert certificate.subject.rfc4514_string() == certificate.issuer.rfc4514_string() == "CN=voicemux"
     assert certificate.not_valid_before_utc.date() == datetime.date(2000, 1, 1)
     assert certificate.not_valid_after_utc.date() == datetime.date(9999, 12, 31)
-    assert isinstance(certificate.public_key().curve, ec.SECP256R1)
+    key = certificate.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    assert isinstance(key.curve, ec.SECP256R1)
     certificate.verify_directly_issued_by(certificate)
 
 
@@ -210,8 +212,11 @@ def test_programs_that_start_at_once_have_the_same_identity(tmp_path):
         for _ in range(3)
     ]
     for program in programs:
+        assert program.stdin
+        assert program.stdout
         program.stdout.readline()
     for program in programs:
+        assert program.stdin
         program.stdin.write("\n")
         program.stdin.flush()
     fingerprints = {program.communicate()[0].strip() for program in programs}

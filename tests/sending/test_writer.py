@@ -83,7 +83,7 @@ def test_many_threads_never_tear_a_frame():
         threads = [threading.Thread(target=speak, args=(writer, number)) for number in range(speakers)]
         for thread in threads:
             thread.start()
-        texts, parts = [], []
+        texts, parts = list[str](), list[str]()
         while len(texts) < speakers * each_sends:
             text = peer.hear(Text)  # Receiving has judged every frame on the way
             parts.append(text.text)

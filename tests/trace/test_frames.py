@@ -11,7 +11,7 @@ from voicemux.errors import RemoteProtocolError
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.encoding import to_frame
 from voicemux.protocol.frames import Frame, encode_frame
-from voicemux.protocol.messages import Audio, Bye, Hello, Ping, Pong, Text, name_of
+from voicemux.protocol.messages import Audio, Bye, Hello, Message, Ping, Pong, Text, name_of
 from voicemux.protocol.wire import TAG_AUDIO, TAG_TEXT
 from voicemux.trace.facts import Fact, FramePassed
 from voicemux.trace.frames import described, watch
@@ -70,7 +70,7 @@ def ways(told: list[Fact]) -> list[tuple[str, str]]:
 
 def test_each_frame_is_told_both_ways_with_those_that_are_ignored():
     sending, receiving, told = watched()
-    said = [Hello("alice"), Text(1, "hi"), Audio(2, 0, 1, 0, b"x"), Bye()]
+    said: list[Message] = [Hello("alice"), Text(1, "hi"), Audio(2, 0, 1, 0, b"x"), Bye()]
     data = sending.preface() + b"".join(map(sending.encode, said))
     types = ["HELLO", "padding", "TEXT", "AUDIO", "BYE"]
     assert ways(told) == [("sent", each) for each in types]

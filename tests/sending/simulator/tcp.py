@@ -65,8 +65,10 @@ class Sender:
 
     @property
     def window(self) -> float:
-        is_bbr = self.control == "bbr" and self._smoothed is not None and self.shortest is not None
-        if is_bbr and self._smoothed > 4 * self.shortest + 0.05:
+        smoothed, shortest = self._smoothed, self.shortest
+        if self.control != "bbr" or smoothed is None or shortest is None:
+            return self._window
+        if smoothed > 4 * shortest + 0.05:
             return max(4.0, min(self._window, BBR_WINDOW))
         return self._window
 
