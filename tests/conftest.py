@@ -50,7 +50,15 @@ TIMED = [
         *(f"program/test_{name}" for name in ("call", "recordings", "sources")),
     )
 ]
-assert all(path.exists() for path in (*ALONE, *TIMED)), "a test that has moved has lost its mark"
+# Side by side these begin first: else one of them is left at the end, and one worker alone with it.
+LONGEST = [
+    TESTS / f"{each}.py"
+    for each in (
+        *("conform/test_own_programs", "program/test_bad_input", "program/test_security", "conform/test_wrong_peers"),
+        *("program/test_ringing", "test_examples", "program/test_tunnel", "program/test_signals"),
+    )
+]
+assert all(path.exists() for path in (*ALONE, *TIMED, *LONGEST)), "a test that has moved has lost its mark"
 TASKS = Path(f"/proc/{os.getpid()}/task")  # of Linux: a folder for each thread of this process
 SOUND_THREAD = "threaded-ml"  # the kernel's name for PulseAudio's, of which every open stream has one
 
@@ -68,6 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--long"):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
         items[:] = [item for item in items if not item.get_closest_marker("long")]
+    items.sort(key=lambda item: LONGEST.index(item.path) if item.path in LONGEST else len(LONGEST))
     for item in items:
         places = {item.path, *item.path.parents}
         for mark, files in {"alone": ALONE, "timed": TIMED}.items():
