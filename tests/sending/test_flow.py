@@ -11,6 +11,7 @@ from voicemux.sending.flow import (
     BEHIND,
     LEAST_PIECES,
     LEAST_TEXT,
+    MOST_BACKLOG,
     MOST_PIECES,
     MOST_ROUND_TRIPS,
     MOST_TEXT,
@@ -20,6 +21,7 @@ from voicemux.sending.flow import (
     UNKNOWN_INTERVAL,
     VOICE_BUDGET,
     Flow,
+    Obstacle,
 )
 
 ROUND_TRIP = 0.05  # seconds
@@ -44,6 +46,17 @@ def test_voice_may_go_while_what_is_under_way_is_young(flow):
         send_voice(flow, number * 0.02)
     assert flow.may_send_voice(ROUND_TRIP + VOICE_BUDGET - 0.001)
     assert not flow.may_send_voice(ROUND_TRIP + VOICE_BUDGET + 0.001)
+
+
+def test_why_voice_may_not_go_has_a_name(flow):
+    for number in range(LEAST_PIECES + 1):
+        send_voice(flow, number * 0.02)
+    assert flow.obstacle(0.06) is None
+    assert flow.obstacle(ROUND_TRIP + VOICE_BUDGET + 0.001) is Obstacle.AGE
+    flow.most_voice = PACKET
+    assert flow.obstacle(0.06) is Obstacle.MUCH
+    flow.backlog = MOST_BACKLOG + 1
+    assert flow.obstacle(0.06) is Obstacle.BACKLOG
 
 
 def test_what_is_acknowledged_opens_the_gate_again(flow):
