@@ -77,6 +77,35 @@ def test_both_ends_of_a_call_tell_the_same_frames_and_what_became_of_them(tmp_pa
         assert not [text for text in (*WORDS, "alice", "bob", "127.0.0.1") if text in path.read_text()]
 
 
+def test_a_dialler_tells_the_frames_before_the_call_too_without_any_proof(tmp_path: Path) -> None:
+    kept = tmp_path / "call.jsonl"
+    with calling("--no-audio", alice=("--trace", str(kept)), bob=("--once",)) as (alice, bob):
+        alice.write("hi\n")
+        alice.close_input()
+        assert (alice.wait(), bob.wait()) == (0, 0)
+    trace = lines(kept)
+    began = next(number for number, line in enumerate(trace) if line["event"] == "call_began")
+    before = [(line["way"], line["type"]) for line in trace[1:began] if line["type"] not in ("padding", "RINGING")]
+    assert before == [
+        ("sent", "CLAIM"),
+        ("received", "CHALLENGE"),
+        ("sent", "PROOF"),
+        ("received", "WELCOME"),
+        ("sent", "HELLO"),
+        ("received", "HELLO"),
+    ]
+    told = {key for line in trace[1:began] for key in line} - {"t", "event", "way", "type", "size", "tag"}
+    assert told == {"method", "admitted", "agent", "codecs", "last_text"}
+
+
+def test_a_dialler_that_is_refused_has_the_frames_that_say_so(tmp_path: Path) -> None:
+    kept = tmp_path / "call.jsonl"
+    with listening("--no-audio") as (_, address):
+        code, _, _ = run("dial", address, "8-wrong-code", "--no-audio", "--trace", str(kept))
+    assert code == 6
+    assert frames(lines(kept), "received", "BYE")[-1]["code"] == 11  # protocol.md §14: WRONG_CODE
+
+
 def test_a_trace_replaces_no_file_and_a_line_says_its_name(tmp_path: Path) -> None:
     kept = tmp_path / "call.jsonl"
     kept.write_text("what was there")

@@ -40,6 +40,7 @@ from voicemux.net.caller import Caller
 from voicemux.net.listener import Listener
 from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
+from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Hello
 from voicemux.trace.facts import Trace
 from voicemux.trace.frames import watch
@@ -116,6 +117,7 @@ class Session:
                     ask_code,
                     patience=self._settings.silence_timeout,
                     tell=self._notices.once,
+                    watch=self._watch,
                 )
             return self._holding.hold(met)
 
@@ -187,8 +189,7 @@ class Session:
 
     def _take(self, caller: Caller, reception: Reception) -> Outcome:
         """Take a call: only now sound is opened."""
-        if self._trace:
-            watch(caller.sending, caller.receiving, self._trace)
+        self._watch(caller.sending, caller.receiving)
         with self._sound.of_a_call():
             try:
                 with self._departure.waking(_nothing, caller.stream.cut):
@@ -209,6 +210,11 @@ class Session:
         return hello
 
     # --- shared --------------------------------------------------------------------------------------------
+
+    def _watch(self, sending: Sending, receiving: Receiving) -> None:
+        """Tell the trace, if there is one, of each frame from now on."""
+        if self._trace:
+            watch(sending, receiving, self._trace)
 
     def _on_replaced(self, _: Caller) -> None:
         """The caller has called again. Called by the reception."""

@@ -23,7 +23,7 @@ from voicemux.errors import (
 from voicemux.net.address import ends_like_a_port
 from voicemux.net.caller import Caller
 from voicemux.net.connecting import connect
-from voicemux.net.greeting import Greeting, part
+from voicemux.net.greeting import Greeting, Watcher, part, unwatched
 from voicemux.net.listener import Listener
 from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
@@ -53,17 +53,18 @@ def establish(
     ask_code: Callable[[str], str] = lambda _: "",
     patience: float = 0.0,
     tell: Tell = lambda _: None,
+    watch: Watcher = unwatched,
 ) -> Introduced:
     """Call the target, by its ways in turn; plain without `trust`. Raises VoicemuxError: the peer hears a goodbye.
 
     `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address once.
     `ask_code` is asked for the code of an unknown listener at that address, while there is no connection to it;
     "" if there is none. `patience` is how many seconds to wait for the first words, if that is more than usual.
-    `tell` hears what the user should know of ways that were tried in vain.
+    `tell` hears what the user should know of ways that were tried in vain. `watch` is as of `Greeting`.
     """
     failures: list[VoicemuxError] = []
     for way in target.ways:
-        attempt = _Attempt(target, way, trust, hello, on_ringing, patience)
+        attempt = _Attempt(target, way, trust, hello, on_ringing, patience, watch)
         on_calling(str(way))
         try:
             return attempt.make(ask_code)
@@ -108,6 +109,7 @@ class _Attempt:
         hello: Callable[[], Hello],
         on_ringing: Tell,
         patience: float,
+        watch: Watcher,
     ) -> None:
         self.is_there = False  # whoever is meant has answered: there is nobody else to call
         self._target = target
@@ -116,6 +118,7 @@ class _Attempt:
         self._hello = hello
         self._on_ringing = on_ringing
         self._patience = patience
+        self._watch = watch
 
     def make(self, ask_code: Callable[[str], str]) -> Introduced:
         """By what is known; otherwise by a code, in a connection of its own."""
@@ -133,7 +136,7 @@ class _Attempt:
     def _call(self, *, by_code: bool = False) -> Introduced:
         """One connection. Raises _CodeNeeded if another one by code may do better."""
         target, where = self._target, str(self._way)
-        greeting = Greeting(connect(self._way), self._patience)
+        greeting = Greeting(connect(self._way), self._patience, self._watch)
         peer = None
         try:
             if self._trust:

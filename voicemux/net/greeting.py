@@ -33,18 +33,29 @@ MOST_BYTES = 65_536  # between our HELLO and the listener's (protocol.md §6): a
 GOODBYE_TIMEOUT = 2.0  # seconds
 SECURITY_CODES = {ByeCode.SECURITY, ByeCode.UNKNOWN_CALLER, ByeCode.WRONG_CODE}
 
+Watcher = Callable[[Sending, Receiving], None]
+
+
+def unwatched(sending: Sending, receiving: Receiving) -> None:
+    """A `Watcher` that does nothing."""
+
 
 class Greeting:
     """`open()`, then `introduce()`; with TLS, `secure()` before and `authenticate()` in between. After that `stream`,
     `sending` and `receiving` belong to the call."""
 
-    def __init__(self, stream: Stream, patience: float = 0.0) -> None:
-        """`patience` is how many seconds the user wants to wait for a word, if that is longer than usual."""
+    def __init__(self, stream: Stream, patience: float = 0.0, watch: Watcher = unwatched) -> None:
+        """`patience` is how many seconds the user wants to wait for a word, if that is longer than usual.
+
+        `watch` gets what encodes and decodes frames before any has passed.
+        """
         self.stream = stream
         self._patience = patience
         self._began = self._heard = time.monotonic()  # the latter: when the last bytes came
         self.sending = Sending()
         self.receiving = Receiving(unfit=NOT_A_LISTENERS)
+        self._watch = watch
+        watch(self.sending, self.receiving)
         self._rings = False
         self._has_proved = False  # and the listener has not said yet what it thinks of it
 
@@ -63,6 +74,7 @@ class Greeting:
         except ConnectionLost as error:
             raise self._no_answer("it does not answer to TLS", error) from error
         self.sending, self.receiving = Sending(State.STRANGER), Receiving(State.STRANGER, NOT_A_LISTENERS)
+        self._watch(self.sending, self.receiving)
         return self.stream.peer_certificate
 
     def authenticate(self, dialler: Dialler) -> Peer:
