@@ -332,10 +332,6 @@ STILL_SHARED = {
     "Rung",
     "Stream",
     "Transmitter",
-    "descriptor_of",
-    "folded",
-    "is_loopback",
-    "tidy",
 }
 
 

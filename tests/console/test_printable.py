@@ -12,11 +12,11 @@ from voicemux.console.printable import (
     MAX_NAME,
     count_lines,
     few_marks,
-    folded,
     line_places,
     printable,
     printable_lines,
     printable_name,
+    single_spaced,
 )
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
@@ -149,7 +149,7 @@ def test_lines_are_found_where_python_finds_them_and_are_counted_without_being_m
 
 
 def test_runs_of_blanks_of_any_kind_become_one():
-    assert folded("\t\u3000a\u2003\u2800 \xa0b\u00a0") == "a b"
+    assert single_spaced("\t\u3000a\u2003\u2800 \xa0b\u00a0") == "a b"
 
 
 def test_a_character_has_no_more_marks_than_it_may():

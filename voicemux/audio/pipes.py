@@ -7,7 +7,7 @@ import time
 
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES, TAIL_BLOCKS, Block
 from voicemux.audio.metronome import Metronome, PacedSink
-from voicemux.audio.stream import Stream, descriptor_of
+from voicemux.audio.stream import Stream, descriptor_of_standard
 from voicemux.errors import DeviceError
 
 PAST = 0.1  # seconds of sound that wait when a call begins: whether they are old is worth a look
@@ -103,7 +103,7 @@ class PipeSink(PacedSink):
     def __init__(self) -> None:
         """Raises DeviceError if it was closed before we began."""
         super().__init__()
-        self._descriptor = descriptor_of(sys.stdout, self.label)
+        self._descriptor = descriptor_of_standard(sys.stdout, self.label)
 
     def write(self, pcm: bytes) -> None:
         self._account(pcm)

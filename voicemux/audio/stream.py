@@ -116,7 +116,7 @@ class Stream:
 def standard_input() -> Stream:
     """Raises DeviceError if it was closed before we began, or is a terminal."""
     label = "standard input"
-    descriptor = descriptor_of(sys.stdin, label)
+    descriptor = descriptor_of_standard(sys.stdin, label)
     if os.isatty(descriptor):
         raise DeviceError(f"{label} is a terminal: raw sound has to be piped into it")
     return Stream(descriptor, label, owned=False)
@@ -135,7 +135,7 @@ def open_stream(path: str) -> Stream | None:
         raise DeviceError(f"cannot open {path}: {(error.strerror or str(error)).lower()}") from error
 
 
-def descriptor_of(stream: TextIO | None, name: str) -> int:
+def descriptor_of_standard(stream: TextIO | None, name: str) -> int:
     """Raises DeviceError if it was closed before we began."""
     if stream is None:
         raise DeviceError(f"{name} is closed")

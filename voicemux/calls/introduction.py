@@ -11,7 +11,7 @@ from voicemux.net.caller import Caller
 from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Hello, Method
-from voicemux.security.contacts import is_loopback
+from voicemux.security.contacts import is_this_machine
 from voicemux.security.directory import Directory
 from voicemux.security.entries import Contact
 from voicemux.security.handshake import Peer
@@ -57,7 +57,7 @@ def missed(caller: Caller, trust: Trust | None, tell: Tell) -> str:
 
 def met_by(caller: Caller) -> Introduced:
     """As whom a caller introduces itself. Where it can be called back is only guessed."""
-    guess = "" if is_loopback(caller.host) else str(Address(caller.host, DEFAULT_PORT))  # there, a tunnel ends
+    guess = "" if is_this_machine(caller.host) else str(Address(caller.host, DEFAULT_PORT))  # there, a tunnel ends
     return Introduced(
         caller.stream,
         caller.sending,

@@ -10,7 +10,7 @@ from voicemux.errors import Kind, SecurityError
 from voicemux.protocol.messages import Method
 from voicemux.security.admission import Admission
 from voicemux.security.code import USUAL_WORDS, tidy
-from voicemux.security.contacts import Contacts, is_loopback
+from voicemux.security.contacts import Contacts, is_this_machine
 from voicemux.security.directory import Directory
 from voicemux.security.entries import Contact
 from voicemux.security.handshake import Dialler, Peer
@@ -89,7 +89,7 @@ class Trust:
     def _check_key(target: Target, known: Directory, way: Way, fingerprint: str, contact: Contact | None) -> None:
         """Of an address, who is there may change, if it is somebody we know as well; of a name, never."""
         meant = target.contact
-        if not meant and not contact and not is_loopback(way.host):  # there, tunnels lead to many people
+        if not meant and not contact and not is_this_machine(way.host):  # there, tunnels lead to many people
             meant = known.at(str(way))
         if meant and meant.fingerprint != fingerprint:
             raise SecurityError(

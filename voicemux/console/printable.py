@@ -64,13 +64,13 @@ def name_and_tag(name: str) -> tuple[str, str]:
     """A name as it is shown, at most MAX_NAME characters, and what we say of it: " (not the contact)", " (them)"."""
     tags = _TAG.search(name)
     tag, stem = (tags[0], name[: tags.start()]) if tags else ("", name)
-    shown = printable(few_marks(folded(stem), MOST_MARKS_OF_NAMES)).translate(_NO_MARKS).strip()
+    shown = printable(few_marks(single_spaced(stem), MOST_MARKS_OF_NAMES)).translate(_NO_MARKS).strip()
     while shown and (is_mark(shown[0]) or shown[0] in JOINERS):  # there is nothing before it but another row
         shown = shown[1:].lstrip()
     return shown if len(shown) <= MAX_NAME else f"{shown[: MAX_NAME - 1]}…", tag
 
 
-def folded(text: str) -> str:
+def single_spaced(text: str) -> str:
     """`text` with one space for each run of blanks, and none at the ends."""
     return _BLANK_RUN.sub(" ", text).strip(" ")
 

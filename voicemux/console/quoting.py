@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from voicemux.console.printable import few_marks, folded, is_from_the_right, name_and_tag, printable
+from voicemux.console.printable import few_marks, is_from_the_right, name_and_tag, printable, single_spaced
 
 MOST_QUOTED = 120  # characters
 MOST_MARKS = 2  # above and below a character
@@ -17,7 +17,7 @@ _QUOTES = str.maketrans(dict.fromkeys(_LIKE_QUOTES, "'"))
 
 def quoted(words: str) -> str:
     """Words of a peer in one short piece, as theirs: `"so long"`."""
-    shown = printable(few_marks(folded(words), MOST_MARKS)).translate(_QUOTES)
+    shown = printable(few_marks(single_spaced(words), MOST_MARKS)).translate(_QUOTES)
     if len(shown) > MOST_QUOTED:
         shown = shown[: MOST_QUOTED - 1] + "…"
     return _closed(f'"{shown}"', shown)
@@ -35,7 +35,7 @@ def quoted_name(name: str) -> str:
 
 def they_say(words: str) -> str:
     """A clause to put behind a sentence of ours; empty for no words."""
-    return f" (the other side says: {quoted(words)})" if folded(words) else ""
+    return f" (the other side says: {quoted(words)})" if single_spaced(words) else ""
 
 
 def _is_plain(character: str) -> bool:

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from voicemux.errors import SecurityError
 from voicemux.security import files
 from voicemux.security.directory import Directory, contact_named, plain_address, unfit_named
-from voicemux.security.entries import Contact, Entries, Unfit, check_name, content_of, parse, tidy
+from voicemux.security.entries import Contact, Entries, Unfit, check_name, content_of, parse, tidy_name
 from voicemux.security.likeness import alike
 from voicemux.security.names import free_name, tame
 
@@ -85,10 +85,12 @@ class Contacts:
             contact = _get(contacts, old)
             others = [each for each in contacts if each is not contact]
             if contact_named(others, new):
-                raise SecurityError(f"{tidy(new)} is the name of another contact: choose a different one")
+                raise SecurityError(f"{tidy_name(new)} is the name of another contact: choose a different one")
             if like := next((each for each in others if alike(each.name, new)), None):
-                raise SecurityError(f"{tidy(new)} looks like {like.name}, another contact: choose a different one")
-            contacts[contacts.index(contact)] = replace(contact, name=tidy(new), unnamed=False)
+                raise SecurityError(
+                    f"{tidy_name(new)} looks like {like.name}, another contact: choose a different one"
+                )
+            contacts[contacts.index(contact)] = replace(contact, name=tidy_name(new), unnamed=False)
 
     def add_address(self, name: str, address: str) -> None:
         """Call them there first from now on. Raises SecurityError if no contact has that name."""
@@ -213,10 +215,10 @@ def _with(addresses: tuple[str, ...], address: str) -> tuple[str, ...]:
     """`address` is the last that worked. A tunnel's end here (loopback) leads now to this one and now to that one: it
     comes behind real addresses."""
     all_of_them = [address, *(each for each in addresses if each != address)] if address else list(addresses)
-    return tuple(sorted(all_of_them, key=is_loopback)[:MOST_ADDRESSES])
+    return tuple(sorted(all_of_them, key=is_this_machine)[:MOST_ADDRESSES])
 
 
-def is_loopback(address: str) -> bool:
+def is_this_machine(address: str) -> bool:
     """Whether HOST, HOST:PORT, IPv6 or [IPv6]:PORT is this machine itself."""
     host = address[1:].split("]")[0] if address.startswith("[") else address
     host = (host.split(":")[0] if host.count(":") == 1 else host).casefold().rstrip(".")

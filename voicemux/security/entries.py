@@ -101,10 +101,10 @@ def content_of(entries: Entries) -> bytes:
 
 def folded(name: str) -> str:
     """What is left of a name without case, width and blanks around it: two with the same are one name."""
-    return unicodedata.normalize("NFKC", tidy(name)).casefold()
+    return unicodedata.normalize("NFKC", tidy_name(name)).casefold()
 
 
-def tidy(name: str) -> str:
+def tidy_name(name: str) -> str:
     """With single blanks, and none around it."""
     return " ".join(name.split())
 
@@ -113,13 +113,13 @@ def check_name(name: str) -> None:
     """Raises ValueError, with the reason, unless a contact can be called that."""
     if not name.isprintable():
         raise ValueError(f"{_shown(name)} cannot be a name: it holds something that cannot be shown")
-    if not tidy(name):
+    if not tidy_name(name):
         raise ValueError("a contact needs a name: expected some letters")
     if passes_for_address(name):
         raise ValueError(f"{_shown(name)} cannot be a name: it would be taken for an address")
-    if len(tidy(name)) > MOST:
+    if len(tidy_name(name)) > MOST:
         raise ValueError(f"{_shown(name)} cannot be a name: expected at most {MOST} characters")
-    if tame(name) != tidy(name):
+    if tame(name) != tidy_name(name):
         raise ValueError(f"{_shown(name)} cannot be a name: expected {_shown(tame(name)) or 'some letters'}")
 
 
