@@ -28,17 +28,17 @@ PHRASES = {
 }
 # Occurrences in voicemux/*.py. A number may only become smaller.
 LEFT_IN_CODE = {
-    "whoever": 11,
-    "nobody": 37,
-    "somebody": 28,
-    "of late": 9,
-    "so many": 13,
-    "Who does it. (a noun)": 3,
-    "is no": 19,
+    "whoever": 1,
+    "nobody": 13,
+    "somebody": 10,
+    "of late": 0,
+    "so many": 1,
+    "Who does it. (a noun)": 1,
+    "is no": 1,
     "the own": 0,
     "but that": 0,
-    "repetition": 4,
-    "some 20": 7,
+    "repetition": 1,
+    "some 20": 1,
 }
 
 

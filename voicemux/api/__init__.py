@@ -39,7 +39,7 @@ def dial(
 ) -> Call:
     """Call an address (HOST, HOST:PORT, [IPv6]:PORT) or a contact. The call is up when this returns.
 
-    `code` is what the other side was shown, for the first call; `open` calls somebody unknown without one, whose
+    `code` is what the other side was shown, for the first call; `open` calls an unknown listener without one, whose
     `words` are to be compared. `plain` calls without encryption. `name` is what the other side sees; without one it
     sees our address. `home` has our key and our contacts; default: where those of the command `voicemux` are.
     `audio=False` is for text only.
@@ -72,11 +72,11 @@ def listen(
 ) -> Listener:
     """Wait for callers on `host` (default: all addresses) and `port` (0: the system chooses).
 
-    Contacts may call, and whoever knows the code: `code` as long as this listens, or one that is made for each first
-    call. `open` lets anybody call, `allow` only the contacts of these names. Each is answered at once: nobody is
-    asked. The rest is as for `dial`.
+    Contacts may call, and callers who know the code: `code` as long as this listens, or one that is made for each
+    first call. `open` lets anybody call, `allow` only the contacts of these names. Each is answered at
+    once: no user is asked. The rest is as for `dial`.
 
-    Raises Unreachable if the port cannot be had, SecurityError for a bad code or a name that is no contact's.
+    Raises Unreachable if the port cannot be had, SecurityError for a bad code or a name that no contact has.
     """
     for what, given in (("code", code), ("name", name), *([("host", host)] if host is not None else [])):
         arguments.text(what, given)

@@ -24,7 +24,7 @@ SHORT_NAP = 0.05  # seconds
 
 
 class Call:
-    """A call that is up, until somebody hangs up or the line breaks. It is closed at the end of a `with`.
+    """A call that is up, until one side hangs up or the line breaks. It is closed at the end of a `with`.
 
     One thread may use `texts`, another one `hear`; everything else may be used by any thread. Nothing raises because
     a call ends: the loops end, `send` and `speak` return False, `ended` says how, and `error` why if not well.
@@ -65,7 +65,7 @@ class Call:
     def name(self) -> str:
         """What the peer is called: as we remember it, else as it says itself, else its address.
 
-        A peer chooses its name, and may call itself `../../etc/passwd`, or what somebody else is called. It is one
+        A peer chooses its name, and may call itself `../../etc/passwd`, or by the name of another person. It is one
         line of printable text; do not make a path or a command of it, and ask `security` before you rely on it.
         """
         return self._call.name
@@ -92,7 +92,7 @@ class Call:
         """Send a text; waits while 8 MB are queued. False if the call ended before it could be.
 
         True says that it is on its way: `wait_for_delivery` and `undelivered` tell whether it has arrived.
-        Raises TypeError for what is no str, LocalProtocolError if it is not Unicode (lone surrogates).
+        Raises TypeError if it is not a str, LocalProtocolError if it is not Unicode (lone surrogates).
         """
         arguments.text("text", text)
         return self._call.say(text)
@@ -141,7 +141,7 @@ class Call:
         What several threads say comes one after the other. In a stream of short pieces that come as fast as they are
         said (an echo, a bridge), what has come to wait for good after a pause is cut out.
 
-        False if nobody will hear it: the call has ended, or has no sound, or the peer plays none.
+        False if it will not be heard: the call has ended, or has no sound, or the peer plays none.
         Raises TypeError for samples of another type or shape.
         """
         from voicemux.audio.resample import to_pcm
@@ -196,7 +196,7 @@ class Call:
         self._call.hang_up()
 
     def close(self) -> None:
-        """Let what was spoken be said, hang up if nobody has, and wait until nothing of the call is left.
+        """Let what was spoken be said, hang up if neither side has, and wait until nothing of the call is left.
 
         Some seconds at most. Any thread; again does nothing.
         """

@@ -27,7 +27,7 @@ _open: dict["Closable", Callable[[], None]] = {}  # how each is left, in the ord
 
 class Closable(Protocol):
     def close(self) -> None:
-        """End, and wait until nothing is left. Whoever is closed is forgotten."""
+        """End, and wait until nothing is left. What is closed is forgotten."""
 
 
 def keep(thing: Closable, leave: Callable[[], None]) -> None:
@@ -55,7 +55,7 @@ def _end_the_program(number: int, frame: FrameType | None) -> NoReturn:
         Threads().start("leaving", _leave_behind_main, daemon=True)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
-    raise SystemExit(0)  # that is no failure, for systemd either
+    raise SystemExit(0)  # systemd, too, takes that for success
 
 
 # What is replaced, and put back.

@@ -19,7 +19,7 @@ _log = logging.getLogger("voicemux")
 
 
 class Listener:
-    """Callers, one after the other: whoever calls meanwhile is told "busy". It is closed at the end of a `with`."""
+    """Callers, one after the other; further ones are told "busy". It is closed at the end of a `with`."""
 
     def __init__(self, host: str | None, port: int, trust: Trust | None, name: str, *, audio: bool) -> None:
         """Not for programs: `listen` makes listeners."""
@@ -58,7 +58,7 @@ class Listener:
     def __iter__(self) -> Iterator[Call]:
         """Calls, until `stop` or `close`.
 
-        A call belongs to whoever gets it, and is closed by that (`with`), here or in a thread of its own. The next
+        A call belongs to the code that gets it, which closes it (`with`), here or in a thread of its own. The next
         caller is answered when it has ended; until then callers are told "busy".
         """
         try:
@@ -120,7 +120,7 @@ class Listener:
 
 
 class _Stopped(Exception):
-    """Nobody is to be answered any more."""
+    """No call is to be answered any more."""
 
 
 def _turned_away(refusal: Refusal) -> None:

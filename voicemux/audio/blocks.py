@@ -41,7 +41,7 @@ class _Backlog:
 
 
 class BlockSource:
-    """Says what it is given, and silence in between: nobody on the line sees who speaks."""
+    """Says what it is given, and silence in between: an observer of the line does not see who speaks."""
 
     label = "a program"
     finite = False
@@ -111,7 +111,7 @@ class BlockSource:
 
 
 class BlockSink(PacedSink):
-    """Keeps what is heard for whoever takes it."""
+    """Keeps what is heard for the program that takes it."""
 
     label = "a program"
 

@@ -14,7 +14,7 @@ MAX_CAPTURED = 20  # blocks (100 ms) that wait to be read; older ones are thrown
 MOST_CAPTURED = 2 * MAX_CAPTURED  # blocks (200 ms) that are kept while the reader reads nothing
 MOST_CHANNELS = 8  # of a microphone that is listened to as a whole: arrays have 2 to 8
 LONG_BLOCKS = 2  # in a period of a card that runs dry often: 10 ms
-QUIET_PEAK = 300  # of a sample: nobody hears a gap in what is softer
+QUIET_PEAK = 300  # of a sample: a gap in softer sound is not heard
 STALL_TIMEOUT = 1.0  # seconds without a sign of life after which a device counts as broken
 
 
@@ -285,7 +285,7 @@ def faded(pcm: bytes, channels: int, begin: float, end: float) -> bytes:
 def _forms(device: Device, kind: str) -> list[tuple[int, int]]:
     """Rates and numbers of channels to try.
 
-    A microphone may be on any channel of its device. "default" and the like have dozens, which are no hardware's.
+    A microphone may be on any channel of its device. "default" and the like have dozens, which no hardware has.
     """
     channels = device.inputs if kind == "input" else device.outputs
     few = min(2, channels)

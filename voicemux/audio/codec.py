@@ -16,7 +16,7 @@ from voicemux.protocol.wire import MAX_PAYLOAD
 
 MAX_OPUS_SAMPLES = RATE * 120 // 1000  # the longest packet that RFC 6716 allows
 MAX_PCM_MS = 40  # what still fits a frame: 2044 samples
-SOFTER = 0.7  # of each repetition of what is missing in PCM
+SOFTER = 0.7  # the factor of each repetition that conceals a gap in PCM
 SEAM = RATE * 5 // 1000  # samples of cross-fade from what was made up to PCM that has come
 LEAST_GUESS = RATE // 100  # samples: asked for 5 ms, libopus makes 10 of most speech and keeps the rest to itself
 LOOKAHEAD_MS = 6.5  # of Opus, measured as libopus's pre-skip of 312 samples
@@ -59,7 +59,7 @@ class Encoder(Protocol):
         """From the next packet on, as far as the codec can."""
 
     def encode(self, pcm: bytes) -> bytes:
-        """So many samples as `pcm` has as a packet; it was cut to `frame_samples`."""
+        """As many samples as `pcm` has, as a packet; it was cut to `frame_samples`."""
 
 
 class Decoder(Protocol):
@@ -67,7 +67,7 @@ class Decoder(Protocol):
         """Its samples. Raises UndecodableError."""
 
     def conceal(self, samples: int) -> bytes:
-        """So many samples in the place of a packet that is not there."""
+        """`samples` samples in place of a packet that is not there."""
 
 
 class PcmEncoder:

@@ -19,7 +19,7 @@ class Block(NamedTuple):
 
 
 class Source(Protocol):
-    """Where sound comes from. One thread reads; `stop` may be called by any; `close` comes when nobody reads."""
+    """Where sound comes from. One thread reads; `stop` may be called by any; `close` comes when no thread reads."""
 
     label: str
     finite: bool  # it has an end of its own
@@ -43,7 +43,7 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where sound goes to. One thread writes; `stop` may be called by any; `close` comes when nobody writes.
+    """Where sound goes to. One thread writes; `stop` may be called by any; `close` comes when no thread writes.
 
     What to play is decided as late as it can be: `ready` waits until the sink is about to run out, and only then
     is something made to `write`. A sink with a `reserve` asks sooner, and asks again if nothing is written then:

@@ -46,7 +46,7 @@ class Metronome:
 
 
 class PacedSink:
-    """What sinks share that are no sound card: each block of what was written lasts for a beat."""
+    """What sinks share that are not sound cards: each block of what was written lasts for a beat."""
 
     delay_ms = ahead = reserve = 0.0
     urgent = True

@@ -95,7 +95,7 @@ class Downmix:
         self._sides = Loudest((1.0, LOUDER / OPPOSED)) if len(weights) == 2 else None
 
     def mix(self, channels: Floats) -> Floats:
-        """`channels` of shape (n, channels), from -1 to 1; the result of shape (n,). What is no number is silence."""
+        """`channels` of shape (n, channels), from -1 to 1; the result of shape (n,). NaN is silence."""
         channels = np.nan_to_num(channels, nan=0.0, posinf=1.0, neginf=-1.0)
         if len(self._weights) == 1:
             return channels[:, 0]

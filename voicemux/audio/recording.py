@@ -53,7 +53,7 @@ def _au(size: int) -> bytes:
     return b".snd" + struct.pack(">IIIII", 24, min(size, MAX_SIZE), 3, RATE, 1)  # 3: linear, 16 bits
 
 
-# The header in front of so many bytes of samples; those of WAV alone are little endian.
+# The header in front of that many bytes of samples; those of WAV alone are little endian.
 _HEADERS: dict[str, Callable[[int], bytes]] = {".wav": _wav, ".aiff": _aiff, ".aif": _aiff, ".au": _au}
 
 ENDINGS = (*_HEADERS, *_CODED)
@@ -189,9 +189,9 @@ class _Coded:
 
 
 def claim(wanted: str) -> tuple[int, str]:
-    """A file that was not there, for nobody but us: its descriptor and its path, `wanted` or with -2, -3 ... in it.
+    """A new file, for us alone: its descriptor and its path, `wanted` or with -2, -3 ... in it.
 
-    Nobody else can get the same one, nor can a link lead us to another. Raises DeviceError.
+    No other program gets the same one, and no link leads us to another. Raises DeviceError.
     """
     stem, ending = os.path.splitext(wanted)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)

@@ -62,7 +62,7 @@ class Stream:
             os.close(self._descriptor)
 
     def _recognise(self, wake: int | None, patience: float | None) -> None:
-        """Find out what it is, if so many seconds are enough; None: if it takes for ever."""
+        """Find out what it is within that many seconds; None: without limit."""
         while self._form is None:
             is_all = self._at_end or len(self._head) >= ENOUGH
             form = recognise(bytes(self._head), is_all=is_all)
@@ -104,7 +104,7 @@ class Stream:
         try:
             data = os.read(self._descriptor, size)
         except BlockingIOError:
-            time.sleep(0.001)  # somebody else has read it
+            time.sleep(0.001)  # another reader has taken it
             return True
         except OSError as error:
             raise DeviceError(f"cannot read {self.label}: {(error.strerror or '').lower()}") from error
@@ -123,7 +123,7 @@ def standard_input() -> Stream:
 
 
 def open_stream(path: str) -> Stream | None:
-    """What is at `path`, if it can be read only once; None for a file. Raises DeviceError for what is no source."""
+    """What is at `path`, if it can be read only once; None for a file. Raises DeviceError otherwise."""
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISREG(mode) or stat.S_ISDIR(mode):

@@ -206,7 +206,7 @@ class Studio:
 
 
 class _Unopened:
-    """Stands for a microphone that is there, and that nobody has opened: its light is off."""
+    """Stands for a microphone that is there and not opened: its light is off."""
 
     finite = False
     xruns = 0
@@ -230,7 +230,7 @@ class _Unopened:
 
 
 def check_input(wanted: Choice) -> "Stream | None":
-    """Raises DeviceError if what the user has chosen for the input cannot be had, or is no sound.
+    """Raises DeviceError if what the user has chosen for the input cannot be had, or is not sound.
 
     A pipe is opened here, once for all calls, and is to be given to `open_input`, and closed.
     """

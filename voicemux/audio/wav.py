@@ -1,4 +1,4 @@
-"""WAV from a pipe, where nobody can look ahead, and where the sizes in the header are often made up.
+"""WAV from a pipe, where a reader cannot look ahead, and where the sizes in the header are often made up.
 
 RIFF and WAVE as in Microsoft's "Multimedia Programming Interface" (1991) and "Multiple channel audio data and WAVE
 files" (2007), RF64 as in EBU Tech 3306. Samples become 48 kHz mono.
@@ -16,7 +16,7 @@ from voicemux.audio.mixing import Downmix, weights
 from voicemux.audio.resample import HIGHEST_RATE, LOWEST_RATE, Resampler, from_floats
 from voicemux.errors import DeviceError, Kind
 
-MADE_UP = 0x7FFF_0000  # a size from there on is no size: who writes to a pipe does not know it
+MADE_UP = 0x7FFF_0000  # a size from there on is made up: a program that writes to a pipe does not know it
 UNKNOWN = 2**32 - 1  # a size that stands elsewhere
 SIGN = 16  # bytes by which the next file is known
 MOST_CHANNELS = 64

@@ -111,7 +111,7 @@ class _Attempt:
         patience: float,
         watch: Watcher,
     ) -> None:
-        self.is_there = False  # whoever is meant has answered: there is nobody else to call
+        self.is_there = False  # the listener that is meant has answered: no other way is tried
         self._target = target
         self._way = way
         self._trust = trust

@@ -22,7 +22,7 @@ Tell = Callable[[str], None]  # hears what went wrong, while the call goes on
 
 @dataclass(frozen=True)
 class Introduced:
-    """Both sides have said HELLO, and `hello` is theirs. The stream belongs to whoever holds the call."""
+    """Both sides have said HELLO, and `hello` is theirs. The stream belongs to the holder of the call."""
 
     stream: Stream
     sending: Sending
@@ -45,7 +45,7 @@ class Introduced:
 
 
 def missed(caller: Caller, trust: Trust | None, tell: Tell) -> str:
-    """Who has called in vain, if it is somebody we know. By a code they become known: then a name is enough later."""
+    """The name of a caller in vain, if it is a contact. By a code they become known: then a name is enough later."""
     if not (trust and caller.peer):
         return ""
     if caller.peer.method is Method.CODE:
@@ -80,7 +80,7 @@ class Named:
 
 
 def name_caller(caller: Caller, trust: Trust | None, tell: Tell) -> Named:
-    """What a caller is called from the first ring on. Who knows the code is remembered by now."""
+    """What a caller is called from the first ring on. A caller who knew the code is a contact by now."""
     return name_peer(met_by(caller), trust, tell)
 
 
@@ -92,7 +92,7 @@ def is_known(caller: Caller, tell: Tell) -> bool:
 
 
 def name_peer(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
-    """What the peer is called from here on. Who is authenticated is known by that name, and remembered."""
+    """What the peer is called from here on. An authenticated peer has that name, and is remembered by it."""
     host, own = met.stream.peer_address.host, tame(met.hello.name)
     if not (trust and met.peer):
         return Named(own or host)

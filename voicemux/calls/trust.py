@@ -23,7 +23,7 @@ class Security:
 
     folder: Path
     code: str = ""
-    # A listener: somebody unknown may call, and is asked about. A dialler: somebody unknown is called without a code.
+    # A listener: unknown callers may call, and the user is asked. A dialler: an unknown listener needs no code.
     is_open: bool = False
     words: int = USUAL_WORDS  # of the codes that a listener makes; 0: it makes none
     allowed: tuple[str, ...] = ()  # names of the only contacts that a listener answers
@@ -41,7 +41,7 @@ class Trust:
     def __init__(self, security: Security) -> None:
         """Makes the key at first use. Raises SecurityError if it, the contacts or the code cannot be used."""
         if security.code:
-            tidy(security.code)  # what is no code is better found before anybody is called
+            tidy(security.code)  # a text that cannot be a code is better found before the call
         self._security = security
         self.contacts = Contacts(security.folder)
         # As they are at the start: for the one call of a dialler. A listener reads them anew for each caller.
@@ -65,7 +65,7 @@ class Trust:
 
     def _method(self, way: Way, *, is_known: bool) -> Method:
         """What speaks for a listener: its key, or else a code, or else the user, who wants it so. This is the only
-        place that decides whether anything is sent to somebody unknown."""
+        place that decides whether anything is sent to an unknown peer."""
         if is_known:
             return Method.KNOWN
         if self._security.code:
@@ -87,7 +87,7 @@ class Trust:
 
     @staticmethod
     def _check_key(target: Target, known: Directory, way: Way, fingerprint: str, contact: Contact | None) -> None:
-        """Of an address, who is there may change, if it is somebody we know as well; of a name, never."""
+        """At an address, another contact may answer; under a contact's name, only that contact."""
         meant = target.contact
         if not meant and not contact and not is_this_machine(way.host):  # there, tunnels lead to many people
             meant = known.at(str(way))
@@ -100,7 +100,7 @@ class Trust:
             )
 
     def admission(self, on_code: Callable[[str, str], None], on_guessing: Callable[[str], None]) -> Admission:
-        """The listener's part. Raises SecurityError for a bad code, or a name to be allowed that is no contact's."""
+        """The listener's part. Raises SecurityError for a bad code, or a name to be allowed that no contact has."""
         chosen = self._security
         allowed = []
         for name in chosen.allowed:

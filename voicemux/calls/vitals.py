@@ -14,7 +14,7 @@ from voicemux.sending.schedule import SentCounts
 
 LOOK_INTERVAL = 0.1  # seconds between two looks at the clock and at how the line does, and between REPORTs
 MOST_PINGS = 16  # that may still be answered
-ROUND_TRIPS = 10  # of late, the shortest of which is the network's
+ROUND_TRIPS = 10  # the newest ones; the shortest of them is the network's
 CALM = 0.015  # seconds above the shortest round trip within which nothing waits on the line
 RATE_SPAN = 20  # looks, so 2 s, over which bit rates are taken
 
@@ -73,7 +73,7 @@ class Vitals:
 
     @property
     def shortest_round_trip(self) -> float:
-        """In seconds, of late; there must have been one."""
+        """The shortest recent one, in seconds; there must have been one."""
         return min(self._round_trips) / 1000
 
     @property

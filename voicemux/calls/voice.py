@@ -105,4 +105,4 @@ class Player(Half, Protocol):
     def report(self) -> Report | None: ...
 
     def round_trip(self, seconds: float) -> None:
-        """The shortest of late: a packet that TCP had to repeat comes later by that."""
+        """The shortest recent one: a packet that TCP has to retransmit comes later by that."""

@@ -43,7 +43,7 @@ class Watch:
         self._byte_at = self._packet_at = 0.0
         self._quiet = {"line": False, "voice": False, "microphone": False}
         self._is_late = False
-        self._late_since: float | None = None  # since when that is no longer so
+        self._late_since: float | None = None  # since when its lateness is other than `_is_late` says
         self._told: dict[str, bool | None] = dict.fromkeys(SWITCHES, False)
         self._told_at: dict[str, float] = {}
 
@@ -97,7 +97,7 @@ class Watch:
 
     def _switches(self, now: float, signs: Signs) -> list[Quiet | PeerSwitched]:
         found: list[Quiet | PeerSwitched] = []
-        for what in SWITCHES if self._hears else ("deafened", "records"):  # of voice that is not played nobody asks
+        for what in SWITCHES if self._hears else ("deafened", "records"):
             is_on = self._is_on(what, signs)
             if is_on is not None and is_on != self._told[what] and self._may_tell(what, now):
                 self._told[what] = is_on

@@ -56,7 +56,7 @@ def after_goodbye(subject: Subject) -> None:
 
 @case(5)
 def unknown_goodbye_code(subject: Subject) -> None:
-    """An unknown code of a BYE is no error."""
+    """An unknown code of a BYE is not an error."""
     link = subject.call()
     link.say(Bye(0x7F1A, "for a reason to come"))
     link.finish()

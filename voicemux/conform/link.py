@@ -31,7 +31,7 @@ from voicemux.protocol.wire import PREFACE
 
 PATIENCE = 2.0  # seconds for an answer that may come at once
 APART = 0.002  # seconds between bytes that are to come one at a time
-PREFACE_PATIENCE = 12.0  # seconds: a listener may make whoever has failed before wait (protocol.md §12)
+PREFACE_PATIENCE = 12.0  # seconds: a listener may make a caller wait that has failed before (protocol.md §12)
 LAST_WORDS = 0.1  # seconds for what a peer that has closed may have said before
 GOODBYE = 2.5  # seconds for the end of a stream: protocol.md §10 gives it 2
 
@@ -97,7 +97,7 @@ class Link:
             raise Failed(f"expected the preface VMUX/1, got {_shown(came) or self._hearing.silence(within)}")
 
     def take_bytes(self, count: int, within: float) -> bytes:
-        """The next bytes that are no frames, fewer if no more come."""
+        """The next bytes outside frames, fewer if no more come."""
         deadline = time.monotonic() + within
         while self._hearing.uncut < count and self._hearing.receive(self.stream, deadline):
             pass

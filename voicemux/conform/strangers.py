@@ -70,7 +70,7 @@ def wrong_confirmation(subject: Subject) -> None:
         link.say(replace(welcome, confirmation=bytes(len(welcome.confirmation))))
         link.expect_end(3.0, reset_is_fine=True)
         if link.all(Hello):
-            raise Failed("expected no HELLO to somebody who does not know the code, got one")
+            raise Failed("expected no HELLO to a caller that does not know the code, got one")
         if wrong := [bye for bye in link.all(Bye) if bye.code != ByeCode.WRONG_CODE]:
             raise Failed(f"expected a BYE of code 11, or none, got one of code {wrong[0].code}")
 

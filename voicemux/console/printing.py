@@ -61,7 +61,7 @@ class Printing:
             self._asked = False
 
     def end(self) -> None:
-        """The prompt is no longer there. What still waits is for `print_waiting`."""
+        """The prompt has gone. What still waits is for `print_waiting`."""
         with self._gate:
             self._loop = None
 

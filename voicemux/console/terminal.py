@@ -23,7 +23,7 @@ from voicemux.errors import VoicemuxError
 from voicemux.events import Connected, Ended, Event, Notice, Status, Switched, TextReceived
 from voicemux.threads import Threads
 
-PATIENCE = 2.0  # seconds that a notice may take to be on the screen; nobody waits longer for that
+PATIENCE = 2.0  # seconds that a notice may take to be on the screen; no caller waits longer
 GLANCE = 0.1  # seconds between two looks at whether a text still has to be waited for
 MOST_REPEATED = 20  # rows of a paste that stay on the screen once it is sent
 LOOK_INTERVAL = 0.25  # seconds between two looks at whether the program is in the foreground again
@@ -152,7 +152,7 @@ class TerminalConsole(PlainConsole):
             self._prompt.leave()
 
     def _end(self) -> None:
-        """The prompt is no longer there."""
+        """The prompt has gone."""
         self._printing.end()
         self._printing.print_waiting()
 

@@ -1,6 +1,6 @@
 """What happens, as the user is told: one frozen dataclass for each kind, the same for people and for programs.
 
-Names and texts of the peer are as they came; whoever shows them makes them printable. The field
+Names and texts of the peer are as they came; the program that shows them makes them printable. The field
 names are the keys of the JSON events that docs/json.md documents.
 """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Listening:
     """Callers can come. `dial` is what the other side would type, one line for each address of this machine.
 
-    `code` is what a caller must know who is no contact; empty if none helps, or none is needed.
+    `code` is what a caller must know who is not a contact; empty if none helps, or none is needed.
     """
 
     port: int
@@ -41,7 +41,7 @@ class Calling:
 
 @dataclass(frozen=True)
 class Ringing:
-    """Somebody calls (at the listener), or it rings at the other side (at the dialler; the name is not known yet).
+    """A caller rings (at the listener), or it rings at the other side (at the dialler; the name is not known yet).
 
     `name` is a contact's if its key is known, and `claims` what it calls itself then, if that is something else.
     `asks` is whether the call waits for the user's "accept" or "decline". `security` is what speaks for the caller,
@@ -66,9 +66,9 @@ class Answered:
 
 @dataclass(frozen=True)
 class Missed:
-    """Somebody called in vain. `at` is when it began, local time in ISO 8601.
+    """A call was missed. `at` is when it began, local time in ISO 8601.
 
-    `why` is "gave_up" (the caller did), "unanswered" (nobody did), or "busy" (there was another call, or caller).
+    `why` is "gave_up" (the caller did), "unanswered" (the user did not), or "busy" (with another call).
     """
 
     name: str

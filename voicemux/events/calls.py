@@ -65,7 +65,7 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Late:
-    """The other side's voice comes so many `seconds` later than it did, because the line is busy with something else;
+    """The other side's voice comes `seconds` later than it did, because the line is busy with something else;
     or, if not `on`, it no longer does."""
 
     on: bool
@@ -110,7 +110,7 @@ class Switched:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The call is to end, and that takes a while: for so many texts that the peer has not acknowledged, or, if there
+    """The call is to end, and that takes a while: for the `texts` that the peer has not acknowledged, or, if there
     are none, because it has not hung up."""
 
     name: str
@@ -154,7 +154,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class Status(Stats):
-    """The same, every second, for whoever wants to watch."""
+    """The same, every second, with `--status`."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The reception: accepts callers, finds out who they are, hands them to the owner, tells those too many "busy".
 
-One thread waits for all of them at once, so that a caller who says nothing keeps nobody waiting.
+One thread waits for all of them at once, so that a caller who says nothing makes no other wait.
 What strangers can cost together is bounded by the number of their connections; what one can cost, in `visitor`.
 """
 
@@ -30,7 +30,7 @@ ACCEPT_PAUSE = 0.01  # seconds
 # Connections that are being greeted, or sent away: a friend whose round trip is 200 ms is not pushed out by 1000 a
 # second that are silent, nor by 500 that say a ClientHello. Each costs up to 100 kB while TLS is being set up.
 MAX_VISITORS = 256
-VISITORS_SHARE = 4  # at most one in so many of the descriptors that the process may have: calls and sound need some
+VISITORS_SHARE = 4  # visitors get at most a fourth of the process's descriptors: calls and sound need the others
 LEAST_VISITORS = 4
 REPLACED = "the same key has called again"
 

@@ -10,7 +10,7 @@ MINUTE = 60.0  # seconds
 MOST_RINGS = 6  # a minute, of all strangers together: one every ten seconds can be borne, and declined, by a human
 MOST_OF_ONE = 2  # a minute: who was cut off tries again once
 DECLINED_FOR = 300.0  # seconds that a no counts for: who misjudged a friend can say so by another way
-MOST_REMEMBERED = 1024  # who have been declined: some 200 kB
+MOST_REMEMBERED = 1024  # callers that were declined: about 200 kB
 
 
 class RingLimit:

@@ -63,7 +63,7 @@ class Switchboard:
     def yield_to(self, caller: Caller, whom: Callable[[Caller], bool] | None) -> None:
         """As long as `caller` is not answered, let these callers take its place as if it had called again.
 
-        Only where no other place is free. None: nobody but one of the same key.
+        Only where no other place is free. None: only a caller with the same key.
         """
         with self._lock:
             if place := self._places.get(caller.id):

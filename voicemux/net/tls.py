@@ -22,7 +22,7 @@ READ_SIZE = 65_536  # bytes
 FIRST_BYTES = 16  # of a peer, that are kept to say what it is if it does not speak TLS
 HANDSHAKE = 0x16  # the first byte of TLS
 ALERT = 0x15
-MOST_HANDSHAKE = 16_384  # bytes that a peer may say before there is a connection: a certificate has some 400
+MOST_HANDSHAKE = 16_384  # bytes that a peer may say before there is a connection: a certificate has about 400
 
 Context = ssl.SSLContext
 

@@ -18,7 +18,7 @@ from voicemux.security.admission import Admission, Candidate
 from voicemux.security.handshake import Peer
 
 HELLO_TIMEOUT = 10.0  # seconds
-MOST_BYTES = 65_536  # of a visitor: all that there is to say has some 2000
+MOST_BYTES = 65_536  # of a visitor: all that it may say has about 2000
 VISITOR_PATIENCE = 0.5  # seconds that the few bytes to a visitor may take: they fit any empty buffer
 
 

@@ -24,7 +24,7 @@ MAX_MESSAGE = 1_048_576  # bytes of text in a message
 TEXT_WINDOW = 65_536  # bytes of TEXT payload sent and not acknowledged
 NONCE_SIZE = 32  # bytes, also of a commitment to one
 MAX_SHARE = 255  # bytes; that of SPAKE2 has 33
-MAX_CERTIFICATE = 2048  # bytes of DER; one with a P-256 key has some 400
+MAX_CERTIFICATE = 2048  # bytes of DER; one with a P-256 key has about 400
 TICKS_PER_SECOND = 48_000  # of AUDIO timestamps, whatever the codec
 
 GREASE_TAG = 0x5A  # low five bits 0x1a: never given out (protocol.md §13)

@@ -1,7 +1,7 @@
 """Our own key, by which others recognise us, and the proof that a peer has its own.
 
-A key is P-256 and comes in a certificate that it has signed itself, since TLS wants one. Nobody judges what else
-the certificate says: a name proves nothing, and clocks may be wrong.
+A key is P-256 and comes in a certificate that it has signed itself, since TLS wants one. Voicemux does not judge
+what else the certificate says: a name proves nothing, and clocks may be wrong.
 """
 
 import datetime

@@ -17,10 +17,10 @@ SLOW_SPAN = 0.5  # seconds over which it is taken what the line takes
 # Seconds of queue: with less, acknowledgements are late for another reason. Two thirds of what counts as a queue.
 SURELY = 0.04
 FRESH_SPAN = 0.12  # seconds of the newest ARRIVALS
-MOST_LATE = 3.0  # seconds of somebody else's queue that are lived with: beyond that, nobody has a conversation
+MOST_LATE = 3.0  # seconds of another program's queue that we accept: beyond that, no conversation is possible
 LONGEST_SPAN = 2.0  # seconds: what is under way now may meet the longest queue of these
-# Seconds beyond a round trip that a lost packet's repetition takes to be acknowledged: TCP (RACK, RFC 8985) waits
-# for three packets of 20 ms behind it, and a fourth of a round trip in case they were reordered.
+# Seconds beyond a round trip that the retransmission of a lost packet takes to be acknowledged: TCP (RACK, RFC 8985)
+# waits for three packets of 20 ms behind it, and a fourth of a round trip in case they were reordered.
 REPEAT = 0.080
 HOLE = 0.25  # seconds without ARRIVALS, which come every 0.1 s and may wait as long for something to travel with
 MOST_REPEAT = 1.0  # seconds that are waited for that: the bound of the peer's playout delay
@@ -90,7 +90,7 @@ class Allowance:
         """Seconds beyond all excuses that voice may be under way.
 
         What waits for a lost packet to be repeated waits at its end, and costs the line nothing: there is time for
-        one repetition. A queue of ours costs all: the longer it is, the less may be added.
+        one retransmission. A queue of ours costs all: the longer it is, the less may be added.
         """
         if theirs:
             return max(VOICE_BUDGET, min(MOST_LATE, shortest + theirs + REPEAT))

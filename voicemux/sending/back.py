@@ -1,7 +1,7 @@
 """The peer's voice on its way to us, by when it comes. Pure: no socket, clock or thread.
 
 It tells two things that round trips do not: how late our acknowledgements come, which travel in the same stream and
-are no fault of what we send; and what the peer is to know (ARRIVALS, protocol.md §5.14) of its own voice.
+are not due to what we send; and what the peer is to know (ARRIVALS, protocol.md §5.14) of its own voice.
 All times are in seconds.
 """
 
@@ -16,11 +16,11 @@ from voicemux.sending.lateness import MOST_LATE, Lateness, Stamps
 OWN_SOURCE = 0  # of AUDIO, and of what is said of it
 SPAN = 0.12  # seconds of arrivals whose least lateness holds for what comes with them: two of the longest packets
 MOST_KEPT = 100  # arrivals: in SPAN there are 24 of the shortest packets
-MOST_SILENCE = 10.0  # seconds without a word of somebody who has not said that silence begins
+MOST_SILENCE = 10.0  # seconds without a packet of a peer that has not announced a pause
 HEARD = (
     1.0  # seconds without a packet, after which nothing is heard: those that wait for a repeated one are longer apart
 )
-LONGEST = 0.060  # seconds of a packet of somebody who has to save headers
+LONGEST = 0.060  # seconds of a packet of a peer that has to save headers
 NEAR = 0.005  # seconds above the shortest round trip within which nothing waits in either direction
 LONGEST_ANCHOR = 600.0  # seconds: by then, clocks that are 100 ppm apart have drifted by 60 ms
 

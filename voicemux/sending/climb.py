@@ -2,7 +2,7 @@
 
 What the line has carried is gone back to as soon as nothing waits. Anything else is tried with padding first: frames
 that every peer skips (protocol.md §13) go with the voice, in the same write, until the line is as full as it would be
-with better voice. If a queue grows from that, nobody has heard anything of it. The size of the padding depends on the
+with better voice. If a queue grows from that, the user does not hear it. The size of the padding depends on the
 rung alone, so that sizes still tell nothing of speech. Times are in seconds, sizes in bytes.
 """
 
@@ -40,7 +40,7 @@ FIRST_EAGER_WAIT = 1.0  # seconds before what was carried is tried again, after 
 TRIAL = 30.0  # seconds in which a step down means that the step up was too much
 LEVEL = 0.02  # seconds a second that a queue may change by while a probe begins, and a quarter of the jitter
 MOST_QUEUE = 0.15  # seconds of queue beside which one may begin, and half the jitter
-THEIR_PATIENCE = 4.0  # seconds without a dropped packet before more is tried beside somebody else's queue
+THEIR_PATIENCE = 4.0  # seconds without a dropped packet before more is tried beside another program's queue
 
 
 class _Probe(NamedTuple):

@@ -47,7 +47,7 @@ class CongestionControl:
         self._by_kernel.acknowledge(bytes_in_flight, now)
 
     def on_unsent(self, size: int) -> None:
-        """TCP's window holds back so many of the bytes that were written."""
+        """TCP's window holds back that many of the bytes that were written."""
         self._by_kernel.backlog = size
 
     def on_kernel_round_trip(self, seconds: float) -> None:

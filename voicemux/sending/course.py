@@ -21,18 +21,18 @@ CLEARLY = 0.85
 # Seconds over which it is taken how slow: the newest three ARRIVALS, or four. What came before may have come while
 # the line was as fast as ever, and the step would be too small to show whose queue it is.
 ONSET_SPAN = 0.35
-# Seconds of a backlog in our own kernel: three times PATIENCE, since one repetition makes one too.
+# Seconds of a backlog in our own kernel: three times PATIENCE, since one retransmission makes one, too.
 BACKLOG_PATIENCE = 0.6
 # While the peer's packets are long because its line is slow: each of ours is acknowledged on that line by a packet of
 # headers only. Not as long as the peer's, or each would hold the other there.
 SAVING_MS = 40.0
 # While anything is late: from half of that on, each packet is more headers than sound.
 LATE_MS = 20.0
-# Beside somebody else's long queue: it overflows now and then, and each packet that is lost there stops voice for two
-# round trips. A third of the packets is a third of that, and what they take longer is not noticed there.
+# Beside a long queue of another program: it overflows now and then, and each packet that is lost there stops voice
+# for two round trips. A third of the packets is a third of that, and what they take longer is not noticed there.
 LONGEST_MS = 60.0
 # Voice that is later than the first number of seconds, while our kernel's acknowledgements take less than half of
-# that, waits where the kernel does not see it; for so many looks in a row, since ARRIVALS are a little old.
+# that, waits where the kernel does not see it; for this number of looks in a row, since ARRIVALS are a little old.
 HIDDEN_QUEUE, HIDDEN_LOOKS = 0.2, 3
 
 
@@ -72,7 +72,7 @@ class Course:
         return self._near.excused > LONG_QUEUE
 
     def wrote(self, audio: Audio, size: int, now: float) -> None:
-        """It has been given to the line, with all that travels with it: so many bytes."""
+        """It has been given to the line, with all that travels with it: `size` bytes in all."""
         self._forth.wrote(audio, size, now)
 
     def dropped(self, now: float) -> None:
@@ -155,7 +155,7 @@ class Course:
     def _too_slow(self, rungs: Rungs, now: float) -> float | None:
         """What the line takes, in bits a second, if that is less than we want of it; otherwise None.
 
-        Late but whole is not slow: that is jitter, or a long route, or somebody else.
+        Late but whole is not slow: that is jitter, or a long route, or another program's queue.
         """
         if self._near.backlog <= MOST_BACKLOG // 2:
             self._backlog_since = None

@@ -1,7 +1,7 @@
 """How late packets of one direction are, and what that says of the line. Pure: no socket, clock or thread.
 
 The clocks of the two ends agree on nothing. So a packet's transit (its arrival by one clock, less its time stamp by
-the other) means nothing, and only what it is above the smallest transit of late does: that one found the line empty.
+the other) means nothing, and only what it is above the smallest recent transit does: that one found the line empty.
 What all packets of a moment have above it is a queue. What only some have is jitter, or a lost packet that was
 repeated, and less voice would change nothing about it. All times are in seconds.
 """
@@ -35,7 +35,7 @@ class Stamps:
 
 
 class Lateness:
-    """Tell it transits; it knows the smallest of late."""
+    """Tell it transits; it knows the smallest recent one."""
 
     def __init__(self) -> None:
         self.keeps_longer = False
@@ -44,7 +44,7 @@ class Lateness:
 
     @property
     def base(self) -> float | None:
-        """The smallest transit of late; None before the first."""
+        """The smallest recent transit; None before the first."""
         count = LONGER_SLOTS if self.keeps_longer else BASE_SLOTS
         return min((least for _, least in list(self._slots)[-count:]), default=None)
 
@@ -83,7 +83,7 @@ class Moment(NamedTuple):
 
 
 class Moments:
-    """The lateness of late, and what can be read from it."""
+    """The recent lateness, and what can be read from it."""
 
     def __init__(self) -> None:
         self._kept: deque[Moment] = deque(maxlen=MOST_KEPT)

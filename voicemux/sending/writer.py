@@ -49,7 +49,7 @@ class Writer:
         self.counts = self._schedule.counts
         self._changed = changed or threading.Condition()  # `_end` takes its lock where it is held: it is re-entrant
         self.feedback = Feedback(self._schedule, self._changed, clock)
-        self._is_taken = True  # the turn to write; nobody has it before `run`
+        self._is_taken = True  # the turn to write; no thread has it before `run`
         self._has_left_bbr = False
         self._finished = threading.Event()
         self.failure: ConnectionLost | None = None

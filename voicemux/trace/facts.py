@@ -1,7 +1,7 @@
 """What a trace is told: facts, as one frozen dataclass for each kind. Pure: no file, clock or thread.
 
-Who has something to tell is given a `Trace`, or None, and then does not even make the fact. docs/trace.md has every
-field. Times are in milliseconds, and no fact holds what a user has written, said, or is called.
+A part that has something to tell is given a `Trace`, or None: then it does not even make the fact. docs/trace.md has
+every field. Times are in milliseconds, and no fact holds what a user has written, said, or is called.
 """
 
 from collections.abc import Callable

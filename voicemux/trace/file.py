@@ -19,7 +19,7 @@ from voicemux.trace.facts import Fact, FramePassed
 from voicemux.trace.frames import described
 
 FORMAT = 1  # of the lines: it changes if a program that reads them would have to
-MOST_WAITING = 20_000  # facts: a disk may stand still for some 30 s of a usual call
+MOST_WAITING = 20_000  # facts: room for about 30 s of a usual call while the disk stands still
 INTERVAL = 0.1  # seconds between two looks at what there is to write: what a killed program loses
 
 

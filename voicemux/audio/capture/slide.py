@@ -1,6 +1,6 @@
 """A delay that becomes longer or shorter by and by: what passes is a hundredth slower or faster meanwhile. Pure.
 
-A hundredth is a sixth of a semitone, for less than half a second: nobody hears it. All samples are 48 kHz mono.
+A hundredth is a sixth of a semitone, for less than half a second: it is not heard. All samples are 48 kHz mono.
 """
 
 import numpy as np

@@ -13,7 +13,7 @@ from voicemux.protocol.wire import TICKS_PER_SECOND
 SLOT = 0.5  # seconds that are summed up as one smallest and one largest transit
 BASE_SLOTS = 20  # 10 s: longer than any burst of losses, so short that 300 ppm of drift moves it by 3 ms only
 PEAK_SLOTS = 60  # 30 s of peaks decide about the target
-DRIFT_SLOTS = 240  # 2 min of smallest transits make 1 ms of jitter an error of some 10 ppm
+DRIFT_SLOTS = 240  # 2 min of smallest transits make 1 ms of jitter an error of about 10 ppm
 DRIFT_SLOTS_LEAST = 60  # half a minute
 MOST_DRIFT = 1000  # ppm: no sound card is so far off; it is a jump of one of the clocks
 FIRST_TARGET = 0.020  # seconds, until there is something to go by: a usual packet
@@ -95,7 +95,7 @@ class Arrivals:
 
     @property
     def target(self) -> float:
-        """Seconds of delay that hide the lateness of late: of most of the last half minute, and of right now.
+        """Seconds of delay that hide the recent lateness: of most of the last half minute, and of right now.
 
         Any thread may ask.
         """

@@ -98,11 +98,11 @@ class _Timeliness:
         self._late_since: float | None = None  # since when nothing has been in time
 
     def came(self, step: int, arrival: float) -> None:
-        """A packet, so many ticks after the one before."""
+        """A packet arrives, which begins `step` ticks after the one before."""
         length, waited = step / TICKS_PER_SECOND, arrival - self._last_arrival
         is_paced = step <= LONGEST_PACKET and PACE[0] * length <= waited <= PACE[1] * length
         self._steady = self._steady + 1 if is_paced else 0
-        if waited > ADRIFT / 2:  # a stall is no change of the line
+        if waited > ADRIFT / 2:  # a stall does not mean that the line has changed
             self._late_since = None
         self._last_arrival = arrival
 

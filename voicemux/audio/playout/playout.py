@@ -18,7 +18,7 @@ from voicemux.audio.resample import Samples, from_bytes
 from voicemux.protocol.messages import Audio, Report
 
 MAX_ARRIVED = 512  # packets between the demultiplexer and the playing thread: 10 s of usual ones
-QUIET = 100.0**2  # mean square (-50 dB) below which nobody hears what is cut out or put in
+QUIET = 100.0**2  # mean square (-50 dB) below which a cut or an insertion is not heard
 WORTHWHILE = RATE * 20 // 1000  # samples: less than this at a time holds no pitch period and its double
 SMOOTHING = 0.05  # of the reported delay: about a second of usual packets
 
@@ -206,7 +206,7 @@ class Playout:
         return noise
 
     def _prepare_to_join(self) -> None:
-        """What comes next is no continuation: have the end of what came before, to fade from it."""
+        """What comes next does not continue what came before: have the end of what came before, to fade from it."""
         if not len(self._ending):
             decoder = self._decoder
             self._ending = from_bytes(decoder.conceal(FADE)) if decoder else self._noise.make(FADE)

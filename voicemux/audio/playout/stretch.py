@@ -91,7 +91,7 @@ def _likeness(pattern: Floats, sound: Floats) -> Floats:
 class ComfortNoise:
     """Noise like the background of the call, for when there is nothing else to play: silence sounds like the end.
 
-    It has the spectrum of the quietest sound of late, with random phases.
+    It has the spectrum of the quietest recent sound, with random phases.
     """
 
     WINDOW = RATE * 20 // 1000  # samples
@@ -116,7 +116,7 @@ class ComfortNoise:
             self._level *= self.FORGETTING
 
     def make(self, samples: int) -> Samples:
-        """So many samples of noise."""
+        """`samples` samples of noise."""
         while len(self._ready) < samples:
             magnitudes = np.abs(np.fft.rfft(self._quietest * self._window))
             phases = np.exp(2j * np.pi * self._random.random(len(magnitudes)))
