@@ -85,12 +85,16 @@ class Mixer:
         while self._sink.ready():
             has_more = self._take_in()
             if has_more or self._sink.urgent:
-                now = self._clock() + self._sink.ahead
-                pcm = self._mix(now).tobytes()
+                pcm = self._mix(self._next_at).tobytes()
                 if self.deafened:
                     pcm = bytes(len(pcm))
-                self._processing.rendered(pcm, now + self._sink.delay_ms / 1000)
+                self._processing.rendered(pcm, self._next_at + self._sink.delay_ms / 1000)
                 self._sink.write(pcm)
+
+    @property
+    def _next_at(self) -> float:
+        """When the sink is through with what it has. To make more takes time, after which that may be later."""
+        return self._clock() + self._sink.ahead
 
     def _take_in(self) -> bool:
         """Whether there is something to play, without a guess for the voice of any who speaks."""
