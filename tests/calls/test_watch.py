@@ -22,7 +22,7 @@ from voicemux.events import Late, PeerSwitched, Quiet, Voice
 
 LOOK = 0.1  # seconds
 TALKING = Voice(sends=True, plays=True)
-STILL = Signs(bytes_read=100, packets=0, paused=False, peer=None, late=None, own_silence=0.0)
+STILL = Signs(bytes_read=100, packets=0, paused=False, peer_voice=None, late=None, own_silence=0.0)
 
 
 class Clock:
@@ -31,7 +31,7 @@ class Clock:
     def __init__(self, peer: Voice | None = None, *, hears: bool = True) -> None:
         self.watch = Watch("bob", hears=hears)
         self.watch.begin(peer, hears=False)
-        self.signs = replace(STILL, peer=peer)
+        self.signs = replace(STILL, peer_voice=peer)
         self.now = 1000.0
         self.told: list[tuple[float, Quiet | Late | PeerSwitched]] = []
 
@@ -114,22 +114,25 @@ def test_while_no_voice_comes_it_is_neither_late_nor_on_time():
 def test_what_the_peer_switches_is_told_and_what_was_known_at_the_beginning_is_not():
     clock = Clock(replace(TALKING, records=True))
     assert clock.look() == []
-    assert clock.look(peer=replace(TALKING, records=True, muted=True)) == [PeerSwitched("bob", "muted", True)]
+    assert clock.look(peer_voice=replace(TALKING, records=True, muted=True)) == [PeerSwitched("bob", "muted", True)]
     clock.now += TOLD_AGAIN
-    assert clock.look(peer=TALKING) == [PeerSwitched("bob", "muted", False), PeerSwitched("bob", "records", False)]
+    assert clock.look(peer_voice=TALKING) == [
+        PeerSwitched("bob", "muted", False),
+        PeerSwitched("bob", "records", False),
+    ]
 
 
 def test_of_a_peer_that_had_said_nothing_the_first_thing_known_is_told():
-    assert Clock().look(peer=TALKING) == [PeerSwitched("bob", "sends", True)]
-    assert Clock().look(peer=Voice()) == [PeerSwitched("bob", "sends", False)]
+    assert Clock().look(peer_voice=TALKING) == [PeerSwitched("bob", "sends", True)]
+    assert Clock().look(peer_voice=Voice()) == [PeerSwitched("bob", "sends", False)]
     assert Clock().look(packets=1) == [PeerSwitched("bob", "sends", True)]
 
 
 def test_of_voice_that_is_not_played_here_nobody_is_told():
     clock = Clock(hears=False)
-    assert clock.look(peer=Voice()) == []
-    assert clock.look(peer=replace(TALKING, muted=True)) == []
-    assert clock.look(peer=replace(TALKING, records=True)) == [PeerSwitched("bob", "records", True)]
+    assert clock.look(peer_voice=Voice()) == []
+    assert clock.look(peer_voice=replace(TALKING, muted=True)) == []
+    assert clock.look(peer_voice=replace(TALKING, records=True)) == [PeerSwitched("bob", "records", True)]
 
 
 def test_a_stall_of_our_own_is_no_silence_of_the_peers():
@@ -147,11 +150,11 @@ voices = st.builds(Voice, sends=st.booleans(), muted=st.booleans(), deafened=st.
 def test_whatever_the_peer_says_little_is_told_and_in_the_end_what_is_so(said):
     clock = Clock()
     for peer in said:
-        clock.wait(LOOK, bytes_come=True, peer=peer or clock.signs.peer)
+        clock.wait(LOOK, bytes_come=True, peer_voice=peer or clock.signs.peer_voice)
     clock.wait(2 * TOLD_AGAIN, bytes_come=True)
     told = [each for _, each in clock.told if isinstance(each, PeerSwitched)]
     assert len(told) <= len(SWITCHES) * (1 + clock.now - 1000) / TOLD_AGAIN
-    last = clock.signs.peer
+    last = clock.signs.peer_voice
     for what in SWITCHES:
         lines = [each.on for each in told if each.what == what]
         assert all(before != after for before, after in itertools.pairwise(lines))

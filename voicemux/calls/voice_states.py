@@ -30,7 +30,7 @@ class VoiceStates:
         self._peer_plays = peer_plays
         self._speaks = transmitter is not None  # until its source ends or breaks
         self._told: VoiceState | None = None  # what the peer was told last
-        self._peer: Voice | None = None  # what the peer has told
+        self._peer_voice: Voice | None = None  # what the peer has told
         self._packets = 0  # of the peer's voice
         self._newest: Audio | None = None
         self._peer_is_known = threading.Event()  # it has said what it does with voice, or shown it, or never will
@@ -89,7 +89,7 @@ class VoiceStates:
     def on_state(self, state: VoiceState) -> None:
         """The peer has said what it does with voice."""
         if state.source == OWN_SOURCE:
-            self._peer = Voice(state.voice, self._peer_plays, state.muted, state.deafened, state.records)
+            self._peer_voice = Voice(state.voice, self._peer_plays, state.muted, state.deafened, state.records)
             self._peer_is_known.set()
 
     def release(self) -> None:
@@ -103,7 +103,7 @@ class VoiceStates:
         which its voice has come; None for what is not known.
         """
         self._peer_is_known.wait(patience)
-        voice, newest = self._peer, self._newest
+        voice, newest = self._peer_voice, self._newest
         watch = Watch(self._name, hears=self._player is not None)
         watch.begin(voice, hears=newest is not None)
         self._watch = watch
@@ -118,7 +118,7 @@ class VoiceStates:
             bytes_read=bytes_read,
             packets=self._packets,
             paused=newest is not None and not newest.data,
-            peer=self._peer,
+            peer_voice=self._peer_voice,
             late=late,
             own_silence=transmitter.silent_for if transmitter and self._speaks else 0.0,
         )

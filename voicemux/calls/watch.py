@@ -26,7 +26,7 @@ class Signs:
     bytes_read: int  # off the line, so far
     packets: int  # of voice that have come, so far
     paused: bool  # the last of them said that silence begins
-    peer: Voice | None  # what it says; None if it has said nothing
+    peer_voice: Voice | None  # what the peer says of it; None if it has said nothing
     late: float | None  # seconds that the peer's voice comes later than it did at best; None while none comes
     own_silence: float  # seconds of digital silence from our microphone; 0 where it is muted, or there is none
 
@@ -47,11 +47,11 @@ class Watch:
         self._told: dict[str, bool | None] = dict.fromkeys(SWITCHES, False)
         self._told_at: dict[str, float] = {}
 
-    def begin(self, peer: Voice | None, *, hears: bool) -> None:
+    def begin(self, peer_voice: Voice | None, *, hears: bool) -> None:
         """What the user has been told at the beginning; `hears` is whether voice had come then."""
         for what in SWITCHES:
-            self._told[what] = getattr(peer, what) if peer else False
-        if peer is None:
+            self._told[what] = getattr(peer_voice, what) if peer_voice else False
+        if peer_voice is None:
             self._told["sends"] = True if hears else None
 
     def look(self, now: float, signs: Signs) -> list[Quiet | Late | PeerSwitched]:
@@ -75,7 +75,12 @@ class Watch:
 
     def _is_awaited(self, signs: Signs) -> bool:
         """Whether packets should come."""
-        return self._hears and signs.peer is not None and signs.peer.sends and not (signs.peer.muted or signs.paused)
+        return (
+            self._hears
+            and signs.peer_voice is not None
+            and signs.peer_voice.sends
+            and not (signs.peer_voice.muted or signs.paused)
+        )
 
     def _tell(self, what: str, quiet: bool, seconds: float, now: float) -> list[Quiet | PeerSwitched]:
         if quiet == self._quiet[what] or (quiet and not self._may_tell(what, now)):
@@ -106,8 +111,8 @@ class Watch:
 
     def _is_on(self, what: str, signs: Signs) -> bool | None:
         """As the peer says it; of one that says nothing, its voice shows whether it sends some."""
-        if signs.peer:
-            return bool(getattr(signs.peer, what))
+        if signs.peer_voice:
+            return bool(getattr(signs.peer_voice, what))
         return (signs.packets > 0 or None) if what == "sends" else False
 
     def _may_tell(self, what: str, now: float) -> bool:
