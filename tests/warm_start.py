@@ -21,7 +21,6 @@ import threading
 from collections.abc import Mapping
 from typing import IO, Any
 
-IS_POSSIBLE = hasattr(os, "pidfd_open")
 FOREIGN = (  # what calls load sooner or later
     *("click", "construct", "cryptography.x509", "cryptography.hazmat.primitives.serialization", "filelock", "json"),
     *("numpy", "prompt_toolkit", "samplerate", "soundfile", "spake2", "ssl", "wcwidth"),
@@ -30,6 +29,18 @@ FOREIGN = (  # what calls load sooner or later
 OF_PYTHON = ("PYTHON", "LD_", "LC_", "LANG")  # how variables begin that are read before a program begins
 STATUS = struct.Struct("i")
 LONGEST = 1 << 17  # bytes of a request
+
+
+def _is_possible() -> bool:
+    """Whether the end of a process can be waited for beside other things: on Linux, where nothing forbids it."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+IS_POSSIBLE = _is_possible()
 
 
 class WarmProcess:
