@@ -119,7 +119,7 @@ def route(data: bytes, trace: Trace | None = None) -> None:
 
 def choose(packets: list[Audio], trace: Trace | None = None) -> None:
     """Each packet is queued, chosen at once, framed and counted as sent, in a call in which nothing is in the way."""
-    schedule, sending = Schedule(CongestionControl(), trace), Sending(State.OPEN)
+    schedule, sending = Schedule(CongestionControl(), trace=trace), Sending(State.OPEN)
     if trace:
         watch(sending, Receiving(), trace)
     for number, packet in enumerate(packets):

@@ -60,6 +60,7 @@ def examined(role: str, mode: str, folder: Path, sections: Iterable[int] = ()) -
 
 def writers(folder: Path) -> Cases:
     """The same of a dialler that writes much."""
+    folder.mkdir()
     text = folder / "text"
     text.write_text(MUCH)
     dial = shlex.join([sys.executable, "-m", "voicemux", "dial", "--unencrypted", "--no-audio"])

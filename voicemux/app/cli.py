@@ -49,7 +49,7 @@ def run_command_line() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(ExitCode.INTERRUPTED)
-    except (MemoryError, ImportError) as error:
+    except (MemoryError, ImportError, SystemError) as error:  # Python forgets some of its MemoryErrors: a SystemError
         _give_up(f"memory is used up, or a library is missing: {_innermost(error)}")
     except OSError as error:  # click ends quietly where a pipe's reader has gone, and knows no full disk
         is_used_up = error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)

@@ -125,12 +125,14 @@ class _Timeliness:
         return self._steady >= STEADY
 
 
+def _ignore(_audio: Audio, _why: str) -> None:
+    """No trace is kept of what is dropped."""
+
+
 class JitterBuffer:
     """`put()` what arrives; ask `next()` for what to do."""
 
-    def __init__(
-        self, max_delay: float = MAX_DELAY, on_drop: Callable[[Audio, str], None] = lambda audio, why: None
-    ) -> None:
+    def __init__(self, max_delay: float = MAX_DELAY, on_drop: Callable[[Audio, str], None] = _ignore) -> None:
         """`on_drop` hears of each packet that is not played, and why: it was "late", or one of too "many"."""
         self.late = 0  # packets dropped because they came too late, or too many
         self.concealed = 0  # ticks
