@@ -1,4 +1,5 @@
 import ctypes
+import operator
 import os
 import subprocess
 import sys
@@ -515,7 +516,10 @@ def test_the_thread_state_of_callbacks_is_kept_from_one_to_the_next(portaudio: P
 @BOTH_WAYS
 def test_twenty_calls_leave_no_thread_thread_state_or_descriptor_behind(side_a: SoundCards) -> None:
     left = [after_a_call() for _ in range(20)]
-    assert len(set(left[3:])) == 1, left
+    sooner, later = (tuple(map(max, zip(*some, strict=True))) for some in (left[3:10], left[10:]))
+    assert all(map(operator.le, later, sooner)), (
+        left
+    )  # a thread of PortAudio's may end a little after its call, and count for one more
 
 
 def after_a_call() -> tuple[int, int, int]:
