@@ -517,9 +517,8 @@ def test_the_thread_state_of_callbacks_is_kept_from_one_to_the_next(portaudio: P
 def test_twenty_calls_leave_no_thread_thread_state_or_descriptor_behind(side_a: SoundCards) -> None:
     left = [after_a_call() for _ in range(20)]
     sooner, later = (tuple(map(max, zip(*some, strict=True))) for some in (left[3:10], left[10:]))
-    assert all(map(operator.le, later, sooner)), (
-        left
-    )  # a thread of PortAudio's may end a little after its call, and count for one more
+    # A thread of PortAudio's may end a little after its call, and count for one more.
+    assert all(map(operator.le, later, sooner)), left
 
 
 def after_a_call() -> tuple[int, int, int]:
