@@ -28,7 +28,7 @@ from voicemux.protocol.messages import Audio, Codec, Hello
 from voicemux.protocol.wire import PREFACE
 
 EXACT = 0.98  # of what went as PCM, syllable by syllable; of what went as Opus it is 0.95
-# Of what went as Opus, likewise: 0.85 to 0.94 on a quiet machine, 0.65 where the host takes its cores away all the time;
+# Of what went as Opus, likewise: 0.85 to 0.94 on a quiet machine, 0.65 where the host takes its cores away;
 # of other speech it is below 0.5. PESQ is no measure here: the same call has 4.5 or 1.7. bench/ has it, in turns.
 ALIKE = 0.55
 OTHER = 0.3  # of other speech, second by second
