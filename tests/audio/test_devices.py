@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import soundfile
 from tests.audio.speech import RATE, SYLLABLE, level, place, samples_of, speech, tone
 from tests.audio.speech import likeness as alike
 from tests.conftest import sound_threads
+from tests.peers import wait_until
 from tests.soundcards import SoundCards, without_sound
 from voicemux.audio.attendant import GRACE
 from voicemux.audio.blocking import PacedLoudspeaker, PacedMicrophone
@@ -396,6 +397,32 @@ def test_a_device_whose_server_has_gone_cannot_be_opened(monkeypatch: pytest.Mon
         portaudio.close()
 
 
+def test_what_is_asked_while_another_question_is_unanswered_is_refused_however_long_it_has_waited(
+    portaudio: PortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicemux.audio.portaudio.PATIENCE", 0.3)
+    inside, frozen, told, asked = threading.Event(), threading.Event(), list[str](), list[str]()
+
+    def freeze() -> None:
+        inside.set()
+        frozen.wait()
+
+    def ask(what: Callable[[], object]) -> None:
+        with pytest.raises(TimeoutError):
+            portaudio.ask(what)
+        told.append("refused")
+
+    first = threading.Thread(target=ask, args=(freeze,))
+    first.start()
+    assert inside.wait(10)
+    ask(lambda: asked.append("both are inside"))
+    first.join()
+    assert (told, asked) == (["refused", "refused"], [])
+    frozen.set()
+    wait_until(lambda: not any(thread.name == "voicemux-portaudio" for thread in threading.enumerate()))
+    assert portaudio.ask(lambda: "it answers again")
+
+
 @BOTH_WAYS
 def test_a_sound_server_that_is_frozen_holds_nobody_and_is_used_again_afterwards(
     portaudio: PortAudio, sound_cards: SoundCards, monkeypatch: pytest.MonkeyPatch
@@ -419,8 +446,7 @@ def test_a_sound_server_that_is_frozen_holds_nobody_and_is_used_again_afterwards
         with pytest.raises(DeviceError, match=r"the sound system does not answer$"):
             look_again_and_open(portaudio)
     assert time.monotonic() - began < 5  # seconds: each of six has waited for 0.3
-    while any(thread.name == "voicemux-portaudio" for thread in threading.enumerate()):
-        time.sleep(0.01)
+    wait_until(lambda: not any(thread.name == "voicemux-portaudio" for thread in threading.enumerate()))
     portaudio.look_again()
     microphone = open_source(portaudio, "")
     microphone.start()
@@ -443,8 +469,7 @@ def test_a_stream_that_opens_when_it_was_given_up_is_closed_again(
         pytest.raises(DeviceError, match=r"^cannot open the input device default: the sound system does not answer$"),
     ):
         open_source(portaudio, "")
-    while any(thread.name == "voicemux-portaudio" for thread in threading.enumerate()):
-        time.sleep(0.01)
+    wait_until(lambda: not any(thread.name == "voicemux-portaudio" for thread in threading.enumerate()))
     time.sleep(0.05)  # for the system to clear away threads that have ended
     assert sound_threads() <= before
 

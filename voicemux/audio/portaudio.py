@@ -12,7 +12,6 @@ import functools
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +55,7 @@ class PortAudio:
         self._users: list[int] = []  # threads that read or write streams
         self._closing = False
         self._begun: list[Any] = []  # and not ended
-        self._asked: list[float] = []  # when, what is not answered yet
+        self._asked: list[object] = []  # what is not answered yet
         self._lock = threading.Lock()  # it does one thing at a time
         _quieten_libraries()
         self._portaudio = self._begin()
@@ -81,19 +80,19 @@ class PortAudio:
         if sys.platform == "win32":  # where what a thread has opened goes with it
             with self._lock:
                 return what()
-        now = time.monotonic()
+        question = object()
 
         def answer() -> Answer:
             try:
                 return what()
             finally:
-                self._asked.remove(now)
+                self._asked.remove(question)
 
         try:
             with self._lock:
-                if any(now - before > PATIENCE for before in tuple(self._asked)):
+                if self._asked:  # its thread is still inside PortAudio, which crashes if another one enters
                     raise TimeoutError
-                self._asked.append(now)
+                self._asked.append(question)
                 return within(PATIENCE, "portaudio", answer)
         except TimeoutError:
             raise TimeoutError("the sound system does not answer") from None
