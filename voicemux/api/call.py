@@ -209,7 +209,7 @@ class Call:
             try:
                 self._call.close()
             except Exception:
-                self._closed = True  # a bug; who is interrupted here may close again
+                self._closed = True  # after a bug; after an interruption the program may close it again
                 leftovers.forget(self)
                 raise
             self._closed = True

@@ -97,7 +97,7 @@ class Answering:
                     self._calls.free(caller)
 
     def _is_taken(self, caller: Caller) -> bool:
-        """Ring, and ask the user if need be. A caller who is not answered has been told why."""
+        """Ring, and ask the user if necessary. Returns False after telling the caller why the call is not taken."""
         host, known = caller.host, self._is_known(caller)
         is_stranger = caller.peer is not None and not known
         asks = self._asks is Asks.EVERYBODY or (self._asks is Asks.STRANGERS and is_stranger)

@@ -63,7 +63,7 @@ class _Definitions:
 
 @functools.cache
 def _library() -> Any:
-    """None where there is no ALSA."""
+    """Load the ALSA library; None where the system has none."""
     try:
         return ctypes.CDLL("libasound.so.2")
     except OSError:

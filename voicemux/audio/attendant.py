@@ -71,7 +71,7 @@ class Attendant:
         return frames
 
     def write(self, pcm: bytes, frames: int) -> None:
-        """Give the stream `frames` frames; waits if there is no room."""
+        """Write `frames` frames to the stream. Waits while the card has no room."""
         self._stream.write(pcm, frames, exception_on_underflow=False)
         self._go_on()
 

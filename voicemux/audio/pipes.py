@@ -11,7 +11,7 @@ from voicemux.audio.stream import Stream, descriptor_of_standard
 from voicemux.errors import DeviceError
 
 PAST = 0.1  # seconds of sound that wait when a call begins: whether they are old is worth a look
-MOST_PAST = 20.0  # seconds of sound: no pipe holds so much, so what comes at once is not from a microphone
+MOST_PAST = 20.0  # seconds of sound: a pipe holds less, so more than that at once comes from no microphone
 SETTLING = 0.05  # seconds for a writer that a full pipe has held up to finish what it had begun
 LOOK = 0.4  # seconds in which the pace of what comes is measured: three pieces of arecord's, of 0.125 s
 REAL_PACE = (0.7, 1.4)  # seconds of sound in a second: of a microphone, as a busy machine delivers it

@@ -44,8 +44,8 @@ MAX_PACKETS = 512  # held at most: 10 s of usual packets
 class Play(NamedTuple):
     """Play a packet, without its first `missed` ticks: their time is over.
 
-    `joins` is whether it goes on where the last one ended. Decode it, and say with `finish` how many ticks long it
-    is: there is no other way to how it may be fitted, and `next` refuses to be asked before.
+    `joins` is whether the packet begins where the last one ended. Decode the packet and pass its length in ticks to
+    `finish`, which returns how the packet may be fitted. `next` must not be called before that.
     """
 
     audio: Audio
