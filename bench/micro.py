@@ -18,14 +18,14 @@ from typing import Any
 from bench import handshake
 from voicemux.audio.codec import PcmDecoder
 from voicemux.audio.endpoints import RATE
-from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
 from voicemux.net.demultiplexer import demultiplex
 from voicemux.protocol import wire
 from voicemux.protocol.connection import Receiving, Sending, State
 from voicemux.protocol.encoding import to_frame
 from voicemux.protocol.frames import FrameDecoder, encode_frame
-from voicemux.protocol.messages import Audio, Bye, Codec, Hello
+from voicemux.protocol.messages import OWN_SOURCE, Audio, Bye, Codec, Hello
 from voicemux.sending.congestion import CongestionControl
 from voicemux.sending.schedule import Schedule
 from voicemux.trace.facts import Trace
@@ -263,7 +263,7 @@ def growth(hours: float = HOURS) -> dict[str, Any]:
     sink = FastSink(round(hours * PER_HOUR))
     tracemalloc.start()
     try:
-        sink.player = Mixer(sink, {PEER: Playout({Codec.PCM: PcmDecoder()})}, clock=sink.clock)
+        sink.player = Mixer(sink, {OWN_SOURCE: Playout({Codec.PCM: PcmDecoder()})}, clock=sink.clock)
         sink.player.run(lambda _: None)
     finally:
         tracemalloc.stop()

@@ -4,10 +4,10 @@ from fuzz.draws import Draws
 from voicemux.audio.codec import MAX_OPUS_SAMPLES, make_decoders
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES
 from voicemux.audio.playout.jitter import MAX_PACKETS
-from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import MAX_ARRIVED, WORTHWHILE, Playout
 from voicemux.audio.playout.stretch import LONGEST_PERIOD
-from voicemux.protocol.messages import Audio, Codec
+from voicemux.protocol.messages import OWN_SOURCE, Audio, Codec
 
 USUAL = 960  # ticks: 20 ms
 UNKNOWN = 9  # no codec has this number
@@ -27,7 +27,7 @@ class Tape:
 
     def __init__(self, draws: Draws) -> None:
         self._playout = Playout(make_decoders())
-        self.player = Mixer(self, {PEER: self._playout}, clock=lambda: self._now / RATE)
+        self.player = Mixer(self, {OWN_SOURCE: self._playout}, clock=lambda: self._now / RATE)
         self._draws = draws
         self._now = 0
         self._quiet_until = 0  # nothing arrives before

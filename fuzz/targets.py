@@ -18,7 +18,7 @@ from tests.audio.null import Nowhere
 from tests.console.screens import KINDS, drawn, impostors
 from tests.console.strategies import make_stats
 from voicemux.audio.codec import make_decoders
-from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
 from voicemux.calls.call import Call
 from voicemux.console import printable as screen
@@ -34,6 +34,7 @@ from voicemux.protocol.delivery import Inbox
 from voicemux.protocol.encoding import from_frame, to_frame
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
 from voicemux.protocol.messages import (
+    OWN_SOURCE,
     Arrivals,
     Bye,
     ByeCode,
@@ -200,7 +201,7 @@ def demultiplexer(data: bytes) -> None:
         sending, receiving = Sending(), Receiving()
         list(receiving.receive(hello))
         stream.write(sending.preface() + sending.encode(Hello("we")))
-        player = Mixer(Nowhere(), {PEER: Playout(make_decoders())})
+        player = Mixer(Nowhere(), {OWN_SOURCE: Playout(make_decoders())})
         call = Call(stream, sending, receiving, Hello("peer"), None, player)
         call._demultiplex()
         shown = []

@@ -3,7 +3,7 @@
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -24,6 +24,13 @@ def take(items: "queue.SimpleQueue[Item]") -> Item:
     while True:
         with contextlib.suppress(queue.Empty):
             return items.get(timeout=NAP)
+
+
+def drain(items: "queue.SimpleQueue[Item]") -> Iterator[Item]:
+    """What is in the queue now, without a wait."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            yield items.get_nowait()
 
 
 def within(seconds: float, name: str, body: Callable[[], Answer]) -> Answer:

@@ -9,9 +9,9 @@ from tests.audio.speech import samples_of
 from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder, make_decoders
 from voicemux.audio.endpoints import BLOCK_SECONDS, RATE
 from voicemux.audio.playout.jitter import MAX_DELAY
-from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
-from voicemux.protocol.messages import Audio
+from voicemux.protocol.messages import OWN_SOURCE, Audio
 
 PLAYOUT_MS = 3.0
 
@@ -103,7 +103,7 @@ def play(
 ) -> tuple[Mixer, Tape]:
     """Who has played, and what: the voice of one source. `before` is called before each write."""
     tape = Tape(seconds, arrivals, lambda block: before(player, block), reserve)
-    player = tape.played_by({PEER: Playout(make_decoders(), max_delay)})
+    player = tape.played_by({OWN_SOURCE: Playout(make_decoders(), max_delay)})
     started: list[float] = []
     player.run(started.append)
     assert started == [12.5]

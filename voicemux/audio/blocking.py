@@ -13,21 +13,19 @@ What that is like (PortAudio 19.6, alsa-plugins 1.2.7, PulseAudio 16.1, from the
 import contextlib
 import queue
 import time
-from collections.abc import Iterator
 
 from voicemux.audio.attendant import Attendant
-from voicemux.audio.card import CardLoudspeaker, CardMicrophone, faded
+from voicemux.audio.card import AWAKENING, CardLoudspeaker, CardMicrophone, faded
 from voicemux.audio.endpoints import BLOCK_SECONDS
 from voicemux.audio.playhead import Playhead
 from voicemux.audio.portaudio import Device, PortAudio
 from voicemux.audio.reserve import Reserve
-from voicemux.threads import Item
+from voicemux.threads import drain
 
 # Blocks that may still wait when more is asked for, beside those that the server has taken: what the card's three
 # periods have room for. By the blocks in one of them.
 MAX_RESERVE = {1: 2, 2: 5}
 LEAST_RESERVE = 1  # block; without it, nearly every packet ran dry on a slow machine, and none with it
-AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
 NEARLY = 0.6  # of the time that there is: who takes longer will be too late some day
 LAST_MOMENT = 0.0025  # seconds before the card runs dry, when a gap is filled: a thread may wake up so late
 SHORTEST_NAP = 0.0004  # seconds between two looks at the card
@@ -118,7 +116,7 @@ class PacedLoudspeaker(CardLoudspeaker):
             self._outages.outage(now)
 
     def _adapt(self, now: float) -> None:
-        for at, was_dry in _all_of(self._gaps):
+        for at, was_dry in drain(self._gaps):
             # What we fill is hardly heard. A stream that is made anew is, and counts twice.
             for _ in range(2 if was_dry else self._reserve.is_full):
                 self._outages.outage(at)
@@ -236,9 +234,3 @@ class PacedLoudspeaker(CardLoudspeaker):
                     self._waiting += pcm
                     self._low_at = float("inf")
                 pcm = self._given.get_nowait()
-
-
-def _all_of(items: "queue.SimpleQueue[Item]") -> Iterator[Item]:
-    with contextlib.suppress(queue.Empty):
-        while True:
-            yield items.get_nowait()

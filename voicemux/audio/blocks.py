@@ -7,10 +7,11 @@ from voicemux.audio.capture.transmitter import Transmitter
 from voicemux.audio.codec import make_decoders, make_encoder
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES, TAIL_BLOCKS, Block
 from voicemux.audio.metronome import Metronome, PacedSink
-from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
 from voicemux.audio.playout.stretch import join
 from voicemux.audio.resample import from_bytes
+from voicemux.protocol.messages import OWN_SOURCE
 
 MOST_UNSAID = RATE // 2 * SAMPLE_BYTES  # bytes (0.5 s) that wait to be said before `put` waits
 STANDING = 60  # beats (300 ms): who falls behind is given as long to catch up by itself
@@ -170,4 +171,4 @@ class Booth:
         return Transmitter(self.source, encoder) if encoder else None
 
     def make_player(self) -> Mixer:
-        return Mixer(self.sink, {PEER: Playout(self._decoders)})
+        return Mixer(self.sink, {OWN_SOURCE: Playout(self._decoders)})

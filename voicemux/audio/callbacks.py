@@ -13,13 +13,12 @@ import time
 from collections import deque
 from collections.abc import Mapping
 
-from voicemux.audio.card import CardLoudspeaker, CardMicrophone
+from voicemux.audio.card import AWAKENING, CardLoudspeaker, CardMicrophone
 from voicemux.audio.endpoints import BLOCK_SECONDS
 from voicemux.audio.portaudio import Callback, Device, PortAudio
 from voicemux.audio.reserve import Reserve
 
 MAX_RESERVE = 4  # blocks that may still wait when more is asked for: what hides the scheduling of Python threads
-AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
 CONTINUE = 0  # pyaudio.paContinue
 LAST_CALLBACK = 0.25  # seconds for one more before a stream is closed: it comes after 3 ms, at times after 30
 

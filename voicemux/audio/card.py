@@ -15,6 +15,7 @@ MOST_CAPTURED = 2 * MAX_CAPTURED  # blocks (200 ms) that are kept while the read
 MOST_CHANNELS = 8  # of a microphone that is listened to as a whole: arrays have 2 to 8
 LONG_BLOCKS = 2  # in a period of a card that runs dry often: 10 ms
 QUIET_PEAK = 300  # of a sample: a gap in softer sound is not heard
+AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
 STALL_TIMEOUT = 1.0  # seconds without a sign of life after which a device counts as broken
 
 
@@ -93,9 +94,8 @@ class CardMicrophone(Card):
 
     def __init__(self, portaudio: PortAudio, device: Device) -> None:
         self.batch = 1
-        self._captured: queue.SimpleQueue[tuple[int, bytes]] = (
-            queue.SimpleQueue()
-        )  # with the place of the first frame
+        # Each with the place of its first frame.
+        self._captured: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
         self._frames = 0  # that were captured; changed by who captures only
         self._next_frame = 0  # to be read; those that are missing before the next block were lost
         self._stopped = False

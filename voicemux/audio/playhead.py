@@ -33,4 +33,4 @@ class Playhead:
 
     def left(self, now: float) -> float:
         """Frames that the card has not taken; below 0 if it would have taken more."""
-        return self._written - (self._offset or 0.0) - self._rate * now if self._offset is not None else 0.0
+        return 0.0 if self._offset is None else self._written - self._offset - self._rate * now

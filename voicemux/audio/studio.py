@@ -21,12 +21,12 @@ from voicemux.audio.devices import open_sink, open_source
 from voicemux.audio.endpoints import Block, Sink, Source
 from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.limiter import Limiter
-from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
 from voicemux.audio.portaudio import PortAudio
 from voicemux.audio.processing import Processing
 from voicemux.errors import DeviceError
-from voicemux.protocol.messages import Codec
+from voicemux.protocol.messages import OWN_SOURCE, Codec
 from voicemux.trace.facts import Trace
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Studio:
         """
         if self._sink is None:
             return self._make_recorder("output", max_delay, trace) or self._make_recorder("record", max_delay, trace)
-        playouts = {PEER: Playout(self._decoders, max_delay, Account(trace, PEER))}
+        playouts = {OWN_SOURCE: Playout(self._decoders, max_delay, Account(trace, OWN_SOURCE))}
         if not self._has_device("output"):  # what is piped stays as it came, and no microphone hears it
             return Mixer(self._sink, playouts)
         return Mixer(self._sink, playouts, self._reopen_sink, limiter=Limiter(), processing=self._processing)
@@ -132,7 +132,9 @@ class Studio:
         self._recordings.append(sink)
         if sink.path != wanted:
             self.renamed.append((wanted, sink.path))
-        return Mixer(sink, {PEER: Playout(make_decoders(), max_delay, Account(trace, PEER))}, records=True)
+        return Mixer(
+            sink, {OWN_SOURCE: Playout(make_decoders(), max_delay, Account(trace, OWN_SOURCE))}, records=True
+        )
 
     def make_transmitter(
         self, playable: tuple[int, ...], wanted: Codec | None = None, wish: Wish = ANY

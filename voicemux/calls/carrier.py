@@ -11,13 +11,25 @@ from voicemux.calls.ending import Ending
 from voicemux.calls.sound_threads import SoundThreads
 from voicemux.calls.vitals import LOOK_INTERVAL, Vitals
 from voicemux.calls.voice import Player
-from voicemux.calls.voice_states import OWN_SOURCE, VoiceStates
+from voicemux.calls.voice_states import VoiceStates
 from voicemux.errors import ConnectionLost, Kind, RemoteProtocolError
 from voicemux.net.demultiplexer import demultiplex
 from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.conversation import Conversation, Due, Happening
-from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
+from voicemux.protocol.messages import (
+    OWN_SOURCE,
+    Arrivals,
+    Audio,
+    Bye,
+    Message,
+    Ping,
+    Pong,
+    Report,
+    Text,
+    TextAck,
+    VoiceState,
+)
 from voicemux.sending.writer import Writer
 from voicemux.trace.facts import Trace
 

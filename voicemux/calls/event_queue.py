@@ -7,6 +7,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from voicemux.events import Event, TextReceived
 from voicemux.threads import take
@@ -37,11 +38,7 @@ class EventQueue:
         with self._lock:
             self._watchers = (*self._watchers, watcher)
 
-        def unsubscribe() -> None:
-            with self._lock:
-                self._watchers = tuple(each for each in self._watchers if each is not watcher)
-
-        return unsubscribe
+        return partial(self._forget, watcher)
 
     def put(self, event: Event) -> None:
         """Something has happened: the watchers see it, then the reader may."""
@@ -79,5 +76,8 @@ class EventQueue:
                 watcher(event)
             except Exception:
                 _log.exception("a watcher of the call's events failed, and is told of no more of them")
-                with self._lock:
-                    self._watchers = tuple(each for each in self._watchers if each is not watcher)
+                self._forget(watcher)
+
+    def _forget(self, watcher: Watcher) -> None:
+        with self._lock:
+            self._watchers = tuple(each for each in self._watchers if each is not watcher)

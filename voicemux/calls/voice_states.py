@@ -5,9 +5,7 @@ import threading
 from voicemux.calls.voice import Player, Transmitter
 from voicemux.calls.watch import Signs, Watch
 from voicemux.events import AudioStarted, AudioStopped, Event, Late, PeerSwitched, Quiet, Rejected, Switched, Voice
-from voicemux.protocol.messages import Audio, VoiceState
-
-OWN_SOURCE = 0  # the peer's own AUDIO and STATE; others are for relays to come
+from voicemux.protocol.messages import OWN_SOURCE, Audio, VoiceState
 
 
 class VoiceStates:

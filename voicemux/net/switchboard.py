@@ -4,14 +4,13 @@ A listener holds at most `capacity` calls at once. A caller has its place from t
 until the owner frees it: also while the call rings. No socket here.
 """
 
-import contextlib
 import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicemux.net.caller import Caller, is_same
-from voicemux.threads import take
+from voicemux.threads import drain, take
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,7 @@ class Switchboard:
 
     def check(self) -> None:
         """Raise what `interrupt` was given, if `next_caller` has not raised it yet."""
-        waiting: list[Caller | BaseException] = []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                waiting.append(self._callers.get_nowait())
+        waiting = list(drain(self._callers))
         error = next((each for each in waiting if isinstance(each, BaseException)), None)
         for each in waiting:
             if each is not error:
@@ -130,10 +126,9 @@ class Switchboard:
             waiting = [place.next for place in self._places.values() if place.next]
         for caller in waiting:
             caller.stream.close()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                if isinstance(waiting_for_the_owner := self._callers.get_nowait(), Caller):
-                    waiting_for_the_owner.stream.close()
+        for each in drain(self._callers):
+            if isinstance(each, Caller):
+                each.stream.close()
 
     def _seat(self, caller: Caller) -> None:
         self._places[caller.id] = _Place(caller)

@@ -5,6 +5,8 @@ from enum import IntEnum
 
 from voicemux.protocol import wire
 
+OWN_SOURCE = 0  # the `source` of a side's own voice; other numbers are for relays to come (protocol.md §5.3)
+
 
 class Codec(IntEnum):
     """protocol.md §14. HELLO and AUDIO may name others: these are the ones that we know."""

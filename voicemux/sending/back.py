@@ -9,11 +9,10 @@ from collections import deque
 from typing import NamedTuple
 
 from voicemux.protocol.durations import duration
-from voicemux.protocol.messages import Arrivals, Audio
+from voicemux.protocol.messages import OWN_SOURCE, Arrivals, Audio
 from voicemux.protocol.wire import TICKS_PER_SECOND
 from voicemux.sending.lateness import MOST_LATE, Lateness, Stamps
 
-OWN_SOURCE = 0  # of AUDIO, and of what is said of it
 SPAN = 0.12  # seconds of arrivals whose least lateness holds for what comes with them: two of the longest packets
 MOST_KEPT = 100  # arrivals: in SPAN there are 24 of the shortest packets
 MOST_SILENCE = 10.0  # seconds without a packet of a peer that has not announced a pause

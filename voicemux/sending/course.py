@@ -6,9 +6,9 @@ route that has become longer. Only for the first it helps to send less. For the 
 way. docs/voice-on-shared-lines.md has the whole of it. Times are in seconds.
 """
 
-from voicemux.protocol.messages import Arrivals, Audio, Report
+from voicemux.protocol.messages import OWN_SOURCE, Arrivals, Audio, Report
 from voicemux.sending.allowance import FRESH_SPAN, LONG_QUEUE, SLOW_SPAN, SURELY, Allowance
-from voicemux.sending.back import OWN_SOURCE, Back, Journey
+from voicemux.sending.back import Back, Journey
 from voicemux.sending.blame import Blame, Whose
 from voicemux.sending.brisk import Brisk
 from voicemux.sending.climb import Climb

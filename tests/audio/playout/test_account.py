@@ -13,9 +13,9 @@ from voicemux.audio.codec import make_decoders
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.jitter import MAX_CONCEALED, STEP
-from voicemux.audio.playout.mixer import PEER, Mixer
+from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
-from voicemux.protocol.messages import Audio, Codec
+from voicemux.protocol.messages import OWN_SOURCE, Audio, Codec
 from voicemux.trace.facts import Fact, Filled, NotPlayed, Played, Stretched
 
 SAID = speech(DIALLER)[: 4 * RATE]
@@ -25,7 +25,7 @@ STEP_MS = STEP * 1000 / RATE
 def played(arrivals: Arrivals, seconds: float) -> tuple[list[Fact], Mixer, Tape]:
     told: list[Fact] = []
     tape = Tape(seconds, arrivals)
-    player = tape.played_by({PEER: Playout(make_decoders(), account=Account(told.append, PEER))})
+    player = tape.played_by({OWN_SOURCE: Playout(make_decoders(), account=Account(told.append, OWN_SOURCE))})
     player.run(lambda since: None)
     return told, player, tape
 
@@ -100,5 +100,5 @@ def test_what_cannot_be_decoded_is_told() -> None:
 def test_a_trace_changes_nothing_of_what_is_heard() -> None:
     _, _, tape = played(late(0.3, 7), 5)
     plain = Tape(5, late(0.3, 7))
-    plain.played_by({PEER: Playout(make_decoders())}).run(lambda since: None)
+    plain.played_by({OWN_SOURCE: Playout(make_decoders())}).run(lambda since: None)
     assert (tape.heard == plain.heard).all()

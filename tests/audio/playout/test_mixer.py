@@ -10,18 +10,18 @@ from tests.audio.tape import PLAYOUT_MS, Tape, opus, packets_of, play
 from voicemux.audio.codec import PcmEncoder, make_decoders
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.playout.limiter import CEILING, Limiter
-from voicemux.audio.playout.mixer import LEAST, MOST, PEER, Mixer
+from voicemux.audio.playout.mixer import LEAST, MOST, Mixer
 from voicemux.audio.playout.playout import Playout
 from voicemux.audio.processing import Processing
 from voicemux.errors import DeviceError
-from voicemux.protocol.messages import Audio
+from voicemux.protocol.messages import OWN_SOURCE, Audio
 
 OTHER = 1  # a source beside the peer
 
 
 def voice() -> dict[int, Playout]:
     """That of the peer alone."""
-    return {PEER: Playout(make_decoders())}
+    return {OWN_SOURCE: Playout(make_decoders())}
 
 
 def of(source: int, packets: list[Audio]) -> list[Audio]:
@@ -99,7 +99,7 @@ def late(least: float, most: float) -> Callable[[float], float]:
 
 
 VOICES = {
-    PEER: list(on_time(packets_of(speech(seconds=4) // 4, opus(20)), late(0.0, 0.05))),
+    OWN_SOURCE: list(on_time(packets_of(speech(seconds=4) // 4, opus(20)), late(0.0, 0.05))),
     OTHER: list(on_time(of(OTHER, packets_of(tone(440, 3) // 4, PcmEncoder(5))), late(0.01, 0.02))),
     2: list(on_time(of(2, packets_of(speech(seconds=3) // 4, PcmEncoder(40))), late(0.0, 0.15))),
 }
@@ -108,7 +108,7 @@ VOICES = {
 def heard_of(*sources: int) -> Samples:
     arrivals = [arrival for source in sources for arrival in VOICES[source]]
     tape = Tape(4, arrivals)
-    tape.played_by({source: Playout(make_decoders()) for source in (PEER, *sources)}).run(lambda since: None)
+    tape.played_by({source: Playout(make_decoders()) for source in (OWN_SOURCE, *sources)}).run(lambda since: None)
     heard: Samples = tape.heard[: 4 * RATE]
     return heard
 
@@ -124,7 +124,7 @@ def test_the_sum_of_loud_voices_stays_within_its_bounds(limiter: Limiter | None,
     loud = packets_of(tone(440, 1, 30_000))
     arrivals = [*on_time(loud), *on_time(of(OTHER, loud))]
     tape = Tape(0.9, arrivals)
-    playouts = {source: Playout(make_decoders()) for source in (PEER, OTHER)}
+    playouts = {source: Playout(make_decoders()) for source in (OWN_SOURCE, OTHER)}
     tape.played_by(playouts, limiter=limiter).run(lambda since: None)
     assert (tape.heard.min(), tape.heard.max()) == (least, most)
     assert np.abs(np.diff(tape.heard.astype(int))).max() < 6_000, "it does not wrap around"
@@ -134,7 +134,7 @@ def test_a_reserve_is_not_filled_with_a_guess_for_a_voice_whose_packets_are_stil
     """One voice is always here early, the other as its line has it."""
     said, chance = tone(440, 4) // 4, random.Random(1)
     jittery = on_time(of(OTHER, packets_of(said, PcmEncoder(5))), lambda sent: chance.uniform(0, 0.02))
-    playouts = {source: Playout(make_decoders()) for source in (PEER, OTHER)}
+    playouts = {source: Playout(make_decoders()) for source in (OWN_SOURCE, OTHER)}
     tape = Tape(3.9, [*on_time(packets_of(said)), *jittery], reserve=0.020)
     tape.played_by(playouts).run(lambda since: None)
     assert [playout.figures(PLAYOUT_MS, xruns=0).concealed for playout in playouts.values()] == [0, 0]

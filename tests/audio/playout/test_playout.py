@@ -14,9 +14,8 @@ from voicemux.audio.codec import PcmEncoder, make_decoders
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE
 from voicemux.audio.playout.arrivals import FIRST_TARGET
 from voicemux.audio.playout.jitter import MAX_CONCEALED, MAX_DELAY, SKIP
-from voicemux.audio.playout.mixer import PEER
 from voicemux.audio.playout.playout import MAX_ARRIVED, Playout
-from voicemux.protocol.messages import Audio, Codec
+from voicemux.protocol.messages import OWN_SOURCE, Audio, Codec
 
 PACKET = 960  # samples: 20 ms
 SAID = speech(DIALLER)
@@ -266,7 +265,7 @@ def test_whatever_comes_it_plays_on(steps: list[tuple[float, int, int, int, byte
         timestamp = (timestamp + timestamp_step) % 2**32
         arrivals.append((at, Audio(codec, 0, sequence, timestamp, data)))
     tape = Tape(at + 1, arrivals)
-    player = tape.played_by({PEER: Playout(make_decoders())})
+    player = tape.played_by({OWN_SOURCE: Playout(make_decoders())})
     player.run(lambda since: None)
     figures = player.figures
     assert figures.received == sum(bool(data) for *_, data in steps)

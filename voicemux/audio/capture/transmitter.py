@@ -9,9 +9,7 @@ from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.codec import Encoder
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES, Block, Source
 from voicemux.audio.processing import Processing
-from voicemux.protocol.messages import Audio, Codec
-
-OWN_SOURCE = 0  # the number of our own voice in AUDIO
+from voicemux.protocol.messages import OWN_SOURCE, Audio, Codec
 
 
 class Transmitter:

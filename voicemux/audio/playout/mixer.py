@@ -16,9 +16,8 @@ from voicemux.audio.playout.playout import Figures, Playout
 from voicemux.audio.processing import Processing
 from voicemux.audio.resample import Samples
 from voicemux.errors import DeviceError
-from voicemux.protocol.messages import Audio, Report
+from voicemux.protocol.messages import OWN_SOURCE, Audio, Report
 
-PEER = 0  # the source whose AUDIO is the peer's own voice; others are for relays to come
 LEAST, MOST = -(2**15), 2**15 - 1  # of a sample
 
 
@@ -37,7 +36,7 @@ class Mixer:
         records: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`playouts` are by the number of their source; what comes of any other is dropped. There is one of `PEER`.
+        """`playouts` are by the number of their source; AUDIO of others is dropped. `OWN_SOURCE` must be among them.
 
         `reopen` gives a sink for one that has broken. `records`: the sink keeps what is heard.
         """
@@ -61,11 +60,11 @@ class Mixer:
     @property
     def figures(self) -> Figures:
         """How the peer's voice is played. Any thread."""
-        return self._playouts[PEER].figures(self._sink.delay_ms, self._sink.xruns)
+        return self._playouts[OWN_SOURCE].figures(self._sink.delay_ms, self._sink.xruns)
 
     def report(self) -> Report | None:
         """What the peer is told of its voice; None until it was heard."""
-        return self._playouts[PEER].report(self._sink.delay_ms)
+        return self._playouts[OWN_SOURCE].report(self._sink.delay_ms)
 
     def put(self, audio: Audio) -> None:
         """Take a packet from the demultiplexer."""
@@ -108,7 +107,7 @@ class Mixer:
     def _mix(self, now: float) -> Samples:
         """What is heard at the time `now` and from then on, at least one sample."""
         if len(self._playouts) == 1:
-            sound = self._playouts[PEER].render(now, self._sink.reserve)
+            sound = self._playouts[OWN_SOURCE].render(now, self._sink.reserve)
             return self._limiter.limit(sound) if self._limiter else sound
         total = self._sum(now)
         return self._limiter.limit(total) if self._limiter else np.clip(total, LEAST, MOST).astype(np.int16)
