@@ -270,18 +270,22 @@ def test_long_blocks_become_short_again_in_a_pause_behind_a_calm_while(
     assert likeness(loudspeaker, side_a, silence=0.2) > 0.9
 
 
-@pytest.mark.second_chance(IN_TIME)
 @pytest.mark.parametrize("samples", [840, 961, 1200])
 @BOTH_WAYS
 def test_a_loudspeaker_asks_in_time_whatever_the_length_of_what_it_gets(portaudio: PortAudio, samples: int) -> None:
-    loudspeaker = open_sink(portaudio, "")
+    # One that asks too late has gaps whenever it plays; a stall of the machine makes them now and then.
+    assert any(gaps_of_ten(open_sink(portaudio, ""), samples) == 0 for _ in range(20))
+
+
+def gaps_of_ten(loudspeaker: CardLoudspeaker, samples: int) -> int:
+    """How often it runs dry while it gets ten pieces of that length, each when it asks. It is closed then."""
     loudspeaker.start()
     for _ in range(10):
         assert loudspeaker.ready()
         loudspeaker.write(bytes(2 * samples))
-    xruns = loudspeaker.xruns
+    gaps = loudspeaker.xruns
     loudspeaker.close()
-    assert xruns == 0
+    return gaps
 
 
 @pytest.mark.second_chance(IN_TIME)
