@@ -122,10 +122,15 @@ def test_many_who_want_a_name_at_once_get_one_each(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "complaint"),
-    [("no folder/heard.wav", "no such file or directory"), ("notes.txt/heard.wav", "not a directory")],
+    [
+        ("no folder/heard.wav", "no such file or directory"),
+        ("notes.txt/heard.wav", "not a directory"),
+        ("folder.wav", "it is a folder"),
+    ],
 )
 def test_a_recording_that_cannot_be_made_is_refused(path: str, complaint: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("")
+    (tmp_path / "folder.wav").mkdir()
     path = os.path.join(tmp_path, path)
     with pytest.raises(DeviceError) as caught:
         Recording(path)

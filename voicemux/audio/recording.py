@@ -193,6 +193,8 @@ def claim(wanted: str) -> tuple[int, str]:
 
     No other program gets the same one, and no link leads us to another. Raises DeviceError.
     """
+    if os.path.isdir(wanted):
+        raise DeviceError(f"cannot write {wanted}: it is a folder")
     stem, ending = os.path.splitext(wanted)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     for number in count(1):

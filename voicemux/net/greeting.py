@@ -19,6 +19,7 @@ from voicemux.errors import (
 from voicemux.net.stream import SILENCE_TIMEOUT, Stream
 from voicemux.net.tls import TlsStream, dialler_context
 from voicemux.protocol.connection import NOT_A_LISTENERS, Receiving, Sending, State
+from voicemux.protocol.goodbye import GOODBYE_TIMEOUT
 from voicemux.protocol.messages import Bye, ByeCode, Challenge, Hello, Message, Preface, Ringing, Welcome
 from voicemux.security.handshake import Dialler, Peer
 
@@ -30,7 +31,6 @@ PROOF_TIMEOUT = 10.0  # seconds for all of who is who
 ANSWER_TIMEOUT = 60.0  # seconds for the listener's HELLO (protocol.md §11)
 PUNCTUAL = 0.01  # seconds that a wait may end early: the clocks of a socket and of Python are not one
 MOST_BYTES = 65_536  # between our HELLO and the listener's (protocol.md §6): a RINGING every 5 s has 50
-GOODBYE_TIMEOUT = 2.0  # seconds
 SECURITY_CODES = {ByeCode.SECURITY, ByeCode.UNKNOWN_CALLER, ByeCode.WRONG_CODE}
 
 Watcher = Callable[[Sending, Receiving], None]

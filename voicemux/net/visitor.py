@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError
 from voicemux.net.caller import Caller
-from voicemux.net.greeting import GOODBYE_TIMEOUT, PREFACE_TIMEOUT
+from voicemux.net.greeting import PREFACE_TIMEOUT
 from voicemux.net.lobby import Stage
 from voicemux.net.stream import Stream
 from voicemux.net.tls import HANDSHAKE, Context, TlsStream
 from voicemux.protocol.connection import NOT_A_DIALLERS, Receiving, Sending, State
+from voicemux.protocol.goodbye import GOODBYE_TIMEOUT
 from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Message, Preface, Proof
 from voicemux.security.admission import Admission, Candidate
 from voicemux.security.handshake import Peer
