@@ -323,14 +323,11 @@ def test_the_errors_import_nothing_of_ours():
 MOST_LINES = {"module": 350, "class": 200}
 # Public names of classes and functions that several modules use, each for its own. Entries may only go.
 STILL_SHARED = {
-    "Arrivals",
     "Call",
     "Failed",
     "Invitation",
     "Listener",
     "Ringing",
-    "Rung",
-    "Stream",
     "Transmitter",
 }
 

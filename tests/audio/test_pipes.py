@@ -19,7 +19,7 @@ from tests.audio.speech import pitch, samples_of, speech, tone
 from voicemux.audio.choices import SoundFile, choice
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, TAIL_BLOCKS, Block
 from voicemux.audio.pipes import PipeSink, PipeSource
-from voicemux.audio.stream import Stream as AudioStream
+from voicemux.audio.stream import SoundStream as AudioStream
 from voicemux.audio.stream import standard_input
 from voicemux.audio.studio import check_input
 from voicemux.errors import DeviceError, Kind

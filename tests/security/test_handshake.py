@@ -12,7 +12,7 @@ from tests.security.people import Person
 from voicemux.errors import Kind, NotAdmitted, RemoteProtocolError, SecurityError
 from voicemux.protocol.messages import ByeCode, Challenge, Claim, Method, Welcome
 from voicemux.security import handshake
-from voicemux.security.handshake import Dialler, Listener, Peer
+from voicemux.security.handshake import Challenger, Dialler, Peer
 
 CODE = "42-beeswax-caravan"
 
@@ -30,7 +30,7 @@ def bob(tmp_path_factory):
 def meet(alice, bob, method: Method, dialled: str = "", used: str | None = None) -> tuple[Peer, Peer]:
     """Whom bob believes to be there, and whom alice does."""
     dialler = Dialler(alice, bob.certificate, method, dialled)
-    listener = Listener(bob.certificate, dialler.claim(), used)
+    listener = Challenger(bob.certificate, dialler.claim(), used)
     believed = listener.judge(dialler.prove(listener.challenge))
     return believed, dialler.accept(listener.welcome(believed.method))
 
@@ -67,14 +67,14 @@ def test_where_no_code_is_in_use_none_is_right_not_even_by_chance(alice, bob, mo
 @pytest.mark.parametrize("admitted", [Method.KNOWN, Method.CODE])
 def test_a_listener_cannot_make_an_open_call_more_than_that(alice, bob, admitted):
     dialler = Dialler(alice, bob.certificate, Method.OPEN)
-    listener = Listener(bob.certificate, dialler.claim(), None)
+    listener = Challenger(bob.certificate, dialler.claim(), None)
     listener.judge(dialler.prove(listener.challenge))
     assert dialler.accept(listener.welcome(admitted)).method is Method.OPEN
 
 
 def test_a_listener_admits_by_no_method_that_there_is_not(alice, bob):
     dialler = Dialler(alice, bob.certificate, Method.OPEN)
-    listener = Listener(bob.certificate, dialler.claim(), None)
+    listener = Challenger(bob.certificate, dialler.claim(), None)
     listener.judge(dialler.prove(listener.challenge))
     with pytest.raises(RemoteProtocolError, match="WELCOME by method 3, expected 0 to 2"):
         dialler.accept(Welcome(3))
@@ -82,7 +82,7 @@ def test_a_listener_admits_by_no_method_that_there_is_not(alice, bob):
 
 def test_a_listener_that_admits_somebody_unknown_makes_the_call_an_open_one(alice, bob):
     dialler = Dialler(alice, bob.certificate, Method.KNOWN)
-    listener = Listener(bob.certificate, dialler.claim(), None)
+    listener = Challenger(bob.certificate, dialler.claim(), None)
     listener.judge(dialler.prove(listener.challenge))
     assert dialler.accept(listener.welcome(Method.OPEN)).method is Method.OPEN
 
@@ -90,7 +90,7 @@ def test_a_listener_that_admits_somebody_unknown_makes_the_call_an_open_one(alic
 @pytest.mark.parametrize("confirmation", [b"", bytes(32)])
 def test_a_listener_that_does_not_confirm_the_code_is_not_believed(alice, bob, confirmation):
     dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
-    listener = Listener(bob.certificate, dialler.claim(), CODE)
+    listener = Challenger(bob.certificate, dialler.claim(), CODE)
     dialler.prove(listener.challenge)
     with pytest.raises(SecurityError, match="does not know it") as refused:
         dialler.accept(Welcome(Method.CODE, confirmation))
@@ -99,7 +99,7 @@ def test_a_listener_that_does_not_confirm_the_code_is_not_believed(alice, bob, c
 
 def test_the_diallers_own_confirmation_is_no_listeners(alice, bob):
     dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
-    listener = Listener(bob.certificate, dialler.claim(), CODE)
+    listener = Challenger(bob.certificate, dialler.claim(), CODE)
     proof = dialler.prove(listener.challenge)
     with pytest.raises(SecurityError):
         dialler.accept(Welcome(Method.CODE, proof.confirmation))
@@ -108,7 +108,7 @@ def test_the_diallers_own_confirmation_is_no_listeners(alice, bob):
 def test_the_listeners_own_confirmation_is_no_diallers(alice, bob):
     """Not even that of the same conversation, which nobody can know yet."""
     dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
-    listener = Listener(bob.certificate, dialler.claim(), CODE)
+    listener = Challenger(bob.certificate, dialler.claim(), CODE)
     proof = dialler.prove(listener.challenge)
     theirs = handshake._confirm(dialler._key, handshake.LISTENER, dialler._transcript)
     with pytest.raises(NotAdmitted, match="a wrong code"):
@@ -117,7 +117,7 @@ def test_the_listeners_own_confirmation_is_no_diallers(alice, bob):
 
 def test_a_listeners_share_in_a_claim_is_refused_though_all_else_is_right(alice, bob):
     dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
-    mirrored = replace(dialler.claim(), share=Listener(bob.certificate, dialler.claim(), CODE).challenge.share)
+    mirrored = replace(dialler.claim(), share=Challenger(bob.certificate, dialler.claim(), CODE).challenge.share)
     with pytest.raises(RemoteProtocolError, match="no share"):
         answer(dialler, bob, mirrored)
 
@@ -131,7 +131,7 @@ def test_a_claim_with_a_share_that_is_none_is_refused_though_all_else_is_right(a
 
 def answer(dialler: Dialler, bob, claim: Claim) -> None:
     """Say a claim that the dialler has not made, and prove it as well as whoever has its key can."""
-    listener = Listener(bob.certificate, claim, CODE)
+    listener = Challenger(bob.certificate, claim, CODE)
     dialler.claim = lambda: claim
     listener.judge(dialler.prove(listener.challenge))
 
@@ -139,10 +139,10 @@ def answer(dialler: Dialler, bob, claim: Claim) -> None:
 @pytest.mark.parametrize("method", [Method.OPEN, Method.KNOWN])
 def test_without_a_code_nobody_says_what_only_a_code_needs(alice, bob, method):
     dialler = Dialler(alice, bob.certificate, method)
-    listener = Listener(bob.certificate, dialler.claim(), None)
+    listener = Challenger(bob.certificate, dialler.claim(), None)
     proof = dialler.prove(listener.challenge)
     for what, take in {
-        "CLAIM with a share": lambda: Listener(bob.certificate, replace(dialler.claim(), share=b"x"), None),
+        "CLAIM with a share": lambda: Challenger(bob.certificate, replace(dialler.claim(), share=b"x"), None),
         "CHALLENGE with a share": lambda: dialler.prove(replace(listener.challenge, share=b"x")),
         "PROOF with a confirmation": lambda: listener.judge(replace(proof, confirmation=b"x")),
         "WELCOME with a confirmation": lambda: dialler.accept(Welcome(method, b"x")),
@@ -153,7 +153,7 @@ def test_without_a_code_nobody_says_what_only_a_code_needs(alice, bob, method):
 
 def test_a_nonce_that_was_not_committed_to_is_refused(alice, bob):
     dialler = Dialler(alice, bob.certificate, Method.OPEN)
-    listener = Listener(bob.certificate, dialler.claim(), None)
+    listener = Challenger(bob.certificate, dialler.claim(), None)
     proof = dialler.prove(listener.challenge)
     with pytest.raises(RemoteProtocolError, match="committed to"):
         listener.judge(replace(proof, nonce=bytes(32)))
@@ -170,21 +170,21 @@ def claims_of(dialler: Dialler, bob) -> dict[str, Claim]:
 @pytest.mark.parametrize("what", ["another method", "another certificate"])
 def test_a_claim_that_was_changed_on_its_way_is_noticed(alice, bob, what):
     dialler = Dialler(alice, bob.certificate, Method.OPEN)
-    listener = Listener(bob.certificate, claims_of(dialler, bob)[what], None)
+    listener = Challenger(bob.certificate, claims_of(dialler, bob)[what], None)
     with pytest.raises(RemoteProtocolError, match="signature"):
         listener.judge(dialler.prove(listener.challenge))
 
 
 def test_a_proof_for_one_challenge_is_none_for_another(alice, bob):
     dialler = Dialler(alice, bob.certificate, Method.KNOWN)
-    proof = dialler.prove(Listener(bob.certificate, dialler.claim(), None).challenge)
+    proof = dialler.prove(Challenger(bob.certificate, dialler.claim(), None).challenge)
     with pytest.raises(RemoteProtocolError, match="signature"):
-        Listener(bob.certificate, dialler.claim(), None).judge(proof)
+        Challenger(bob.certificate, dialler.claim(), None).judge(proof)
 
 
 def test_a_proof_for_one_listener_is_none_for_another(alice, bob):
     dialler = Dialler(alice, bob.certificate, Method.KNOWN)
-    listener = Listener(alice.certificate, dialler.claim(), None)
+    listener = Challenger(alice.certificate, dialler.claim(), None)
     with pytest.raises(RemoteProtocolError, match="signature"):
         listener.judge(dialler.prove(listener.challenge))
 
@@ -192,7 +192,7 @@ def test_a_proof_for_one_listener_is_none_for_another(alice, bob):
 @pytest.mark.parametrize("method", [3, 26, 255])
 def test_a_method_that_does_not_exist_is_refused(bob, method):
     with pytest.raises(RemoteProtocolError, match=f"CLAIM of method {method}, expected 0 to 2"):
-        Listener(bob.certificate, Claim(method, bytes(32), b"", b""), None)
+        Challenger(bob.certificate, Claim(method, bytes(32), b"", b""), None)
 
 
 def test_a_share_that_is_none_is_refused_by_both(alice, bob):
@@ -260,7 +260,7 @@ def test_the_construction_with_a_code_is_what_it_was(monkeypatch):
         monkeypatch.setattr(spake2, side, numbers)
     monkeypatch.setattr(handshake, "verify", lambda *_: True)
     dialler = Dialler(key := Key(b"the dialler's certificate"), b"the listener's certificate", Method.CODE, CODE)
-    listener = Listener(b"the listener's certificate", dialler.claim(), CODE)
+    listener = Challenger(b"the listener's certificate", dialler.claim(), CODE)
     proof = dialler.prove(listener.challenge)
     assert dialler.claim().share.hex() == "41513dbe09dccfd87385ec321d6fbef59f34ada965944622f68df7488dc45c4152"
     assert listener.challenge.share.hex() == "42124343dcbe76b9a5521165976f83b4a44994ca2a2a718e925a1497a3a69f3346"
@@ -293,7 +293,7 @@ def first_call(alice, bob, change) -> Peer:
 
     dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
     claim = arrives(dialler.claim(), commitment="commitment", share="share", certificate="certificate")
-    listener = Listener(bob.certificate, claim, CODE)
+    listener = Challenger(bob.certificate, claim, CODE)
     proof = dialler.prove(arrives(listener.challenge, nonce="nonce", share="their share"))
     listener.judge(arrives(proof, nonce="our nonce", confirmation="confirmation"))
     return dialler.accept(arrives(listener.welcome(Method.CODE), confirmation="their confirmation"))

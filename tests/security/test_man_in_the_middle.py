@@ -38,7 +38,7 @@ def test_who_plays_both_parts_and_guesses_the_code_wrong_is_found_by_both(alice,
 
 
 def test_who_says_that_the_code_was_right_does_not_convince_the_dialler(alice, mallory, monkeypatch):
-    judge = handshake.Listener.judge
+    judge = handshake.Challenger.judge
 
     def believe_anything(self, proof):
         try:
@@ -46,7 +46,7 @@ def test_who_says_that_the_code_was_right_does_not_convince_the_dialler(alice, m
         except NotAdmitted:
             return handshake.Peer(alice.identity.fingerprint, Method.CODE, ())
 
-    monkeypatch.setattr(handshake.Listener, "judge", believe_anything)
+    monkeypatch.setattr(handshake.Challenger, "judge", believe_anything)
     with mallory.listening(code=GUESS) as trap:
         with pytest.raises(SecurityError, match="the listener says that the code is right") as refused:
             alice.dial(trap.port, Method.CODE, CODE)

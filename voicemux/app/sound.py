@@ -15,7 +15,7 @@ from voicemux.events import AudioStopped
 
 if TYPE_CHECKING:
     from voicemux.audio.capture.transmitter import Transmitter
-    from voicemux.audio.stream import Stream
+    from voicemux.audio.stream import SoundStream
     from voicemux.audio.studio import Studio
     from voicemux.trace.facts import Trace
 
@@ -39,7 +39,7 @@ class Sound:
         self._voice = settings.voice
         self._tell = tell
         self._trace = trace
-        self._stream: Stream | None = None  # of the whole run: a pipe is opened once
+        self._stream: SoundStream | None = None  # of the whole run: a pipe is opened once
         self._studio: Studio | None = None  # of this call
         self.broken: DeviceError | None = None  # a recording or pipe that was named, and took no more
 

@@ -7,7 +7,7 @@ import time
 
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES, TAIL_BLOCKS, Block
 from voicemux.audio.metronome import Metronome, PacedSink
-from voicemux.audio.stream import Stream, descriptor_of_standard
+from voicemux.audio.stream import SoundStream, descriptor_of_standard
 from voicemux.errors import DeviceError
 
 PAST = 0.1  # seconds of sound that wait when a call begins: whether they are old is worth a look
@@ -28,7 +28,7 @@ class PipeSource:
     delay_ms = 0.0
     xruns = 0
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: SoundStream) -> None:
         """It is not closed with this: the next call may go on with it."""
         self.label = stream.label
         self._stream = stream

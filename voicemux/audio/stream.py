@@ -22,7 +22,7 @@ SETTLING = 0.2  # seconds for the next bytes, as long as it cannot be told what 
 READ_SIZE = RATE // 50 * SAMPLE_BYTES  # bytes at a time of what is decoded; raw sound is read block by block
 
 
-class Stream:
+class SoundStream:
     """Bytes that are sound. One thread uses it at a time."""
 
     def __init__(self, descriptor: int, label: str, *, owned: bool) -> None:
@@ -113,16 +113,16 @@ class Stream:
         return bool(data)
 
 
-def standard_input() -> Stream:
+def standard_input() -> SoundStream:
     """Raises DeviceError if it was closed before we began, or is a terminal."""
     label = "standard input"
     descriptor = descriptor_of_standard(sys.stdin, label)
     if os.isatty(descriptor):
         raise DeviceError(f"{label} is a terminal: raw sound has to be piped into it")
-    return Stream(descriptor, label, owned=False)
+    return SoundStream(descriptor, label, owned=False)
 
 
-def open_stream(path: str) -> Stream | None:
+def open_stream(path: str) -> SoundStream | None:
     """What is at `path`, if it can be read only once; None for a file. Raises DeviceError otherwise."""
     try:
         mode = os.stat(path).st_mode
@@ -130,7 +130,7 @@ def open_stream(path: str) -> Stream | None:
             return None
         if not stat.S_ISFIFO(mode):
             raise DeviceError(f"cannot use {path} as sound: it is neither a file nor a pipe")
-        return Stream(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), path, owned=True)
+        return SoundStream(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), path, owned=True)
     except OSError as error:
         raise DeviceError(f"cannot open {path}: {(error.strerror or str(error)).lower()}") from error
 

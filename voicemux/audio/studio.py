@@ -31,7 +31,7 @@ from voicemux.trace.facts import Trace
 
 if TYPE_CHECKING:
     from voicemux.audio.recording import FileSink
-    from voicemux.audio.stream import Stream
+    from voicemux.audio.stream import SoundStream
 
 
 class Studio:
@@ -52,7 +52,7 @@ class Studio:
         self._processing = Processing()  # of what goes through the sound cards
         self.renamed: list[tuple[str, str]] = []  # recordings that were there already: what was wanted, and made
 
-    def open_input(self, wanted: Choice, stream: "Stream | None" = None, *, late: bool = False) -> None:
+    def open_input(self, wanted: Choice, stream: "SoundStream | None" = None, *, late: bool = False) -> None:
         """`stream` is what `check_input` gave. If `late`, a microphone is found, and opened when it is to be heard.
 
         Raises DeviceError; there is no microphone then.
@@ -189,7 +189,9 @@ class Studio:
     def _find_source(self, wanted: str) -> Source:
         return _Unopened(self._devices().find("input", wanted).name)
 
-    def _open_source(self, wanted: SoundFile | StandardStream | Nothing, stream: "Stream | None") -> Source | None:
+    def _open_source(
+        self, wanted: SoundFile | StandardStream | Nothing, stream: "SoundStream | None"
+    ) -> Source | None:
         if stream:
             from voicemux.audio.pipes import PipeSource
 
@@ -231,7 +233,7 @@ class _Unopened:
         pass
 
 
-def check_input(wanted: Choice) -> "Stream | None":
+def check_input(wanted: Choice) -> "SoundStream | None":
     """Raises DeviceError if what the user has chosen for the input cannot be had, or is not sound.
 
     A pipe is opened here, once for all calls, and is to be given to `open_input`, and closed.

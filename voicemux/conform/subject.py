@@ -210,11 +210,11 @@ class DiallerSubject(Subject):
         link.say(listener.welcome(listener.method), *behind)
         return link
 
-    def challenge(self, link: Link) -> handshake.Listener:
+    def challenge(self, link: Link) -> handshake.Challenger:
         """Our part in who is who, up to its PROOF, which is judged."""
         assert self.keys
         claim, keys = link.expect(Claim), self.keys
-        listener = _judged(lambda: handshake.Listener(keys.identity.certificate, claim, keys.code or None))
+        listener = _judged(lambda: handshake.Challenger(keys.identity.certificate, claim, keys.code or None))
         link.say(listener.challenge)
         proof = link.expect(Proof)
         _judged(lambda: listener.judge(proof))

@@ -15,7 +15,7 @@ from voicemux.security.contacts import Contacts
 from voicemux.security.directory import Directory
 from voicemux.security.entries import Contact
 from voicemux.security.guesses import YEARS, Guesses
-from voicemux.security.handshake import Listener, Peer
+from voicemux.security.handshake import Challenger, Peer
 from voicemux.security.identity import Identity
 from voicemux.security.networks import networks_of
 
@@ -26,11 +26,11 @@ HOUR = 3600.0  # seconds
 CONTACTS_GUESSES = 10  # wrong codes of a contact in an HOUR that do not count as guesses
 
 
-class Candidate(Listener):
+class Candidate(Challenger):
     """The listener's part in the proof of one caller, and the contacts as they are read for its call."""
 
     def __init__(self, certificate: bytes, claim: Claim, code: str | None, known: Directory) -> None:
-        """As of `Listener`, of which it is one."""
+        """As of `Challenger`, of which it is one."""
         super().__init__(certificate, claim, code)
         self.known = known
 

@@ -74,8 +74,8 @@ class Dialler:
         return Peer(_hash(self._listener).hex(), weakest, _words(self._transcript))
 
 
-class Listener:
-    """Made of a CLAIM; `challenge`, `judge()` the proof, `welcome()`."""
+class Challenger:
+    """The listener's part. Made of a CLAIM; `challenge`, `judge()` the proof, `welcome()`."""
 
     def __init__(self, certificate: bytes, claim: Claim, code: str | None) -> None:
         """`certificate` is our own; `code` is the one in use, None if there is none.

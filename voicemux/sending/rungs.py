@@ -8,7 +8,7 @@ from typing import Protocol
 MODEST = 66_400
 
 
-class Rung(Protocol):
+class Step(Protocol):
     """How much voice is sent."""
 
     @property
@@ -32,7 +32,7 @@ class Rungs(Protocol):
     def at(self) -> int: ...
 
     @property
-    def rung(self) -> Rung: ...
+    def rung(self) -> Step: ...
 
     @property
     def lowest(self) -> int: ...

@@ -18,7 +18,7 @@ from voicemux.audio.playout.arrivals import (
     RELIEF,
     SLOT,
     SPELL,
-    Arrivals,
+    ArrivalTimes,
 )
 
 RATE = 48_000  # ticks a second
@@ -30,12 +30,12 @@ def listen(
     seconds: float,
     lateness: Callable[[float], float] = lambda sent: 0.0,
     *,
-    arrivals: Arrivals | None = None,
+    arrivals: ArrivalTimes | None = None,
     start: float = 0.0,
     ppm: float = 0.0,
-) -> Arrivals:
+) -> ArrivalTimes:
     """Packets of 20 ms, each as late as `lateness` of the second it was sent in; the peer's clock is `ppm` fast."""
-    arrivals = arrivals or Arrivals(CEILING)
+    arrivals = arrivals or ArrivalTimes(CEILING)
     for number in range(int(start * 50), int((start + seconds) * 50)):
         sent = number * PACKET / RATE / (1 + ppm * 1e-6)
         arrivals.add(number * PACKET, 1000 + sent + lateness(sent))
@@ -48,9 +48,9 @@ def jitter(most: float) -> Callable[[float], float]:
 
 
 def test_before_anything_has_come_there_is_a_usual_target_and_no_delay() -> None:
-    arrivals = Arrivals(CEILING)
+    arrivals = ArrivalTimes(CEILING)
     assert (arrivals.target, arrivals.delay(0, 5.0), arrivals.drift_ppm) == (FIRST_TARGET, 0.0, None)
-    assert Arrivals(FIRST_TARGET / 2).target == FIRST_TARGET / 2
+    assert ArrivalTimes(FIRST_TARGET / 2).target == FIRST_TARGET / 2
 
 
 @pytest.mark.parametrize("end", [4.0, 4.25, 4.4, 4.49])  # anywhere in a slot
@@ -72,7 +72,7 @@ def test_jitter_that_goes_on_is_hidden(most: float) -> None:
 
 
 def test_lateness_is_what_a_packet_is_behind_the_earliest() -> None:
-    arrivals = Arrivals(CEILING)
+    arrivals = ArrivalTimes(CEILING)
     assert [arrivals.add(i * PACKET, 7 + i * 0.02 + late) for i, late in enumerate((0, 0.01, 0.005, -0.003, 0))] == [
         0,
         pytest.approx(0.01),
@@ -95,7 +95,7 @@ def test_delay_is_counted_from_the_earliest_moment_at_which_a_sample_could_be_pl
 def test_whatever_comes_no_packet_is_earlier_than_the_earliest_and_no_target_above_the_ceiling(
     packets: list[tuple[int, float]], ceiling: float
 ) -> None:
-    arrivals = Arrivals(ceiling)
+    arrivals = ArrivalTimes(ceiling)
     now = 0.0
     for position, step in packets:
         now += step
@@ -113,7 +113,7 @@ def test_one_long_stall_does_not_slow_down_what_comes_after_it() -> None:
 
 @pytest.mark.parametrize("every", [1.0, 2.0, 4.0])
 def test_from_the_first_stall_on_those_that_come_every_few_seconds_are_hidden(every: float) -> None:
-    arrivals = Arrivals(CEILING)
+    arrivals = ArrivalTimes(CEILING)
     targets = []
     for i in range(50 * 60):
         listen(0.02, stalls(0.08, every), arrivals=arrivals, start=every / 2 + i * 0.02)
@@ -205,7 +205,7 @@ def test_after_a_restart_only_the_target_is_remembered() -> None:
     assert arrivals.add(12345, 99.0) == 0
 
 
-def held(arrivals: Arrivals) -> int:
+def held(arrivals: ArrivalTimes) -> int:
     return sum(len(each) for each in (arrivals._slots, arrivals._peaks))
 
 

@@ -47,7 +47,7 @@ class _Slow:
     last: float
 
 
-class Arrivals:
+class ArrivalTimes:
     """`add()` each arrival; `lateness()` and `target` follow."""
 
     def __init__(self, ceiling: float) -> None:

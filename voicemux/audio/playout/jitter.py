@@ -1,10 +1,9 @@
 """The jitter buffer: decides what is played next, and when. It knows time stamps, and no sound, clock or thread.
 
-It works on delay, not on the number of packets. `Arrivals` says how late packets are, and which playout delay would
-hide that: the target. The buffer has each packet played as it is, shorter or longer, to come nearer to the target.
-It drops packets that can no longer be played in time. Positions are time stamps without their wrap-around, in ticks
-of 1/48000 s; times are in seconds.
-"""
+It works on delay, not on the number of packets. `ArrivalTimes` says how late packets are, and which playout delay
+would hide that: the target. The buffer has each packet played as it is, shorter or longer, to come nearer to the
+target. It drops packets that can no longer be played in time. Positions are time stamps without their wrap-around, in
+ticks of 1/48000 s; times are in seconds."""
 
 import math
 from collections import deque
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from voicemux.audio.playout.arrivals import Arrivals
+from voicemux.audio.playout.arrivals import ArrivalTimes
 from voicemux.protocol.messages import Audio
 from voicemux.protocol.wire import TICKS_PER_SECOND
 
@@ -141,7 +140,7 @@ class JitterBuffer:
         self.least_target = 0.0  # seconds that the target has at least, whatever the line is like
         self._on_drop = on_drop
         self._max_delay = max_delay
-        self._arrivals = Arrivals(ceiling=max_delay * ROOM)
+        self._arrivals = ArrivalTimes(ceiling=max_delay * ROOM)
         self._least_ceiling = self._arrivals.ceiling
         self._is_bounded = max_delay != MAX_DELAY  # the user has chosen the maximum delay
         self._packets: deque[_Packet] = deque()
