@@ -3,7 +3,8 @@
 It works on delay, not on the number of packets. `ArrivalTimes` says how late packets are, and which playout delay
 would hide that: the target. The buffer has each packet played as it is, shorter or longer, to come nearer to the
 target. It drops packets that can no longer be played in time. Positions are time stamps without their wrap-around, in
-ticks of 1/48000 s; times are in seconds."""
+ticks of 1/48000 s; times are in seconds.
+"""
 
 import math
 from collections import deque
