@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -25,7 +26,6 @@ RATE = 48_000
 PATIENCE = 20.0  # seconds
 CHUNK = 480  # bytes: 5 ms
 SINKS = ("a_mic", "a_spk", "b_mic", "b_spk")
-NEEDED = ("pulseaudio", "paplay", "parec")
 
 # The socket comes last: once it is there, so is everything else. norewinds: played is played, as on real hardware.
 STARTUP = "\n".join(
@@ -51,6 +51,12 @@ pcm.headphones {
     playback.pcm { type pulse device b_spk }
 }
 """
+
+# For pipewire.conf: a sink, and the server of PulseAudio's protocol in the same process, so that all can be frozen.
+SINK_OF_PIPEWIRE = """{{ factory = adapter args = {{ factory.name = support.null-audio-sink node.name = {0}
+    media.class = Audio/Sink object.linger = true audio.position = [ MONO ] }} }} """
+PULSE_OF_PIPEWIRE = """{ name = libpipewire-module-protocol-pulse
+    args = { server.address = [ "unix:FOLDER/native" ] } } """
 
 Samples = NDArray[np.int16]
 
@@ -82,8 +88,10 @@ class SoundCards:
     Whoever means that sets VOICEMUX_TEST_NO_SOUND; then it is skipped.
     """
 
+    needed: tuple[str, ...] = ("pulseaudio", "paplay", "parec")
+
     def __init__(self) -> None:
-        if missing := [program for program in NEEDED if not shutil.which(program)]:
+        if missing := [program for program in self.needed if not shutil.which(program)]:
             reason = f"virtual sound cards need {' and '.join(missing)}"
             if os.environ.get("VOICEMUX_TEST_NO_SOUND"):
                 pytest.skip(reason)
@@ -111,19 +119,22 @@ class SoundCards:
     def restart(self) -> None:
         """Have a sound server again, after `kill`."""
         (self._folder / "native").unlink(missing_ok=True)
-        fast = "yes" if os.geteuid() == 0 else "no"
         with open(self._folder / "log", "wb") as log:
-            self._server = subprocess.Popen(
-                ["pulseaudio", "-n", "-F", str(self._folder / "pulse.pa"), "--daemonize=no", "--use-pid-file=no",
-                 "--exit-idle-time=-1", f"--high-priority={fast}", f"--realtime={fast}"],
-                env={**os.environ, **self._environment}, stdin=subprocess.PIPE, stdout=log, stderr=log,
-            )  # fmt: skip
+            self._server = self._start(log)
         deadline = time.monotonic() + PATIENCE
         while not (self._folder / "native").exists():
             if self._server.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
-                raise RuntimeError(f"PulseAudio does not start: {(self._folder / 'log').read_text()}")
+                raise RuntimeError(f"{self.needed[0]} does not start: {(self._folder / 'log').read_text()}")
             time.sleep(0.02)
+
+    def _start(self, log: BinaryIO) -> "subprocess.Popen[bytes]":
+        fast = "yes" if os.geteuid() == 0 else "no"
+        return subprocess.Popen(
+            ["pulseaudio", "-n", "-F", str(self._folder / "pulse.pa"), "--daemonize=no", "--use-pid-file=no",
+             "--exit-idle-time=-1", f"--high-priority={fast}", f"--realtime={fast}"],
+            env={**os.environ, **self._environment}, stdin=subprocess.PIPE, stdout=log, stderr=log,
+        )  # fmt: skip
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
@@ -146,6 +157,36 @@ class SoundCards:
     def record(self, sink: str) -> "Recording":
         """Begin to record what `sink` plays."""
         return Recording(sink, {**os.environ, **self._environment})
+
+
+class PipeWireCards(SoundCards):
+    """The same sinks of a PipeWire that is there in PulseAudio's place. Its log is that of both programs."""
+
+    needed = ("pipewire", "wireplumber", "dbus-run-session", "paplay", "parec")
+
+    def kill(self) -> None:
+        super().kill()
+        self._manager.wait(PATIENCE)  # it ends with the server
+
+    def _start(self, log: BinaryIO) -> "subprocess.Popen[bytes]":
+        folder = self._folder
+        text = Path("/usr/share/pipewire/pipewire.conf").read_text()
+        for what, more in (("objects", "".join(map(SINK_OF_PIPEWIRE.format, SINKS))), ("modules", PULSE_OF_PIPEWIRE)):
+            assert f"context.{what} = [" in text
+            text = text.replace(f"context.{what} = [", f"context.{what} = [ {more.replace('FOLDER', str(folder))}", 1)
+        (folder / "pipewire.conf").write_text(text)
+        # What is there already belongs to a server that was killed.
+        (folder / "pipewire-0").unlink(missing_ok=True)
+        here = {"PIPEWIRE_RUNTIME_DIR": str(folder)}
+        env = {**os.environ, **self._environment, **here}
+        server = subprocess.Popen(
+            ["pipewire", "-c", str(folder / "pipewire.conf")], env=env, stdin=subprocess.PIPE, stdout=log, stderr=log
+        )
+        deadline = time.monotonic() + PATIENCE
+        while not (folder / "pipewire-0").exists() and server.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._manager = subprocess.Popen(["dbus-run-session", "--", "wireplumber"], env=env, stdout=log, stderr=log)
+        return server
 
 
 class Recording:
