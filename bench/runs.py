@@ -17,7 +17,7 @@ from bench.call import measure
 from bench.lines import ALL
 from bench.places import Loopback, Namespaces, Place
 from bench.programs import PROGRAMS
-from tests.soundcards import NEEDED, SoundCards
+from tests.soundcards import SoundCards
 
 RESULTS = "results.json"
 PACKAGES = ("baresip-core", "mumble", "pulseaudio")  # whose versions are noted
@@ -28,7 +28,7 @@ BUSY = 0.6  # share of all cores in use from which on it is told
 
 def missing() -> str:
     """What nothing can be measured without; empty if it is all there."""
-    absent = [command for command in NEEDED if not shutil.which(command)]
+    absent = [command for command in SoundCards.needed if not shutil.which(command)]
     return f"not installed: {', '.join(absent)} (bench/setup installs it)" if absent else ""
 
 
