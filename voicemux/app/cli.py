@@ -13,6 +13,7 @@ from voicemux import __version__
 from voicemux.app.cli_call import dial_command, listen_command
 from voicemux.app.cli_conform import conform
 from voicemux.app.cli_contacts import contacts
+from voicemux.app.cli_find import find_command
 from voicemux.app.cli_sound import demo, devices
 from voicemux.app.exit_codes import ExitCode
 
@@ -32,7 +33,7 @@ def cli() -> None:
     """
 
 
-for command in (listen_command, dial_command, contacts, devices, demo, conform):
+for command in (listen_command, dial_command, find_command, contacts, devices, demo, conform):
     cli.add_command(command)
 
 

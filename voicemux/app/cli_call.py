@@ -55,6 +55,12 @@ MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no en
     show_default=True,
     help="When the terminal's bell rings for a call; unfocused: not while you look at the terminal, if it tells.",
 )
+@click.option(
+    "--announce",
+    is_flag=True,
+    help="Tell the local network that you listen, by mDNS: `voicemux find` there shows it. It tells the name that"
+    " you give with --name, and otherwise none.",
+)
 @click.option("--allow", "allowed", multiple=True, metavar="NAME", help="Only this contact may call; repeatable.")
 @call_options
 def listen_command(
@@ -67,6 +73,7 @@ def listen_command(
     auto_accept: bool,
     ask: bool,
     bell: str,
+    announce: bool,
     allowed: tuple[str, ...],
     **options: Any,
 ) -> None:
@@ -95,7 +102,8 @@ def listen_command(
     def body(session: "Session", signals: "Signals") -> "Outcome":
         return session.listen(None if host is None else parse_host(host), parse_port(port, lowest=0), once=once)
 
-    _hold_calls(typed, "listener", RingSettings(asks, bell), security, body)
+    announced = (typed.name or "") if announce else None
+    _hold_calls(typed, "listener", RingSettings(asks, bell, announced), security, body)
 
 
 @click.command("dial")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 
+from voicemux.app.announcing import announce
 from voicemux.app.answering import Answering
 from voicemux.app.departure import Departure
 from voicemux.app.handler import CommandHandler
@@ -145,6 +146,7 @@ class Session:
             lambda caller: is_known(caller, self._notices.once),
             self._handler.start,
         )
+        announcement = None
         try:
             code = admission.code if admission else ""
             self._invitation.begin(self._dials(places, code), once=once)
@@ -157,6 +159,7 @@ class Session:
                 )
             if self._console.eager:
                 self._handler.start()
+            announcement = announce(self._settings.ring.announced, listener, self._notices.once)
             with self._departure.waking(lambda: reception.calls.interrupt(_Leave())):
                 while True:
                     caller, outcome = None, Outcome()
@@ -175,6 +178,8 @@ class Session:
             return Outcome()
         finally:
             self._handler.answering = None
+            if announcement:
+                announcement.close()
             reception.close()
             self._invitation.close()
 

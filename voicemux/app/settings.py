@@ -48,6 +48,7 @@ class RingSettings:
 
     asks: Asks = Asks.STRANGERS  # whose calls ring until the user answers
     bell: str = "never"  # when the terminal's bell rings: "always", "unfocused" or "never"
+    announced: str | None = None  # the name that the local network is told, "" for one that says nothing; None: none
 
 
 @dataclass(frozen=True)

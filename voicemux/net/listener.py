@@ -12,6 +12,7 @@ from voicemux.net.address import Address
 from voicemux.net.connecting import look_up
 from voicemux.net.socket_errors import kind_of, reason
 from voicemux.net.tcp import READ_SIZE, TcpStream
+from voicemux.security.networks import is_loopback
 
 if sys.platform != "win32":
     import resource
@@ -71,7 +72,7 @@ class Listener:
     def addresses(self) -> list[str]:
         """By which others can reach it: the host as it was chosen; of a wildcard, this machine's main addresses, as
         far as it accepts their families."""
-        bound = [(each.family, str(each.getsockname()[0])) for each in self.sockets]
+        bound = self._bound()
         if self._host is not None and not any(place in WILDCARDS for _, place in bound):
             return [self._host]
         families = {family for family, place in bound if place in WILDCARDS}
@@ -79,6 +80,15 @@ class Listener:
             families |= {socket.AF_INET}  # an IPv6 socket for every interface takes both
         fallback = "127.0.0.1" if families == {socket.AF_INET} else "::1" if self._host else "localhost"
         return local_addresses(families) or [fallback]
+
+    def numbers(self) -> list[str]:
+        """The same as IP addresses; none of names, and none by which only this machine can reach it."""
+        bound = {place for _, place in self._bound()}
+        found = bound if self._host and bound.isdisjoint(WILDCARDS) else self.addresses()
+        return [each for each in found if not is_loopback(each)]
+
+    def _bound(self) -> list[tuple[int, str]]:
+        return [(each.family, str(each.getsockname()[0])) for each in self.sockets]
 
     def close(self) -> None:
         for each in self.sockets:

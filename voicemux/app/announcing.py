@@ -1,0 +1,30 @@
+"""Tells the local network of a listener, if its user wants that."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from voicemux.net.listener import Listener
+
+if TYPE_CHECKING:
+    from voicemux.net.neighbours import Announcement
+
+
+def announce(name: str | None, listener: Listener, tell: Callable[[str], None]) -> "Announcement | None":
+    """Begin to, by that name; None: the user does not want it. `tell` hears what comes of it; it may be any thread.
+
+    Raises OutOfResources.
+    """
+    if name is None:
+        return None
+    if not (hosts := listener.numbers()):
+        tell(f"it is not announced: only this machine can reach {listener.addresses()[0]}")
+        return None
+    from voicemux.net.neighbours import Announcement
+
+    return Announcement(
+        name,
+        listener.port,
+        hosts,
+        lambda given: tell(f"announced on the local network as {given}"),
+        lambda error: tell(str(error)),
+    )

@@ -1,0 +1,45 @@
+"""`voicemux find`: who listens on the local network."""
+
+import json
+import sys
+
+import click
+
+from voicemux.app.exit_codes import ExitCode
+from voicemux.app.exits import exits
+from voicemux.app.options import a_number
+
+USUAL_SECONDS = (
+    2.0  # a listener answers within 120 ms (RFC 6762, section 6); Wi-Fi may hold multicast back for a second
+)
+
+
+@click.command("find")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 600),
+    callback=a_number,
+    default=USUAL_SECONDS,
+    show_default=True,
+    help="For how long to wait for answers.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+def find_command(seconds: float, as_json: bool) -> None:
+    """Show who listens on the local network with --announce.
+
+    What a listener says of itself is not proved by that: a code or a known key proves it in the call.
+    """
+    with exits():
+        from voicemux.net.neighbours import find_neighbours
+        from voicemux.security.names import NAMELESS, tame
+
+        found = find_neighbours(seconds)
+        if as_json:
+            rows = [{"name": tame(each.name), "addresses": [str(place) for place in each.places]} for each in found]
+            click.echo(json.dumps(rows))
+        elif not found:
+            click.echo("voicemux: no listener on this network has answered; it must run with --announce", err=True)
+        for each in [] if as_json else found:
+            click.echo(f"{tame(each.name) or NAMELESS}: voicemux dial {each.places[0]}")
+        if not found:
+            sys.exit(ExitCode.UNREACHABLE)
