@@ -31,10 +31,10 @@ RANKS = [
     ["security.handshake", "security.guesses"],
     ["security.admission"],
     ["net.address", "net.lobby", "net.refusals", "net.quota"],
-    ["net.stream", "net.socket_errors"],
+    ["net.stream", "net.socket_errors", "net.ways"],
     ["net.tcp", "net.tls", "net.caller"],
     ["net.connecting"],
-    ["net.listener"],
+    ["net.listener", "net.proxies"],
     ["net.demultiplexer", "net.greeting", "net.neighbours"],
     ["net.visitor", "net.switchboard", "net.ring_limit"],
     ["net.reception", "net.ringing"],
@@ -133,8 +133,8 @@ KNOWS = {
     "calls": {"", "errors", "events", "threads", "console", "protocol", "security", "net", "sending", "trace"},
     "calls.voice": {"protocol", "sending"},
     "calls.vitals": {"events", "calls.voice", "protocol", "net", "sending"},
-    "calls.target": {"errors", "security", "net.address"},
-    "calls.trust": {"errors", "protocol", "security", "calls.target"},
+    "calls.target": {"errors", "security", "net.address", "net.ways"},
+    "calls.trust": {"errors", "protocol", "security", "calls.target", "net.ways"},
     "calls.watch": {"events"},
     "api": {"", "errors", "events", "threads", "protocol", "security", "net", "audio", "calls"},
     "app.demo": {"errors", "threads", "audio"},
@@ -167,7 +167,8 @@ HOMES = {
     "filelock": {"security.contacts"},
     "confusable_homoglyphs": {"security.likeness"},
     "ssl": {"net.tls"},
-    "socket": {"net.tcp", "net.connecting", "net.listener"},
+    "python_socks": {"net.proxies"},
+    "socket": {"net.tcp", "net.connecting", "net.listener", "net.proxies"},
     "selectors": {"net.reception"},
     "numpy": {
         "audio.playout.limiter",
@@ -263,6 +264,7 @@ def test_every_home_is_lived_in(package):
 
 
 PURE = [
+    "net.ways",
     "net.stream",
     "sending.flow",
     "net.lobby",

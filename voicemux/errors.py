@@ -25,6 +25,8 @@ class Kind(enum.StrEnum):
     NO_SUCH_CONTACT = "no_such_contact"  # nor a host of that name
     BARE_PORT = "bare_port"  # behind an IPv6 address that has no brackets
     NOBODY_LISTENS = "nobody_listens"  # the host is there, and nothing takes connections at that port
+    NO_PROXY = "no_proxy"  # through which the listener was to be reached
+    COMMAND_FAILED = "command_failed"  # that was to be the connection
     SILENCE = "silence"  # for as long as we were ready to wait
     SAYS_NOTHING = "says_nothing"  # a connection, on which not a byte has come
     CLOSED_AT_ONCE = "closed_at_once"  # a connection that ended before a byte had come

@@ -20,6 +20,7 @@ from voicemux.calls.introduction import name_peer
 from voicemux.calls.target import resolve
 from voicemux.calls.trust import Security, Trust
 from voicemux.net.address import DEFAULT_PORT
+from voicemux.net.ways import ProxyCommand, parse_socks
 from voicemux.security.files import usual_folder
 
 __all__ = ["Call", "Listener", "dial", "listen"]
@@ -36,24 +37,36 @@ def dial(
     open: bool = False,
     home: Path | str | None = None,
     audio: bool = True,
+    socks5: str = "",
+    proxy_command: str = "",
 ) -> Call:
     """Call an address (HOST, HOST:PORT, [IPv6]:PORT) or a contact. The call is up when this returns.
 
     `code` is what the other side was shown, for the first call; `open` calls an unknown listener without one, whose
     `words` are to be compared. `plain` calls without encryption. `name` is what the other side sees; without one it
     sees our address. `home` has our key and our contacts; default: where those of the command `voicemux` are.
-    `audio=False` is for text only.
+    `audio=False` is for text only. `socks5` is a proxy ([USER:PASSWORD@]HOST[:PORT]), `proxy_command` a command whose
+    standard input and output are the connection; of the two, one at most.
 
     Raises AddressError, Unreachable, CallRefused (busy, declined), SecurityError (not who was meant, or a wrong
     code), RemoteProtocolError (that is not voicemux) or ConnectionLost.
     """
-    for what, given in (("target", target), ("code", code), ("name", name)):
+    for what, given in (
+        ("target", target),
+        ("code", code),
+        ("name", name),
+        ("socks5", socks5),
+        ("proxy_command", proxy_command),
+    ):
         arguments.text(what, given)
     _check_plain(plain, code, open)
+    if socks5 and proxy_command:
+        raise ValueError("socks5 and proxy_command are two ways: a call takes one")
+    proxy = parse_socks(socks5) if socks5 else ProxyCommand(proxy_command) if proxy_command else None
     folder = arguments.folder(home) or usual_folder()
     trust = None if plain else Trust(Security(folder, code, is_open=open, own_name=name))
     booth = make_booth(audio)
-    meant = resolve(target, trust.known if trust else None, _log.warning)
+    meant = resolve(target, trust.known if trust else None, _log.warning).through(proxy)
     met = establish(meant, trust, lambda: make_hello(name, booth), tell=_log.warning)
     return Call(met, name_peer(met, trust, _log.warning).name, booth)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
     from voicemux.audio.capture.wish import Wish
     from voicemux.calls.trust import Security
+    from voicemux.net.ways import Proxy
 
 RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 
@@ -154,7 +155,11 @@ class CallOptions:
 
 
 def settings_of(
-    typed: CallOptions, sound: "SoundSettings", ring: "RingSettings", security: "partial[Security]"
+    typed: CallOptions,
+    sound: "SoundSettings",
+    ring: "RingSettings",
+    security: "partial[Security]",
+    proxy: "Proxy | None" = None,
 ) -> "Settings":
     """`security` lacks the folder and the name. Raises SecurityError if there is no folder for the key."""
     from voicemux.app.settings import DisplaySettings, Settings
@@ -174,6 +179,7 @@ def settings_of(
         ring=ring,
         security=None if typed.plain else security(usual_folder(), own_name=name),
         silence_timeout=typed.timeout,
+        proxy=proxy,
         trace=typed.trace,
     )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from voicemux.app.session import Session
     from voicemux.app.settings import RingSettings
     from voicemux.calls.trust import Security
+    from voicemux.net.ways import Proxy
 
 MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no end
 
@@ -117,9 +118,26 @@ def listen_command(
     help="Read the code from a file (- is standard input): other users can see what is typed in a command.",
 )
 @click.option("--open", "is_open", is_flag=True, help="Call somebody unknown without a code, and compare words.")
+@click.option(
+    "--socks5",
+    metavar="[USER:PASSWORD@]HOST[:PORT]",
+    help="Call through a SOCKS5 proxy, which also looks names up. Tor's is 127.0.0.1:9050.",
+)
+@click.option(
+    "--proxy-command",
+    metavar="COMMAND",
+    help="Call through a command's standard input and output, as ssh's ProxyCommand: %h is the host, %p the port.",
+)
 @call_options
 def dial_command(
-    target: str, code: tuple[str, ...], code_option: str, code_file: str | None, is_open: bool, **options: Any
+    target: str,
+    code: tuple[str, ...],
+    code_option: str,
+    code_file: str | None,
+    is_open: bool,
+    socks5: str | None,
+    proxy_command: str | None,
+    **options: Any,
 ) -> None:
     """Call somebody who listens: an address, or a contact by name.
 
@@ -138,7 +156,12 @@ def dial_command(
         chosen = " ".join(code)
     from voicemux.app.settings import RingSettings
     from voicemux.calls.trust import Security
+    from voicemux.net.ways import ProxyCommand, parse_socks
 
+    if socks5 is not None and proxy_command is not None:
+        raise click.UsageError("--socks5 and --proxy-command are two ways; a call takes one")
+    with exits(interrupts=contextlib.nullcontext()):
+        proxy = ProxyCommand(proxy_command) if proxy_command else parse_socks(socks5) if socks5 else None
     asks = not (chosen or is_open or typed.plain or typed.as_json) and can_ask()
 
     def body(session: "Session", signals: "Signals") -> "Outcome":
@@ -146,7 +169,7 @@ def dial_command(
 
         return session.dial(target, ask_for_code if asks else lambda _: "", signals.interrupting)
 
-    _hold_calls(typed, "dialler", RingSettings(), partial(Security, code=chosen, is_open=is_open), body)
+    _hold_calls(typed, "dialler", RingSettings(), partial(Security, code=chosen, is_open=is_open), body, proxy)
 
 
 def _hold_calls(
@@ -155,6 +178,7 @@ def _hold_calls(
     ring: "RingSettings",
     security: "partial[Security]",
     body: "Callable[[Session, Signals], Outcome]",
+    proxy: "Proxy | None" = None,
 ) -> None:
     """Check the options against each other, and run a session as they say.
 
@@ -163,7 +187,7 @@ def _hold_calls(
     refuse_what_means_nothing()
     sound = typed.sound()
     with exits(interrupts=contextlib.nullcontext()):
-        settings = settings_of(typed, sound, ring, security)
+        settings = settings_of(typed, sound, ring, security, proxy)
     run(settings, role, body)
 
 

@@ -110,7 +110,9 @@ class Session:
         with self._sound.of_a_call():
             with interrupting():
                 met = establish(
-                    resolve(target, self._trust.known if self._trust else None, self._notices.once),
+                    resolve(target, self._trust.known if self._trust else None, self._notices.once).through(
+                        self._settings.proxy
+                    ),
                     self._trust,
                     self._hello,
                     lambda address: self._console.show(Calling(address)),

@@ -6,6 +6,7 @@ from voicemux.app.answering import Asks
 from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.choices import Choice, DefaultDevice, Nothing, SoundFile
 from voicemux.calls.trust import Security
+from voicemux.net.ways import Proxy
 from voicemux.protocol.messages import Codec
 
 
@@ -61,5 +62,6 @@ class Settings:
     display: DisplaySettings = field(default_factory=DisplaySettings)
     ring: RingSettings = field(default_factory=RingSettings)
     security: Security | None = None  # None: calls are plain
+    proxy: Proxy | None = None  # through which the listener is called
     trace: str = ""  # the file of a trace; "" for none
     silence_timeout: float = 15.0  # seconds without a sign of life after which a call is given up

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from voicemux import __version__
 from voicemux.calls.introduction import Introduced, Tell, known_as, met_by, missed
-from voicemux.calls.target import Target, Way
+from voicemux.calls.target import Target
 from voicemux.calls.trust import Trust
 from voicemux.console.quoting import quoted_name
 from voicemux.errors import (
@@ -22,11 +22,12 @@ from voicemux.errors import (
 )
 from voicemux.net.address import ends_like_a_port
 from voicemux.net.caller import Caller
-from voicemux.net.connecting import connect
 from voicemux.net.greeting import Greeting, Watcher, part, unwatched
 from voicemux.net.listener import Listener
+from voicemux.net.proxies import connect_by
 from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
+from voicemux.net.ways import Way
 from voicemux.protocol.connection import Receiving, State
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
@@ -136,7 +137,7 @@ class _Attempt:
     def _call(self, *, by_code: bool = False) -> Introduced:
         """One connection. Raises _CodeNeeded if another one by code may do better."""
         target, where = self._target, str(self._way)
-        greeting = Greeting(connect(self._way), self._patience, self._watch)
+        greeting = Greeting(connect_by(self._way), self._patience, self._watch)
         peer = None
         try:
             if self._trust:

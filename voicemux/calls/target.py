@@ -2,17 +2,14 @@
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voicemux.errors import AddressError, SecurityError
 from voicemux.net.address import Address, parse_address, parse_port
+from voicemux.net.ways import Proxied, Proxy, Way
 from voicemux.security.directory import Directory
 from voicemux.security.entries import Contact
 from voicemux.security.names import passes_for_address
-
-# How to get to a listener, which `net.connecting` knows how to do. An address is the only kind so far. A kind needs
-# `str(way)`, for the user and the contacts file, and a `host`, "" for none.
-Way = Address
 
 
 @dataclass(frozen=True)
@@ -23,6 +20,12 @@ class Target:
     ways: tuple[Way, ...]  # one at least; they are tried in turn
     contact: Contact | None = None  # whose key must answer; None: the user means a place, not a person
     known: Directory | None = None  # the contacts, as they are read for this call; None in a plain call
+
+    def through(self, proxy: Proxy | None) -> "Target":
+        """The same by way of that proxy, if there is one."""
+        if proxy is None:
+            return self
+        return replace(self, ways=tuple(Proxied(way, proxy) for way in self.ways if isinstance(way, Address)))
 
 
 def resolve(text: str, known: Directory | None, tell: Callable[[str], None] = lambda _: None) -> Target:
@@ -48,13 +51,13 @@ def _meant(text: str, known: Directory) -> tuple[Contact | None, int | None]:
     return None, None
 
 
-def _ways_to(contact: Contact, port: int | None, tell: Callable[[str], None]) -> list[Way]:
+def _ways_to(contact: Contact, port: int | None, tell: Callable[[str], None]) -> list[Address]:
     if not contact.addresses:
         raise SecurityError(
             f"no address of {contact.name} is known: dial the address, the key will be recognised "
             f"(or: voicemux contacts address {shlex.quote(contact.name)} add HOST)"
         )
-    ways: list[Way] = []
+    ways: list[Address] = []
     unfit: list[AddressError] = []  # people can write the file
     for each in contact.addresses:
         try:

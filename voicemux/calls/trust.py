@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from voicemux.calls.target import Target, Way
+from voicemux.calls.target import Target
 from voicemux.errors import Kind, SecurityError
+from voicemux.net.ways import Way
 from voicemux.protocol.messages import Method
 from voicemux.security.admission import Admission
 from voicemux.security.code import USUAL_WORDS, tidy

@@ -39,6 +39,8 @@ _HINTS = {
     ),
     Kind.BARE_PORT: "if the last part is a port, the address before it needs brackets: [fd00::5]:9003",
     Kind.NOBODY_LISTENS: "does voicemux listen run there?",
+    Kind.NO_PROXY: "does a SOCKS5 proxy run there? Tor's is at 127.0.0.1:9050",
+    Kind.COMMAND_FAILED: "try it by hand: it should print VMUX and wait",
     Kind.SAYS_NOTHING: (
         "if this is a tunnel, its far end is slow or away, and --timeout waits longer; else it is not voicemux"
     ),

@@ -121,6 +121,8 @@ class Greeting:
         waited = time.monotonic() - self._began
         if self.stream.bytes_read:
             return RemoteProtocolError(f"that is not voicemux, {what} ({error})")
+        if error.kind is Kind.COMMAND_FAILED:
+            return Unreachable(str(error), kind=error.kind)
         if error.kind is Kind.SILENCE:
             return Unreachable(
                 f"{self.stream.peer_address} takes the connection and says nothing for {waited:.0f} s",

@@ -1,0 +1,102 @@
+"""Goes the way to a listener: TCP, a SOCKS5 proxy, or a command such as ssh."""
+
+import socket
+import subprocess
+import sys
+
+from voicemux.errors import ConnectionLost, Kind, Unreachable
+from voicemux.net.address import Address
+from voicemux.net.connecting import connect
+from voicemux.net.tcp import TcpStream
+from voicemux.net.ways import ProxyCommand, SocksProxy, Way
+
+SOCKS_TIMEOUT = 60.0  # seconds: Tor may take 30 to build a way to an onion service
+COMMAND_END = 2.0  # seconds that a command has to end by itself when its connection has ended
+
+
+def connect_by(way: Way) -> TcpStream:
+    """Raises Unreachable, with what came of it."""
+    if isinstance(way, Address):
+        return connect(way)
+    if isinstance(way.proxy, SocksProxy):
+        return _connect_by_socks(way.address, way.proxy)
+    return _connect_by_command(way.address, way.proxy)
+
+
+def _connect_by_socks(address: Address, proxy: SocksProxy) -> TcpStream:
+    from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError, ProxyType
+    from python_socks.sync import Proxy as SyncProxy
+
+    client = SyncProxy(
+        ProxyType.SOCKS5, *proxy.address, username=proxy.user or None, password=proxy.password or None, rdns=True
+    )
+    where = f"{proxy.address.host} port {proxy.address.port}"
+    try:
+        connection = client.connect(address.host, address.port, timeout=SOCKS_TIMEOUT)
+    except ProxyTimeoutError as error:
+        raise Unreachable(f"the proxy at {where} does not answer in {SOCKS_TIMEOUT:.0f} s") from error
+    except (ProxyConnectionError, OSError, UnicodeError) as error:
+        raise Unreachable(f"cannot reach the proxy at {where}", kind=Kind.NO_PROXY) from error
+    except ProxyError as error:
+        raise Unreachable(f"the proxy at {where} finds no way to {address}: {str(error).lower()}") from error
+    return TcpStream(connection, address)
+
+
+class CommandStream(TcpStream):
+    """The connection to a command that runs here. It ends with the stream."""
+
+    def __init__(self, connection: socket.socket, peer_address: Address, command: "subprocess.Popen[bytes]") -> None:
+        super().__init__(connection, peer_address)
+        self._command = command
+
+    def receive(self) -> bytes:
+        """See `Stream`. Raises ConnectionLost if the command has ended without a byte."""
+        if data := super().receive():
+            return data
+        self._complain()
+        return b""
+
+    def write(self, data: bytes) -> None:
+        """See `Stream`; likewise."""
+        try:
+            super().write(data)
+        except ConnectionLost:
+            self._complain()
+            raise
+
+    def _complain(self) -> None:
+        """A command that has failed says more than the end of its output."""
+        if not self.bytes_read:
+            raise ConnectionLost(f"the proxy command ended{self._how()}", kind=Kind.COMMAND_FAILED)
+
+    def _how(self) -> str:
+        try:
+            code = self._command.wait(COMMAND_END)
+        except subprocess.TimeoutExpired:
+            return ""
+        return f" with exit code {code}" if code >= 0 else f" by signal {-code}"
+
+    def close(self) -> None:
+        """See `Stream`. The command has a moment to end, then it is killed."""
+        super().close()
+        try:
+            self._command.wait(COMMAND_END)
+        except subprocess.TimeoutExpired:
+            self._command.kill()
+            self._command.wait()
+
+
+def _connect_by_command(address: Address, proxy: ProxyCommand) -> TcpStream:
+    if sys.platform == "win32":
+        raise Unreachable("--proxy-command takes a shell that Windows does not have")
+    # Ctrl-C is for the call, which says goodbye through the command: that must not end by it.
+    script = f"trap '' INT\nexec {proxy.to(address)}"
+    ours, theirs = socket.socketpair()
+    try:
+        command = subprocess.Popen(["/bin/sh", "-c", script], stdin=theirs.fileno(), stdout=theirs.fileno())
+    except OSError as error:
+        ours.close()
+        raise Unreachable(f"the proxy command cannot be run: {error.strerror}") from error
+    finally:
+        theirs.close()
+    return CommandStream(ours, address, command)
