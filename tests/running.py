@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ Environment = Mapping[str, str] | None
 
 CODE = "7-quiet-test"
 PATIENCE = 20.0  # seconds that any single thing may take on a busy machine
+CLOSED_OR_MORE = re.compile(r"[<>]&-|[3-9][<>]")  # in what a shell has behind a command
 
 
 def environment(home: str | Path, env: Environment = None) -> dict[str, str]:
@@ -31,6 +33,19 @@ def environment(home: str | Path, env: Environment = None) -> dict[str, str]:
         "VOICEMUX_CODE": CODE,  # of listeners and diallers alike
         **(env or {}),
     }
+
+
+def on_terminal(
+    *arguments: str, home: str | Path, terminal: int, env: Environment = None
+) -> "subprocess.Popen[bytes] | warm_start.WarmProcess":
+    """`voicemux` with arguments on a terminal, in a session of its own."""
+    whole = environment(home, env)
+    if warm_start.is_for(env, {}):
+        return warm_start.WarmProcess(arguments, whole, terminal, terminal)
+    return subprocess.Popen(
+        [sys.executable, "-m", "voicemux", *arguments],
+        stdin=terminal, stdout=terminal, stderr=terminal, env=whole, start_new_session=True,
+    )  # fmt: skip
 
 
 class Program:
@@ -50,10 +65,14 @@ class Program:
         shell = ["bash", "-c", f'exec "$@" {redirect}', "bash"] if redirect else []
         whole = environment(self._home.name, env)
         self.process: subprocess.Popen[bytes] | warm_start.WarmProcess
-        if self.python == Program.python and not (fresh or redirect) and warm_start.is_for(env, popen):
+        is_warm = self.python == Program.python and not fresh and warm_start.is_for(env, popen)
+        if is_warm and not redirect:
             self.process = warm_start.WarmProcess(arguments, whole, popen["stdin"])
         else:
-            command = [*shell, sys.executable, *self.python, *arguments]
+            # A stream that is closed, or one more than three, cannot be handed over.
+            is_handed_over = is_warm and not CLOSED_OR_MORE.search(redirect)
+            start = warm_start.command() if is_handed_over else [sys.executable, *self.python]
+            command = [*shell, *start, *arguments]
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=whole, **popen
             )

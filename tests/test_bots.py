@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.audio.speech import DIALLER, RATE, SYLLABLE, likeness, speech
+from tests.audio.speech import ALIKE, DIALLER, RATE, SYLLABLE, likeness, speech
 from tests.running import CODE, Program
 from voicemux.audio.measure import compare
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-ALIKE = 0.7  # of what went as Opus, syllable by syllable
 ALIKE_TWICE = 0.6  # of what went as Opus there and back
 DELAY = 0.5  # seconds after which the echo bot repeats what it hears
-ON_THE_WAY = 0.5  # seconds that both ways may take on a busy machine; 0.15 here
+ON_THE_WAY = 1.5  # seconds that both ways may take on a busy machine; 0.15 here
 FEW_WORDS = speech(seconds=2)
 
 
@@ -67,7 +66,6 @@ def test_the_echo_bot_sends_text_back_to_one_caller_after_the_other() -> None:
                 assert caller.wait() == 0
 
 
-@pytest.mark.second_chance("judged by the ear in real time: a stall is a gap")
 def test_the_echo_bot_says_what_it_hears_half_a_second_later(tmp_path: Path) -> None:
     heard = tmp_path / "heard.wav"
     with (
@@ -86,7 +84,6 @@ def test_the_echo_bot_says_what_it_hears_half_a_second_later(tmp_path: Path) -> 
     assert DELAY < np.median(echo.delays) < DELAY + ON_THE_WAY
 
 
-@pytest.mark.second_chance("judged by the ear in real time: a stall is a gap")
 def test_the_answer_bot_is_heard_and_says_goodbye(few_words: str, tmp_path: Path) -> None:
     with running("answer_bot.py", few_words, "--text", "closed") as address:
         for number in range(2):

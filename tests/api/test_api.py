@@ -15,7 +15,7 @@ import pytest
 
 import voicemux
 import voicemux.protocol
-from tests.audio.speech import SYLLABLE, likeness, speech
+from tests.audio.speech import ALIKE, SYLLABLE, likeness, speech
 from tests.peers import PATIENCE, Peer, wait_until
 from voicemux.audio.blocks import MOST_HEARD, STANDING, USUAL_BACKLOG, BlockSink, BlockSource
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE
@@ -27,7 +27,6 @@ from voicemux.protocol.wire import PREFACE, TEXT_WINDOW
 from voicemux.security.files import usual_folder
 
 CODE = "7-quiet-test"
-ALIKE = 0.7  # of what went as Opus, syllable by syllable
 FEW_WORDS = speech(seconds=2)
 
 Serve = Callable[[voicemux.Call], None]
@@ -174,7 +173,6 @@ def test_who_has_hung_up_sends_nothing_and_hears_no_more(tmp_path):
 # --- sound
 
 
-@pytest.mark.second_chance("judged by the ear in real time: a stall is a gap")
 def test_sound_goes_both_ways(tmp_path):
     def echo_sound(call: voicemux.Call) -> None:
         for block in call.hear():
@@ -244,7 +242,6 @@ def test_samples_in_another_order_of_bytes_or_with_gaps_are_said_as_they_sound(t
     assert source.put(to_pcm(FEW_WORDS[:240].astype(">i2")), 0)
 
 
-@pytest.mark.second_chance("judged by the ear in real time: a stall is a gap")
 def test_what_was_spoken_is_said_before_a_call_is_closed(tmp_path):
     heard: list[np.ndarray] = []
     second = FEW_WORDS[:RATE]

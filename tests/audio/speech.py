@@ -16,7 +16,12 @@ SPEECH = Path(voicemux.__file__).parent / "speech"
 DIALLER, LISTENER = SPEECH / "dialler.wav", SPEECH / "listener.wav"
 RATE = 48_000
 PESQ_RATE = 16_000  # Hz: wideband
+NARROW_RATE = 8_000  # Hz, at which pieces are looked for: a tenth of the work
+MARGIN = RATE // 100  # samples: more than what is found there is from its place
 SYLLABLE = 0.2  # seconds: too short for a buffer to have changed within most of them
+# How alike what went as Opus in a live call is, syllable by syllable: 0.85 to 0.94 on a quiet machine, 0.65 where the
+# host takes its cores away; of other speech it is below 0.5. PESQ is no measure here: the same call has 4.5 or 1.7.
+ALIKE = 0.55
 
 Samples = NDArray[np.int16]
 
@@ -56,7 +61,21 @@ def likeness(said: Samples, heard: Samples, seconds: float = 1.0) -> float:
     """How alike they are, piece for piece of so many seconds: a buffer that changes between two spoils nothing."""
     length = int(seconds * RATE)
     pieces = [said[start : start + length] for start in range(0, len(said) - length + 1, length)]
-    return float(np.median([place(piece, heard)[1] for piece in pieces if level(piece) > 300]))
+    heard = np.concatenate((heard, np.zeros(max(0, length - len(heard)), np.int16)))
+    narrow = _narrow(heard)
+    return float(np.median([_likeness_of_piece(piece, heard, narrow) for piece in pieces if level(piece) > 300]))
+
+
+def _likeness_of_piece(piece: Samples, heard: Samples, narrow: Samples) -> float:
+    """The place of the piece is found in `narrow`, which is `heard` at a lower rate, and compared in `heard`."""
+    start = find(_narrow(piece).astype(np.float64), narrow.astype(np.float64))[0] * (RATE // NARROW_RATE)
+    near = heard[max(0, start - MARGIN) : start + len(piece) + MARGIN]
+    return find(piece.astype(np.float64), near.astype(np.float64))[1]
+
+
+def _narrow(samples: Samples) -> Samples:
+    narrow: Samples = Resampler(RATE, NARROW_RATE).process(samples, last=True)
+    return narrow
 
 
 def quality(said: Samples, heard: Samples) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.conform.examining import TRIES
 from tests.conform.faults import DIALLER, LISTENER, WRONG, Wrong
 from tests.conform.peers import Peer, dialling, listening
 from tests.running import CODE
@@ -98,17 +99,24 @@ def failed(results: list[Result]) -> dict[str, str]:
     return {result.name: result.detail for result in results if result.verdict == "fail"}
 
 
-@pytest.mark.second_chance("cases of conform have limits of time, and ten suites share a processor")
+def failed_each_time(peer: Wrong, examine: Examine) -> dict[str, str]:
+    """What it failed in the last of at most `TRIES` suites; the first that is as expected is the last."""
+    for _ in range(TRIES):
+        failures = failed(examine(peer))
+        if set(failures) == ({peer.case} if peer.case else set()):
+            break
+    return failures
+
+
 @pytest.mark.parametrize("peer", WRONG, ids=str)
 def test_the_case_that_is_meant_for_a_fault_fails_and_no_other(peer, examine):
-    failures = failed(examine(peer))
+    failures = failed_each_time(peer, examine)
     assert failures == {peer.case: failures.get(peer.case, "nothing")}
 
 
-@pytest.mark.second_chance("cases of conform have limits of time, and ten suites share a processor")
 @pytest.mark.parametrize("peer", RIGHT, ids=str)
 def test_who_is_right_passes_everything(peer, examine):
-    assert not failed(examine(peer))
+    assert not failed_each_time(peer, examine)
 
 
 def test_every_case_has_a_peer_that_fails_it():

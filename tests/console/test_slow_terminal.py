@@ -1,20 +1,24 @@
 """A terminal that takes little, and a peer that sends much."""
 
+import contextlib
 import os
 import select
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.console.puppet import PATIENCE, SHOWN
 from tests.console.test_terminal import CTRL_C, Terminal
+from tests.peers import wait_until
 from voicemux.console.commands import Interrupted
 from voicemux.events import TextReceived
 
 RATE = 1_000_000  # bytes a second, as over ssh
+AT_ONCE = 0.3  # seconds, as users have it
 LONG_NAME = "\U0001f3b7" * 16
 ZALGO = "z" + "\u0336" * 8
 MUCH = {
@@ -47,11 +51,17 @@ class SlowReader:
                 time.sleep(0.01)
 
 
-@pytest.fixture
-def terminal():
+@contextlib.contextmanager
+def started_terminal() -> Iterator[Terminal]:
     with Terminal() as terminal:
         terminal.start()
         terminal.wait_for_screen("alice>")
+        yield terminal
+
+
+@pytest.fixture
+def terminal():
+    with started_terminal() as terminal:
         yield terminal
 
 
@@ -69,21 +79,26 @@ def answer_of(terminal: Terminal) -> str:
     return line.decode().rstrip()
 
 
-@pytest.mark.second_chance("measures a process in real time: at once is 0.3 s, as users have it")
 @pytest.mark.timed
 @pytest.mark.parametrize("much", MUCH)
-def test_ctrl_c_is_seen_at_once_while_much_is_printed(terminal, much):
-    terminal.show(TextReceived("mallory", "hi"))
-    with SlowReader(terminal) as reader:
-        terminal.order(*[MUCH[much]] * 5)
-        while reader.taken < 10_000:
-            time.sleep(0.001)
-        pressed = time.monotonic()
-        terminal.type(CTRL_C)
-        while (answer := answer_of(terminal)) == SHOWN:
-            pass
-        assert answer == repr(Interrupted())
-        assert time.monotonic() - pressed < 0.3
+def test_ctrl_c_is_seen_at_once_while_much_is_printed(much):
+    # One that is seen late is so every time; a stall of the machine makes it late now and then.
+    assert any(seconds_until_ctrl_c_is_seen(MUCH[much]) < AT_ONCE for _ in range(10))
+
+
+def seconds_until_ctrl_c_is_seen(event: TextReceived) -> float:
+    """From the key to the interruption, while that is printed five times."""
+    with started_terminal() as terminal:
+        terminal.show(TextReceived("mallory", "hi"))
+        with SlowReader(terminal) as reader:
+            terminal.order(*[event] * 5)
+            wait_until(lambda: reader.taken >= 10_000)
+            pressed = time.monotonic()
+            terminal.type(CTRL_C)
+            while (answer := answer_of(terminal)) == SHOWN:
+                pass
+            assert answer == repr(Interrupted())
+            return time.monotonic() - pressed
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")

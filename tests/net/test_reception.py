@@ -121,7 +121,9 @@ def test_a_plain_caller_who_says_what_is_not_for_it_to_say_is_told_and_the_next_
     assert desk.take().hello.name == "alice"
 
 
-def test_callers_who_say_nothing_keep_nobody_waiting(desk):
+def test_callers_who_say_nothing_keep_nobody_waiting(desk, monkeypatch):
+    for name in ("PREFACE_TIMEOUT", "HELLO_TIMEOUT"):
+        monkeypatch.setattr(visitor_module, name, 3 * PATIENCE)
     for so_far in (b"", PREFACE[:5], PREFACE, PREFACE + b"\0\7\1"):
         desk.visit().send(so_far)
     began = time.monotonic()
@@ -161,7 +163,8 @@ def test_a_listener_with_two_places_holds_two_calls_and_tells_the_third_busy():
         desk.reception.close()
 
 
-def test_who_was_handed_out_and_is_not_answered_is_sent_away_without_anybody_waiting(desk):
+def test_who_was_handed_out_and_is_not_answered_is_sent_away_without_anybody_waiting(desk, monkeypatch):
+    monkeypatch.setattr(visitor_module, "GOODBYE_TIMEOUT", 3 * PATIENCE)
     peer = desk.call("alice")
     caller = desk.reception.calls.next_caller()
     began = time.monotonic()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import PATIENCE, Program, environment, listening, run
+from tests.running import PATIENCE, Program, environment, listening, on_terminal, run
 from tests.security.people import Person
 from tests.security.test_calling import Trap
 
@@ -72,14 +72,7 @@ class Terminal:
     def __init__(self, home: Path, *arguments: str) -> None:
         self.screen = ""
         self._master, slave = pty.openpty()
-        self._program = subprocess.Popen(
-            [sys.executable, "-m", "voicemux", *arguments],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=environment(home, NO_CODE),
-            start_new_session=True,
-        )
+        self._program = on_terminal(*arguments, home=home, terminal=slave, env=NO_CODE)
         os.close(slave)
 
     def __enter__(self) -> "Terminal":

@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import queue
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 
@@ -11,11 +13,11 @@ import pytest
 
 import voicemux
 from tests.program.shell import Shell
+from tests.running import PATIENCE
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/bin/bash"), reason="needs bash")
 
 CTRL_C, CTRL_Z = b"\x03", b"\x1a"
-IN_TURN = "shell, terminal and program take turns, which nothing but time tells: a stall mixes them up"
 
 
 @pytest.fixture
@@ -32,19 +34,37 @@ def listen(shell: Shell, *options: str) -> int:
     return int(found[1])
 
 
+class Alice:
+    """Who calls, and what she has heard: it is acknowledged at once."""
+
+    def __init__(self, call: voicemux.Call) -> None:
+        self.call = call
+        self._heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._hear)
+        self.thread.start()
+
+    def _hear(self) -> None:
+        for text in self.call.texts():
+            self._heard.put(text)
+
+    def hears(self) -> str:
+        return self._heard.get(timeout=PATIENCE)
+
+
 @contextlib.contextmanager
-def calling(port: int, tmp_path) -> Iterator[voicemux.Call]:
+def calling(port: int, tmp_path) -> Iterator[Alice]:
     with voicemux.dial(f"127.0.0.1:{port}", plain=True, audio=False, name="alice", home=tmp_path) as call:
-        yield call
+        alice = Alice(call)
+        yield alice
+    alice.thread.join()
 
 
-@pytest.mark.second_chance(IN_TURN)
 def test_a_listener_in_the_background_answers_and_reads_nothing_until_it_is_brought_back(shell, tmp_path):
     shell.run("stty tostop")  # by default the background may write
     port = listen(shell, "&")
-    with calling(port, tmp_path) as call:
-        call.send("are you there?")
-        assert call.wait_for_delivery()
+    with calling(port, tmp_path) as alice:
+        alice.call.send("are you there?")
+        assert alice.call.wait_for_delivery()
         shell.wait_for("alice> are you there?")
         shell.run("echo $((40 + 2))")
         shell.wait_for("42")
@@ -52,7 +72,7 @@ def test_a_listener_in_the_background_answers_and_reads_nothing_until_it_is_brou
         shell.run("fg")
         shell.wait_for_last("bob>")
         shell.type(b"now I am\r")
-        assert next(call.texts()) == "now I am"
+        assert alice.hears() == "now I am"
         shell.type(CTRL_C)
         shell.wait_for("you hung up after")
     shell.wait_for_last("bob>")
@@ -62,10 +82,9 @@ def test_a_listener_in_the_background_answers_and_reads_nothing_until_it_is_brou
     shell.wait_for("code 130")
 
 
-@pytest.mark.second_chance(IN_TURN)
 def test_ctrl_z_stops_it_and_it_comes_back_with_the_line_that_was_being_typed(shell, tmp_path):
     port = listen(shell)
-    with calling(port, tmp_path) as call:
+    with calling(port, tmp_path) as alice:
         shell.wait_for("connected to alice")
         shell.type(b"half a li")
         shell.wait_for_last("bob> half a li")
@@ -73,17 +92,17 @@ def test_ctrl_z_stops_it_and_it_comes_back_with_the_line_that_was_being_typed(sh
         shell.wait_for("Stopped")
         shell.run("echo is this sent?")
         shell.wait_for("is this sent?", times=2)
-        call.send("hello?")
+        alice.call.send("hello?")
         time.sleep(0.5)
         shell.run("fg")
         shell.wait_for("alice> hello?")
         shell.wait_for_last("bob> half a li")
         shell.type(b"ne\r")
-        assert next(call.texts()) == "half a line"
+        assert alice.hears() == "half a line"
         shell.type(CTRL_Z)
         shell.wait_for("Stopped", times=2)
         shell.run("bg")
-        call.send("and now?")
+        alice.call.send("and now?")
         shell.wait_for("alice> and now?")
         shell.run("stty -a | grep -o ' icanon'")
         shell.wait_for(" icanon", times=2)
@@ -93,7 +112,7 @@ def test_ctrl_z_stops_it_and_it_comes_back_with_the_line_that_was_being_typed(sh
 
 def test_it_comes_back_when_something_else_has_stopped_it(shell, tmp_path):
     port = listen(shell)
-    with calling(port, tmp_path) as call:
+    with calling(port, tmp_path) as alice:
         shell.wait_for_last("bob>")
         shell.type(b"half a li")
         shell.wait_for_last("bob> half a li")
@@ -104,14 +123,13 @@ def test_it_comes_back_when_something_else_has_stopped_it(shell, tmp_path):
         shell.run("fg")
         shell.wait_for_last("bob> half a li")
         shell.type(b"ne\r")
-        assert next(call.texts()) == "half a line"
+        assert alice.hears() == "half a line"
 
 
-@pytest.mark.second_chance(IN_TURN)
 @pytest.mark.parametrize("mode", [(), ("--line-mode",)], ids=["prompt", "lines"])
 def test_it_stays_in_the_background_when_something_else_has_stopped_it(shell, tmp_path, mode):
     port = listen(shell, *mode)
-    with calling(port, tmp_path) as call:
+    with calling(port, tmp_path) as alice:
         shell.wait_for("connected to alice")
         shell.type(b"half a li")
         shell.wait_for("half a li")
@@ -120,13 +138,13 @@ def test_it_stays_in_the_background_when_something_else_has_stopped_it(shell, tm
             os.kill(int(file.read().split()[0]), signal.SIGTSTP)
         shell.wait_for("Stopped")
         shell.run("bg")
-        shell.draw(1)
-        shell.run("cat")  # whose lines are edited and shown by the terminal
-        shell.draw(1)
+        shell.wait_for("[1]+ /")  # the command that goes on
+        shell.run("echo ready; cat")  # whose lines are edited and shown by the terminal
+        shell.wait_for("ready", times=2)
         shell.type(b"for the shell\r")
         shell.wait_for("for the shell", times=2)
         before = "\n".join(shell.lines).count("half a li")
-        call.send("are you there?")
+        alice.call.send("are you there?")
         shell.wait_for("alice> are you there?")
         shell.draw(0.5)
         assert "\n".join(shell.lines).count("half a li") == before
@@ -134,21 +152,20 @@ def test_it_stays_in_the_background_when_something_else_has_stopped_it(shell, tm
         shell.run("fg")
         shell.wait_for("half a li", times=before + 1)
         shell.type(b"ne\r")
-        assert next(call.texts()) == "half a line"
+        assert alice.hears() == "half a line"
 
 
-@pytest.mark.second_chance(IN_TURN)
 def test_in_line_mode_the_background_works_as_well(shell, tmp_path):
     port = listen(shell, "--line-mode", "&")
-    with calling(port, tmp_path) as call:
-        call.send("are you there?")
+    with calling(port, tmp_path) as alice:
+        alice.call.send("are you there?")
         shell.wait_for("alice> are you there?")
         shell.run("echo $((40 + 2))")
         shell.wait_for("42")
         shell.run("fg")
-        shell.draw(1)
+        shell.wait_for("voicemux listen --port", times=2)
         shell.type(b"now I am\r")
-        assert next(call.texts()) == "now I am"
+        assert alice.hears() == "now I am"
         shell.type(b"half a li")
         shell.wait_for_last("half a li")
         shell.type(CTRL_Z)
@@ -156,10 +173,9 @@ def test_in_line_mode_the_background_works_as_well(shell, tmp_path):
         shell.run("fg")
         shell.wait_for_last("half a li")
         shell.type(b"ne\r")
-        assert next(call.texts()) == "half a line"
+        assert alice.hears() == "half a line"
         shell.type(CTRL_C)
         shell.wait_for("you hung up after")
-    shell.draw(1)
     shell.type(CTRL_C)
     shell.wait_for_last("$")
 
@@ -168,12 +184,12 @@ def test_in_a_call_the_terminal_is_asked_for_nothing_and_the_cursor_stays_in_the
     port = listen(shell)
     shell.wait_for_last("bob>")
     began = len(shell.raw)
-    with calling(port, tmp_path) as call:
+    with calling(port, tmp_path) as alice:
         shell.wait_for("connected to alice")
         shell.type(b"x" * 150)
         shell.wait_for("x" * 50)
         for number in range(40):
-            call.send(f"line {number}")
+            alice.call.send(f"line {number}")
         shell.wait_for("alice> line 39")
         shell.wait_for_last("x" * 55)
         assert [line for line in shell.lines if line.startswith("alice> ")] == [f"alice> line {n}" for n in range(40)]

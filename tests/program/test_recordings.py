@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.audio.speech import DIALLER, RATE, SYLLABLE, Samples, level, likeness, speech
+from tests.audio.speech import ALIKE, DIALLER, RATE, SYLLABLE, Samples, level, likeness, speech
 from tests.running import Program, calling, listening
 from tests.soundcards import SoundCards, without_sound
 
-ALIKE = 0.7  # of what went as Opus, syllable by syllable; of other speech it is below 0.5
 FEW_WORDS = speech(seconds=2)
 SPEAKER = ("--input", str(DIALLER), "--output", "none")
-IN_TIME = "compares a recording with the seconds that have passed, or judges it by the ear: a stall is a gap"
+NEARLY = 1.5  # seconds between a recording and its call on a machine that stalls
 
 
 def sound_of(path: Path) -> Samples:
@@ -26,16 +25,16 @@ def sound_of(path: Path) -> Samples:
     return samples
 
 
-@pytest.mark.second_chance(IN_TIME)
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg"])
 def test_a_listener_that_is_killed_leaves_what_it_has_heard(ending: str, tmp_path: Path) -> None:
     heard = tmp_path / f"heard.{ending}"
     with calling(alice=SPEAKER, bob=("--input", "none", "--output", str(heard), "--once")) as (_, bob):
-        time.sleep(4)
+        began = time.monotonic()
+        time.sleep(3)
         bob.process.send_signal(signal.SIGKILL)
         bob.wait()
         sound = sound_of(heard)
-        assert 3.0 <= len(sound) / RATE <= 5.5
+        assert len(sound) / RATE == pytest.approx(time.monotonic() - began, abs=NEARLY)
         assert likeness(FEW_WORDS, sound, SYLLABLE) > ALIKE
         assert os.stat(heard).st_mode & 0o777 == 0o600
 
@@ -62,7 +61,6 @@ def test_a_call_that_does_not_come_about_leaves_no_recording(tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.second_chance(IN_TIME)
 def test_what_arrives_is_recorded_without_a_sound_card(tmp_path: Path) -> None:
     kept, said, folder = tmp_path / "kept.wav", tmp_path / "said.wav", tmp_path / "nothing"
     folder.mkdir()
@@ -75,7 +73,6 @@ def test_what_arrives_is_recorded_without_a_sound_card(tmp_path: Path) -> None:
     assert likeness(FEW_WORDS, sound_of(kept), SYLLABLE) > ALIKE
 
 
-@pytest.mark.second_chance(IN_TIME)
 @pytest.mark.parametrize("trouble", ["dies", "freezes"])
 def test_what_arrives_is_recorded_while_the_sound_server(trouble: str, tmp_path: Path) -> None:
     """Ten seconds of a call are ten seconds of a recording, and all that was said is in it."""
@@ -102,27 +99,27 @@ def test_what_arrives_is_recorded_while_the_sound_server(trouble: str, tmp_path:
             ended = listener.event("ended")
         assert listener.wait() == 0
     sound = sound_of(kept)
-    assert len(sound) / RATE == pytest.approx(ended["stats"]["seconds"], abs=0.5)
+    assert len(sound) / RATE == pytest.approx(ended["stats"]["seconds"], abs=NEARLY)
     assert likeness(words[: 6 * RATE], sound, SYLLABLE) > ALIKE
 
 
-@pytest.mark.second_chance(IN_TIME)
 def test_a_recording_has_silence_where_nothing_came(tmp_path: Path) -> None:
-    """Bob says nothing for seven seconds, and is no less recorded."""
-    kept = tmp_path / "kept.wav"
+    """Bob says something for two seconds and then nothing, and is no less recorded."""
+    kept, said = tmp_path / "kept.wav", tmp_path / "said.wav"
+    soundfile.write(said, FEW_WORDS, RATE)
     alice = ("--input", "none", "--output", "none", "--record", str(kept), "--json")
     with (
-        listening("--input", str(DIALLER), "--output", "none") as (_, address),
+        listening("--input", str(said), "--output", "none") as (_, address),
         Program("dial", address, *alice) as caller,
     ):
         caller.event("connected")
-        time.sleep(9)
+        time.sleep(6)
         caller.command(command="quit")
         ended = caller.event("ended")
         assert caller.wait() == 0
     sound = sound_of(kept)
-    assert len(sound) / RATE == pytest.approx(ended["stats"]["seconds"], abs=0.5)
-    assert level(sound[int(7.8 * RATE) :]) < 30
+    assert len(sound) / RATE == pytest.approx(ended["stats"]["seconds"], abs=NEARLY)
+    assert level(sound[-RATE:]) < 30
 
 
 def small_files() -> None:

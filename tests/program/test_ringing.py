@@ -7,8 +7,6 @@ import pty
 import re
 import socket
 import struct
-import subprocess
-import sys
 import termios
 import threading
 import time
@@ -19,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.peers import Peer
-from tests.running import PATIENCE, Program, environment, listening
+from tests.running import PATIENCE, Program, listening, on_terminal
 from voicemux.app.answering import ANSWER_TIMEOUT
 from voicemux.protocol.messages import Hello, Text
 from voicemux.protocol.wire import PREFACE
@@ -42,14 +40,7 @@ class Seat:
     def __init__(self, home: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
         self._near, far = pty.openpty()
         fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "voicemux", *arguments],
-            stdin=far,
-            stdout=far,
-            stderr=far,
-            env={**environment(home, env), "TERM": (env or {}).get("TERM", "xterm")},
-            start_new_session=True,
-        )
+        self.process = on_terminal(*arguments, home=home, terminal=far, env={"TERM": "xterm", **(env or {})})
         os.close(far)
         self.raw = ""
         self._changed = threading.Condition()

@@ -1,15 +1,18 @@
 """Voice, from mouth to ear: the shipped program at both ends, with virtual sound cards, files and pipes."""
 
 import contextlib
+import re
 import socket
 import time
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
 from tests.audio.speech import (
+    ALIKE,
     DIALLER,
     LISTENER,
     RATE,
@@ -20,22 +23,19 @@ from tests.audio.speech import (
     samples_of,
     speech,
 )
-from tests.peers import Peer
-from tests.running import Program, calling, listening
+from tests.peers import Peer, wait_until
+from tests.running import PATIENCE, Program, calling, listening
 from tests.soundcards import SoundCards, without_sound
 from voicemux.net.address import parse_address
 from voicemux.protocol.messages import Audio, Codec, Hello
 from voicemux.protocol.wire import PREFACE
 
-EXACT = 0.98  # of what went as PCM, syllable by syllable; of what went as Opus it is 0.95
-# Of what went as Opus, likewise: 0.85 to 0.94 on a quiet machine, 0.65 where the host takes its cores away;
-# of other speech it is below 0.5. PESQ is no measure here: the same call has 4.5 or 1.7. bench/ has it, in turns.
-ALIKE = 0.55
+EXACT = 0.98  # of what went as PCM, syllable by syllable
 OTHER = 0.3  # of other speech, second by second
 SETTLED = 0.5  # seconds of a call after which its buffers have found their size
 FAREWELL = 1.0  # seconds for the last word to be heard, ten times what it takes
 FEW_WORDS = speech(seconds=2)
-BY_EAR = "judged by the ear while both programs and the sound server share the processors: a stall is a gap"
+QUIET, LOUD = 30, 300  # levels of silence and of speech
 
 
 @pytest.fixture
@@ -46,7 +46,6 @@ def few_words(tmp_path: Path) -> str:
     return str(file)
 
 
-@pytest.mark.second_chance(BY_EAR)
 def test_two_people_talk_and_type_at_the_same_time(sound_cards: SoundCards) -> None:
     envs = {"alice_env": sound_cards.env("a"), "bob_env": sound_cards.env("b")}
     with calling(alice=("--verbose",), bob=("--once",), **envs) as (alice, bob):
@@ -67,7 +66,8 @@ def test_two_people_talk_and_type_at_the_same_time(sound_cards: SoundCards) -> N
         assert (alice.wait(), bob.wait()) == (0, 0)
         assert alice.out == [f"bob> {line}" for line in lines]
         assert bob.out == [f"alice> {line}" for line in lines]
-        assert any("dropped 0" in line for line in alice.err)
+        sent, dropped = map(int, re.findall(r"voice sent (\d+), dropped (\d+)", "\n".join(alice.err))[-1])
+        assert 10 * dropped < sent, "only a stall of the machine makes voice too late to be sent"
         assert alice.err[-1].startswith("voicemux: you hung up after")
     for said, other, heard in (
         (speech(DIALLER), speech(LISTENER), heard_by_bob),
@@ -77,7 +77,6 @@ def test_two_people_talk_and_type_at_the_same_time(sound_cards: SoundCards) -> N
         assert likeness(other, heard) < OTHER
 
 
-@pytest.mark.second_chance(BY_EAR)
 def test_pcm_is_sent_if_it_is_asked_for(few_words: str, tmp_path: Path) -> None:
     heard = tmp_path / "heard.wav"
     alice = ("--codec", "pcm", "--input", few_words, "--output", "none", "--json")
@@ -128,7 +127,6 @@ def test_a_peer_who_wants_no_voice_gets_none(tmp_path: Path) -> None:
         assert "voice sent" not in alice.notice_with("lines sent")
 
 
-@pytest.mark.second_chance(BY_EAR)
 def test_files_are_microphone_and_loudspeaker(few_words: str, tmp_path: Path) -> None:
     ears = [tmp_path / "alice.wav", tmp_path / "bob.flac"]
     alice = ("--input", few_words, "--output", str(ears[0]), "--record", str(tmp_path / "kept.ogg"))
@@ -157,7 +155,6 @@ def test_each_call_of_a_listener_is_a_recording_of_its_own(tmp_path: Path) -> No
     assert sorted(each.name for each in tmp_path.iterdir()) == ["heard-2.wav", "heard.wav"]
 
 
-@pytest.mark.second_chance(BY_EAR)
 def test_raw_sound_goes_through_pipes(tmp_path: Path) -> None:
     said, heard = tmp_path / "said.raw", tmp_path / "heard.raw"
     said.write_bytes(FEW_WORDS.tobytes())
@@ -184,7 +181,6 @@ def test_text_beside_raw_sound_is_on_standard_error(tmp_path: Path) -> None:
     assert set(heard.read_bytes()) <= {0}
 
 
-@pytest.mark.second_chance(BY_EAR)
 def test_what_is_heard_can_be_kept(sound_cards: SoundCards, few_words: str, tmp_path: Path) -> None:
     kept = tmp_path / "kept.wav"
     bob = ("--input", "none", "--record", str(kept), "--once")
@@ -199,27 +195,27 @@ def test_what_is_heard_can_be_kept(sound_cards: SoundCards, few_words: str, tmp_
     assert likeness(FEW_WORDS, soundfile.read(kept, dtype="int16")[0], SYLLABLE) > ALIKE
 
 
-@pytest.mark.second_chance(BY_EAR)
-def test_who_is_muted_is_not_heard_and_who_is_deafened_does_not_hear(sound_cards: SoundCards) -> None:
-    alice, bob = ("--input", str(LISTENER), "--output", "none"), ("--input", "none")
+def test_who_is_muted_is_not_heard_and_who_is_deafened_does_not_hear(sound_cards: SoundCards, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "long.wav", np.tile(speech(LISTENER), 10), RATE)  # some 90 s: nobody waits for its end
+    alice, bob = ("--input", str(tmp_path / "long.wav"), "--output", "none"), ("--input", "none")
     with calling("--json", alice=alice, bob=bob, bob_env=sound_cards.env("b")) as (caller, listener):
-        assert level(_overhear(sound_cards)) > 300
+        wait_until(lambda: level(_overhear(sound_cards)) > LOUD, PATIENCE)
         caller.command(command="mute")
         assert caller.event("switched")["on"]
         assert listener.event("peer_switched")["what"] == "muted"
-        time.sleep(SETTLED)
-        assert level(_overhear(sound_cards)) < 30
+        wait_until(lambda: level(_overhear(sound_cards)) < QUIET, PATIENCE)
         caller.command(command="mute")
         assert not caller.event("switched")["on"]
+        wait_until(lambda: level(_overhear(sound_cards)) > LOUD, PATIENCE)
         listener.command(command="deafen")
         assert listener.event("switched")["on"]
-        time.sleep(SETTLED)
-        assert level(_overhear(sound_cards)) < 30
+        wait_until(lambda: level(_overhear(sound_cards)) < QUIET, PATIENCE)
 
 
 def _overhear(sound_cards: SoundCards) -> Samples:
+    """Half a second."""
     ear = sound_cards.record("b_spk")
-    time.sleep(1)
+    time.sleep(0.5)
     return ear.stop()
 
 
@@ -342,7 +338,6 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it(tmp_pa
         assert "; to have it: " in missing
 
 
-@pytest.mark.second_chance(BY_EAR)
 def test_without_opus_voice_is_pcm_and_a_line_says_how_to_have_it(few_words: str, tmp_path: Path) -> None:
     (tmp_path / "opuslib_next.py").write_text("raise ImportError('Could not find Opus library')\n")
     heard = tmp_path / "heard.wav"

@@ -15,6 +15,7 @@ from voicemux.protocol.messages import Audio, Bye, Ping, Pong, Report, Text, Tex
 from voicemux.sending.writer import NO_WAIT, Writer
 
 LONG = "x" * 300_000
+WAIT = 2.5  # seconds without progress, each of which is interrupted after a third of them
 
 
 def audio(sequence: int, size: int = 80) -> Audio:
@@ -181,15 +182,13 @@ def test_delivery_is_waited_for_as_long_as_there_is_progress():
         assert writer.wait_for_delivery(0)
         for text in ("a", "b", "c", "d"):
             writer.send_text(text)
-        began = time.monotonic()
         assert not writer.wait_for_delivery(0.05)
-        assert time.monotonic() - began < PROMPTLY
         delivered = []
-        waiter = threading.Thread(target=lambda: delivered.append(writer.wait_for_delivery(PROMPTLY)))
+        waiter = threading.Thread(target=lambda: delivered.append(writer.wait_for_delivery(WAIT)))
         waiter.start()
         for _ in range(4):
             number = peer.hear(Text).id
-            time.sleep(0.3 * PROMPTLY)
+            time.sleep(0.3 * WAIT)
             assert not delivered
             writer.feedback.received(TextAck(number))
         waiter.join()
@@ -210,8 +209,8 @@ def test_the_end_of_the_stream_wakes_whoever_waits(wait, monkeypatch):
             assert not results
             stream.cut()
             writer.send(Pong(bytes(8)))
-            waiter.join(PROMPTLY)
-            thread.join(PROMPTLY)
+            waiter.join(PATIENCE / 2)
+            thread.join(PATIENCE / 2)
             assert results == [wait is Writer.wait_for_room]
             assert writer.undelivered
 
