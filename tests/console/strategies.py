@@ -80,6 +80,8 @@ ONE_OF_EACH: list[Event] = [
     events.Connected("bob", "192.168.1.5", "voicemux/1", "opus", "pcm"),
     events.PeerSwitched("bob", "muted", True),
     events.Quiet("voice", True, "bob", 3.0),
+    events.Interrupted("bob", 4.0),
+    events.Resumed("bob", 7.2, "192.168.1.5:8689"),
     events.Late(True, "bob", 1.2),
     events.AudioStarted("input", "microphone", 12.5),
     events.AudioStopped("output", "the loudspeaker has gone"),

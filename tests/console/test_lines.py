@@ -4,7 +4,7 @@ import time
 import pytest
 
 from tests.console.test_terminal import CTRL_C, CTRL_D, ENTER, HI, UP, Terminal
-from voicemux.console.commands import HangUp, Interrupted, Mute, Say
+from voicemux.console.commands import HangUp, Interrupt, Mute, Say
 from voicemux.console.lines import REST
 from voicemux.events import Notice, TextReceived
 
@@ -83,7 +83,7 @@ def test_ctrl_c_takes_the_line_back_and_interrupts_in_an_empty_one(terminal):
     terminal.type(b"half a li" + CTRL_C + b"hi" + ENTER)
     assert terminal.command() == Say("hi")
     terminal.type(CTRL_C)
-    assert terminal.command() == Interrupted()
+    assert terminal.command() == Interrupt()
     terminal.type(CTRL_D)
     assert terminal.command() == HangUp()
 

@@ -14,7 +14,7 @@ import pytest
 from tests.console.puppet import PATIENCE, SHOWN
 from tests.console.test_terminal import CTRL_C, Terminal
 from tests.peers import wait_until
-from voicemux.console.commands import Interrupted
+from voicemux.console.commands import Interrupt
 from voicemux.events import TextReceived
 
 RATE = 1_000_000  # bytes a second, as over ssh
@@ -97,7 +97,7 @@ def seconds_until_ctrl_c_is_seen(event: TextReceived) -> float:
             terminal.type(CTRL_C)
             while (answer := answer_of(terminal)) == SHOWN:
                 pass
-            assert answer == repr(Interrupted())
+            assert answer == repr(Interrupt())
             return time.monotonic() - pressed
 
 

@@ -16,7 +16,7 @@ import pyte
 import pytest
 
 from tests.console.puppet import PATIENCE, SHOWN, Puppet
-from voicemux.console.commands import HangUp, Help, Interrupted, Mute, Say, typed_help
+from voicemux.console.commands import HangUp, Help, Interrupt, Mute, Say, typed_help
 from voicemux.console.wording import notice_lines, status_line
 from voicemux.events import Calling, Connected, Notice, Status, Switched, TextReceived
 
@@ -196,10 +196,10 @@ def test_ctrl_c_takes_back_what_was_typed_and_in_an_empty_line_it_interrupts(ter
     assert terminal.command() == Say("another")
     terminal.wait_for_screen("alice> another", "alice>")
     terminal.type(CTRL_C)
-    assert terminal.command() == Interrupted()
+    assert terminal.command() == Interrupt()
     terminal.wait_for_screen("alice> another", "alice>", "alice>")
     terminal.type(CTRL_C)
-    assert terminal.command() == Interrupted()
+    assert terminal.command() == Interrupt()
 
 
 def test_ctrl_c_takes_back_a_paste_of_many_lines(terminal):
@@ -217,7 +217,7 @@ def test_ctrl_c_does_not_wait_behind_what_is_to_be_shown(terminal):
     terminal.type(CTRL_C)
     while (answer := terminal.answer()) == SHOWN:
         texts.pop()
-    assert answer == repr(Interrupted())
+    assert answer == repr(Interrupt())
     assert len(texts) > 50
     for _ in texts:
         assert terminal.answer() == SHOWN

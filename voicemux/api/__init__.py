@@ -39,6 +39,7 @@ def dial(
     audio: bool = True,
     socks5: str = "",
     proxy_command: str = "",
+    grace: int = 60,
 ) -> Call:
     """Call an address (HOST, HOST:PORT, [IPv6]:PORT) or a contact. The call is up when this returns.
 
@@ -47,6 +48,8 @@ def dial(
     sees our address. `home` has our key and our contacts; default: where those of the command `voicemux` are.
     `audio=False` is for text only. `socks5` is a proxy ([USER:PASSWORD@]HOST[:PORT]), `proxy_command` a command whose
     standard input and output are the connection; of the two, one at most.
+    `grace` is for how many seconds, 0 to 600, the call goes on without a line if the
+    other side keeps it, too: it is resumed, and no text is lost; 0: never.
 
     Raises AddressError, Unreachable, CallRefused (busy, declined), SecurityError (not who was meant, or a wrong
     code), RemoteProtocolError (that is not voicemux) or ConnectionLost.
@@ -59,6 +62,7 @@ def dial(
         ("proxy_command", proxy_command),
     ):
         arguments.text(what, given)
+    arguments.grace(grace)
     _check_plain(plain, code, open)
     if socks5 and proxy_command:
         raise ValueError("socks5 and proxy_command are two ways: a call takes one")
@@ -82,6 +86,7 @@ def listen(
     allow: Iterable[str] = (),
     home: Path | str | None = None,
     audio: bool = True,
+    grace: int = 60,
 ) -> Listener:
     """Wait for callers on `host` (default: all addresses) and `port` (0: the system chooses).
 
@@ -94,6 +99,7 @@ def listen(
     for what, given in (("code", code), ("name", name), *([("host", host)] if host is not None else [])):
         arguments.text(what, given)
     arguments.port(port)
+    arguments.grace(grace)
     allowed = arguments.names("allow", allow)
     _check_plain(plain, code, open or bool(allowed))
     trust = None

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 HIGHEST_PORT = 65_535
+MOST_GRACE = 600  # seconds
 
 
 def text(name: str, given: object) -> None:
@@ -17,6 +18,13 @@ def port(given: object) -> None:
         raise TypeError(f"expected port to be an int, got {_type(given)}")
     if not 0 <= given <= HIGHEST_PORT:
         raise ValueError(f"expected a port of 0 to {HIGHEST_PORT}, got {given}")
+
+
+def grace(given: object) -> None:
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise TypeError(f"expected grace to be an int, got {_type(given)}")
+    if not 0 <= given <= MOST_GRACE:
+        raise ValueError(f"expected a grace of 0 to {MOST_GRACE} seconds, got {given}")
 
 
 def names(name: str, given: Iterable[str]) -> tuple[str, ...]:

@@ -66,6 +66,10 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--timeout", type=click.FloatRange(1, 600), callback=a_number, default=15, show_default=True,
             metavar="SECONDS", help="Give a call up after so long without a sign of life.",
         ),
+        click.option(
+            "--grace", type=click.IntRange(0, 600), default=60, show_default=True, metavar="SECONDS",
+            help="How long the call goes on without a line, if the other side keeps it, too; 0: never.",
+        ),
         *unencrypted("No encryption; anybody may call; both sides must want it. For tunnels that encrypt already."),
         click.option(
             "--line-mode", is_flag=True,
@@ -101,6 +105,7 @@ class CallOptions:
     bandwidth: int | None  # kbit/s
     max_delay: int  # milliseconds
     timeout: float  # seconds
+    grace: int  # seconds
     plain: bool
     line_mode: bool
     status: bool
@@ -180,6 +185,7 @@ def settings_of(
         security=None if typed.plain else security(usual_folder(), own_name=name),
         silence_timeout=typed.timeout,
         proxy=proxy,
+        grace=typed.grace,
         trace=typed.trace,
     )
 

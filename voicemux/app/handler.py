@@ -18,7 +18,7 @@ from voicemux.console.commands import (
     EndOfInput,
     HangUp,
     Help,
-    Interrupted,
+    Interrupt,
     Mute,
     Say,
     ShowCode,
@@ -107,7 +107,7 @@ class CommandHandler:
             case _ if call is None:
                 if isinstance(command, HangUp):
                     self._departure.ask(Why.QUIT)
-                elif isinstance(command, Interrupted):
+                elif isinstance(command, Interrupt):
                     self._departure.ask(Why.INTERRUPTED, break_off=self._departure.why is not None)
                 elif isinstance(command, ShowStats) and self._held.last:
                     self._console.show(self._held.last)
@@ -131,9 +131,9 @@ class CommandHandler:
                 call.post(call.stats())
             case HangUp():
                 call.hang_up()
-            case Interrupted() if self._held.interrupted is call or not call.goes_on:
+            case Interrupt() if self._held.interrupted is call or not call.goes_on:
                 self._departure.ask(Why.INTERRUPTED, break_off=True)
-            case Interrupted():
+            case Interrupt():
                 self._held.interrupted = call
                 hurry_away(call, self._console)
 

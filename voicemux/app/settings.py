@@ -65,3 +65,4 @@ class Settings:
     proxy: Proxy | None = None  # through which the listener is called
     trace: str = ""  # the file of a trace; "" for none
     silence_timeout: float = 15.0  # seconds without a sign of life after which a call is given up
+    grace: int = 60  # seconds for which a call goes on without a line

@@ -70,7 +70,7 @@ class HangUp:
 
 
 @dataclass(frozen=True)
-class Interrupted:
+class Interrupt:
     """Ctrl-C, where the terminal gives it as a key."""
 
 
@@ -101,7 +101,7 @@ Command = (
     | ShowMissed
     | Help
     | HangUp
-    | Interrupted
+    | Interrupt
     | EndOfInput
     | Unknown
 )

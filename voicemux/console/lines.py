@@ -14,7 +14,7 @@ import threading
 import time
 
 from voicemux.console.cells import cells
-from voicemux.console.commands import HangUp, Interrupted, parse_line
+from voicemux.console.commands import HangUp, Interrupt, parse_line
 from voicemux.console.modes import Modes, in_foreground, stop_job
 from voicemux.console.plain import READ_SIZE, Handler, PlainConsole
 from voicemux.errors import VoicemuxError
@@ -135,7 +135,7 @@ class LineConsole(PlainConsole):
         if key in LINE_ENDS:
             self._give(parse_line(self._readable(line)))
         elif key == CTRL_C and not line:
-            self._give(Interrupted())
+            self._give(Interrupt())
         elif key == CTRL_D and not line:
             self._give(HangUp())
         elif key == CTRL_Z:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable
 
 from voicemux.console.cells import is_wide_locale
-from voicemux.console.commands import HangUp, Interrupted, parse_line
+from voicemux.console.commands import HangUp, Interrupt, parse_line
 from voicemux.console.focus import Focus
 from voicemux.console.modes import Modes, has_jobs, in_foreground, stop_job
 from voicemux.console.plain import USUAL_COLUMNS, Handler, PlainConsole, columns_of
@@ -87,7 +87,7 @@ class TerminalConsole(PlainConsole):
     def interrupt(self) -> bool:
         """Between two prompts, while a line is being sent, the terminal gives Ctrl-C as a signal."""
         if self._between and not self._printing.has_prompt and in_foreground():
-            self._give(Interrupted())
+            self._give(Interrupt())
             return True
         return False
 
@@ -123,7 +123,7 @@ class TerminalConsole(PlainConsole):
                 line = self._prompt.read(self._begin)
             except KeyboardInterrupt:
                 self._printing.end()  # what still waits to be printed holds up no interrupt
-                self._give(Interrupted())
+                self._give(Interrupt())
                 self._printing.print_waiting()
             except EOFError:
                 self._end()

@@ -15,6 +15,7 @@ from voicemux.events import (
     Ended,
     Event,
     Failed,
+    Interrupted,
     Invitation,
     Late,
     Listening,
@@ -25,6 +26,7 @@ from voicemux.events import (
     PeerSwitched,
     Quiet,
     Rejected,
+    Resumed,
     Ringing,
     Stats,
     Status,
@@ -123,6 +125,10 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
             return [f"{quoted_name(event.name)} {PEER_SWITCHES[event.what][event.on]}"]
         case Quiet():
             return [_quiet(event)]
+        case Interrupted():
+            return [f"the line is silent; trying to reach {quoted_name(event.name)} again"]
+        case Resumed():
+            return [f"{quoted_name(event.name)} is back after {event.after_s:.0f} s; nothing is lost"]
         case Late() if event.on:
             name = quoted_name(event.name)
             return [f"the line is busy with something else: you hear {name} {event.seconds:.1f} s late"]

@@ -25,10 +25,12 @@ from voicemux.events.calls import (
     Connected,
     Delivered,
     Ended,
+    Interrupted,
     Late,
     PeerSwitched,
     Quiet,
     Rejected,
+    Resumed,
     Stats,
     Status,
     Switched,
@@ -48,6 +50,7 @@ __all__ = [
     "Ended",
     "Event",
     "Failed",
+    "Interrupted",
     "Invitation",
     "Late",
     "Listening",
@@ -58,6 +61,7 @@ __all__ = [
     "PeerSwitched",
     "Quiet",
     "Rejected",
+    "Resumed",
     "Ringing",
     "Stats",
     "Status",
@@ -101,6 +105,8 @@ Event = (
     | Connected
     | PeerSwitched
     | Quiet
+    | Interrupted
+    | Resumed
     | Late
     | AudioStarted
     | AudioStopped

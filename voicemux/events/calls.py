@@ -64,6 +64,29 @@ class Quiet:
 
 
 @dataclass(frozen=True)
+class Interrupted:
+    """Nothing comes from the other side any more, or the line broke; the call goes on, and the line is tried again.
+
+    `since_s` is for how many seconds nothing had come by then.
+    """
+
+    name: str  # the other side's
+    since_s: float
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The call goes on where it was `after_s` seconds of silence: no text is lost.
+
+    `path` is the address of the other side by which it goes on.
+    """
+
+    name: str  # the other side's
+    after_s: float
+    path: str
+
+
+@dataclass(frozen=True)
 class Late:
     """The other side's voice comes `seconds` later than it did, because the line is busy with something else;
     or, if not `on`, it no longer does."""
@@ -150,6 +173,8 @@ class Stats:
     texts_received: int
     bytes_sent: int
     bytes_received: int
+    interruptions: int = 0  # of the line, which the call has outlived or tries to
+    texts_waiting: int = 0  # that the peer has not acknowledged yet
 
 
 @dataclass(frozen=True)
