@@ -14,10 +14,10 @@ local PREFACE, LONGEST, CODE = "VMUX/1\r\n", 4096, 2
 
 local TAGS = {"HELLO", "TEXT", "AUDIO", "PING", "PONG", "BYE", "TEXT_ACK", "REPORT", "RINGING", "CLAIM", "CHALLENGE",
   "PROOF", "WELCOME", [19] = "ARRIVALS", [20] = "STATE"}
-local KEYS = {"name", "agent", "codecs", "session", "last_text"}
+local KEYS = {"name", "agent", "codecs", "session", "last_text", [7] = "grace"}
 local CODECS = {"PCM", "Opus"}
 local CODES = {[0] = "NORMAL", "BUSY", "DECLINED", "PROTOCOL", "VERSION", "TIMEOUT", "FLOOD", "INTERNAL", "REPLACED",
-  "SECURITY", "UNKNOWN_CALLER", "WRONG_CODE", [16] = "LATER"}
+  "SECURITY", "UNKNOWN_CALLER", "WRONG_CODE", "GONE", [16] = "LATER"}
 local METHODS = {[0] = "OPEN", "KNOWN", "CODE"}
 
 local voicemux = Proto("voicemux", "voicemux call")
@@ -38,6 +38,7 @@ local field = {
   agent = ProtoField.string("voicemux.hello.agent", "Agent", base.UNICODE),
   session = ProtoField.bytes("voicemux.hello.session", "Session"),
   last_text = ProtoField.uint32("voicemux.hello.last_text", "Last text", base.DEC),
+  grace = ProtoField.uint16("voicemux.hello.grace", "Grace (s)", base.DEC),
   id = ProtoField.uint32("voicemux.id", "Id", base.DEC),
   text = ProtoField.string("voicemux.text", "Text", base.UNICODE),
   codec = ProtoField.uint8("voicemux.codec", "Codec", base.DEC, CODECS),
@@ -139,6 +140,9 @@ function decode.HELLO(payload, tree, message)
       if length ~= 4 then return nil, "HELLO last_text: 4 bytes expected, got " .. length end
       item:add(field.last_text, value)
       message.last_text = value:uint()
+    elseif key == 7 then
+      if length ~= 2 then return nil, "HELLO grace: 2 bytes expected, got " .. length end
+      item:add(field.grace, value)
     end
     seen[key] = true
     at = at + 2 + length
@@ -314,7 +318,7 @@ end
 local function delivery(own, peer, name, message)
   if name == "TEXT" then
     -- whoever resumes goes on behind the last id that the other has; before its HELLO that may be any
-    local last = own.last or peer.state ~= "START" and (peer.last_text or 0) or own.session and message.id - 1 or 0
+    local last = own.last or peer.state ~= "START" and (peer.last_text or 0) or own.resumes and message.id - 1 or 0
     own.last = math.max(last, message.id)
     if message.id > last + 1 then return string.format("TEXT %d expected, got %d", last + 1, message.id) end
   elseif name == "TEXT_ACK" then
@@ -355,7 +359,10 @@ local function judged(key, pinfo, name, message, fault)
     verdict.fault = name and order(own, name, is_dialler) or fault or authentication(call_of(), name, message)
     verdict.delivery = not verdict.fault and delivery(own, peer, name, message)
     own.state = verdict.fault and "DONE" or ORDER[own.state][name]
-    if name == "HELLO" then own.session, own.last_text = message.session, message.session and message.last_text end
+    if name == "HELLO" then
+      own.last_text = message.session and message.last_text
+      own.resumes = own.last_text ~= nil and own.last_text ~= false
+    end
   end
   return verdict
 end

@@ -40,7 +40,7 @@ from voicemux.protocol.wire import PREFACE
 FOLDER = Path(__file__).parent
 FINDINGS = FOLDER / "findings"
 
-HELLO = Hello("bob", "bot1", (2, 1), bytes(16), 7)
+HELLO = Hello("bob", "bot1", (2, 1), bytes(16), 7, 60)
 CLAIM, CHALLENGE = Claim(1, bytes(32), b"share", b"certificate"), Challenge(bytes(32), b"share")
 PROOF, WELCOME = Proof(bytes(32), b"confirmation", b"signature"), Welcome(1)
 TALK: list[Message] = [

@@ -209,6 +209,7 @@ def test_who_stops_in_the_middle_of_a_preface_is_not_voicemux(monkeypatch):
         (Bye(ByeCode.SECURITY), "an encrypted call is wanted there"),
         (Bye(ByeCode.UNKNOWN_CALLER), "you are not known there"),
         (Bye(ByeCode.WRONG_CODE), "the code is wrong, or no longer valid"),
+        (Bye(ByeCode.GONE), "the other side no longer has the call"),
     ],
 )
 def test_a_goodbye_instead_of_an_answer_is_a_refusal(bye, words):

@@ -121,6 +121,7 @@ def test_a_malformed_payload_is_refused_by_name(tag, payload, sentence):
         Hello(codecs=(1,) * 256),
         Hello(session=b"too short"),
         Hello(session=bytes(16), last_text=2**32),
+        Hello(session=bytes(16), grace=65536),
         Text(2**32, ""),
         Text(-1, ""),
         Text(1, LONE_SURROGATE),
@@ -167,8 +168,16 @@ def test_unknown_keys_are_skipped_and_of_a_key_that_comes_twice_the_first_counts
     assert from_frame(Frame(HELLO, 0, payload)) == Hello("a", codecs=(2,))
 
 
-def test_the_last_text_of_no_session_means_nothing():
-    assert from_frame(Frame(HELLO, 0, bytes.fromhex("01 01 61  05 04 00 00 00 07"))) == Hello("a")
+def test_the_last_text_and_the_grace_of_no_session_mean_nothing():
+    assert from_frame(Frame(HELLO, 0, bytes.fromhex("01 01 61  05 04 00 00 00 07  07 02 00 3c"))) == Hello("a")
+
+
+def test_a_last_text_that_is_absent_begins_a_session_and_one_of_0_resumes_it():
+    session = "04 10" + 16 * "00"
+    assert from_frame(Frame(HELLO, 0, bytes.fromhex(session))) == Hello(session=bytes(16), last_text=None)
+    assert from_frame(Frame(HELLO, 0, bytes.fromhex(session + "05 04 00 00 00 00"))) == Hello(
+        "", "", None, bytes(16), 0
+    )
 
 
 def test_a_certificate_and_a_share_have_room():

@@ -72,7 +72,10 @@ def _write_hello(hello: Hello) -> Frame:
         raise LocalProtocolError(f"a session of {len(hello.session)} bytes, expected {wire.SESSION_SIZE}")
     if hello.session:
         items.append({"key": wire.KEY_SESSION, "value": hello.session})
-        items.append({"key": wire.KEY_LAST_TEXT, "value": wire.LAST_TEXT.build({"id": hello.last_text})})
+        if hello.last_text is not None:
+            items.append({"key": wire.KEY_LAST_TEXT, "value": wire.LAST_TEXT.build({"id": hello.last_text})})
+        if hello.grace:
+            items.append({"key": wire.KEY_GRACE, "value": wire.GRACE.build({"seconds": hello.grace})})
     return Frame(wire.TAG_HELLO, 0, wire.HELLO.build({"items": items}))
 
 
@@ -82,7 +85,8 @@ def _read_hello(frame: Frame) -> Hello:
         values.setdefault(item.key, item.value)
     name, agent = values.get(wire.KEY_NAME, b""), values.get(wire.KEY_AGENT, b"")
     codecs, session = values.get(wire.KEY_CODECS), values.get(wire.KEY_SESSION, b"")
-    last_text = wire.LAST_TEXT.parse(values[wire.KEY_LAST_TEXT]).id if wire.KEY_LAST_TEXT in values else 0
+    last_text = wire.LAST_TEXT.parse(values[wire.KEY_LAST_TEXT]).id if wire.KEY_LAST_TEXT in values else None
+    grace = wire.GRACE.parse(values[wire.KEY_GRACE]).seconds if wire.KEY_GRACE in values else 0
     if max(len(name), len(agent)) > wire.MAX_NAME:
         raise RemoteProtocolError(f"HELLO with a name of over {wire.MAX_NAME} bytes")
     if wire.KEY_SESSION in values and len(session) != wire.SESSION_SIZE:
@@ -92,7 +96,8 @@ def _read_hello(frame: Frame) -> Hello:
         agent=agent.decode(),
         codecs=None if codecs is None else tuple(codecs),
         session=session,
-        last_text=last_text if session else 0,  # of no session, it means nothing
+        last_text=last_text if session else None,  # of no session, these two mean nothing
+        grace=grace if session else 0,
     )
 
 

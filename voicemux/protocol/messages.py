@@ -30,6 +30,7 @@ class ByeCode(IntEnum):
     SECURITY = 9
     UNKNOWN_CALLER = 10
     WRONG_CODE = 11
+    GONE = 12
     LATER = 16
 
 
@@ -50,13 +51,18 @@ class Preface:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who I am and what I can play. `codecs` None is "absent": PCM only; empty is "no audio"."""
+    """Who I am and what I can play. `codecs` None is "absent": PCM only; empty is "no audio".
+
+    A `session` without `last_text` begins a session; with one, also with 0, it resumes this session (protocol.md §7).
+    `grace` is how many seconds this side keeps the session after its line is lost; 0 is "I do not resume".
+    """
 
     name: str = ""
     agent: str = ""
     codecs: tuple[int, ...] | None = None
     session: bytes = b""
-    last_text: int = 0
+    last_text: int | None = None
+    grace: int = 0
 
     @property
     def playable(self) -> tuple[int, ...]:

@@ -38,6 +38,7 @@ FLAG_MORE = 1  # of TEXT: the message goes on in the next TEXT frame
 STATE_MUTED, STATE_DEAFENED, STATE_RECORDS, STATE_VOICE = 1, 2, 4, 8  # bits of STATE
 
 KEY_NAME, KEY_AGENT, KEY_CODECS, KEY_SESSION, KEY_LAST_TEXT = range(1, 6)
+KEY_GRACE = 7
 
 HEADER = c.Struct("length" / c.Int16ub, "tag" / c.Int8ub, "flags" / c.Int8ub)
 
@@ -46,6 +47,7 @@ HELLO = c.Struct(
     c.Terminated,  # GreedyRange passes over a truncated last item in silence; this does not
 )
 LAST_TEXT = c.Struct("id" / c.Int32ub, c.Terminated)
+GRACE = c.Struct("seconds" / c.Int16ub, c.Terminated)
 
 TEXT_HEADER = c.Struct("id" / c.Int32ub)
 AUDIO_HEADER = c.Struct(

@@ -14,10 +14,10 @@ def hellos() -> list[Entry]:
         return entry(f"hello-{name}", "5.1", description, bytes=frame(HELLO, payload).hex(), **PROTOCOL_ERROR)
 
     session = bytes(range(16))
-    last_text = item(5, b"\0\0\0\7")
-    everything = item(1, b"bob") + item(2, b"bot1") + item(3, b"\2\1") + item(4, session) + last_text
+    last_text, grace = item(5, b"\0\0\0\7"), item(7, b"\0\x3c")
+    everything = item(1, b"bob") + item(2, b"bot1") + item(3, b"\2\1") + item(4, session) + last_text + grace
     longest, long_name = item(1, b"n" * 64), "\u00fc" * 32
-    every = {"name": "bob", "agent": "bot1", "codecs": [2, 1], "session": session.hex(), "last_text": 7}
+    every = {"name": "bob", "agent": "bot1", "codecs": [2, 1], "session": session.hex(), "last_text": 7, "grace": 60}
     return [
         hello("empty", "A nameless peer that plays PCM.", b""),
         hello("everything", "Every key there is.", everything, **every),
@@ -50,11 +50,27 @@ def hellos() -> list[Entry]:
             False,
             name="one",
         ),
-        hello("session", "An offer to resume.", item(4, session) + item(5, bytes(4)), session=session.hex()),
         hello(
-            "session-without-last-text", "Nothing was received yet.", item(4, session), False, session=session.hex()
+            "session",
+            "A session that can be resumed begins: there is no last_text.",
+            item(4, session) + grace,
+            session=session.hex(),
+            grace=60,
+        ),
+        hello(
+            "resume",
+            "A last_text resumes the session, also when it is 0.",
+            item(4, session) + item(5, bytes(4)),
+            session=session.hex(),
+            last_text=0,
+        ),
+        hello("session-without-grace", "It cannot be resumed.", item(4, session), session=session.hex()),
+        hello("grace-zero", "As if absent.", item(4, session) + item(7, bytes(2)), False, session=session.hex()),
+        hello(
+            "grace-highest", "18 hours.", item(4, session) + item(7, b"\xff\xff"), session=session.hex(), grace=65535
         ),
         hello("last-text-without-session", "Of no session, it means nothing.", last_text, False),
+        hello("grace-without-session", "Of no session, it means nothing.", grace, False),
         hello(
             "last-text-highest",
             "All of 32 bits.",
@@ -77,4 +93,6 @@ def hellos() -> list[Entry]:
         fault("session-empty", "0 bytes.", item(4, b"")),
         fault("last-text-short", "3 bytes.", item(4, session) + item(5, bytes(3))),
         fault("last-text-long", "5 bytes.", item(4, session) + item(5, bytes(5))),
+        fault("grace-short", "1 byte.", item(4, session) + item(7, b"\x3c")),
+        fault("grace-long", "3 bytes, though no session is named.", item(7, bytes(3))),
     ]
