@@ -95,7 +95,7 @@ RANKS = [
     ["conform.link"],
     ["conform.subject"],
     ["conform.opening", "conform.texts", "conform.sounds", "conform.endings", "conform.strangers"],
-    ["conform.states"],
+    ["conform.states", "conform.resuming"],
     ["conform.runner"],
     ["app.departure", "app.exit_codes", "app.misuse", "app.standard_streams"],
     ["app.interrupts", "app.options", "app.answering"],

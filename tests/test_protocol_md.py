@@ -189,16 +189,16 @@ def test_the_words_are_those_of_the_code():
     assert "88 a6 46 4b is `" + " ".join(words.spoken(bytes.fromhex("88a6464b"))) in re.sub(r"\s+", " ", DOCUMENT)
 
 
-RULES = "".join(part for title, part in sections(DOCUMENT) if not title.startswith(("1. ", "17. ")))
-PROOFS = tables(section("17. What proves it"))[0]
+RULES = "".join(part for title, part in sections(DOCUMENT) if not title.startswith(("1. ", "18. ")))
+PROOFS = tables(section("18. What proves it"))[0]
 
 
 def named(cell: str) -> set[str]:
-    """The vectors, files of vectors or cases that a cell of section 17 names."""
+    """The vectors, files of vectors or cases that a cell of section 18 names."""
     return set(re.findall(r"`([\w-]+)`", cell))
 
 
-def test_every_must_has_a_number_of_its_own_and_section_17_has_them_all():
+def test_every_must_has_a_number_of_its_own_and_section_18_has_them_all():
     musts = re.findall(r"\bMUST\b(?:\s+NOT\b)?(?:\s+\[(\d+)\])?", RULES)
     assert sorted(map(int, musts)) == list(range(1, len(musts) + 1))  # MUSTs that came later stand anywhere
     assert [int(row[0]) for row in PROOFS] == list(range(1, len(musts) + 1))

@@ -164,7 +164,7 @@ class Peer:
             self.say(self.hello)
 
     def challenge(self, claim: Claim) -> None:
-        self.theirs = handshake.Listener(self.identity.certificate, claim, self.code)
+        self.theirs = handshake.Challenger(self.identity.certificate, claim, self.code)
         self.say(self.theirs.challenge)
 
     def admit(self, proof: Proof) -> None:

@@ -15,7 +15,7 @@ from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import Text
 from voicemux.protocol.wire import PREFACE
 
-SHOULD_ONLY = {"busy", "plain-refused", "reports"}  # protocol.md §17 says so
+SHOULD_ONLY = {"busy", "plain-refused", "reports"}  # protocol.md §18 says so
 
 
 def test_frames_are_shown_with_time_direction_bytes_and_meaning():

@@ -13,6 +13,7 @@ import pytest
 from tests.conform.examining import TRIES
 from tests.conform.faults import DIALLER, LISTENER, WRONG, Wrong
 from tests.conform.peers import Peer, dialling, listening
+from tests.conform.resumers import Resumer  # which brings the peers that are wrong in resuming
 from tests.running import CODE
 from voicemux.conform.runner import ALL, Selection, examine_dialler, examine_listener
 from voicemux.conform.subject import Keys
@@ -22,14 +23,26 @@ from voicemux.net.listener import Listener
 from voicemux.security.identity import load_identity
 
 AT_ONCE = 10  # suites, which wait for half of their time, and share one processor
-SLOW = {"silence", "pings", "flood"}  # up to 16 seconds: tried where they are meant, and with who is right in all
+SLOW = {
+    "silence",
+    "pings",
+    "flood",
+    "resume-old-connection",
+}  # up to 16 seconds: tried where they are meant, and with who is right in all
 SHARE = 30  # a wrong peer is tried with one in 30 of its other cases, each with others: all take ten minutes more
 SHARE_OF_LONG = 10  # with --long
+RESUME = 17  # the section of protocol.md; in the others, a peer that resumes is as one that does not
 RIGHT = [
     Wrong(Peer, LISTENER, False, ""),
+    Wrong(Resumer, LISTENER, True, ""),
+    Wrong(Resumer, DIALLER, False, ""),
     *(
         pytest.param(Wrong(Peer, *each, ""), marks=pytest.mark.long)
         for each in ((LISTENER, True), (DIALLER, True), (DIALLER, False))
+    ),
+    *(
+        pytest.param(Wrong(Resumer, *each, ""), marks=pytest.mark.long)
+        for each in ((LISTENER, False), (DIALLER, True))
     ),
 ]
 
@@ -72,6 +85,8 @@ def examine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         if peer.case:
             turn = WRONG.index(peer) % share
             names = [name for name in names[turn::share] if name not in SLOW | {peer.case}] + [peer.case]
+        elif issubclass(peer.kind, Resumer):
+            names = [each.name for each in CASES if each.section == RESUME and each.name in names]
         selection = Selection(tuple(names))
         if peer.case == "flood" and peer.role == LISTENER:  # its memory is watched, which has to be its alone
             with in_a_process(peer.kind, folder / "peer") as (port, process_id):

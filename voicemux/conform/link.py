@@ -14,6 +14,7 @@ from voicemux.conform.verdict import Failed
 from voicemux.console.quoting import quoted
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError
 from voicemux.net.stream import Stream
+from voicemux.net.tcp import break_off
 from voicemux.protocol.encoding import to_frame
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.messages import (
@@ -49,6 +50,7 @@ class Link:
         self.trickles = False  # everything is written a byte at a time
         self.acknowledges = True
         self.said_goodbye = False
+        self.is_lost = False  # we have reset it
         self.record = Record()
         self._began = time.monotonic()
         self._takes_nothing = False  # the peer's end: a write has failed
@@ -181,8 +183,16 @@ class Link:
         """The messages of that kind that have come so far."""
         return [heard.message for heard in self.heard if isinstance(heard.message, kind)]
 
+    def lose(self) -> None:
+        """Break the connection: nothing is said, and what is on its way is lost."""
+        self.is_lost = True
+        self.record.note(self._now, "a reset", is_ours=True)
+        break_off(self.stream)
+
     def close(self) -> None:
         """Leave politely, so that the program under test is free for the next case."""
+        if self.is_lost:
+            return
         with contextlib.suppress(ConnectionLost, Failed):
             if not self.ended and not self.said_goodbye and self.hello:
                 self.trickles = False

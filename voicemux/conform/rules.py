@@ -1,4 +1,4 @@
-"""What protocol.md says that a case is about, word by word. Its section 17 knows which case proves which MUST."""
+"""What protocol.md says that a case is about, word by word. Its section 18 knows which case proves which MUST."""
 
 import re
 from functools import cache
@@ -6,7 +6,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 PLACES = (PACKAGE / "protocol.md", PACKAGE.parent / "protocol.md")  # installed, and in a checkout
-TABLE = "## 17. What proves it"
+TABLE = "## 18. What proves it"
 BREAKS = ("\n\n", "\n- ", "\n| ")  # of paragraphs, items and rows of tables
 SENTENCE_END = re.compile(r"(?<=[.!?)])\s+(?=[A-Z`*(])")
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicemux.conform import endings, opening, sounds, states, strangers, texts
+from voicemux.conform import endings, opening, resuming, sounds, states, strangers, texts
 from voicemux.conform.record import Talk
 from voicemux.conform.subject import AGAIN, BUSY_PATIENCE, DiallerSubject, Keys, ListenerSubject, Subject
 from voicemux.conform.verdict import CASES, FAIL, PASS, SKIP, Case, Failed, Result, Skipped
@@ -12,7 +12,7 @@ from voicemux.errors import RemoteProtocolError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.listener import Listener
 
-THEMES = (opening, texts, sounds, states, endings, strangers)  # importing them has entered their cases
+THEMES = (opening, texts, sounds, states, endings, strangers, resuming)  # importing them has entered their cases
 Tell = Callable[[Result], None]
 
 

@@ -48,7 +48,7 @@ def plays_pcm(subject: Subject) -> None:
         raise Skipped("it plays no audio", PLAY)
     if Codec.PCM not in link.hello.playable:
         raise Failed(f"expected codec 1 among those that it plays, got {list(link.hello.playable)}")
-    _play(link, [TONE] * 10)
+    play(link, [TONE] * 10)
     link.expect_pong()
 
 
@@ -89,7 +89,7 @@ def audio_paced(subject: Subject) -> None:
 def audio_wraps(subject: Subject) -> None:
     """Sequence and timestamp wrap around."""
     link = _ear(subject)
-    _play(link, [TONE] * 40, sequence=2**16 - 20, timestamp=2**32 - 20 * PACKET)
+    play(link, [TONE] * 40, sequence=2**16 - 20, timestamp=2**32 - 20 * PACKET)
     link.expect_pong()
 
 
@@ -97,7 +97,7 @@ def audio_wraps(subject: Subject) -> None:
 def audio_lengths(subject: Subject) -> None:
     """Frames of every length are taken."""
     link = _ear(subject)
-    _play(link, [bytes(2 * samples) for samples in (120, 240, 480, 960, 1920, 2044, 1, 0, 441, 960)])
+    play(link, [bytes(2 * samples) for samples in (120, 240, 480, 960, 1920, 2044, 1, 0, 441, 960)])
     link.expect_pong()
 
 
@@ -116,7 +116,7 @@ def audio_unusable(subject: Subject) -> None:
 def reports(subject: Subject) -> None:
     """What it reports of our audio is about what we have sent."""
     link = _ear(subject)
-    _play(link, [TONE] * 75)
+    play(link, [TONE] * 75)
     link.watch(0.5)
     if not link.all(Report):
         raise Skipped("it sends no REPORT", "let it say what it hears, every 100 ms to 1 s")
@@ -129,7 +129,7 @@ def reports(subject: Subject) -> None:
 def arrivals(subject: Subject) -> None:
     """When our audio came is told not too often, and in milliseconds of one clock."""
     link = _ear(subject)
-    _play(link, [TONE] * 75)
+    play(link, [TONE] * 75)
     link.watch(0.5)
     said = [each for each in link.heard if isinstance(each.message, Arrivals)]
     if not said:
@@ -171,7 +171,7 @@ def _ear(subject: Subject) -> Link:
     return link
 
 
-def _play(link: Link, packets: list[bytes], sequence: int = 0, timestamp: int = 0) -> None:
+def play(link: Link, packets: list[bytes], sequence: int = 0, timestamp: int = 0) -> None:
     """As fast as it would be spoken."""
     for number, data in enumerate(packets):
         link.say(Audio(Codec.PCM, 0, (sequence + number) % 2**16, timestamp % 2**32, data))

@@ -94,7 +94,11 @@ class Subject:
     @property
     def was_busy(self) -> bool:
         """Whether it has said so: the case before is not over there."""
-        return any(bye.code == ByeCode.BUSY for link in self._links for bye in link.all(Bye))
+        return self.heard(ByeCode.BUSY)
+
+    def heard(self, code: ByeCode) -> bool:
+        """Whether it has said BYE of that code on a connection of this case."""
+        return any(bye.code == code for link in self._links for bye in link.all(Bye))
 
     def said(self) -> tuple[Talk, ...]:
         """What was said on each connection of this case."""
@@ -136,13 +140,20 @@ class ListenerSubject(Subject):
         self.process_id = process_id
 
     def open(self, *behind: Message, trickles: bool = False) -> Link:
+        return self._open(*behind, trickles=trickles)
+
+    def again(self) -> Link:
+        """As `open`, by the keys that have met, for a HELLO that resumes a session."""
+        return self._open(method=Method.KNOWN)
+
+    def _open(self, *behind: Message, trickles: bool = False, method: Method | None = None) -> Link:
         link = self.connect()
         link.trickles = trickles
         if not self.keys:
             link.write(PREFACE + encode(*behind))
             link.expect_preface()
             return link
-        dialler = self.dialler(link)
+        dialler = self.dialler(link, method)
         link.write(PREFACE + encode(dialler.claim()))
         link.expect_preface()
         link.say(dialler.prove(link.expect(Challenge)))
@@ -157,11 +168,13 @@ class ListenerSubject(Subject):
         link.write(PREFACE)
         link.expect_preface(ANSWER_PATIENCE)
 
-    def dialler(self, link: Link) -> handshake.Dialler:
-        """Our part in who is who."""
+    def dialler(self, link: Link, method: Method | None = None) -> handshake.Dialler:
+        """Our part in who is who, by the code or in the open if no method is named."""
         assert self.keys
-        method = Method.CODE if self.keys.code else Method.OPEN
-        return handshake.Dialler(self.keys.identity, link.stream.peer_certificate, method, self.keys.code)
+        usual = Method.CODE if self.keys.code else Method.OPEN
+        method = usual if method is None else method
+        code = self.keys.code if method is Method.CODE else ""
+        return handshake.Dialler(self.keys.identity, link.stream.peer_certificate, method, code)
 
     def call(self, hello: Hello = OWN_HELLO, *, trickles: bool = False) -> Link:
         deadline = time.monotonic() + BUSY_PATIENCE
@@ -197,18 +210,31 @@ class DiallerSubject(Subject):
         self._listener = listener
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
+        self._next: Stream | None = None  # it has been waited for
 
     def open(self, *behind: Message, trickles: bool = False) -> Link:
         link = self.connect()
         link.trickles = trickles
         link.expect_preface()
+        self.answer(link, *behind)
+        return link
+
+    def answer(self, link: Link, *behind: Message) -> None:
+        """The rest of `open`, when its preface has come."""
         if not self.keys:
             link.write(PREFACE + encode(*behind))
-            return link
+            return
         link.write(PREFACE)
         listener = self.challenge(link)
         link.say(listener.welcome(listener.method), *behind)
-        return link
+
+    def called_within(self, seconds: float) -> Link | None:
+        """A connection that it makes in that time by itself, on which nothing of voicemux has been said."""
+        stream = self.wait(seconds)
+        if stream is None:
+            return None
+        self._next = stream
+        return self.connect()
 
     def challenge(self, link: Link) -> handshake.Challenger:
         """Our part in who is who, up to its PROOF, which is judged."""
@@ -250,6 +276,9 @@ class DiallerSubject(Subject):
                 stream.close()
 
     def _stream(self) -> Stream:
+        if stream := self._next:
+            self._next = None
+            return stream
         if self._command and not self._process:
             code = self.keys.code if self.keys else ""
             command = self._command.replace("{port}", str(self._listener.port)).replace("{code}", shlex.quote(code))
