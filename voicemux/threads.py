@@ -89,6 +89,11 @@ class Threads:
         if not daemon:
             self._threads.append(thread)
 
+    @property
+    def are_over(self) -> bool:
+        """Whether each has ended, so that `join` does not wait."""
+        return not any(each.is_alive() for each in self._threads)
+
     def join(self) -> None:
         """Wait for all to end; the caller has told them to, by whatever means wakes them."""
         while self._threads:

@@ -151,7 +151,7 @@ def test_text_that_nobody_reads_is_not_acknowledged_and_stops_at_the_window(tmp_
     with answering(tmp_path, wait_for_the_end) as listener, dial(listener, tmp_path, audio=False) as call:
         for _ in range(2 * TEXT_WINDOW // 1000):
             call.send("x" * 1000)
-        conversation = call._call._conversation
+        conversation = call._call._texts._conversation
         wait_until(lambda: conversation.text_bytes_in_flight > TEXT_WINDOW - 2000)
         time.sleep(0.2)
         assert conversation.text_bytes_in_flight <= TEXT_WINDOW
@@ -509,7 +509,7 @@ def test_a_line_that_breaks_is_an_error_of_the_call_and_the_next_is_served(tmp_p
         errors.append(call.error)
 
     with answering(tmp_path, serve) as listener:
-        call = dial(listener, tmp_path, audio=False)
+        call = dial(listener, tmp_path, audio=False, grace=0)
         call._call.abandon()
         call.close()
         wait_until(lambda: errors)

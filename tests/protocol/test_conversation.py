@@ -244,12 +244,25 @@ def test_a_resume_from_what_was_never_sent_or_is_known_to_be_there_is_refused(co
     assert said(conversation) == [], "it is still lost"
 
 
-def test_a_goodbye_that_may_have_been_lost_is_said_again(conversation):
-    conversation.hang_up(Bye(0, "so long"), 0, GOODBYE_TIMEOUT)
-    assert said(conversation) == [Bye(0, "so long")]
-    conversation.lose()
-    conversation.resume(0)
-    assert said(conversation) == [Bye(0, "so long")]
+def test_a_side_that_says_goodbye_or_hears_one_is_not_to_resume(conversation):
+    assert not conversation.is_ending
+    conversation.received(Bye(), 0)
+    assert conversation.is_ending
+    other = Conversation(SILENCE)
+    other.hang_up(Bye(), 0, GOODBYE_TIMEOUT)
+    assert other.is_ending
+
+
+def test_a_resume_that_is_refused_changes_nothing_on_the_connection_that_is_up(conversation):
+    for text in "abc":
+        conversation.say(text)
+    assert len(said(conversation)) == 3
+    conversation.received(TextAck(1), 0)
+    with pytest.raises(RemoteProtocolError):
+        conversation.resume(0)
+    assert said(conversation) == []
+    conversation.received(TextAck(3), 0)
+    assert not conversation.undelivered
 
 
 class Side:
@@ -264,15 +277,21 @@ class Side:
         self.untaken: deque[str] = deque()
         self.delivered: list[str] = []
         self.hung_up_by_peer = False
+        self.is_up = True
 
 
 class Talk(RuleBasedStateMachine):
-    """What two people say to each other, over a line that keeps the order, and is replaced when it breaks."""
+    """What two people say to each other, over a line that keeps the order, and is replaced when it breaks.
+
+    Near dials: its HELLO on another line takes the old one from it at once, and from far when it arrives; so far may
+    go on reading and writing the old line for a while. A HELLO may also be given up, and arrive late all the same.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.sides = Side("near"), Side("far")
-        self.is_up = True
+        self.hello: int | None = None  # of near, on its way to far: its last_text
+        self.stale: list[int] = []  # of those that were given up
         self.now = 0.0
 
     def other(self, side: Side) -> Side:
@@ -295,8 +314,21 @@ class Talk(RuleBasedStateMachine):
                     self.put(side, each)
 
     def put(self, side: Side, message: Message) -> None:
-        if self.is_up:
+        if side.is_up and self.other(side).is_up:
             self.other(side).line.append(message)
+
+    @property
+    def is_up(self) -> bool:
+        return all(side.is_up for side in self.sides)
+
+    @property
+    def may_resume(self) -> bool:
+        return not any(side.conversation.is_ending for side in self.sides)
+
+    def lose(self, side: Side) -> None:
+        side.is_up = False
+        side.line.clear()
+        side.conversation.lose()
 
     @rule(seconds=st.floats(0.01, 1))
     def wait(self, seconds: float) -> None:
@@ -314,9 +346,9 @@ class Talk(RuleBasedStateMachine):
     def carry(self, is_near: bool, written: int, read: int, shown: int) -> None:
         """One side writes frames of text; the other reads messages, some of them written before, and shows texts."""
         side = self.side(is_near)
-        if self.is_up:
+        if side.is_up:
             self.write(side, written)
-            self.read(self.other(side), read)
+        self.read(self.other(side), read)
         self.show(not is_near, shown)
 
     def write(self, side: Side, most: int) -> None:
@@ -348,23 +380,53 @@ class Talk(RuleBasedStateMachine):
     @rule(is_back=st.sampled_from([True, True, False]))
     def break_off(self, is_back: bool) -> None:
         """What is on its way either way is lost; the next connection may be there at once."""
-        self.is_up = False
         for side in self.sides:
-            side.line.clear()
-            side.conversation.lose()
+            self.lose(side)
         if is_back:
             self.resume()
 
-    @precondition(lambda self: not self.is_up)
+    @precondition(lambda self: self.may_resume)
     @rule()
-    def resume(self) -> None:
+    def say_hello(self) -> None:
+        """Near has another line, and says HELLO on it: the old one is lost to it. An earlier HELLO is given up."""
+        near, _ = self.sides
+        if self.hello is not None:
+            self.stale.append(self.hello)
+        self.lose(near)
+        self.hello = near.conversation.last_text
+
+    @precondition(lambda self: self.hello is not None and self.may_resume)
+    @rule()
+    def answer(self) -> None:
+        """The HELLO arrives, whether or not far had lost its old line."""
         near, far = self.sides
-        if near.hung_up_by_peer or far.hung_up_by_peer:
+        hello, self.hello = self.hello, None
+        assert hello is not None
+        self.lose(far)
+        last_text = far.conversation.last_text
+        outcomes = far.conversation.resume(hello)
+        for side in self.sides:
+            side.is_up = True
+        self.do(far, outcomes)
+        self.do(near, near.conversation.resume(last_text))
+
+    @precondition(lambda self: self.stale and self.may_resume)
+    @rule()
+    def answer_too_late(self) -> None:
+        """A HELLO that was given up arrives: it is refused, or takes the line from both."""
+        _, far = self.sides
+        try:
+            outcomes = far.conversation.resume(self.stale.pop())
+        except RemoteProtocolError:
             return
-        self.is_up = True
-        last_texts = near.conversation.last_text, far.conversation.last_text
-        self.do(near, near.conversation.resume(last_texts[1]))
-        self.do(far, far.conversation.resume(last_texts[0]))
+        self.do(far, outcomes)
+        for side in self.sides:
+            self.lose(side)
+
+    def resume(self) -> None:
+        if self.may_resume:
+            self.say_hello()
+            self.answer()
 
     @rule(is_near=st.booleans(), roll=st.integers(0, 99))
     def hang_up(self, is_near: bool, roll: int) -> None:
@@ -394,8 +456,7 @@ class Talk(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_said_while_there_is_no_line(self) -> None:
-        if not self.is_up:
-            assert all(side.conversation.next_text() is None for side in self.sides)
+        assert all(side.is_up or side.conversation.next_text() is None for side in self.sides)
 
     def teardown(self) -> None:
         """Once the line stays up, all arrives: all that was said if no side has hung up, and a goodbye if one has."""

@@ -9,7 +9,6 @@ import pytest
 from tests.peers import PATIENCE, PROMPTLY, Peer, connected, greeted, wait_until
 from voicemux.errors import ConnectionLost, LocalProtocolError
 from voicemux.net.tcp import TcpStream
-from voicemux.protocol import delivery
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.messages import Audio, Bye, Ping, Pong, Report, Text, TextAck
 from voicemux.sending.writer import NO_WAIT, Writer
@@ -133,7 +132,6 @@ def test_nothing_is_sent_after_the_goodbye_and_only_the_first_goodbye_counts():
         writer.send_audio(audio(1))
         assert not writer.send_text("too late")
         assert peer.hear_to_the_end() == [Bye(0, "first")]
-        assert not writer.undelivered
 
 
 def test_a_goodbye_does_not_wait_behind_voice_that_never_ends():
@@ -162,59 +160,6 @@ def test_a_goodbye_does_not_wait_behind_voice_that_never_ends():
             speaker.join()
 
 
-def test_room_is_waited_for_only_so_long(monkeypatch):
-    monkeypatch.setattr(delivery, "MAX_WAITING", 100_000)
-    with writing() as (writer, _, peer):
-        assert writer.wait_for_room(0)
-        writer.send_text(LONG)
-        assert not writer.wait_for_room(0.05)
-        made = []
-        waiter = threading.Thread(target=lambda: made.append(writer.wait_for_room(PATIENCE)))
-        waiter.start()
-        while not made:
-            writer.feedback.received(TextAck(peer.hear(Text).id))
-        waiter.join()
-        assert made == [True]
-
-
-def test_delivery_is_waited_for_as_long_as_there_is_progress():
-    with writing() as (writer, _, peer):
-        assert writer.wait_for_delivery(0)
-        for text in ("a", "b", "c", "d"):
-            writer.send_text(text)
-        assert not writer.wait_for_delivery(0.05)
-        delivered = []
-        waiter = threading.Thread(target=lambda: delivered.append(writer.wait_for_delivery(WAIT)))
-        waiter.start()
-        for _ in range(4):
-            number = peer.hear(Text).id
-            time.sleep(0.3 * WAIT)
-            assert not delivered
-            writer.feedback.received(TextAck(number))
-        waiter.join()
-        assert delivered == [True]
-
-
-@pytest.mark.parametrize("wait", [Writer.wait_for_delivery, Writer.wait_for_room])
-def test_the_end_of_the_stream_wakes_whoever_waits(wait, monkeypatch):
-    monkeypatch.setattr(delivery, "MAX_WAITING", 100_000)
-    with greeted() as (stream, sending, _, _):
-        writer = Writer(stream, sending)
-        with running(writer, stream) as thread:
-            writer.send_text(LONG)
-            results = []
-            waiter = threading.Thread(target=lambda: results.append(wait(writer, PATIENCE)))
-            waiter.start()
-            time.sleep(0.05)
-            assert not results
-            stream.cut()
-            writer.send(Pong(bytes(8)))
-            waiter.join(PATIENCE / 2)
-            thread.join(PATIENCE / 2)
-            assert results == [wait is Writer.wait_for_room]
-            assert writer.undelivered
-
-
 def test_a_stream_that_breaks_ends_the_writer_and_wakes_the_reader():
     with greeted() as (stream, sending, _, peer):
         writer = Writer(stream, sending)
@@ -222,7 +167,6 @@ def test_a_stream_that_breaks_ends_the_writer_and_wakes_the_reader():
             peer.reset()
             wait_until(lambda: writer.send(Pong(bytes(8))) or not thread.is_alive())
             writer.wait_until_finished(0)
-            assert writer.wait_for_delivery(0)
             assert str(writer.failure).startswith("the connection broke: ")
             assert stream.read() == b""
 
@@ -307,4 +251,3 @@ def test_a_goodbye_is_written_once_it_has_waited_long_enough_though_nothing_else
         writer.finish(Bye(), 0.3)
         assert peer.hear_to_the_end()[-1] == Bye()
         assert 0.3 <= time.monotonic() - began < 0.3 + PROMPTLY
-        assert writer.undelivered

@@ -71,7 +71,7 @@ def dial(
     trust = None if plain else Trust(Security(folder, code, is_open=open, own_name=name))
     booth = make_booth(audio)
     meant = resolve(target, trust.known if trust else None, _log.warning).through(proxy)
-    met = establish(meant, trust, lambda: make_hello(name, booth), tell=_log.warning)
+    met = establish(meant, trust, lambda: make_hello(name, booth), tell=_log.warning, grace=grace)
     return Call(met, name_peer(met, trust, _log.warning).name, booth)
 
 
@@ -112,7 +112,7 @@ def listen(
             own_name=name,
         )
         trust = Trust(security)
-    return Listener(host, port, trust, name, audio=audio)
+    return Listener(host, port, trust, name, audio=audio, grace=grace)
 
 
 def _check_plain(plain: bool, code: str, unchecked: bool) -> None:

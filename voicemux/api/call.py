@@ -40,7 +40,7 @@ class Call:
         player = booth.make_player() if booth else None
         self._source = booth.source if booth and transmitter else None
         self._sink = booth.sink if booth else None
-        self._call = _Call(met.stream, met.sending, met.receiving, hello, transmitter, player)
+        self._call = _Call(met.stream, met.sending, met.receiving, hello, transmitter, player, bond=met.bond)
         self._read_all = self._closed = False
         self._speaking = threading.Lock()  # by one thread at a time
         self._closing = threading.Lock()

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 from voicemux.api import leftovers
 from voicemux.api.call import Call, inner, make_booth, make_hello
@@ -21,11 +22,13 @@ _log = logging.getLogger("voicemux")
 class Listener:
     """Callers, one after the other; further ones are told "busy". It is closed at the end of a `with`."""
 
-    def __init__(self, host: str | None, port: int, trust: Trust | None, name: str, *, audio: bool) -> None:
+    def __init__(
+        self, host: str | None, port: int, trust: Trust | None, name: str, *, audio: bool, grace: int
+    ) -> None:
         """Not for programs: `listen` makes listeners."""
         listener = _Listener(host, port)
         self._port = listener.port
-        self._trust, self._name, self._audio = trust, name, audio
+        self._trust, self._name, self._audio, self._grace = trust, name, audio, grace
         self._reception, self._admission = receive(
             listener, trust, _turned_away, _new_code, _log.warning, self._on_replaced
         )
@@ -105,7 +108,8 @@ class Listener:
     def _answer(self, caller: Caller) -> Call | None:
         booth = make_booth(self._audio)
         try:
-            met = answer(caller, lambda: make_hello(self._name, booth))
+            hello = partial(make_hello, self._name, booth)
+            met = answer(caller, hello, self._reception.sessions, self._grace)
             return Call(met, name_peer(met, self._trust, _log.warning).name, booth)
         except ConnectionLost as error:
             _log.info("the caller has gone: %s", error)

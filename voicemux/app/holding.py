@@ -85,6 +85,7 @@ class Holding:
             recorder=halves.recorder,
             status_interval=display.status_interval,
             trace=self._trace,
+            bond=met.bond,
         )
         with self._departure.waking(partial(hurry_away, call, self._console), call.abandon), _collected_garbage():
             call.start()

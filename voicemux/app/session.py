@@ -121,6 +121,7 @@ class Session:
                     patience=self._settings.silence_timeout,
                     tell=self._notices.once,
                     watch=self._watch,
+                    grace=self._settings.grace,
                 )
             return self._holding.hold(met)
 
@@ -200,7 +201,7 @@ class Session:
         with self._sound.of_a_call():
             try:
                 with self._departure.waking(_nothing, caller.stream.cut):
-                    met = answer(caller, self._hello_to_caller)
+                    met = answer(caller, self._hello_to_caller, reception.sessions, self._settings.grace)
             except ConnectionLost as error:
                 self._console.show(Notice(f"the caller has gone: {error}"))
                 return Outcome()

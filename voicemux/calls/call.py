@@ -2,32 +2,36 @@
 
 The threads of a call, and what wakes each when it is to end:
 
-    demultiplexer   waits in the stream    the peer's end of stream, `Stream.cut()`
-    writer          waits for messages     `Writer.finish()`, `Stream.cut()`
     timer           waits for the end      the end: pings and reports until then, then cuts a goodbye that hangs
+    redial          waits for the line     the end, or `Redialling.stop()`; only of a dialler
+    those of each connection, see `carrier.py`: they end with it
     and those of the sound, see `sound_threads.py`
 
 How it ends: any thread may ask (`hang_up`, the peer's BYE, a broken stream, a bug); the first reason is kept
 (`Ending`). What may still be sent and awaited then is for the `Conversation` to say: our BYE goes out behind the last
 text, the peer's last text still comes in. When the peer's stream has ended, `next_event` gives `Ended`. Then
 `close()` joins everything.
+
+A broken stream ends a call only if there is no `Bond`: otherwise another one takes its place, see `lines.py`.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from voicemux.calls.carrier import Carrier
-from voicemux.calls.ending import Ending, Reason
+from voicemux.calls.bond import Bond
+from voicemux.calls.ending import Reason
 from voicemux.calls.event_queue import EventQueue, Watcher
-from voicemux.calls.sound_threads import SoundThreads
+from voicemux.calls.lines import Lines
+from voicemux.calls.parts import Hears, SoundHalves, make_parts
+from voicemux.calls.resuming import Resuming
 from voicemux.calls.timekeeper import SHORT, Timekeeper
 from voicemux.calls.voice import Player, Transmitter
-from voicemux.calls.voice_states import VoiceStates
 from voicemux.errors import OutOfResources, VoicemuxError
 from voicemux.events import Delivered, Ended, Event, Stats, TextReceived, Voice
 from voicemux.net.reception import REPLACED
 from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Receiving, Sending
-from voicemux.protocol.conversation import Conversation, Happening, PeerHungUp, TextCompleted, TextDelivered
+from voicemux.protocol.conversation import Happening, PeerHungUp, TextCompleted, TextDelivered
 from voicemux.protocol.goodbye import GOODBYE_TIMEOUT
 from voicemux.protocol.messages import Bye, ByeCode, Hello
 from voicemux.threads import Threads
@@ -52,41 +56,42 @@ class Call:
         recorder: Player | None = None,
         status_interval: float = 0.0,
         trace: Trace | None = None,
+        bond: Bond | None = None,
     ) -> None:
         """`hello` is the peer's; `recorder` gets what `player` gets; `status_interval`: seconds between two `Status`
-        events, or 0."""
+        events, or 0. With a `bond`, the call outlives its stream."""
         self.name = hello.name or stream.peer_address.host
-        self._stream = stream
-        self._conversation = Conversation(stream.timeout, GOODBYE_TIMEOUT)
         self._events = EventQueue(self._on_text_taken)
-        self._ending = Ending()
         self._failure: BaseException | None = None
-        self._states = states = VoiceStates(self.name, transmitter, player, recorder, peer_plays=bool(hello.playable))
-        self._events.subscribe(states.on_event)
-        self._sound = sound = SoundThreads(transmitter, player, recorder, self._ending, self.post)
-        self._carrier = Carrier(
-            stream, sending, receiving, self._conversation, self._ending, states, sound, self._on_happening, trace
-        )
-        self._writer = self._carrier.writer
+        halves = SoundHalves(transmitter, player, recorder)
+        hears = Hears(self._on_happening, self.post, self._on_failure)
+        plays = bool(hello.playable)
+        parts = make_parts(self.name, stream, halves, hears, bond, trace, peer_plays=plays, goodbye=GOODBYE_TIMEOUT)
+        self._survival, self._vitals, self._texts = parts.survival, parts.vitals, parts.texts
+        self._ending, self._states, self._sound = parts.ending, parts.states, parts.sound
+        self._events.subscribe(self._states.on_event)
+        self._lines = Lines(parts, self._on_over)
+        self._closing = self._lines.closing
+        self._first = self._lines.seat(stream, sending, receiving)
+        self._resuming = Resuming(bond, parts, self._lines, stream)
         self._timekeeper = Timekeeper(
-            self.name, self._carrier, states, self._ending, self.stats, self.post, status_interval
+            parts, self._lines, self.stats, status_interval, self._resuming.line_has_changed
         )
         self._threads = Threads(self._on_failure)
 
     def start(self) -> None:
         """Raises OutOfResources if the system has no threads for it; then nothing is left of the call."""
         try:
-            self._carrier.tell_state()  # ahead of all voice
-            self._threads.start("demultiplexer", self._demultiplex)
-            self._threads.start("writer", self._writer.run)
+            self._first.start()
             self._threads.start("timer", self._timekeeper.run)
-            self._sound.start(self._threads, self._writer.send_audio)
+            self._sound.start(self._threads, self._lines.send_audio)
+            self._resuming.start(self._threads)
         except OutOfResources as error:
             self._ending.by_error(error)
-            self._carrier.fail(Bye(ByeCode.INTERNAL, "it has no room for a call"))
+            self._first.fail(Bye(ByeCode.INTERNAL, "it has no room for a call"))
             self._sound.stop()
-            self._threads.join()
-            self._stream.close()
+            self._closing.finish()
+            self._close_all()
             raise
 
     def next_event(self) -> Event:
@@ -104,7 +109,7 @@ class Call:
 
     def watch_the_peer(self, patience: float) -> tuple[Voice | None, int | None]:
         """From now on, report what the peer does with voice; returns what it has said so far: `VoiceStates.watch`."""
-        return self._states.watch(patience)
+        return self._states.watch(patience, of_line=not self._survival.may_survive)
 
     def close(self) -> None:
         """End what has not ended, join every thread, close the stream. The owner only; once.
@@ -112,17 +117,20 @@ class Call:
         A bug in a thread of the call is raised here.
         """
         self.hang_up()
-        self._writer.finish(Bye(), GOODBYE_TIMEOUT, peer_is_done=self._carrier.read_to_the_end.is_set())
+        self._closing.say_goodbye(GOODBYE_TIMEOUT)
         self._sound.stop()
-        self._writer.wait_until_finished(GOODBYE_TIMEOUT + 1)
-        self._carrier.read_to_the_end.wait(GOODBYE_TIMEOUT + 1)
-        self._stream.cut()
-        self._threads.join()
-        self._stream.close()
+        self._closing.await_the_goodbye(GOODBYE_TIMEOUT + 1)
+        self._close_all()
         if ended := self.ended:
             self._events.tell_the_last(ended)
         if self._failure is not None:
             raise self._failure
+
+    def _close_all(self) -> None:
+        self._resuming.stop()
+        self._lines.cut()
+        self._threads.join()
+        self._lines.close()
 
     # --- for any thread, as all that follows
 
@@ -138,22 +146,22 @@ class Call:
         """Send a line of text; waits while too much is queued. False if the call ended before it could be. If it has
         a `mark`, `next_event` tells when it has been delivered."""
         while self.goes_on:
-            if self._writer.wait_for_room(1.0):
-                return self._writer.send_text(text, mark)
+            if self._texts.wait_for_room(1.0):
+                return self._texts.say(text, mark)
         return False
 
     def wait_for_delivery(self) -> bool:
-        """Wait until the peer has acknowledged all text, as long as there is progress."""
+        """Wait until the peer has acknowledged all text, as long as there is progress, or no line."""
         short = min(SHORT, DELIVERY_PATIENCE)
-        if self._writer.wait_for_delivery(short):
+        if self._texts.wait_for_delivery(short):
             return True
         self._timekeeper.tell_of_waiting()
-        return self._writer.wait_for_delivery(DELIVERY_PATIENCE - short)
+        return self._texts.wait_for_delivery(DELIVERY_PATIENCE - short)
 
     @property
     def undelivered(self) -> list[str]:
         """The texts that the peer has not acknowledged, or the rest of them, the oldest first."""
-        return [text for _, text in self._writer.undelivered]
+        return [text for _, text in self._texts.undelivered]
 
     def mute(self) -> None:
         """Stop sending voice, or send it again."""
@@ -170,23 +178,23 @@ class Call:
 
     def stats(self) -> Stats:
         """Figures of the call so far."""
-        on_its_way = self._writer.feedback.peer_on_its_way()
-        received, is_over = self._conversation.texts_received, self._ending.has_begun
-        return self._carrier.vitals.stats(received, on_its_way, is_over=is_over)
+        stats = self._vitals.stats(
+            self._texts.received, self._lines.peer_on_its_way(), is_over=self._ending.has_begun
+        )
+        return replace(stats, interruptions=self._survival.interruptions, texts_waiting=self._texts.waiting)
 
     def hang_up(self, code: ByeCode = ByeCode.NORMAL, reason: str = "") -> None:
-        """Say goodbye behind the text that still waits. Returns at once."""
-        if self._ending.begin(Reason("us", reason)):
-            self._writer.finish(Bye(code, reason), GOODBYE_TIMEOUT)
+        """Say goodbye behind the text that still waits; at once if there is no line. Returns at once."""
+        self._closing.hang_up(Reason("us", reason), Bye(code, reason), GOODBYE_TIMEOUT)
 
     def replace(self) -> None:
         """End it at once: the same peer has called again, so this connection is dead, or not wanted any more."""
-        if self._ending.begin(Reason("them", "called again")):
-            self._writer.finish(Bye(ByeCode.REPLACED, REPLACED), 0, peer_is_done=True, patience=REPLACED_PATIENCE)
+        bye = Bye(ByeCode.REPLACED, REPLACED)
+        self._closing.hang_up(Reason("them", "called again"), bye, 0, patience=REPLACED_PATIENCE)
 
     def abandon(self) -> None:
         """Break off: no goodbye, no waiting."""
-        self._stream.cut()
+        self._closing.abandon()
 
     @property
     def goes_on(self) -> bool:
@@ -205,25 +213,19 @@ class Call:
     @property
     def ended(self) -> Ended | None:
         """How it ended, as far as is known; None as long as it goes on."""
-        return None if self.goes_on else self._ending.event(self._writer.undelivered, self.stats())
+        return None if self.goes_on else self._ending.event(self._texts.undelivered, self.stats())
 
-    def _demultiplex(self) -> None:
-        try:
-            self._carrier.read()
-        except BaseException as error:
-            self._on_failure(error)  # here, so that the owner does not learn of the end before its reason is known
-        finally:
-            for each in self._writer.feedback.peer_ended():
-                self._on_happening(each)
-            self._events.close()
-            self._states.release()
-            self._carrier.read_to_the_end.set()
+    def _on_over(self) -> None:
+        """Nothing more comes from the peer."""
+        self._resuming.end()
+        self._events.close()
+        self._states.release()
 
     def _on_failure(self, error: BaseException) -> None:
         """A bug. It ends the call and is raised where the owner sees it."""
         self._failure = error
         self._ending.begin(Reason("error", "internal error"))
-        self._stream.cut()
+        self._closing.abandon()
 
     def _on_happening(self, happening: Happening) -> None:
         match happening:
@@ -235,5 +237,5 @@ class Call:
                 self._ending.by_peer(happening.bye)
 
     def _on_text_taken(self) -> None:
-        for each in self._writer.feedback.taken():
+        for each in self._texts.taken():
             self._on_happening(each)

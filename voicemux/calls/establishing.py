@@ -5,8 +5,10 @@ The one place that drives a connection to both HELLOs. `target` says where to ca
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from voicemux import __version__
+from voicemux.calls.bond import Bond, accepted, agreed, offered
 from voicemux.calls.introduction import Introduced, Tell, known_as, met_by, missed
 from voicemux.calls.target import Target
 from voicemux.calls.trust import Trust
@@ -28,6 +30,7 @@ from voicemux.net.proxies import connect_by
 from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.net.ways import Way
+from voicemux.net.sessions import Sessions
 from voicemux.protocol.connection import Receiving, State
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
@@ -55,17 +58,19 @@ def establish(
     patience: float = 0.0,
     tell: Tell = lambda _: None,
     watch: Watcher = unwatched,
+    grace: int = 0,
 ) -> Introduced:
     """Call the target, by its ways in turn; plain without `trust`. Raises VoicemuxError: the peer hears a goodbye.
 
     `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address once.
     `ask_code` is asked for the code of an unknown listener at that address, while there is no connection to it;
     "" if there is none. `patience` is how many seconds to wait for the first words, if that is more than usual.
-    `tell` hears what the user should know of ways that were tried in vain. `watch` is as of `Greeting`.
+    `tell` hears what the user should know of ways that were tried in vain. `watch` is as of `Greeting`. `grace` is
+    for how many seconds the call is to go on without a line.
     """
     failures: list[VoicemuxError] = []
     for way in target.ways:
-        attempt = _Attempt(target, way, trust, hello, on_ringing, patience, watch)
+        attempt = _Attempt(target, way, trust, hello, on_ringing, patience, watch, grace)
         on_calling(str(way))
         try:
             return attempt.make(ask_code)
@@ -111,6 +116,7 @@ class _Attempt:
         on_ringing: Tell,
         patience: float,
         watch: Watcher,
+        grace: int,
     ) -> None:
         self.is_there = False  # the listener that is meant has answered: no other way is tried
         self._target = target
@@ -120,6 +126,7 @@ class _Attempt:
         self._on_ringing = on_ringing
         self._patience = patience
         self._watch = watch
+        self._grace = grace
 
     def make(self, ask_code: Callable[[str], str]) -> Introduced:
         """By what is known; otherwise by a code, in a connection of its own."""
@@ -146,7 +153,8 @@ class _Attempt:
                 greeting.open()
             known = known_as(peer, target.known, _ignore) if peer else None
             who = quoted_name(known.name) if known else "the other side"
-            theirs = greeting.introduce(self._hello(), lambda: self._on_ringing(where), who)
+            own = offered(self._hello(), self._grace)
+            theirs = greeting.introduce(own, lambda: self._on_ringing(where), who)
         except BaseException as error:
             self.is_there = greeting.receiving.greeted
             if peer:
@@ -164,7 +172,14 @@ class _Attempt:
             where,
             is_caller=False,
             known=target.known,
+            bond=self._bond(own, theirs, peer),
         )
+
+    def _bond(self, own: Hello, theirs: Hello, peer: Peer | None) -> Bond | None:
+        if not (grace := agreed(own, theirs)):
+            return None
+        identity = self._trust.identity if self._trust else None
+        return Bond(own, grace, peer, (self._way, *self._target.ways), identity)
 
     def _greet(self, greeting: Greeting, trust: Trust, *, by_code: bool) -> Peer:
         try:
@@ -241,16 +256,32 @@ def receive(
         return missed(caller, trust, tell)
 
     reception = Reception(listener, on_turned_away, admission, identity, on_missed=on_missed, on_replaced=on_replaced)
+    if admission:
+        admission.has_call = reception.sessions.has
     return reception, admission
 
 
-def answer(caller: Caller, hello: Callable[[], Hello]) -> Introduced:
-    """Take the call. `hello` makes ours, and may take some time. Raises ConnectionLost if the caller has gone."""
+def answer(
+    caller: Caller, hello: Callable[[], Hello], sessions: Sessions | None = None, grace: int = 0
+) -> Introduced:
+    """Take the call. `hello` makes ours, and may take some time. Raises ConnectionLost if the caller has gone.
+
+    `sessions` keeps the call's for `grace` seconds without a line, if the caller does, too: it is for who holds the
+    call to forget it (`Sessions.forget`).
+    """
     stream, sending = caller.stream, caller.sending
+    own = Hello()
     try:
         stream.write(sending.encode(Ringing()))
-        stream.write(sending.encode(hello()))
+        own = accepted(hello(), caller.hello, grace)
+        if own.session and not (sessions and sessions.expect(caller)):
+            own = replace(own, session=b"", grace=0)
+        stream.write(sending.encode(own))
     except BaseException:
+        if sessions:
+            sessions.forget(own.session)
         stream.close()
         raise
-    return met_by(caller)
+    grace_of_both = agreed(own, caller.hello)
+    bond = Bond(own, grace_of_both, caller.peer, sessions=sessions) if grace_of_both else None
+    return replace(met_by(caller), bond=bond)

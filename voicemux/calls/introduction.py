@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from voicemux.calls.bond import Bond
 from voicemux.calls.trust import Trust
 from voicemux.errors import SecurityError
 from voicemux.net.address import DEFAULT_PORT, Address
@@ -32,6 +33,7 @@ class Introduced:
     address: str  # where to call them; of a caller, a guess, "" for none
     is_caller: bool
     known: Directory | None  # the contacts, as they were read for this call; None in a plain call
+    bond: Bond | None = None  # by which the call outlives its line; None: it does not
 
     @property
     def security(self) -> str:

@@ -49,6 +49,13 @@ class SoundThreads:
         if recorder := self._recorder:
             threads.start("recorder", partial(self._run, "recording", recorder, recorder.run))
 
+    def begin_again(self) -> None:
+        """Another connection carries the call: nothing is known of its line."""
+        if self.transmitter:
+            self.transmitter.ladder.begin_again()
+        for player in self.players:
+            player.begin_again()
+
     def stop(self) -> None:
         """End them."""
         for half in (self.transmitter, *self.players):

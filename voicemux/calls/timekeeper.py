@@ -3,11 +3,10 @@
 import time
 from collections.abc import Callable
 
-from voicemux.calls.carrier import Carrier
-from voicemux.calls.ending import Ending
+from voicemux.calls.lines import Lines
+from voicemux.calls.parts import Parts
 from voicemux.calls.vitals import LOOK_INTERVAL
-from voicemux.calls.voice_states import VoiceStates
-from voicemux.events import Event, Stats, Status, Waiting
+from voicemux.events import Stats, Status, Waiting
 
 SHORT = 1.0  # seconds for which the user waits without being told what for
 
@@ -17,23 +16,23 @@ class Timekeeper:
 
     def __init__(
         self,
-        name: str,
-        carrier: Carrier,
-        states: VoiceStates,
-        ending: Ending,
+        parts: Parts,
+        lines: Lines,
         stats: Callable[[], Stats],
-        post: Callable[[Event], None],
         status_interval: float,
+        line_has_changed: Callable[[float], bool],
     ) -> None:
-        """`name` is the peer's. `status_interval` is the seconds between two `Status` events, or 0; `post` tells the
-        user."""
-        self._name = name
-        self._carrier = carrier
-        self._states = states
-        self._ending = ending
+        """`status_interval` is the seconds between two `Status` events, or 0. `line_has_changed` is asked whether the
+        way to the peer may be another one now."""
+        self._name = parts.name
+        self._lines = lines
+        self._texts = parts.texts
+        self._states = parts.states
+        self._ending = parts.ending
+        self._post = parts.hears.post
         self._stats = stats
-        self._post = post
         self._status_interval = status_interval
+        self._line_has_changed = line_has_changed
         self._next_status = time.monotonic() + status_interval
         self._tells_of_waiting = False
 
@@ -41,18 +40,18 @@ class Timekeeper:
         """Look until there is a reason to end the call, then wait for the end of the peer's stream."""
         while not self._ending.wait(LOOK_INTERVAL):
             now = time.monotonic()
-            self._carrier.look(now)
-            for event in self._states.look(now, *self._carrier.signs()):
+            self._lines.look(now, has_changed=self._line_has_changed(now))
+            for event in self._states.look(now, *self._lines.signs()):
                 self._post(event)
             if self._status_interval and now >= self._next_status:
                 self._next_status = now + self._status_interval
                 self._post(Status(**vars(self._stats())))
-        if not self._carrier.await_the_end(SHORT):
+        if not self._lines.closing.await_the_end(SHORT):
             self.tell_of_waiting()
-            self._carrier.await_the_end(float("inf"))
+            self._lines.closing.await_the_end(float("inf"))
 
     def tell_of_waiting(self) -> None:
         """Tell the user once that the end takes a while, as long as there is something to wait for. Any thread."""
-        if not (self._tells_of_waiting or self._carrier.read_to_the_end.is_set()):
+        if not (self._tells_of_waiting or self._lines.closing.over.is_set()):
             self._tells_of_waiting = True
-            self._post(Waiting(self._name, len(self._carrier.writer.undelivered)))
+            self._post(Waiting(self._name, self._texts.waiting))

@@ -41,11 +41,26 @@ class Vitals:
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)  # milliseconds
         self._shortest = float("inf")  # round trip ever, in seconds
         self._started = self._clock()
-        self._rates = deque([(self._started, stream.bytes_written, stream.bytes_read)], maxlen=RATE_SPAN)
+        self._before = (0, 0)  # bytes written and read on earlier connections
+        self._rates = deque([(self._started, *self._bytes)], maxlen=RATE_SPAN)
+
+    def begin_again(self, stream: Stream) -> None:
+        """Another connection carries the call: nothing is known of its line."""
+        self._before = self._bytes
+        self._stream = stream
+        self._pings.clear()
+        self._round_trips.clear()
+        self._shortest = float("inf")
+        self._on_its_way = None
+
+    @property
+    def _bytes(self) -> tuple[int, int]:
+        """Written and read in this call."""
+        return self._before[0] + self._stream.bytes_written, self._before[1] + self._stream.bytes_read
 
     def look(self, now: float) -> None:
         """Take note of how much has gone to and fro."""
-        self._rates.append((now, self._stream.bytes_written, self._stream.bytes_read))
+        self._rates.append((now, *self._bytes))
 
     def heard(self, on_its_way: Journey | None) -> None:
         """How long the peer's voice travels now; None: none comes."""
@@ -106,6 +121,7 @@ class Vitals:
             capture = self._transmitter.capture_ms if self._transmitter else 0.0
             parts = [capture, figures.packet_ms, on_its_way.seconds * 1000, figures.buffer_ms, figures.playout_ms]
         capture_ms, packet_ms, network_ms, buffer_ms, playout_ms = [_rounded(part) for part in parts]
+        written, read = self._bytes
         (began, sent_then, received_then), ended = self._rates[0], self._clock()
         span = max(ended - began, LOOK_INTERVAL)
         return Stats(
@@ -118,8 +134,8 @@ class Vitals:
             buffer_ms=buffer_ms,
             playout_ms=playout_ms,
             drift_ppm=_rounded(figures.drift_ppm if figures else None),
-            kbit_sent=round((self._stream.bytes_written - sent_then) * 8e-3 / span, 1),
-            kbit_received=round((self._stream.bytes_read - received_then) * 8e-3 / span, 1),
+            kbit_sent=round((written - sent_then) * 8e-3 / span, 1),
+            kbit_received=round((read - received_then) * 8e-3 / span, 1),
             audio_sent=sent.audio,
             audio_dropped=sent.dropped,
             audio_received=figures.received if figures else 0,
@@ -130,8 +146,8 @@ class Vitals:
             xruns=(figures.xruns if figures else 0) + (self._transmitter.xruns if self._transmitter else 0),
             texts_sent=sent.texts,
             texts_received=texts_received,
-            bytes_sent=self._stream.bytes_written,
-            bytes_received=self._stream.bytes_read,
+            bytes_sent=written,
+            bytes_received=read,
         )
 
 

@@ -99,6 +99,9 @@ class Player(Half, Protocol):
     def put(self, audio: Audio) -> None:
         """Take a packet; does not wait."""
 
+    def begin_again(self) -> None:
+        """What comes from now on comes by another line."""
+
     def run(self, on_start: Callable[[float], None]) -> None:
         """Play until `stop()`. Raises DeviceError."""
 

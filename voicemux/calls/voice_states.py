@@ -76,6 +76,10 @@ class VoiceStates:
         self._told = state
         return state
 
+    def begin_again(self) -> None:
+        """Another connection carries the call: what the peer was told is told again."""
+        self._told = None
+
     # --- the peer's
 
     def on_audio(self, audio: Audio) -> None:
@@ -94,15 +98,15 @@ class VoiceStates:
         """Nothing more will come: wake the thread that waits for it."""
         self._peer_is_known.set()
 
-    def watch(self, patience: float) -> tuple[Voice | None, int | None]:
+    def watch(self, patience: float, *, of_line: bool = True) -> tuple[Voice | None, int | None]:
         """From here on, `look` tells what changes.
 
         Returns what the peer has said so far, after waiting for that for at most `patience` seconds, and the codec in
-        which its voice has come; None for what is not known.
+        which its voice has come; None for what is not known. `of_line` is whether silence of the line is told, too.
         """
         self._peer_is_known.wait(patience)
         voice, newest = self._peer_voice, self._newest
-        watch = Watch(self._name, hears=self._player is not None)
+        watch = Watch(self._name, hears=self._player is not None, of_line=of_line)
         watch.begin(voice, hears=newest is not None)
         self._watch = watch
         return voice, newest.codec if newest else None

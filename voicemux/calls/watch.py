@@ -34,8 +34,10 @@ class Signs:
 class Watch:
     """`begin()` when the user is told of the call, then `look()` ten times a second or so. Any one thread."""
 
-    def __init__(self, name: str, *, hears: bool) -> None:
-        """`name` is the peer's; `hears` is whether we play its voice at all."""
+    def __init__(self, name: str, *, hears: bool, of_line: bool = True) -> None:
+        """`name` is the peer's; `hears` is whether we play its voice at all; `of_line` is whether to tell that the
+        line is silent: another module tells of a call that outlives its line."""
+        self._of_line = of_line
         self._name = name
         self._hears = hears
         self._looked: float | None = None
@@ -66,7 +68,7 @@ class Watch:
         line = now - self._byte_at >= LINE_QUIET
         return [
             *self._switches(now, signs),
-            *self._tell("line", line, LINE_QUIET, now),
+            *self._tell("line", line and self._of_line, LINE_QUIET, now),
             # Where nothing comes at all, that says it.
             *self._tell("voice", now - self._packet_at >= VOICE_QUIET and not line, VOICE_QUIET, now),
             *self._lateness(now, signs.late if self._hears else None),

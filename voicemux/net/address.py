@@ -35,6 +35,15 @@ class Address(NamedTuple):
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
+def is_number(host: str) -> bool:
+    """Whether `host` is an address itself, of IPv4 or IPv6, and not a name to be looked up."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_port(text: str, lowest: int = 1) -> int:
     """Raises AddressError unless `text` is a number from `lowest` to 65535."""
     if not (text.isascii() and text.isdigit() and lowest <= int(text[:6]) <= 65535):

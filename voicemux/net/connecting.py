@@ -1,6 +1,12 @@
 """From an address to a connected `Stream`."""
 
+import contextlib
+import errno
+import selectors
 import socket
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from voicemux.errors import Kind, Unreachable
@@ -10,6 +16,13 @@ from voicemux.net.tcp import TcpStream
 
 CONNECT_TIMEOUT = 10.0  # seconds for the last of a host's addresses
 EARLY_CONNECT_TIMEOUT = 3.0  # seconds for each address before it, so that a dead IPv6 route costs little
+
+# Where a line is silent, TCP tries again after 1, 3, 7 s: too seldom to notice soon that the line is back.
+KNOCK_INTERVAL = 0.5  # seconds between two new connections to the same address that does not answer
+MOST_KNOCKS = 8  # that are pending to one address; the oldest goes
+REST = 2.0  # seconds for which a place is left alone that has refused
+UNDER_WAY = {0, errno.EINPROGRESS, getattr(errno, "WSAEWOULDBLOCK", 0)}
+GLANCE = 0.05  # seconds between two looks at whether to go on
 
 
 def connect(address: Address, timeout: float = CONNECT_TIMEOUT) -> TcpStream:
@@ -47,6 +60,91 @@ def _connect(family: socket.AddressFamily, place: Any, timeout: float) -> socket
         connection.close()
         raise
     return connection
+
+
+Place = tuple[socket.AddressFamily, Any]
+
+
+def reach(places: Sequence[Place], goes_on: Callable[[], bool]) -> TcpStream | None:
+    """Connect to whichever of the places answers first, and knock again and again where nothing answers.
+
+    None once `goes_on` says so. Raises Unreachable when all of them have refused, or there is no way to any.
+    """
+    with contextlib.closing(_Knocking(places)) as knocking:
+        while goes_on():
+            if stream := knocking.knock():
+                return stream
+        return None
+
+
+class _Knocking:
+    """Connections to some places that have not been answered yet."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._pending: dict[Place, deque[socket.socket]] = {place: deque() for place in places}
+        self._rests: dict[Place, float] = {}  # those that have refused, or have no way, and until when
+        self._next = float("-inf")
+        self._error: OSError | None = None
+
+    def close(self) -> None:
+        for sockets in self._pending.values():
+            while sockets:
+                self._drop(sockets.popleft())
+        self._selector.close()
+
+    def knock(self) -> TcpStream | None:
+        """Look once, for a moment. Raises Unreachable if no place is left."""
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + KNOCK_INTERVAL
+            for place in self._pending:
+                if self._rests.get(place, now) <= now:
+                    self._begin(place, now)
+        if all(self._rests.get(place, now) > now for place in self._pending):
+            error = self._error
+            kind = kind_of(error) if error else None
+            raise Unreachable(f"the other side cannot be reached: {reason(error)}", kind=kind) from error
+        for key, _ in self._selector.select(GLANCE):
+            connection, place = key.fileobj, key.data
+            assert isinstance(connection, socket.socket)
+            if connection not in self._pending[place]:  # dropped a moment ago
+                continue
+            if number := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                self._refused(place, number, now)
+                continue
+            self._pending[place].remove(connection)
+            self._selector.unregister(connection)
+            address = place[1]
+            return TcpStream(connection, Address(str(address[0]), address[1]))
+        return None
+
+    def _begin(self, place: Place, now: float) -> None:
+        family, address = place
+        sockets = self._pending[place]
+        if len(sockets) == MOST_KNOCKS:
+            self._drop(sockets.popleft())
+        try:
+            connection = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            self._refused(place, error.errno or 0, now)
+            return
+        sockets.append(connection)
+        connection.setblocking(False)
+        self._selector.register(connection, selectors.EVENT_WRITE, place)
+        number = connection.connect_ex(address)
+        if number not in UNDER_WAY:
+            self._refused(place, number, now)
+
+    def _refused(self, place: Place, number: int, now: float) -> None:
+        """What is there has answered, or there is no way: what waits for an answer from there gets the same."""
+        self._error = OSError(number, errno.errorcode.get(number, ""))
+        self._rests[place] = now + REST
+        while self._pending[place]:
+            self._drop(self._pending[place].popleft())
+
+    def _drop(self, connection: socket.socket) -> None:
+        self._selector.unregister(connection)
+        connection.close()
 
 
 def look_up(address: Address, *, passive: bool) -> list[tuple[socket.AddressFamily, Any]]:

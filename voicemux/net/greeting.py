@@ -44,14 +44,17 @@ class Greeting:
     """`open()`, then `introduce()`; with TLS, `secure()` before and `authenticate()` in between. After that `stream`,
     `sending` and `receiving` belong to the call."""
 
-    def __init__(self, stream: Stream, patience: float = 0.0, watch: Watcher = unwatched) -> None:
+    def __init__(
+        self, stream: Stream, patience: float = 0.0, watch: Watcher = unwatched, *, limit: float = float("inf")
+    ) -> None:
         """`patience` is how many seconds the user wants to wait for a word, if that is longer than usual.
 
-        `watch` gets what encodes and decodes frames before any has passed.
+        `watch` gets what encodes and decodes frames before any has passed. `limit` is the seconds for all of it.
         """
         self.stream = stream
         self._patience = patience
         self._began = self._heard = time.monotonic()  # the latter: when the last bytes came
+        self._limit = self._began + limit
         self.sending = Sending()
         self.receiving = Receiving(unfit=NOT_A_LISTENERS)
         self._watch = watch
@@ -156,7 +159,7 @@ class Greeting:
                 self.receiving.receive_end()
 
     def _receive(self, deadline: float) -> bytes | None:
-        if (left := deadline - time.monotonic()) <= 0:
+        if (left := min(deadline, self._limit) - time.monotonic()) <= 0:
             raise ConnectionLost("the other side does not come to the point", kind=Kind.SILENCE)
         self.stream.set_timeout(left)
         try:

@@ -17,7 +17,8 @@ from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError, Se
 from voicemux.net.caller import Caller
 from voicemux.net.listener import Listener, Wake, accept, most_connections
 from voicemux.net.lobby import Lobby
-from voicemux.net.refusals import Refusal, Refusals
+from voicemux.net.refusals import Refusal, RefusalBook
+from voicemux.net.sessions import Sessions
 from voicemux.net.stream import SILENCE_TIMEOUT, descriptor_of
 from voicemux.net.switchboard import Switchboard
 from voicemux.net.tls import listener_context
@@ -57,8 +58,8 @@ class Reception:
         `capacity` is how many calls the owner can hold at once.
         """
         self.calls = Switchboard(capacity)
+        self.sessions = Sessions()
         self._listener = listener
-        self._on_turned_away = on_turned_away
         self._on_missed = on_missed
         self._on_replaced = on_replaced
         self._admission = admission
@@ -72,8 +73,7 @@ class Reception:
         self._lobby: Lobby[Visitor] = Lobby(
             min(MAX_VISITORS, max(LEAST_VISITORS, most_connections() // VISITORS_SHARE))
         )
-        # What strangers do, and what people whom we know do: those must not go under in the other.
-        self._refusals = {False: Refusals(), True: Refusals()}
+        self._refusals = RefusalBook(on_turned_away)
 
     def start(self) -> None:
         """Begin to accept callers. Raises OutOfResources."""
@@ -90,6 +90,7 @@ class Reception:
 
     def close(self) -> None:
         """Close the listening sockets, and the connections of all whom the owner has not got."""
+        self.sessions.close()
         self._closing = True
         self._wake.set()
         self._threads.join()
@@ -112,8 +113,7 @@ class Reception:
     def _serve(self) -> bool:
         """Whatever is to be done now, after waiting for it. False when the reception closes."""
         now = time.monotonic()
-        times = [visitor.deadline for visitor in self._lobby]
-        times += [each.next_time for each in self._refusals.values() if each.next_time is not None]
+        times = [*(visitor.deadline for visitor in self._lobby), *self._refusals.next_times]
         ready = [key for key, _ in self._selector.select(max(0.0, min(times) - now) if times else None)]
         if any(key.fileobj is self._wake for key in ready):
             self._wake.clear()
@@ -131,9 +131,7 @@ class Reception:
             if not visitor.leaving:
                 self._turn_away(visitor, "it said nothing that voicemux understands in time")
             self._dismiss(visitor)
-        for refusals in self._refusals.values():
-            for refusal in refusals.due(now):
-                self._on_turned_away(refusal)
+        self._refusals.tell_due(now)
         return True
 
     def _take_back(self) -> None:
@@ -187,12 +185,9 @@ class Reception:
         try:
             if hello := visitor.hear(self._tls, self._admission):
                 self._hand_out(visitor, hello)
-        except NotAdmitted as error:
+        except SecurityError as error:  # if it is ours, the contacts cannot be read
             self._turn_away(visitor, str(error))
-            visitor.send_away(Bye(error.code))
-        except SecurityError as error:  # ours: the contacts cannot be read
-            self._turn_away(visitor, str(error))
-            visitor.send_away(Bye(ByeCode.INTERNAL))
+            visitor.send_away(Bye(error.code if isinstance(error, NotAdmitted) else ByeCode.INTERNAL))
         except RemoteProtocolError as error:
             self._turn_away(visitor, str(error))
             if not visitor.refuse(error):
@@ -207,6 +202,11 @@ class Reception:
             visitor.stream.set_timeout(SILENCE_TIMEOUT)
 
         caller = visitor.caller(hello, next(self._ids))
+        if hello.last_text is not None:
+            detach()
+            if refused := self.sessions.resume(caller):
+                self.send_away(caller, *refused)
+            return
         offered = self.calls.offer(caller, detach)
         if offered.drops:  # it has called once more, before it could be answered
             _end(offered.drops)
@@ -219,8 +219,7 @@ class Reception:
     def _turn_away(self, visitor: Visitor, why: str, name: str = "") -> None:
         refusal = Refusal(visitor.host, why, name=name)
         known = visitor.peer is not None and visitor.peer.method is not Method.OPEN
-        for each in self._refusals[known].add(refusal, time.monotonic()):
-            self._on_turned_away(each)
+        self._refusals.add(refusal, time.monotonic(), is_known=known)
 
     def _dismiss(self, visitor: Visitor) -> None:
         self._lobby.leave(visitor)

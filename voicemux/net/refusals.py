@@ -5,6 +5,7 @@ difference. `now` is in seconds, of a clock that only goes forward.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicemux.security.networks import Network, networks_of
@@ -75,3 +76,27 @@ def _summed_up(untold: Counter[tuple[str, Network]]) -> list[Refusal]:
     if rest := sum(times for _, times in reasons.most_common()[SUMMARIES:]):
         lines.append(Refusal(ELSEWHERE, "for other reasons", rest))
     return lines
+
+
+class RefusalBook:
+    """`Refusals` of people whom we know, and of strangers, apart: those must not go under in these."""
+
+    def __init__(self, tell: Callable[[Refusal], None]) -> None:
+        self._tell = tell
+        self._by_known = {False: Refusals(), True: Refusals()}
+
+    def add(self, refusal: Refusal, now: float, *, is_known: bool) -> None:
+        """One was not answered."""
+        for each in self._by_known[is_known].add(refusal, now):
+            self._tell(each)
+
+    def tell_due(self, now: float) -> None:
+        """Tell what has been counted in windows that are over."""
+        for refusals in self._by_known.values():
+            for each in refusals.due(now):
+                self._tell(each)
+
+    @property
+    def next_times(self) -> list[float]:
+        """When something is due."""
+        return [each.next_time for each in self._by_known.values() if each.next_time is not None]

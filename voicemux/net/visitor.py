@@ -116,6 +116,8 @@ class Visitor:
                 if admission:
                     assert self.proving
                     assert self.peer
+                    if self.proving.may_only_resume and message.last_text is None:
+                        raise NotAdmitted("no contact, and no code", ByeCode.UNKNOWN_CALLER)
                     admission.use(self.proving, self.peer, time.monotonic())
                 return message
             elif isinstance(message, Bye):

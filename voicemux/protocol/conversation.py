@@ -92,13 +92,7 @@ class Conversation:
         return replies
 
     def hang_up(
-        self,
-        bye: Bye,
-        now: float,
-        timeout: float,
-        *,
-        peer_is_done: bool = False,
-        patience: float | None = None,
+        self, bye: Bye, now: float, timeout: float, *, peer_is_done: bool = False, patience: float | None = None
     ) -> None:
         """Say `bye` once all text has gone, after at most `timeout` seconds. Only the first BYE counts.
 
@@ -126,7 +120,7 @@ class Conversation:
                 return [TextCompleted(text)]
             case TextAck():
                 self._outbox.acknowledge(message.id)
-                return self._delivered(message.id)
+                return [*self._delivered(message.id)]
             case Ping():
                 return [Pong(message.data)]
             case Bye():
@@ -147,14 +141,14 @@ class Conversation:
         """The connection is lost: no text can arrive, and a BYE waits for none. Text may still be said."""
         self._is_connected = False
 
-    def resume(self, last_text: int) -> list[Reply | Happening]:
+    def resume(self, last_text: int) -> list[Happening]:
         """Another connection is up, on which the peer's HELLO has said `last_text`: text goes on from there.
 
-        Raises RemoteProtocolError if that was never sent, or is less than what was acknowledged: then it is over.
+        Not after a BYE of either side (`is_ending`). Raises RemoteProtocolError if that id was never sent, or is less
+        than what was acknowledged; then all is as before.
         """
         self._outbox.resume(last_text)
         self._is_connected = True
-        self._goodbye.is_sent = False  # it may have been lost
         self._liveness.begin()
         return self._delivered(last_text)
 
@@ -195,6 +189,11 @@ class Conversation:
     def has_hung_up(self) -> bool:
         """Whether no more text is taken."""
         return self._goodbye.bye is not None
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether one side has said BYE, or we are about to: no other connection takes the place of this one."""
+        return self.has_hung_up or self._goodbye.peer_has_ended
 
     # --- what time brings
 
@@ -247,8 +246,8 @@ class Conversation:
         number = self._inbox.acknowledgement
         return [TextAck(number)] if number else []
 
-    def _delivered(self, number: int) -> list[Reply | Happening]:
-        delivered: list[Reply | Happening] = []
+    def _delivered(self, number: int) -> list[Happening]:
+        delivered: list[Happening] = []
         while self._marks and self._marks[0][0] <= number:
             delivered.append(TextDelivered(self._marks.popleft()[1]))
         return delivered

@@ -33,6 +33,7 @@ class Candidate(Challenger):
         """As of `Challenger`, of which it is one."""
         super().__init__(certificate, claim, code)
         self.known = known
+        self.may_only_resume = False  # a call that its key has begun: it is not admitted to another
 
 
 class Admission:
@@ -70,6 +71,7 @@ class Admission:
         self._wrong = 0  # guesses of unknown callers since the last new code
         self._told: set[str] = set()
         self._mistyped: dict[str, deque[float]] = {}  # when each contact sent wrong codes
+        self.has_call: Callable[[str], bool] = lambda _: False  # whether a call goes on that this key has begun
         self._added: deque[float] = deque(maxlen=MOST_CONTACTS)  # when a code that a person chose made contacts
 
     def begin(self, claim: Claim, host: str, now: float) -> Candidate:
@@ -105,7 +107,12 @@ class Admission:
             self._guesses.right(networks_of(host))
             self._check(listener)
             return listener.welcome(Method.CODE), peer
-        method = self._admitted(peer, listener.known)
+        try:
+            method = self._admitted(peer, listener.known)
+        except NotAdmitted:
+            if peer.method is not Method.KNOWN or not self.has_call(peer.fingerprint):
+                raise
+            method, listener.may_only_resume = Method.KNOWN, True
         return listener.welcome(method), Peer(peer.fingerprint, method, peer.words)
 
     def use(self, listener: Candidate, peer: Peer, now: float) -> None:

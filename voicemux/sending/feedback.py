@@ -24,8 +24,12 @@ class Feedback:
         self._clock = clock
 
     def received(self, message: Message) -> list[Happening]:
-        """See `Conversation.received`; replies are sent. Raises RemoteProtocolError as that does."""
+        """See `Conversation.received`; replies are sent. Raises RemoteProtocolError as that does.
+
+        Where another connection has the conversation, the message is dropped."""
         with self._changed:
+            if self._schedule.is_retired:
+                return []
             happenings = self._schedule.received(message, self._clock())
             self._changed.notify_all()
             return happenings

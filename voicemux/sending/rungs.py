@@ -52,5 +52,8 @@ class Rungs(Protocol):
 
     def go(self, at: int, now: float) -> None: ...
 
+    def begin_again(self) -> None:
+        """There is another line, of which nothing is known."""
+
     def has_carried(self) -> None:
         """The line has carried what is sent now."""

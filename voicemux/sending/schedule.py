@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from voicemux.net.stream import SILENCE_TIMEOUT
 from voicemux.protocol.conversation import Conversation, Happening, Reply
-from voicemux.protocol.messages import Arrivals, Audio, Message, Ping, Pong, Report, Text, TextAck, VoiceState
+from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
 from voicemux.sending.congestion import CongestionControl
 from voicemux.sending.flow import MAX_AUDIO_WAIT
 from voicemux.sending.telling import Telling
@@ -40,14 +40,21 @@ class Schedule:
     """All that waits to be sent on one connection. One thread at a time may use it, and its conversation."""
 
     def __init__(
-        self, congestion: CongestionControl, conversation: Conversation | None = None, trace: Trace | None = None
+        self,
+        congestion: CongestionControl,
+        conversation: Conversation | None = None,
+        trace: Trace | None = None,
+        counts: SentCounts | None = None,
     ) -> None:
-        """`conversation` has the texts and the BYE: without one, it is a new one."""
+        """`conversation` has the texts and the BYE: without one, it is a new one. `counts` go on from an earlier
+        connection."""
         self.congestion = congestion
         self.conversation = conversation or Conversation(SILENCE_TIMEOUT)
         self.telling = Telling(trace, congestion)
-        self.counts = SentCounts()
+        self.counts = counts or SentCounts()
         self.ended = False  # nothing is chosen any more
+        self.is_retired = False  # another connection has the conversation
+        self._last_words: Bye | None = None  # of a connection that is retired
         self._control: dict[type, Control | MadeLate] = {}
         self._control_since = 0.0  # when the oldest control message that waits was put in
         self._audio: deque[tuple[float, Audio]] = deque()  # (when it was put in, packet)
@@ -72,6 +79,8 @@ class Schedule:
         return True
 
     def _put(self, kind: type, message: Control | MadeLate, now: float) -> None:
+        if self.is_retired:
+            return
         if not self._control:
             self._control_since = now
         self._control[kind] = message
@@ -81,7 +90,7 @@ class Schedule:
 
         False after a `hang_up`, and nothing is taken: voice that goes on would keep the BYE waiting on a slow path.
         """
-        if self.conversation.has_hung_up:
+        if self.is_retired or self.conversation.has_hung_up:
             return False
         self._audio_at = now
         self._audio.append((now, audio))
@@ -124,6 +133,14 @@ class Schedule:
         """Choose nothing any more."""
         self.ended = True
 
+    def retire(self, bye: Bye | None = None) -> None:
+        """Leave the conversation to another connection, from now on: nothing goes here any more but `bye`."""
+        self.is_retired = True
+        self._control.clear()
+        self._audio.clear()
+        self._last_words = bye
+        self.ended |= bye is None
+
     def on_sent(self, messages: list[Message], size: int, now: float) -> None:
         """The writer thread has written what `choose` returned, `size` bytes in all."""
         last = messages[-1]
@@ -139,6 +156,9 @@ class Schedule:
         """
         if self.ended:
             return []
+        if self.is_retired:
+            self.ended = True
+            return [self._last_words] if self._last_words else []
         self._drop_stale_audio(now)
         waits_for_text = self.conversation.waits_for_text(now)
         message = (self._next_text(now) if waits_for_text else None) or self._next_audio(now)
@@ -151,6 +171,8 @@ class Schedule:
 
     def next_deadline(self, now: float) -> float | None:
         """When to ask again at the latest, if nothing else happens; None if nothing waits for time to pass."""
+        if self.is_retired:
+            return None
         if self._audio or self.conversation.can_send_text:
             return now + LOOK_AGAIN
         if self._control:
@@ -161,6 +183,8 @@ class Schedule:
     @property
     def is_waiting(self) -> bool:
         """Whether something waits that might be chosen."""
+        if self.is_retired:
+            return not self.ended
         if self._control or self._audio or self.conversation.can_send_text:
             return True
         return self.conversation.bye_deadline is not None

@@ -10,7 +10,6 @@ to wake another for each packet costs more than to write it.
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 
 from voicemux.errors import ConnectionLost
 from voicemux.net.stream import Stream
@@ -20,7 +19,7 @@ from voicemux.protocol.messages import Audio, Bye, Message, Ping
 from voicemux.sending.congestion import CongestionControl
 from voicemux.sending.feedback import Feedback
 from voicemux.sending.rungs import Rungs
-from voicemux.sending.schedule import Control, Schedule
+from voicemux.sending.schedule import Control, Schedule, SentCounts
 from voicemux.trace.facts import Trace
 
 NO_WAIT = 4096  # bytes in flight: with a frame more they still fit the smallest buffer of a kernel
@@ -38,15 +37,17 @@ class Writer:
         changed: threading.Condition | None = None,
         clock: Callable[[], float] = time.monotonic,
         trace: Trace | None = None,
+        counts: SentCounts | None = None,
     ) -> None:
-        """`conversation` is what goes on, also if the stream breaks; `changed` guards it, and all that waits here."""
+        """`conversation` is what goes on, also if the stream breaks; `changed` guards it, and all that waits here.
+
+        `counts` go on from an earlier connection."""
         self._clock = clock
         self._stream = stream
         self._sending = sending  # belongs to the thread that has the turn
         self._congestion = CongestionControl()
-        self._schedule = Schedule(self._congestion, conversation, trace)
+        self._schedule = Schedule(self._congestion, conversation, trace, counts)
         self._conversation = self._schedule.conversation
-        self.counts = self._schedule.counts
         self._changed = changed or threading.Condition()  # `_end` takes its lock where it is held: it is re-entrant
         self.feedback = Feedback(self._schedule, self._changed, clock)
         self._is_taken = True  # the turn to write; no thread has it before `run`
@@ -113,32 +114,16 @@ class Writer:
 
     # --- what is waited for, and the end
 
-    def wait_for_room(self, timeout: float) -> bool:
-        """Whether another text may be queued, after waiting for it at most `timeout` seconds."""
+    def retire(self, bye: Bye | None = None) -> None:
+        """Another connection has the conversation now: nothing goes out here any more but `bye`."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._schedule.ended or not self._conversation.is_full, timeout)
-
-    def wait_for_delivery(self, timeout: float) -> bool:
-        """Whether all text has been acknowledged, after waiting at most `timeout` seconds without progress."""
-        schedule, conversation = self._schedule, self._conversation
-        with self._changed:
-            while (before := conversation.frames_undelivered) and not schedule.ended:
-                is_less = partial(lambda before: schedule.ended or conversation.frames_undelivered < before, before)
-                if not self._changed.wait_for(is_less, timeout):
-                    return False
-            return not conversation.frames_undelivered
+            self._schedule.retire(bye)
+            self._changed.notify_all()
 
     @property
-    def undelivered(self) -> list[tuple[str, str]]:
-        """Texts that the peer has not acknowledged, or the rest of them, the oldest first, each behind its mark."""
-        with self._changed:
-            return self._conversation.undelivered
-
-    def give_up(self) -> None:
-        """The reading side has found the connection lost: no text can arrive any more."""
-        with self._changed:
-            self._conversation.lose()
-            self._changed.notify_all()
+    def is_retired(self) -> bool:
+        """Whether another connection has the conversation."""
+        return self._schedule.is_retired
 
     def wait_until_finished(self, timeout: float) -> None:
         """Wait until the goodbye is out, or cannot get out, for at most `timeout` seconds."""

@@ -38,7 +38,8 @@ class Ladder:
         self._rungs = [*reversed(brisk), usual, *(rung for rung in LOWER_RUNGS if _is_below(rung, usual))]
         self.usual = len(brisk)
         modest = (i for i, rung in enumerate(self._rungs) if rung.line_rate <= FIRST_RATE)
-        self._at = 0 if at_once else next(modest, self.usual)
+        self._modest = next(modest, self.usual)
+        self._at = 0 if at_once else self._modest
         self.is_doubtful = False  # whether it matters to know soon how the line is
         self._best = len(self._rungs)  # the highest rung that the line has carried
         self.changed = float("-inf")  # when that was, in seconds
@@ -86,6 +87,13 @@ class Ladder:
         """Change to that rung, at the time `now`."""
         self._at = at
         self.changed = now
+
+    def begin_again(self) -> None:
+        """There is another line, of which nothing is known."""
+        self._at, self._best = self._modest, len(self._rungs)
+        self.is_doubtful = False
+        self.changed = float("-inf")
+        self.least_frame_ms, self.most_rate = 0.0, float("inf")
 
     def has_carried(self) -> None:
         """The line has carried what is sent now."""

@@ -61,6 +61,8 @@ class ArrivalTimes:
         self._settled = [self._usual, self._usual]  # targets at the last two turns, the older first
         self._least: float | None = None  # lateness of the spell, once it is long enough to tell
         self._slow: _Slow | None = None
+        self._known_drift: float | None = None  # as it was found on an earlier line
+        self._is_on_another_line = False  # and nothing has come by it yet
         self._outage = float("-inf")  # when something hopelessly late came last
 
     def add(self, position: int, arrival: float) -> float:
@@ -121,11 +123,20 @@ class ArrivalTimes:
 
     def restart(self) -> None:
         """What was learnt of the line's transit no longer holds: it has changed, or the peer's clock has."""
+        if self._is_on_another_line:
+            self._is_on_another_line = False
+            self._known_drift = self.drift_ppm
+            self._outage = float("-inf")
+            self.forget_peaks()
         self._slots.clear()
         self._spell.clear()
         self._least = None
         self._base = None
         self._slow = None
+
+    def begin_again(self) -> None:
+        """What comes after the next `restart` comes by another line, from the same clock."""
+        self._is_on_another_line = True
 
     @property
     def drift_ppm(self) -> float | None:
@@ -135,7 +146,7 @@ class ArrivalTimes:
         """
         slots = list(self._slots)[:-1]
         if len(slots) < DRIFT_SLOTS_LEAST:
-            return None
+            return self._known_drift
         mean_time = sum(slot.began for slot in slots) / len(slots)
         mean = sum(slot.smallest for slot in slots) / len(slots)
         covariance = sum((slot.began - mean_time) * (slot.smallest - mean) for slot in slots)

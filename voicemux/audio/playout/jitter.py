@@ -153,8 +153,7 @@ class JitterBuffer:
         self._sequence = 0  # of the last packet played
         self._concealed_ticks = 0  # in a row
         self._joins = False
-        self._rested_at = 0.0
-        self._asked_at = 0.0  # when the last packet was played
+        self._rested_at = self._asked_at = 0.0  # the latter: when the last packet was played
         self._is_owed = False  # the length of a packet that is being played
         self._timeliness = _Timeliness()
 
@@ -217,6 +216,11 @@ class JitterBuffer:
         if len(self._packets) >= MAX_PACKETS:
             self._drop(self._packets.popleft().audio, arrival, "many")
         self._packets.append(_Packet(audio, self._newest))
+
+    def begin_again(self) -> None:
+        """What comes from now on comes by another line. What has come before is played until then."""
+        self._begun = False
+        self._arrivals.begin_again()
 
     def _learn_length(self, audio: Audio, step: int) -> None:
         """Forget the peaks if packets became shorter: a sender makes them longer while a line is too slow."""

@@ -71,6 +71,11 @@ class Mixer:
         if playout := self._playouts.get(audio.source):
             playout.put(audio, self._clock())
 
+    def begin_again(self) -> None:
+        """What comes from now on comes by another line. Any thread."""
+        for playout in self._playouts.values():
+            playout.begin_again()
+
     def run(self, on_start: Callable[[float], None]) -> None:
         """Play until `stop()`. Raises DeviceError."""
         on_start(self._sink.start())

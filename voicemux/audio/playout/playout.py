@@ -50,7 +50,7 @@ class Playout:
         `account` hears how each packet is played.
         """
         self._decoders = decoders
-        self._arrived: deque[tuple[Audio, float]] = deque(maxlen=MAX_ARRIVED)
+        self._arrived: deque[tuple[Audio, float] | None] = deque(maxlen=MAX_ARRIVED)  # None: another line
         self._account = account or Account(None, 0)
         self._jitter = JitterBuffer(max_delay, self._account.not_played)
         self._decoder: Decoder | None = None  # of the last packet
@@ -75,10 +75,17 @@ class Playout:
         self._newest = audio
         self._arrived.append((audio, arrival))
 
+    def begin_again(self) -> None:
+        """What comes from now on comes by another line. Any thread."""
+        self._arrived.append(None)
+
     def take_in(self) -> bool:
         """Take note of what has come. Whether there is something to play."""
         while self._arrived:
-            self._jitter.put(*self._arrived.popleft())
+            if arrived := self._arrived.popleft():
+                self._jitter.put(*arrived)
+            else:
+                self._jitter.begin_again()
         return not self._jitter.empty
 
     @property

@@ -1,0 +1,241 @@
+"""The connections of a call: the one that carries it, and those that did until a moment ago.
+
+While there is none, the call is down: text waits, voice goes nowhere, and `Survival` says for how long. Another
+connection takes over in one step under the lock: from then on nothing of the one before reaches the conversation, and
+the writer of the one before takes nothing from it.
+"""
+
+from collections.abc import Callable
+
+from voicemux.calls.carrier import Carrier
+from voicemux.calls.closing import Closing
+from voicemux.calls.parts import Parts
+from voicemux.calls.retired import Retired
+from voicemux.calls.survival import News, Turn
+from voicemux.errors import ConnectionLost, OutOfResources, RemoteProtocolError
+from voicemux.events import Interrupted, Resumed
+from voicemux.net.stream import Stream
+from voicemux.protocol.connection import Receiving, Sending
+from voicemux.protocol.messages import Audio, Bye, ByeCode, TextAck
+from voicemux.sending.back import Journey
+from voicemux.trace.frames import watch
+
+LOSSES = (ByeCode.TIMEOUT, ByeCode.REPLACED)  # BYEs that end a connection, and not the session (protocol.md §7)
+REPLACED = Bye(ByeCode.REPLACED)
+
+
+class Lines:
+    """`seat` the first, then any thread may use it. In the end `cut` all, and `close` when no thread uses it."""
+
+    def __init__(self, parts: Parts, on_over: Callable[[], None]) -> None:
+        """`on_over` is called once, when the last word of the peer has been read; it must not wait."""
+        self.current: Carrier | None = None
+        self.closing = Closing(parts, lambda: self.current, on_over)
+        self._parts = parts
+        self._changed = parts.changed
+        self._retired = Retired()
+        self._may_be_stale = False  # a resume that was given up may still reach the listener
+        self._reason: ConnectionLost | None = None  # why the line was lost
+        self._signs: tuple[int, float | None] = (0, None)
+
+    def seat(self, stream: Stream, sending: Sending, receiving: Receiving) -> Carrier:
+        """Let a connection carry the call, the first one or the next. It is for the caller to start it."""
+        self.current = carrier = Carrier(stream, sending, receiving, self._parts, self)
+        self._parts.texts.carry_by(carrier.writer)
+        return carrier
+
+    # --- what the connections say
+
+    def is_loss(self, bye: Bye) -> bool:
+        """Whether that BYE ends the connection only, and not the call."""
+        with self._changed:
+            if bye.code == ByeCode.REPLACED and self._parts.dials:  # by another program, or a resume that we gave up
+                is_stale, self._may_be_stale = self._may_be_stale, False
+                return self._parts.may_survive and is_stale
+            return self._parts.may_survive and bye.code in LOSSES
+
+    def failed(self, carrier: Carrier, error: RemoteProtocolError) -> None:
+        """The peer has broken the protocol."""
+        with self._changed:
+            if carrier is self.current:
+                self._parts.ending.by_error(error)
+                self._parts.survival.end()
+                carrier.writer.finish(Bye(error.code, str(error)), 0, peer_is_done=True)
+
+    def lost(self, carrier: Carrier, error: ConnectionLost) -> None:
+        """Nothing comes any more."""
+        self._goes_on_without(carrier, error)
+        carrier.cut()
+
+    def ended(self, carrier: Carrier, error: ConnectionLost | None) -> None:
+        """The thread that reads ends."""
+        if not self._goes_on_without(carrier, error):
+            self.closing.finish()
+
+    def _goes_on_without(self, carrier: Carrier, error: ConnectionLost | None) -> bool:
+        parts, now = self._parts, self._parts.clock()
+        with self._changed:
+            if carrier is not self.current:
+                return True
+            if error is None:
+                return False
+            if not self._parts.may_survive:
+                parts.ending.by_error(error)
+                parts.conversation.lose()
+                self._changed.notify_all()
+                return False
+            self._reason = error
+            self._retire(None)
+            parts.conversation.lose()
+            news = parts.survival.broke(now)
+            self._changed.notify_all()
+        carrier.cut()
+        self._tell(news)
+        return True
+
+    def _retire(self, bye: Bye | None) -> None:
+        """The connection that there is, if any, carries the call no more."""
+        if carrier := self.current:
+            self._signs = carrier.signs()
+            self._retired.add(carrier, bye, self._parts.clock())
+            self.current = None
+        self._parts.texts.carry_by(None)
+
+    # --- another connection
+
+    def commit(self) -> int | None:
+        """Another connection is ready for our HELLO: what it has to say as `last_text`, None if it is not wanted any
+        more. From now on nothing of the old one counts."""
+        parts, now = self._parts, self._parts.clock()
+        with self._changed:
+            may_go, news = parts.survival.commit(now) if self._parts.may_survive else (False, None)
+            if not may_go:
+                return None
+            self._retire(REPLACED)
+            parts.conversation.lose()
+            last_text = parts.conversation.last_text
+        self._tell(news)
+        return last_text
+
+    def given_up(self) -> None:
+        """A connection on which we have said HELLO is given up: the listener may still take it for the newest."""
+        with self._changed:
+            self._may_be_stale = True
+
+    def take_over(
+        self,
+        stream: Stream,
+        sending: Sending,
+        receiving: Receiving,
+        last_text: int,
+        say_hello: Callable[[int], None] = lambda last_text: None,
+    ) -> bool:
+        """Let this connection carry the call. The peer's HELLO has said `last_text`; `say_hello` says ours, before
+        anything else goes. False if the call ends, or has ended.
+
+        Raises RemoteProtocolError if `last_text` is impossible: then all is as before.
+        """
+        parts, now = self._parts, self._parts.clock()
+        with self._changed:
+            if not self._parts.may_survive:
+                return False
+            happenings = parts.conversation.resume(last_text)
+            own_last_text = parts.conversation.last_text
+            self._retire(REPLACED)
+            news = parts.survival.resumed(now)
+            parts.vitals.begin_again(stream)
+            parts.states.begin_again()
+            parts.sound.begin_again()
+            carrier = self.seat(stream, sending, receiving)
+            self._changed.notify_all()
+        if parts.trace:
+            watch(sending, receiving, parts.trace)
+        try:
+            say_hello(own_last_text)
+            if own_last_text:
+                carrier.writer.send(TextAck(own_last_text))
+            carrier.start()
+        except (ConnectionLost, OutOfResources) as error:
+            carrier.cut()
+            self.ended(carrier, ConnectionLost(str(error)))  # there may be no thread that would say so
+        for happening in happenings:
+            parts.hears.happened(happening)
+        self._tell(*news)
+        return True
+
+    # --- the timer
+
+    def look(self, now: float, *, has_changed: bool = False) -> None:
+        """See how the line does. `has_changed`: it may have, see `Survival.look`."""
+        parts = self._parts
+        if carrier := self.current:
+            carrier.look(now)
+        with self._changed:
+            bytes_read = self.current.stream.bytes_read if self.current else None
+            news = parts.survival.look(now, bytes_read, has_changed=has_changed)
+            if is_over := news is not None and news.turn is Turn.OVER:
+                parts.ending.by_error(_no_more(self._reason, parts.survival.grace))
+            if parts.survival.wants_dial:
+                self._changed.notify_all()
+        self._tell(news)
+        if is_over:
+            self.closing.finish()
+        self._retired.tidy(now)
+
+    def signs(self) -> tuple[int, float | None]:
+        """See `Carrier.signs`; of the last one while there is none."""
+        if carrier := self.current:
+            self._signs = carrier.signs()
+        return self._signs
+
+    # --- what the user hears, and what the peer hears of us
+
+    def send_audio(self, audio: Audio) -> None:
+        """Send a packet of our voice, if there is a connection."""
+        if carrier := self.current:
+            carrier.writer.send_audio(audio)
+
+    def peer_on_its_way(self) -> Journey | None:
+        """How long the peer's voice travels now; None while none comes."""
+        carrier = self.current
+        return carrier.writer.feedback.peer_on_its_way() if carrier else None
+
+    def _tell(self, *news: News | None) -> None:
+        where = str(carrier.stream.peer_address) if (carrier := self.current) else ""
+        for each in news:
+            if event := _event(each, self._parts.name, where):
+                self._parts.hears.post(event)
+
+    # --- the end
+
+    def cut(self) -> None:
+        """Wake all threads that wait in a connection, or will."""
+        with self._changed:
+            self._parts.survival.end()
+            carrier = self.current
+        if carrier:
+            carrier.cut()
+        self._retired.cut()
+
+    def close(self) -> None:
+        """Join the threads of all connections, and close their streams."""
+        self.cut()
+        if self.current:
+            self.current.close()
+        self._retired.close()
+
+
+def _event(news: News | None, name: str, where: str) -> Interrupted | Resumed | None:
+    seconds = round(max(0.0, news.seconds), 1) if news else 0.0
+    match news and news.turn:
+        case Turn.INTERRUPTED:
+            return Interrupted(name, seconds)
+        case Turn.RESUMED:
+            return Resumed(name, seconds, where)
+    return None
+
+
+def _no_more(reason: ConnectionLost | None, grace: float) -> ConnectionLost:
+    """The line was lost for that reason, and has not come back."""
+    what = str(reason or "the line was lost")
+    return ConnectionLost(f"{what}; it did not come back within {grace:.3g} s", kind=reason.kind if reason else None)

@@ -1,0 +1,216 @@
+"""Dials again for a call that has lost its line, or may have: in a thread of its own, as `Survival` wants it.
+
+The listener must be the one of the call: its key is looked at before anything is said. Up to our HELLO, a connection
+has said nothing about the call, and may be given up; with it, the connection takes the place of the one before.
+"""
+
+import contextlib
+import threading
+import time
+from functools import partial
+
+from voicemux.calls.bond import Bond
+from voicemux.calls.lines import Lines
+from voicemux.calls.parts import Parts
+from voicemux.calls.survival import LineState
+from voicemux.errors import (
+    CallRefused,
+    ConnectionLost,
+    Kind,
+    RemoteProtocolError,
+    SecurityError,
+    Unreachable,
+    VoicemuxError,
+)
+from voicemux.net.address import Address, is_number
+from voicemux.net.connecting import Place, look_up, reach
+from voicemux.net.greeting import Greeting, part
+from voicemux.net.stream import Stream
+from voicemux.protocol.connection import State
+from voicemux.protocol.messages import Bye, Hello, Method
+from voicemux.security.handshake import Dialler
+from voicemux.security.identity import fingerprint_of
+from voicemux.threads import within
+
+LIMIT = 10.0  # seconds for one connection to take over: a line of 1 s round trip needs 5
+LOOK_UP_LIMIT = 2.0  # seconds for a name server, which may be behind the line that is lost
+WAIT = 1.0  # seconds between two looks at whether to dial, if nothing wakes the thread
+LAST_MOMENT = 1.0  # seconds that a connection which is about to take over has for our goodbye
+
+
+class _ElsewhereError(VoicemuxError):
+    """Another listener than that of the call answers there."""
+
+
+class Redialling:
+    """`run` is the body of the thread; `stop` ends it."""
+
+    def __init__(self, bond: Bond, parts: Parts, lines: Lines, first: Address) -> None:
+        """`first` is where the listener was reached first."""
+        self._bond = bond
+        self._lines = lines
+        self._survival, self._changed = parts.survival, parts.changed
+        self._reached = first
+        self._name = parts.name
+        self._is_stopped = False
+        self._stream: Stream | None = None  # that is being greeted
+        self._has_said_hello = False
+        self._is_idle = threading.Event()
+        self._is_idle.set()
+        self._dials = 0  # since the line was up
+
+    def run(self) -> None:
+        """Dial when another connection is wanted, until the call ends."""
+        while self._wait():
+            try:
+                self._dial()
+            finally:
+                with self._changed:
+                    self._stream, self._has_said_hello = None, False
+                self._is_idle.set()
+
+    def stop(self) -> None:
+        """End `run`. A connection that is about to take over gets a moment for the goodbye."""
+        with self._changed:
+            self._is_stopped = True
+            has_said_hello = self._has_said_hello
+            self._changed.notify_all()
+        if has_said_hello:
+            self._is_idle.wait(LAST_MOMENT)
+        with self._changed:
+            if self._stream:
+                self._stream.cut()
+
+    def hurry(self) -> None:
+        """The way may be another one now: what is under way by the old one is given up."""
+        with self._changed:
+            if self._stream:
+                self._stream.cut()
+
+    # --- when
+
+    def _wait(self) -> bool:
+        """Wait until it is time to dial. False if that time will not come."""
+        with self._changed:
+            while not self._is_stopped and self._survival.state is not LineState.OVER:
+                if not self._survival.wants_dial:
+                    self._dials = 0
+                left = self._survival.dial_in(time.monotonic())
+                if left is not None and left <= 0:
+                    self._survival.dials(time.monotonic())
+                    self._dials += 1
+                    self._is_idle.clear()
+                    return True
+                self._changed.wait(WAIT if left is None else min(left, WAIT))
+            return False
+
+    def _is_wanted(self) -> bool:
+        with self._changed:
+            return self._survival.wants_dial and not self._is_stopped
+
+    # --- one connection
+
+    def _dial(self) -> None:
+        try:
+            if stream := reach(self._places(), self._is_wanted):
+                self._take(stream)
+        except Unreachable as error:
+            self._failed(unreachable=error.kind is not Kind.NOBODY_LISTENS)
+
+    def _take(self, stream: Stream) -> None:
+        """Greet the listener, and have the call go on there."""
+        with self._changed:
+            if self._is_stopped:
+                stream.close()
+                return
+            self._stream = stream
+        greeting = Greeting(stream, limit=LIMIT)
+        try:
+            self._greet(greeting)
+            last_text = self._commit()
+            if last_text is None:  # the line is back, or the call ends
+                greeting.stream.close()
+                return
+            answer = greeting.introduce(self._bond.hello(last_text), _ignore, self._name)
+            if answer.session != self._bond.session or answer.last_text is None:
+                raise CallRefused(f"{self._name} does not remember the call")
+            self._go_on(greeting, answer)
+        except (ConnectionLost, Unreachable, _ElsewhereError):
+            greeting.stream.close()
+            self._failed()
+        except (CallRefused, SecurityError, RemoteProtocolError) as error:
+            self._refused(greeting, error)
+        except BaseException:
+            greeting.stream.close()
+            raise
+
+    def _greet(self, greeting: Greeting) -> None:
+        """Up to both sides knowing who the other is. Nothing is said to another listener than that of the call."""
+        bond = self._bond
+        if bond.peer is None or bond.identity is None:
+            greeting.open()
+            return
+        certificate = greeting.secure()
+        if fingerprint_of(certificate) != bond.peer.fingerprint:
+            raise _ElsewhereError("another key answers there")
+        dialler = Dialler(bond.identity, certificate, Method.KNOWN)
+        greeting.open()
+        greeting.authenticate(dialler)
+
+    def _commit(self) -> int | None:
+        with self._changed:
+            if self._is_stopped:
+                return None
+            self._has_said_hello = True  # or is about to
+        last_text = self._lines.commit()
+        if last_text is None:
+            with self._changed:
+                self._has_said_hello = False
+        return last_text
+
+    def _go_on(self, greeting: Greeting, answer: Hello) -> None:
+        stream = greeting.stream
+        assert answer.last_text is not None
+        if not self._lines.take_over(stream, greeting.sending, greeting.receiving, answer.last_text):
+            part(stream, greeting.sending, Bye())  # hung up in this very moment
+            return
+        self._reached = stream.peer_address
+
+    def _refused(self, greeting: Greeting, error: VoicemuxError) -> None:
+        """The listener of the call does not take it, or what answers is none."""
+        has_answered = greeting.receiving.greeted and (self._bond.peer is None or greeting.stream.is_secure)
+        is_final = has_answered and error.kind is not Kind.SILENCE
+        if self._has_said_hello and greeting.sending.state is State.OPEN:
+            code = error.code if isinstance(error, RemoteProtocolError) else 0
+            part(greeting.stream, greeting.sending, Bye(code))
+        greeting.stream.close()
+        if not (is_final and self._lines.closing.give_up(error)):
+            self._failed()
+
+    def _failed(self, *, unreachable: bool = False) -> None:
+        if self._has_said_hello:
+            self._lines.given_up()
+        with self._changed:
+            self._survival.dial_failed(time.monotonic(), unreachable=unreachable)
+
+    # --- where
+
+    def _places(self) -> list[Place]:
+        """Where to try: where the listener was reached last, then all that is known. Names are looked up again only
+        if that address does not answer."""
+        ways = [self._reached]
+        for way in self._bond.ways:
+            if is_number(way.host) or self._dials > 1:
+                ways.append(way)
+        found: list[Place] = []
+        for way in dict.fromkeys(ways):
+            with contextlib.suppress(VoicemuxError, TimeoutError):
+                if is_number(way.host):
+                    found += look_up(way, passive=False)
+                else:
+                    found += within(LOOK_UP_LIMIT, "lookup", partial(look_up, way, passive=False))
+        return list(dict.fromkeys(found))
+
+
+def _ignore() -> None:
+    pass

@@ -1,0 +1,68 @@
+"""How a call gets another connection: a dialler dials, a listener keeps the session until the dialler comes back."""
+
+from voicemux.calls.bond import Bond
+from voicemux.calls.lines import Lines
+from voicemux.calls.parts import Parts
+from voicemux.calls.redialling import Redialling
+from voicemux.net.caller import Caller
+from voicemux.net.stream import Stream
+from voicemux.net.surroundings import Surroundings
+from voicemux.net.visitor import VISITOR_PATIENCE
+from voicemux.threads import Threads
+
+
+class Resuming:
+    """Without a `Bond` there is no way, and none of it does anything."""
+
+    def __init__(self, bond: Bond | None, parts: Parts, lines: Lines, first: Stream) -> None:
+        """`first` is the connection with which the call begins."""
+        self._bond = bond
+        self._lines = lines
+        self._silence = first.timeout
+        self._redialling: Redialling | None = None
+        self._surroundings: Surroundings | None = None
+        if bond and parts.dials:
+            self._redialling = Redialling(bond, parts, lines, first.peer_address)
+            self._surroundings = Surroundings()
+
+    def start(self, threads: Threads) -> None:
+        """From now on the call outlives its line. Raises OutOfResources."""
+        if self._redialling:
+            threads.start("redial", self._redialling.run)
+        elif self._bond and self._bond.sessions:
+            self._bond.sessions.keep(self._bond.session, self._resume, self._lines.closing.cannot_return)
+
+    def line_has_changed(self, now: float) -> bool:
+        """Whether the way to the peer may be another one now. The timer asks."""
+        if not (self._surroundings and self._surroundings.have_changed(now)):
+            return False
+        if self._redialling:
+            self._redialling.hurry()
+        return True
+
+    def end(self) -> None:
+        """The call is over: its session is forgotten."""
+        if self._bond and self._bond.sessions:
+            self._bond.sessions.forget(self._bond.session)
+
+    def stop(self) -> None:
+        """End the thread. It has a moment for the goodbye on a connection that was about to take over."""
+        self.end()
+        if self._redialling:
+            self._redialling.stop()
+
+    def _resume(self, caller: Caller) -> bool:
+        """The peer has come back, and its HELLO has said so. False if the call is over.
+
+        Raises RemoteProtocolError if its `last_text` is impossible; then all is as before.
+        """
+        bond, stream = self._bond, caller.stream
+        assert bond
+        assert caller.hello.last_text is not None
+
+        def say_hello(last_text: int) -> None:
+            stream.set_timeout(VISITOR_PATIENCE)
+            stream.write(caller.sending.encode(bond.hello(last_text)))
+            stream.set_timeout(self._silence)
+
+        return self._lines.take_over(stream, caller.sending, caller.receiving, caller.hello.last_text, say_hello)

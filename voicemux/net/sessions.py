@@ -1,0 +1,104 @@
+"""The sessions that a listener keeps: whose calls may be resumed, and by whom (protocol.md §7).
+
+A session belongs to the key that has begun it, or, in a plain call, to all who have its 16 bytes.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from voicemux.errors import RemoteProtocolError
+from voicemux.net.caller import Caller
+from voicemux.protocol.messages import Bye, ByeCode
+
+MOST_RESUMES = 90  # of one session in a MINUTE: who has more of them is broken, or wants to wear us out
+MINUTE = 60.0  # seconds
+GONE = Bye(ByeCode.GONE), "it goes on with a call that is not here"
+
+Resume = Callable[[Caller], bool]
+
+
+@dataclass
+class _Kept:
+    fingerprint: str  # of the key that has begun it; "" in a plain call
+    is_secure: bool
+    resume: Resume | None = None  # None: the call has not begun yet
+    on_closed: Callable[[], None] = lambda: None
+    resumes: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RESUMES))
+
+
+class Sessions:
+    """Any thread may use it; none of it waits."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: dict[bytes, _Kept] = {}
+        self._is_closed = False
+
+    def expect(self, caller: Caller) -> bool:
+        """The session that the caller begins will be kept: until then, who resumes it is to try again.
+
+        False if another call has the session.
+        """
+        with self._lock:
+            if caller.hello.session in self._kept:
+                return False
+            self._kept[caller.hello.session] = _Kept(*_owner(caller))
+            return True
+
+    def keep(self, session: bytes, resume: Resume, on_closed: Callable[[], None]) -> None:
+        """The call of an expected session has begun: `resume` gives it another connection, and says whether the call
+        has taken it. `on_closed` is called when none can come any more."""
+        with self._lock:
+            if kept := self._kept.get(session):
+                kept.resume, kept.on_closed = resume, on_closed
+            is_closed = self._is_closed
+        if is_closed:
+            on_closed()
+
+    def forget(self, session: bytes) -> None:
+        """The session is over. Again does nothing."""
+        with self._lock:
+            self._kept.pop(session, None)
+
+    def has(self, fingerprint: str) -> bool:
+        """Whether a session is kept that this key has begun."""
+        with self._lock:
+            return any(kept.fingerprint == fingerprint for kept in self._kept.values())
+
+    def resume(self, caller: Caller) -> tuple[Bye, str] | None:
+        """The caller wants to resume a session: no user is asked, and nothing rings.
+
+        If it may not, what it is told, and why, for the user. Otherwise the connection is not the reception's any
+        more: the session's call has it, or, where another try may do better, it is closed.
+        """
+        with self._lock:
+            kept = self._kept.get(caller.hello.session)
+            if kept is None or (kept.fingerprint, kept.is_secure) != _owner(caller):
+                return GONE
+            now, resume = self._clock(), kept.resume
+            may_resume = len(kept.resumes) < MOST_RESUMES or now - kept.resumes[0] >= MINUTE
+            if may_resume:
+                kept.resumes.append(now)
+        if resume is None or not may_resume:
+            caller.stream.close()
+            return None
+        try:
+            return None if resume(caller) else GONE
+        except RemoteProtocolError as error:
+            return Bye(error.code, str(error)), str(error)
+
+    def close(self) -> None:
+        """No caller comes any more: the calls end with their lines."""
+        with self._lock:
+            self._is_closed = True
+            kept = list(self._kept.values())
+        for each in kept:
+            each.on_closed()
+
+
+def _owner(caller: Caller) -> tuple[str, bool]:
+    return (caller.peer.fingerprint if caller.peer else "", caller.stream.is_secure)
