@@ -80,6 +80,8 @@ class Carrier:
 
     def cut(self) -> None:
         """End both directions at once."""
+        if self.writer.is_retired:
+            self.writer.end()
         self.stream.cut()
 
     @property

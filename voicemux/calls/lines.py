@@ -16,12 +16,13 @@ from voicemux.errors import ConnectionLost, OutOfResources, RemoteProtocolError
 from voicemux.events import Interrupted, Resumed
 from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Receiving, Sending
-from voicemux.protocol.messages import Audio, Bye, ByeCode, TextAck
+from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, TextAck
 from voicemux.sending.back import Journey
 from voicemux.trace.frames import watch
 
-LOSSES = (ByeCode.TIMEOUT, ByeCode.REPLACED)  # BYEs that end a connection, and not the session (protocol.md §7)
 REPLACED = Bye(ByeCode.REPLACED)
+LAST_WORD = 1.0  # seconds for the BYE on a connection whose place another one has taken
+ANSWER_TIMEOUT = 10.0  # seconds for the answer to a HELLO that resumes a call (protocol.md §17.4)
 
 
 class Lines:
@@ -34,7 +35,6 @@ class Lines:
         self._parts = parts
         self._changed = parts.changed
         self._retired = Retired()
-        self._may_be_stale = False  # a resume that was given up may still reach the listener
         self._reason: ConnectionLost | None = None  # why the line was lost
         self._signs: tuple[int, float | None] = (0, None)
 
@@ -49,10 +49,8 @@ class Lines:
     def is_loss(self, bye: Bye) -> bool:
         """Whether that BYE ends the connection only, and not the call."""
         with self._changed:
-            if bye.code == ByeCode.REPLACED and self._parts.dials:  # by another program, or a resume that we gave up
-                is_stale, self._may_be_stale = self._may_be_stale, False
-                return self._parts.may_survive and is_stale
-            return self._parts.may_survive and bye.code in LOSSES
+            is_loss = bye.code == ByeCode.TIMEOUT or (bye.code == ByeCode.REPLACED and not self._parts.dials)
+            return is_loss and self._parts.may_survive
 
     def failed(self, carrier: Carrier, error: RemoteProtocolError) -> None:
         """The peer has broken the protocol."""
@@ -85,7 +83,7 @@ class Lines:
                 self._changed.notify_all()
                 return False
             self._reason = error
-            self._retire(None)
+            self._retire(None, 0.0)
             parts.conversation.lose()
             news = parts.survival.broke(now)
             self._changed.notify_all()
@@ -93,11 +91,11 @@ class Lines:
         self._tell(news)
         return True
 
-    def _retire(self, bye: Bye | None) -> None:
-        """The connection that there is, if any, carries the call no more."""
+    def _retire(self, bye: Bye | None, seconds: float) -> None:
+        """The connection that there is, if any, carries the call no more; it is cut after that many seconds."""
         if carrier := self.current:
             self._signs = carrier.signs()
-            self._retired.add(carrier, bye, self._parts.clock())
+            self._retired.add(carrier, bye, self._parts.clock() + seconds)
             self.current = None
         self._parts.texts.carry_by(None)
 
@@ -111,43 +109,40 @@ class Lines:
             may_go, news = parts.survival.commit(now) if self._parts.may_survive else (False, None)
             if not may_go:
                 return None
-            self._retire(REPLACED)
+            self._retire(None, ANSWER_TIMEOUT)  # the peer goes by it until our HELLO has come
             parts.conversation.lose()
             last_text = parts.conversation.last_text
         self._tell(news)
         return last_text
-
-    def given_up(self) -> None:
-        """A connection on which we have said HELLO is given up: the listener may still take it for the newest."""
-        with self._changed:
-            self._may_be_stale = True
 
     def take_over(
         self,
         stream: Stream,
         sending: Sending,
         receiving: Receiving,
-        last_text: int,
+        hello: Hello,
         say_hello: Callable[[int], None] = lambda last_text: None,
     ) -> bool:
-        """Let this connection carry the call. The peer's HELLO has said `last_text`; `say_hello` says ours, before
-        anything else goes. False if the call ends, or has ended.
+        """Let this connection carry the call. `hello` is the peer's on it; `say_hello` says ours, with that
+        `last_text`, before anything else goes. False if the call ends, or has ended.
 
-        Raises RemoteProtocolError if `last_text` is impossible: then all is as before.
+        Raises RemoteProtocolError if the peer's `last_text` is impossible: then all is as before.
         """
         parts, now = self._parts, self._parts.clock()
         with self._changed:
             if not self._parts.may_survive:
                 return False
-            happenings = parts.conversation.resume(last_text)
+            happenings = parts.conversation.resume(hello.last_text or 0)
             own_last_text = parts.conversation.last_text
-            self._retire(REPLACED)
+            self._retire(REPLACED, LAST_WORD)
             news = parts.survival.resumed(now)
             parts.vitals.begin_again(stream)
             parts.states.begin_again()
-            parts.sound.begin_again()
+            parts.sound.begin_again(hello.playable)
             carrier = self.seat(stream, sending, receiving)
             self._changed.notify_all()
+        if parts.dials:
+            self._retired.cut()
         if parts.trace:
             watch(sending, receiving, parts.trace)
         try:

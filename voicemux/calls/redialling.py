@@ -38,7 +38,7 @@ WAIT = 1.0  # seconds between two looks at whether to dial, if nothing wakes the
 LAST_MOMENT = 1.0  # seconds that a connection which is about to take over has for our goodbye
 
 
-class _ElsewhereError(VoicemuxError):
+class _ElsewhereError(SecurityError):
     """Another listener than that of the call answers there."""
 
 
@@ -57,6 +57,7 @@ class Redialling:
         self._has_said_hello = False
         self._is_idle = threading.Event()
         self._is_idle.set()
+        self._strangers: set[Address] = set()  # where another listener has answered
         self._dials = 0  # since the line was up
 
     def run(self) -> None:
@@ -135,7 +136,12 @@ class Redialling:
             if answer.session != self._bond.session or answer.last_text is None:
                 raise CallRefused(f"{self._name} does not remember the call")
             self._go_on(greeting, answer)
-        except (ConnectionLost, Unreachable, _ElsewhereError):
+        except _ElsewhereError as error:
+            greeting.stream.close()
+            self._strangers.add(stream.peer_address)
+            if self._places() or not self._lines.closing.give_up(error):
+                self._failed()
+        except (ConnectionLost, Unreachable):
             greeting.stream.close()
             self._failed()
         except (CallRefused, SecurityError, RemoteProtocolError) as error:
@@ -152,7 +158,7 @@ class Redialling:
             return
         certificate = greeting.secure()
         if fingerprint_of(certificate) != bond.peer.fingerprint:
-            raise _ElsewhereError("another key answers there")
+            raise _ElsewhereError(f"another key answers where {self._name} was")
         dialler = Dialler(bond.identity, certificate, Method.KNOWN)
         greeting.open()
         greeting.authenticate(dialler)
@@ -170,8 +176,7 @@ class Redialling:
 
     def _go_on(self, greeting: Greeting, answer: Hello) -> None:
         stream = greeting.stream
-        assert answer.last_text is not None
-        if not self._lines.take_over(stream, greeting.sending, greeting.receiving, answer.last_text):
+        if not self._lines.take_over(stream, greeting.sending, greeting.receiving, answer):
             part(stream, greeting.sending, Bye())  # hung up in this very moment
             return
         self._reached = stream.peer_address
@@ -188,8 +193,6 @@ class Redialling:
             self._failed()
 
     def _failed(self, *, unreachable: bool = False) -> None:
-        if self._has_said_hello:
-            self._lines.given_up()
         with self._changed:
             self._survival.dial_failed(time.monotonic(), unreachable=unreachable)
 
@@ -209,7 +212,7 @@ class Redialling:
                     found += look_up(way, passive=False)
                 else:
                     found += within(LOOK_UP_LIMIT, "lookup", partial(look_up, way, passive=False))
-        return list(dict.fromkeys(found))
+        return [each for each in dict.fromkeys(found) if Address(str(each[1][0]), each[1][1]) not in self._strangers]
 
 
 def _ignore() -> None:

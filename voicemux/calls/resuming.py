@@ -58,11 +58,10 @@ class Resuming:
         """
         bond, stream = self._bond, caller.stream
         assert bond
-        assert caller.hello.last_text is not None
 
         def say_hello(last_text: int) -> None:
             stream.set_timeout(VISITOR_PATIENCE)
             stream.write(caller.sending.encode(bond.hello(last_text)))
             stream.set_timeout(self._silence)
 
-        return self._lines.take_over(stream, caller.sending, caller.receiving, caller.hello.last_text, say_hello)
+        return self._lines.take_over(stream, caller.sending, caller.receiving, caller.hello, say_hello)

@@ -5,8 +5,6 @@ import threading
 from voicemux.calls.carrier import Carrier
 from voicemux.protocol.messages import Bye
 
-LAST_WORD = 1.0  # seconds for the BYE on a connection whose place another one has taken
-
 
 class Retired:
     """`close` belongs to the owner of the call, in the end; the rest to any thread, and does not wait."""
@@ -15,11 +13,11 @@ class Retired:
         self._lock = threading.Lock()
         self._carriers: list[tuple[float, Carrier]] = []  # and when each is cut
 
-    def add(self, carrier: Carrier, bye: Bye | None, now: float) -> None:
-        """It carries the call no more: nothing goes out there but `bye`."""
+    def add(self, carrier: Carrier, bye: Bye | None, cut_at: float) -> None:
+        """It carries the call no more: nothing goes out there but `bye`, until it is cut."""
         carrier.writer.retire(bye)
         with self._lock:
-            self._carriers.append((now + (LAST_WORD if bye else 0.0), carrier))
+            self._carriers.append((cut_at, carrier))
 
     def tidy(self, now: float) -> None:
         """Cut those that have had their last word, and close those whose threads have ended."""

@@ -37,20 +37,27 @@ class SoundThreads:
         self.player = player
         self._recorder = recorder
         self.players = [each for each in (player, recorder) if each]
+        self._playable: tuple[int, ...] | None = None  # by the peer, if it has said so since the call began
         self._ending = ending
         self._post = post
 
     def start(self, threads: Threads, send: Callable[[Audio], None]) -> None:
         """Start a thread for each half. Raises OutOfResources."""
+
+        def send_playable(audio: Audio) -> None:
+            if self._playable is None or audio.codec in self._playable:
+                send(audio)
+
         if voice := self.transmitter:
-            threads.start("microphone", partial(self._run, "input", voice, partial(voice.run, send)))
+            threads.start("microphone", partial(self._run, "input", voice, partial(voice.run, send_playable)))
         if player := self.player:
             threads.start("speaker", partial(self._run, "output", player, player.run))
         if recorder := self._recorder:
             threads.start("recorder", partial(self._run, "recording", recorder, recorder.run))
 
-    def begin_again(self) -> None:
-        """Another connection carries the call: nothing is known of its line."""
+    def begin_again(self, playable: tuple[int, ...]) -> None:
+        """Another connection carries the call: nothing is known of its line. The peer plays these codecs there."""
+        self._playable = playable
         if self.transmitter:
             self.transmitter.ladder.begin_again()
         for player in self.players:

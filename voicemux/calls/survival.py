@@ -21,7 +21,7 @@ CHANCE = 1.0  # seconds at most that are added to all delays but the first two: 
 UNREACHABLE_DELAY = 0.5  # seconds, where not a byte was sent, because there was no way to go
 SPARES = 8  # dials beside a suspect line in a MINUTE: a line that stalls now and then costs no more
 MINUTE = 60.0  # seconds
-BURST, BURST_SECONDS = 10, 10.0  # resumes at most in that many seconds
+BURST, BURST_SECONDS = 10, 20.0  # resumes at most in that many seconds
 
 
 class LineState(Enum):

@@ -13,7 +13,7 @@ from voicemux.security.handshake import Peer
 class Caller:
     """`peer` and `known`, the contacts as they were read for this call, are None in a plain call.
 
-    `id` tells the callers of one listener apart.
+    `id` tells the callers of one listener apart; it grows in the order in which their connections were accepted.
     """
 
     stream: Stream

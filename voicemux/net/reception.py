@@ -138,7 +138,9 @@ class Reception:
         """Those whom the owner does not answer are visitors again, on their way out."""
         while not self._returned.empty():
             caller, bye, why = self._returned.get()
-            visitor = Visitor(caller.stream, 0.0, caller.sending, caller.receiving, opened=True, peer=caller.peer)
+            visitor = Visitor(
+                caller.stream, caller.id, 0.0, caller.sending, caller.receiving, opened=True, peer=caller.peer
+            )
             if loser := self._lobby.enter(visitor, visitor.host, time.monotonic()):
                 self._close(loser)
             self._selector.register(descriptor_of(caller.stream), selectors.EVENT_READ, visitor)
@@ -163,7 +165,7 @@ class Reception:
             return
         if stream is None:  # it has gone again
             return
-        visitor = Visitor(stream)
+        visitor = Visitor(stream, next(self._ids))
         if loser := self._lobby.enter(visitor, visitor.host, now):
             self._make_room(loser)
         self._selector.register(descriptor_of(stream), selectors.EVENT_READ, visitor)
@@ -201,7 +203,7 @@ class Reception:
             self._selector.unregister(descriptor_of(visitor.stream))
             visitor.stream.set_timeout(SILENCE_TIMEOUT)
 
-        caller = visitor.caller(hello, next(self._ids))
+        caller = visitor.caller(hello)
         if hello.last_text is not None:
             detach()
             if refused := self.sessions.resume(caller):

@@ -13,9 +13,11 @@ from voicemux.errors import RemoteProtocolError
 from voicemux.net.caller import Caller
 from voicemux.protocol.messages import Bye, ByeCode
 
-MOST_RESUMES = 90  # of one session in a MINUTE: who has more of them is broken, or wants to wear us out
+MOST_RESUMES = 60  # of one session in a MINUTE: who has more of them is broken, or wants to wear us out
 MINUTE = 60.0  # seconds
 GONE = Bye(ByeCode.GONE), "it goes on with a call that is not here"
+# It was under way for a long time, and the dialler has resumed since by a newer connection.
+OVERTAKEN = Bye(ByeCode.REPLACED), "it goes on with a call that has gone on already"
 
 Resume = Callable[[Caller], bool]
 
@@ -24,6 +26,7 @@ Resume = Callable[[Caller], bool]
 class _Kept:
     fingerprint: str  # of the key that has begun it; "" in a plain call
     is_secure: bool
+    newest: int  # the `Caller.id` of the connection that carries it, or did last
     resume: Resume | None = None  # None: the call has not begun yet
     on_closed: Callable[[], None] = lambda: None
     resumes: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RESUMES))
@@ -46,7 +49,7 @@ class Sessions:
         with self._lock:
             if caller.hello.session in self._kept:
                 return False
-            self._kept[caller.hello.session] = _Kept(*_owner(caller))
+            self._kept[caller.hello.session] = _Kept(*_owner(caller), caller.id)
             return True
 
     def keep(self, session: bytes, resume: Resume, on_closed: Callable[[], None]) -> None:
@@ -79,6 +82,8 @@ class Sessions:
             kept = self._kept.get(caller.hello.session)
             if kept is None or (kept.fingerprint, kept.is_secure) != _owner(caller):
                 return GONE
+            if caller.id < kept.newest:
+                return OVERTAKEN
             now, resume = self._clock(), kept.resume
             may_resume = len(kept.resumes) < MOST_RESUMES or now - kept.resumes[0] >= MINUTE
             if may_resume:
@@ -87,9 +92,13 @@ class Sessions:
             caller.stream.close()
             return None
         try:
-            return None if resume(caller) else GONE
+            if not resume(caller):
+                return GONE
         except RemoteProtocolError as error:
             return Bye(error.code, str(error)), str(error)
+        with self._lock:
+            kept.newest = caller.id
+        return None
 
     def close(self) -> None:
         """No caller comes any more: the calls end with their lines."""

@@ -28,6 +28,7 @@ class Visitor:
     """Belongs to one thread. `hear()` when there is something to read, until it has said HELLO or must go."""
 
     stream: Stream
+    number: int = 0  # of its connection, in the order in which they were accepted
     deadline: float = field(default_factory=lambda: time.monotonic() + PREFACE_TIMEOUT)  # to say what comes next
     sending: Sending = field(default_factory=Sending)
     receiving: Receiving = field(default_factory=lambda: Receiving(unfit=NOT_A_DIALLERS))
@@ -86,10 +87,10 @@ class Visitor:
         self.stream.finish()
         self.deadline = time.monotonic() + GOODBYE_TIMEOUT
 
-    def caller(self, hello: Hello, number: int) -> Caller:
+    def caller(self, hello: Hello) -> Caller:
         """What it is once it has said HELLO."""
         known = self.proving.known if self.proving else None
-        return Caller(self.stream, self.sending, self.receiving, hello, self.peer, known, number)
+        return Caller(self.stream, self.sending, self.receiving, hello, self.peer, known, self.number)
 
     def _receive(self, tls: Context | None) -> bytes | None:
         data = self.stream.receive()

@@ -139,7 +139,6 @@ class Schedule:
         self._control.clear()
         self._audio.clear()
         self._last_words = bye
-        self.ended |= bye is None
 
     def on_sent(self, messages: list[Message], size: int, now: float) -> None:
         """The writer thread has written what `choose` returned, `size` bytes in all."""
@@ -157,7 +156,7 @@ class Schedule:
         if self.ended:
             return []
         if self.is_retired:
-            self.ended = True
+            self.ended = self._last_words is not None
             return [self._last_words] if self._last_words else []
         self._drop_stale_audio(now)
         waits_for_text = self.conversation.waits_for_text(now)
@@ -184,7 +183,7 @@ class Schedule:
     def is_waiting(self) -> bool:
         """Whether something waits that might be chosen."""
         if self.is_retired:
-            return not self.ended
+            return not self.ended and self._last_words is not None
         if self._control or self._audio or self.conversation.can_send_text:
             return True
         return self.conversation.bye_deadline is not None

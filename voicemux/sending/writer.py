@@ -48,7 +48,7 @@ class Writer:
         self._congestion = CongestionControl()
         self._schedule = Schedule(self._congestion, conversation, trace, counts)
         self._conversation = self._schedule.conversation
-        self._changed = changed or threading.Condition()  # `_end` takes its lock where it is held: it is re-entrant
+        self._changed = changed or threading.Condition()  # `end` takes its lock where it is held: it is re-entrant
         self.feedback = Feedback(self._schedule, self._changed, clock)
         self._is_taken = True  # the turn to write; no thread has it before `run`
         self._has_left_bbr = False
@@ -141,7 +141,7 @@ class Writer:
                 self._write(messages)
         finally:
             self._stream.finish()
-            self._end()
+            self.end()
             self._finished.set()
 
     def _next(self) -> list[Message]:
@@ -204,9 +204,10 @@ class Writer:
         """The connection is broken: it is cut, so that the reading side ends, too."""
         self.failure = error  # not raised: a reason of the peer's may still be on its way to the reading side
         self._stream.cut()
-        self._end()
+        self.end()
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Write nothing more, not even a BYE."""
         with self._changed:
             self._schedule.end()
             self._changed.notify_all()
