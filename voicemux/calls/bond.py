@@ -4,7 +4,7 @@ have another connection for it."""
 import secrets
 from dataclasses import dataclass, replace
 
-from voicemux.calls.target import Way
+from voicemux.net.address import Address
 from voicemux.net.sessions import Sessions
 from voicemux.protocol.messages import Hello
 from voicemux.protocol.wire import SESSION_SIZE
@@ -20,7 +20,7 @@ class Bond:
     own: Hello  # as we have said it
     grace: float  # seconds for which both sides keep the call without a line
     peer: Peer | None  # None in a plain call
-    ways: tuple[Way, ...] = ()
+    ways: tuple[Address, ...] = ()
     identity: Identity | None = None  # ours, of a dialler; None in a plain call
     sessions: Sessions | None = None
 

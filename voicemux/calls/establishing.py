@@ -22,15 +22,15 @@ from voicemux.errors import (
     Unreachable,
     VoicemuxError,
 )
-from voicemux.net.address import ends_like_a_port
+from voicemux.net.address import Address, ends_like_a_port
 from voicemux.net.caller import Caller
 from voicemux.net.greeting import Greeting, Watcher, part, unwatched
 from voicemux.net.listener import Listener
 from voicemux.net.proxies import connect_by
 from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
-from voicemux.net.ways import Way
 from voicemux.net.sessions import Sessions
+from voicemux.net.ways import Way
 from voicemux.protocol.connection import Receiving, State
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
@@ -153,7 +153,7 @@ class _Attempt:
                 greeting.open()
             known = known_as(peer, target.known, _ignore) if peer else None
             who = quoted_name(known.name) if known else "the other side"
-            own = offered(self._hello(), self._grace)
+            own = offered(self._hello(), self._grace if isinstance(self._way, Address) else 0)
             theirs = greeting.introduce(own, lambda: self._on_ringing(where), who)
         except BaseException as error:
             self.is_there = greeting.receiving.greeted
@@ -179,7 +179,8 @@ class _Attempt:
         if not (grace := agreed(own, theirs)):
             return None
         identity = self._trust.identity if self._trust else None
-        return Bond(own, grace, peer, (self._way, *self._target.ways), identity)
+        ways = (self._way, *self._target.ways)
+        return Bond(own, grace, peer, tuple(each for each in ways if isinstance(each, Address)), identity)
 
     def _greet(self, greeting: Greeting, trust: Trust, *, by_code: bool) -> Peer:
         try:
