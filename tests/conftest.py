@@ -35,7 +35,7 @@ ALONE = [
     TESTS / f"{each}.py"
     for each in (
         *(f"audio/test_{name}" for name in ("devices", "studio")),
-        *(f"program/test_{name}" for name in ("bad_line", "demo", "devices", "voice")),
+        *(f"program/test_{name}" for name in ("bad_line", "demo", "devices", "echo", "voice")),
     )
 ]
 TIMED = [

@@ -7,6 +7,7 @@ it cannot survive us.
 """
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -149,6 +150,31 @@ class SoundCards:
         """The environment of a program on side "a" or "b": its default devices are that side's."""
         return {**self._environment, "PULSE_SOURCE": f"{side}_mic.monitor", "PULSE_SINK": f"{side}_spk"}
 
+    def put_in_a_room(self, side: str, reflections: Mapping[int, float]) -> None:
+        """Have that side's microphone hear its loudspeaker: as late as so many ms, each at so many dB.
+
+        The sound server does it (module-loopback), so that a machine that stalls does not shift the echo.
+        """
+        for delay, db in reflections.items():
+            module = self._pactl(
+                "load-module", "module-loopback", f"source={side}_spk.monitor", f"sink={side}_mic",
+                f"latency_msec={delay}", "adjust_time=0", "source_dont_move=yes", "sink_dont_move=yes",
+            ).strip()  # fmt: skip
+            listed = json.loads(self._pactl("-f", "json", "list", "sink-inputs"))
+            (stream,) = [each["index"] for each in listed if str(each["owner_module"]) == module]
+            self._pactl("set-sink-input-volume", str(stream), f"{db}dB")
+
+    def cancel_echo(self, side: str) -> None:
+        """Have the server cancel that side's echo, in sources and sinks that become the default."""
+        self._pactl(
+            "load-module", "module-echo-cancel", f"source_master={side}_mic.monitor", f"sink_master={side}_spk"
+        )
+        self._pactl("set-default-source", f"{side}_mic.monitor.echo-cancel")
+
+    def _pactl(self, *command: str) -> str:
+        env = {**os.environ, **self._environment, "LC_ALL": "C.UTF-8"}
+        return subprocess.run(["pactl", *command], env=env, stdout=subprocess.PIPE, text=True, check=True).stdout
+
     def play(self, file: str | Path, sink: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             ["paplay", f"--device={sink}", "--latency-msec=20", str(file)], env={**os.environ, **self._environment}
@@ -201,9 +227,17 @@ class Recording:
         self._pcm = bytearray()
         self.began = float("inf")
         self._ready = threading.Event()
+        self._grown = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         assert self._ready.wait(PATIENCE)
+
+    def stop_after(self, seconds: float) -> Samples:
+        """When it is that long."""
+        while len(self._pcm) < seconds * RATE * 2:
+            self._grown.clear()
+            assert self._grown.wait(PATIENCE)
+        return self.stop()
 
     def stop(self) -> Samples:
         self._process.terminate()
@@ -217,6 +251,7 @@ class Recording:
         assert self._process.stdout
         while chunk := self._process.stdout.read(CHUNK):
             self._pcm += chunk
+            self._grown.set()
             # The chunk that waited least tells best when the recording began.
             self.began = min(self.began, time.monotonic() - len(self._pcm) / (2 * RATE))
             self._ready.set()

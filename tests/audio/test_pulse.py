@@ -12,7 +12,8 @@ from tests.audio.speech import RATE, place, speech
 from tests.soundcards import PipeWireCards, SoundCards, without_sound
 from voicemux.audio import pulse
 from voicemux.audio.callbacks import CalledLoudspeaker, CalledMicrophone
-from voicemux.audio.devices import open_sink, open_source
+from voicemux.audio.devices import names_of, open_sink, open_source
+from voicemux.audio.echo.verdict import Names, is_cleaned
 from voicemux.audio.portaudio import PortAudio
 
 STALL = 0.1  # seconds in which the sound server does nothing, as on a busy machine
@@ -84,3 +85,28 @@ def play(loudspeaker: CalledLoudspeaker, sound: "np.ndarray[tuple[int], np.dtype
     for i in range(0, len(sound), RATE // 50):
         assert loudspeaker.ready()
         loudspeaker.write(sound[i : i + RATE // 50].tobytes())
+
+
+def test_the_default_devices_are_called_as_the_server_calls_them(
+    sound_cards: SoundCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(sound_cards, monkeypatch)
+    assert pulse.names_of_default("output") == ("a_spk", "Null Output")
+    assert pulse.names_of_default("input") == ("a_mic.monitor", "Monitor of Null Output")
+    monkeypatch.setenv("PULSE_SINK", "no such sink")
+    assert pulse.names_of_default("output") == ()
+
+
+def test_a_microphone_that_the_server_cancels_echo_in_is_told_by_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SoundCards() as cards:
+        use(cards, monkeypatch)
+        monkeypatch.delenv("PULSE_SOURCE")
+        cards.cancel_echo("a")
+        names = pulse.names_of_default("input")
+    assert is_cleaned(Names(names, ()))
+
+
+def test_without_a_server_the_default_has_no_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in without_sound(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    assert names_of("default", "output") == ("default",)

@@ -95,6 +95,7 @@ class Microphone(Sound):
         super().__init__(plan)
         self.muted = False
         self.capture_ms, self.xruns, self.eager, self.silent_for = 30.0, 5, False, 0.0
+        self.echo, self.echo_db = "on", -14.21
         self.ladder = Ladder(Rung(20, 32_000))
         self._voice = voice
 
@@ -936,6 +937,7 @@ def test_the_figures_of_a_call_add_up():
         assert (stats.audio_sent, stats.audio_received, stats.audio_late, stats.audio_concealed) == (2, 2, 3, 4)
         assert (stats.texts_sent, stats.texts_received) == (2, 1)
         assert (stats.shortened_ms, stats.lengthened_ms, stats.drift_ppm, stats.xruns) == (11, 12, -21.0, 5 + 6)
+        assert (stats.echo, stats.echo_db) == ("on", -14.2)
         parts = (stats.capture_ms, stats.packet_ms, stats.network_ms, stats.buffer_ms, stats.playout_ms)
         assert parts == (30.0, 26.5, pytest.approx(stats.round_trip_ms / 2, abs=0.1), 44.0, 15.0)
         assert stats.mouth_to_ear_ms == pytest.approx(sum(parts), abs=0.2)

@@ -25,6 +25,7 @@ STATUS = Status(
     seconds=3725.4, round_trip_ms=20.4, mouth_to_ear_ms=163.2, capture_ms=5, packet_ms=22.5, network_ms=10,
     buffer_ms=100, playout_ms=25, drift_ppm=-12, kbit_sent=69, kbit_received=69, audio_sent=186_250, audio_dropped=12,
     audio_received=186_240, audio_late=13, audio_concealed=44, shortened_ms=120, lengthened_ms=240, xruns=2,
+    echo="on", echo_db=-14.5,
     texts_sent=17, texts_received=21, bytes_sent=10_000_000, bytes_received=10_000_000,
 )  # fmt: skip
 CTRL_C, CTRL_D, UP, ENTER = b"\x03", b"\x04", b"\x1b[A", b"\r"

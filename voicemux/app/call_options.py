@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from voicemux.app.options import STANDARD_INPUT, a_number, stacked, unencrypted
-from voicemux.audio.choices import Nothing, SoundFile, StandardStream, choice
+from voicemux.audio.choices import EchoChoice, Nothing, SoundFile, StandardStream, choice
 
 if TYPE_CHECKING:
     from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
@@ -36,6 +36,11 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--record", metavar="FILE", default="", help="Keep what you hear in a sound file, too."),
         click.option("--no-audio", is_flag=True, help="Text only."),
         click.option("--start-muted", is_flag=True, help="Send no voice until you type /mute."),
+        click.option(
+            "--echo", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True,
+            help="Whether what the loudspeaker plays is taken out of what the microphone hears; auto: if it is heard"
+            " there.",
+        ),
         click.option(
             "--codec", type=click.Choice(["auto", "opus", "pcm"]), default="auto", show_default=True,
             help="What your voice is sent as, if the other side can play it.",
@@ -98,6 +103,7 @@ class CallOptions:
     record: str
     no_audio: bool
     start_muted: bool
+    echo: str
     codec: str
     bitrate: int | None  # kbit/s
     frame_ms: str | None
@@ -136,6 +142,7 @@ class CallOptions:
             codec={"auto": None, "opus": Codec.OPUS, "pcm": Codec.PCM}[self.codec],
             wish=self._wish(),
             starts_muted=self.start_muted,
+            echo=EchoChoice(self.echo),
         )
 
     def _wish(self) -> "Wish":

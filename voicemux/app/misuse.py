@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-VOICE_THAT_IS_SENT = ("--codec", "--bitrate", "--frame-ms", "--low-latency", "--bandwidth", "--start-muted")
+VOICE_THAT_IS_SENT = ("--codec", "--bitrate", "--frame-ms", "--low-latency", "--bandwidth", "--start-muted", "--echo")
 MAKING = "for codes that are made here"
 NO_ANSWER = "nobody can answer a call, for standard input is sound"
 NO_INPUT = "an empty standard input"  # of a listener: /dev/null, or none
@@ -14,6 +14,7 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--no-audio", (*VOICE_THAT_IS_SENT, "--max-delay"), "there is no voice", ()),
     ("--input none", VOICE_THAT_IS_SENT, "no voice is sent", ()),
     ("--output none", ("--max-delay",), "no voice is played", ("--record",)),
+    ("--output none", ("--echo",), "there is no loudspeaker", ()),
     ("--codec pcm", ("--bitrate",), "that is of Opus", ()),
     ("--codec pcm", ("--frame-ms 60",), "PCM has at most 40", ()),
     ("--frame-ms", ("--low-latency",), "both say how long packets are", ()),

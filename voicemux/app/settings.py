@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from voicemux.app.answering import Asks
 from voicemux.audio.capture.wish import ANY, Wish
-from voicemux.audio.choices import Choice, DefaultDevice, Nothing, SoundFile
+from voicemux.audio.choices import Choice, DefaultDevice, EchoChoice, Nothing, SoundFile
 from voicemux.calls.trust import Security
 from voicemux.net.ways import Proxy
 from voicemux.protocol.messages import Codec
@@ -31,6 +31,7 @@ class VoiceSettings:
     codec: Codec | None = None  # None: the best that the peer can play
     wish: Wish = ANY  # of packets of Opus
     starts_muted: bool = False
+    echo: EchoChoice = EchoChoice.AUTO
 
 
 @dataclass(frozen=True)

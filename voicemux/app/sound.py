@@ -10,7 +10,7 @@ from voicemux.app.settings import Settings
 from voicemux.audio.choices import DefaultDevice, StandardStream
 from voicemux.calls.voice import Player
 from voicemux.console.remedies import hint
-from voicemux.errors import DeviceError
+from voicemux.errors import DeviceError, LibraryMissing
 from voicemux.events import AudioStopped
 
 if TYPE_CHECKING:
@@ -125,6 +125,9 @@ class Sound:
             self._tell(f"{error}; the call goes on without it")
             return None
 
+    def _miss_canceller(self, error: LibraryMissing) -> None:
+        self._tell(f"{error}: wear headphones, or the other side hears itself; {hint(error)}")
+
     def _open_studio(self) -> None:
         from voicemux.audio.studio import Studio
 
@@ -144,5 +147,6 @@ class Sound:
             except DeviceError as error:
                 missing.append(str(error))
                 advices.append(hint(error) or "voicemux devices lists what there is")
+        studio.cancel_echo(self._voice.echo, self._tell, self._miss_canceller)
         if missing:
             self._tell("; ".join(dict.fromkeys([*missing, *advices])))

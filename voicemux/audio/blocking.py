@@ -209,6 +209,8 @@ class PacedLoudspeaker(CardLoudspeaker):
         if frames:
             self._attendant.write(pcm, frames)
             self._head.wrote(frames)
+            if self.tap:
+                self.tap(pcm, self._rate, self._channels)
             self._room -= frames
 
     def _until_dry(self, now: float) -> float:

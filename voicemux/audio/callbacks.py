@@ -148,6 +148,8 @@ class CalledLoudspeaker(CardLoudspeaker):
         self.xruns += bool(status) or late > self._latency
         if self._is_low and not self._closed:
             self._asked.put(now)
+        if self.tap:
+            self.tap(pcm, self._rate, self._channels)
         return pcm, CONTINUE
 
     @property

@@ -3,6 +3,7 @@
 import contextlib
 import queue
 import time
+from collections.abc import Callable
 from typing import Any
 
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, RATE, SAMPLE_BYTES, Block
@@ -165,6 +166,9 @@ class CardMicrophone(Card):
 
 class CardLoudspeaker(Card):
     """A Sink. Another thread plays: it asks for more when what is held is down to the reserve."""
+
+    # Told of all that the card is given, silence and fillings too: bytes, rate, channels. By the thread that plays.
+    tap: Callable[[bytes, int, int], None] | None = None
 
     def __init__(self, portaudio: PortAudio, device: Device) -> None:
         self._written = 0  # bytes; changed by the player only

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 FILE_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au")
@@ -36,6 +37,14 @@ class StandardStream:
 @dataclass(frozen=True)
 class Nothing:
     """No sound in this direction."""
+
+
+class EchoChoice(StrEnum):
+    """When echo is cancelled."""
+
+    AUTO = "auto"  # if there is one: by the devices' names, and by what is measured
+    ON = "on"
+    OFF = "off"
 
 
 Device = DefaultDevice | NamedDevice

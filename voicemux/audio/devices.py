@@ -19,6 +19,17 @@ def open_sink(portaudio: PortAudio, wanted: str) -> CardLoudspeaker:
     return (PacedLoudspeaker if _is_paced(device, "output") else CalledLoudspeaker)(portaudio, device)
 
 
+SERVERS = frozenset({"pulse", "pipewire"})  # plugins of ALSA behind which there is a sound server that runs
+SERVED = frozenset({"default", "pulse", "pipewire"})  # names of devices that say nothing of what is behind them
+
+
+def names_of(label: str, kind: str) -> tuple[str, ...]:
+    """All that the system calls the device of that name. `kind` is "input" or "output". May wait for a second."""
+    if label.lower() in SERVED and alsa.plugin(label, kind) in SERVERS:
+        return (label, *pulse.names_of_default(kind))
+    return (label,)
+
+
 def _is_paced(device: Device, kind: str) -> bool:
     """Whether it is better read and written than called back: with PulseAudio (docs/latency.md).
 

@@ -3,21 +3,26 @@
 import contextlib
 import os
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from voicemux.audio.capture.transmitter import Transmitter
 from voicemux.audio.capture.wish import ANY, Wish
+from voicemux.audio.card import CardLoudspeaker
 from voicemux.audio.choices import (
     FILE_ENDINGS,
     Choice,
     DefaultDevice,
+    EchoChoice,
     NamedDevice,
     Nothing,
     SoundFile,
     StandardStream,
 )
 from voicemux.audio.codec import check_opus, make_decoders, make_encoder
-from voicemux.audio.devices import open_sink, open_source
+from voicemux.audio.devices import names_of, open_sink, open_source
+from voicemux.audio.echo.hands_free import HandsFree
+from voicemux.audio.echo.verdict import EchoState, Names
 from voicemux.audio.endpoints import Block, Sink, Source
 from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.limiter import Limiter
@@ -25,7 +30,7 @@ from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
 from voicemux.audio.portaudio import PortAudio
 from voicemux.audio.processing import Processing
-from voicemux.errors import DeviceError
+from voicemux.errors import DeviceError, LibraryMissing
 from voicemux.protocol.messages import OWN_SOURCE, Codec
 from voicemux.trace.facts import Trace
 
@@ -50,6 +55,7 @@ class Studio:
         self._recordings: list[FileSink] = []
         self._decoders = make_decoders()
         self._processing = Processing()  # of what goes through the sound cards
+        self._hands_free: HandsFree | None = None
         self.renamed: list[tuple[str, str]] = []  # recordings that were there already: what was wanted, and made
 
     def open_input(self, wanted: Choice, stream: "SoundStream | None" = None, *, late: bool = False) -> None:
@@ -81,6 +87,29 @@ class Studio:
     def record(self, path: str) -> None:
         """Also keep in a file what arrives, whatever plays it."""
         self._kept["record"] = path
+
+    def cancel_echo(
+        self, choice: EchoChoice, tell: Callable[[str], None], missing: Callable[[LibraryMissing], None]
+    ) -> None:
+        """Take out of the microphone what the loudspeaker plays, if there are both and the user wants it.
+
+        `tell` is given what the user should know, and `missing` why it cannot be done; by the microphone's thread.
+        """
+        if choice is EchoChoice.OFF:
+            self._processing.echo = EchoState.OFF
+        elif self._has_device("input") and self._has_device("output"):
+            self._hands_free = HandsFree(choice, self._names, tell, missing)
+            self._processing = self._hands_free
+            self._listen_to_sink()
+
+    def _names(self) -> Names:
+        assert self._source
+        assert self._sink
+        return Names(names_of(self._source.label, "input"), names_of(self._sink.label, "output"))
+
+    def _listen_to_sink(self) -> None:
+        if self._hands_free and isinstance(self._sink, CardLoudspeaker):
+            self._sink.tap = self._hands_free.played
 
     def check_codec(self) -> None:
         """Raises LibraryMissing if there is sound, and no Opus for it: it goes as PCM then."""
@@ -184,6 +213,7 @@ class Studio:
             self._sink.close()
             self._devices().look_again()
             self._sink = open_sink(self._devices(), self._wanted["output"])
+            self._listen_to_sink()
             return self._sink
 
     def _find_source(self, wanted: str) -> Source:

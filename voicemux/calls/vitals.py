@@ -144,6 +144,8 @@ class Vitals:
             shortened_ms=round(figures.shortened_ms) if figures else 0,
             lengthened_ms=round(figures.lengthened_ms) if figures else 0,
             xruns=(figures.xruns if figures else 0) + (self._transmitter.xruns if self._transmitter else 0),
+            echo=self._transmitter.echo if self._transmitter else "not needed",
+            echo_db=_rounded(self._transmitter.echo_db if self._transmitter else None),
             texts_sent=sent.texts,
             texts_received=texts_received,
             bytes_sent=written,

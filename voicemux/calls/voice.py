@@ -71,6 +71,14 @@ class Transmitter(Half, Protocol):
         """From the mouth to the program."""
 
     @property
+    def echo(self) -> str:
+        """What becomes of echo: "on", "off", "not needed" or "not installed"."""
+
+    @property
+    def echo_db(self) -> float | None:
+        """The level of the echo that the microphone hears, against what was played; None if not known."""
+
+    @property
     def xruns(self) -> int:
         """Gaps in what was captured."""
 

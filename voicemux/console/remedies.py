@@ -80,7 +80,9 @@ def hint(error: VoicemuxError) -> str:
 
 
 def remedy(library: str) -> str:
-    """The command that installs `library`: "pyaudio", "portaudio" or "opus"."""
+    """The command that installs `library`: "pyaudio", "portaudio", "opus" or "pywebrtc-audio"."""
+    if library == "pywebrtc-audio":
+        return f"{shlex.quote(sys.executable)} -m pip install {library}"
     pip = (
         f" && {shlex.quote(sys.executable)} -m pip install --force-reinstall --no-cache-dir PyAudio"
         if library == "pyaudio"

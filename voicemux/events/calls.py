@@ -169,6 +169,8 @@ class Stats:
     shortened_ms: int  # cut out of the peer's voice to catch up
     lengthened_ms: int  # put into it to be in less of a hurry
     xruns: int  # gaps in the sound cards' streams
+    echo: str  # what becomes of echo: "on", "off" (as the user wants), "not needed", "not installed"
+    echo_db: float | None  # level of the echo that our microphone hears, against what was played
     texts_sent: int
     texts_received: int
     bytes_sent: int

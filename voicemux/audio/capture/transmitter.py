@@ -69,8 +69,18 @@ class Transmitter:
 
     @property
     def capture_ms(self) -> float:
-        """From the mouth to the end of a block of sound."""
-        return self._source.delay_ms
+        """From the mouth to the end of a block of sound, as it is sent."""
+        return self._source.delay_ms + self._processing.delay_ms
+
+    @property
+    def echo(self) -> str:
+        """What becomes of echo: an `EchoState`."""
+        return self._processing.echo
+
+    @property
+    def echo_db(self) -> float | None:
+        """The level of the echo that the microphone hears, against what was played; None if not known."""
+        return self._processing.echo_db
 
     @property
     def xruns(self) -> int:
@@ -101,6 +111,7 @@ class Transmitter:
         if self._opens_late:
             self._opens_late = False
             self.reopen()
+        self._processing.begin()
         started = self._source.start()
         on_start(started)
         self._began = started if self._began is None else self._began
@@ -116,13 +127,14 @@ class Transmitter:
             self._fall_silent()
 
     def _read(self) -> Block | None:
-        self._source.batch = max(1, self._encoder.frame_samples // BLOCK_SAMPLES)
+        self._source.batch = max(1, self._encoder.frame_samples // BLOCK_SAMPLES, self._processing.batch)
         return self._source.read()
 
     def _take(self, position: int, pcm: bytes) -> None:
         """A block of sound, and where it belongs."""
         if position != self._position:  # the source lost some: what was gathered belongs to another time
             self._gathered.clear()
+            self._processing.lost(max(0, position - self._position))
         now, samples = self._clock(), len(pcm) // SAMPLE_BYTES
         self._position = position + samples
         if self._muted or pcm.count(0) < len(pcm):

@@ -1,0 +1,1 @@
+"""Echo cancellation: what the loudspeaker plays is taken out of what the microphone hears."""

@@ -1,0 +1,49 @@
+"""WebRTC's echo canceller (AEC3), by way of pywebrtc-audio, whose only home this is.
+
+What it is like (0.2.0, measured): a call of less than 10 ms is filled up to 10, which makes its output wrong by 1.2
+dB and costs twice the time. It finds an echo that is up to 450 ms later than the reference, and none at 600 ms. The
+delay hint that it takes makes no difference. It computes without Python's lock.
+"""
+
+from typing import TYPE_CHECKING
+
+from voicemux.audio.endpoints import RATE
+from voicemux.audio.resample import Samples
+from voicemux.errors import LibraryMissing
+
+if TYPE_CHECKING:
+    from pywebrtc_audio import EchoCanceller
+
+WHOLE = RATE // 100  # samples (10 ms) that it takes at a time
+BEHIND = 430  # samples (9 ms) by which its output is behind its input, mostly its filter bank's
+
+
+class Canceller:
+    """Of one microphone. Not for more than one thread at a time."""
+
+    def __init__(self) -> None:
+        """Raises LibraryMissing."""
+        self._canceller = _load()
+
+    def process(self, near: Samples, far: Samples) -> Samples:
+        """What was captured, without what was played; `far` is the reference beside it. Of whole 10 ms."""
+        assert len(near) == len(far)
+        assert len(near) % WHOLE == 0
+        return self._canceller.process(near, far)
+
+    def reset(self) -> None:
+        """Forget what it has learned."""
+        self._canceller.reset()
+
+
+def check_canceller() -> None:
+    """Raises LibraryMissing if echo cannot be cancelled here."""
+    _load()
+
+
+def _load() -> "EchoCanceller":
+    try:
+        from pywebrtc_audio import EchoCanceller
+    except ImportError as error:
+        raise LibraryMissing("pywebrtc-audio", f"no echo cancellation: {str(error).lower()}") from error
+    return EchoCanceller(RATE)

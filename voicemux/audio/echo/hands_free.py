@@ -1,0 +1,157 @@
+"""Echo cancellation of one call: what is played goes in, and comes back as nothing in what is captured.
+
+While there is no echo, what is captured passes untouched. Only the meter goes on then (0.3 % of a core), or nothing
+at all where the devices' names say that there can be none.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from voicemux.audio.capture.slide import Slide
+from voicemux.audio.choices import EchoChoice
+from voicemux.audio.echo.canceller import BEHIND, WHOLE, Canceller
+from voicemux.audio.echo.meter import EchoMeter
+from voicemux.audio.echo.reference import Reference
+from voicemux.audio.echo.verdict import EchoState, EchoWatch, Names, is_cleaned, is_headset
+from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE
+from voicemux.audio.processing import Processing
+from voicemux.audio.resample import Samples, from_bytes
+from voicemux.errors import LibraryMissing
+
+WARM = 4 * WHOLE  # samples (40 ms) that a canceller gets before it is heard: the first 9 ms of it are silence
+FADE = RATE // 50  # samples (20 ms) in which it takes over, or leaves
+
+CLEANED_ALREADY = "the sound server cancels echo already, so voicemux does not: --echo on has it do so all the same"
+
+
+class HandsFree(Processing):
+    """`played` belongs to the thread that serves the loudspeaker, the rest to the microphone's."""
+
+    batch = WHOLE // BLOCK_SAMPLES
+
+    def __init__(
+        self,
+        choice: EchoChoice,
+        names: Callable[[], Names],
+        tell: Callable[[str], None],
+        missing: Callable[[LibraryMissing], None],
+    ) -> None:
+        """`names` is asked whenever the microphone starts. `tell` is given what the user should know, and `missing`
+        why echo cannot be cancelled."""
+        self._choice = choice
+        self._names = names
+        self._tell = tell
+        self._missing = missing
+        self._reference = Reference()
+        self._runs = False  # whether anything is done
+        self._begin_anew()
+
+    def played(self, pcm: bytes, rate: int, channels: int) -> None:
+        """The sound card was given `pcm`, in the form that it takes. Does not wait."""
+        if self._runs:
+            self._reference.played(pcm, rate, channels)
+
+    def begin(self) -> None:
+        """Find out what the devices are now: another may have been plugged in. Waits for the sound server, 1 s."""
+        self._runs = False
+        self.echo, self.batch = EchoState.NOT_NEEDED, 1
+        if self._choice is EchoChoice.AUTO:
+            names = self._names()
+            if is_cleaned(names):
+                self._tell(CLEANED_ALREADY)
+            if is_cleaned(names) or is_headset(names):
+                return
+        try:
+            self._canceller = Canceller()
+        except LibraryMissing as error:
+            self.echo = EchoState.NOT_INSTALLED
+            self._missing(error)
+            return
+        self.echo, self.batch = EchoState.ON, type(self).batch
+        self._reference.restart()
+        self._begin_anew()
+        self._runs = True
+
+    def _begin_anew(self) -> None:
+        self._meter, self._watch = EchoMeter(), EchoWatch()
+        self._corrections = self._reference.corrections  # shifts that the meter knows of
+        self._slide = Slide(BEHIND + WHOLE)
+        self._near: Samples = np.zeros(0, np.int16)  # captured, and not yet whole
+        self._clean: Samples = np.zeros(0, np.int16)  # cancelled, and not yet handed out
+        self._held = 0  # samples by which it is later, where blocks are not whole
+        self._cancels = True
+        self._warm = 0  # samples until the canceller may be heard
+        self._share = 1.0  # of the canceller, in what is sent
+
+    @property
+    def echo_db(self) -> float | None:
+        return self._watch.echo_db if self._runs else None
+
+    @property
+    def delay_ms(self) -> float:
+        if not self._runs:
+            return 0.0
+        return (BEHIND + self._held if self._share > 0 else self._slide.delay) * 1000 / RATE
+
+    def captured(self, pcm: bytes, at: float) -> bytes:
+        if not self._runs:
+            return pcm
+        self._near = np.concatenate((self._near, from_bytes(pcm)))
+        if whole := len(self._near) // WHOLE * WHOLE:
+            near, self._near = self._near[:whole], self._near[whole:]
+            far = self._reference.take(whole)
+            self._measure(near, far)
+            if self._cancels or self._share > 0:
+                self._clean = np.concatenate((self._clean, self._canceller.process(near, far)))
+                self._warm = max(0, self._warm - whole)
+        raw = self._slide.take(pcm)
+        if not self._cancels and self._share == 0:
+            return raw
+        return self._mixed(from_bytes(raw)).tobytes()
+
+    def lost(self, samples: int) -> None:
+        if self._runs:
+            self._reference.lost(samples)
+
+    def _mixed(self, raw: Samples) -> Samples:
+        """What the canceller gives, or, where it takes over or leaves, both."""
+        if lacking := max(0, len(raw) - len(self._clean)):
+            self._held += lacking
+            self._clean = np.concatenate((np.zeros(lacking, np.int16), self._clean))
+        clean, self._clean = self._clean[: len(raw)], self._clean[len(raw) :]
+        target = 1.0 if self._cancels and not self._warm else 0.0
+        if self._share == target == 1:
+            return clean
+        steps = np.arange(1, len(raw) + 1) / FADE
+        shares = self._share + np.clip(target - self._share, -steps, steps)
+        self._share = target if abs(target - self._share) <= steps[-1] else float(shares[-1])
+        if self._share == 0 and not self._cancels:
+            self._slide.target = 0.0
+        mixed: Samples = np.rint(shares * clean + (1 - shares) * raw).astype(np.int16)
+        return mixed
+
+    def _measure(self, near: Samples, far: Samples) -> None:
+        if self._reference.corrections != self._corrections:
+            self._corrections = self._reference.corrections
+            self._meter.restart()
+        estimate = self._meter.hear(near, far)
+        if estimate is None:
+            return
+        if misplaced := self._watch.misplaced(estimate):
+            self._reference.shift(misplaced)
+            self._meter.restart()
+        self._watch.judge(estimate)
+        is_needed = self._watch.is_heard or self._choice is EchoChoice.ON
+        if is_needed != self._cancels:
+            self._turn(is_needed)
+
+    def _turn(self, on: bool) -> None:
+        """The canceller takes over at once, with a jump of 9 ms; it leaves softly."""
+        self._cancels = on
+        self.echo = EchoState.ON if on else EchoState.NOT_NEEDED
+        if on:
+            self._canceller.reset()
+            self._clean, self._held, self._warm = self._clean[:0], 0, WARM
+        else:
+            self._slide.jump(BEHIND + self._held)
