@@ -210,6 +210,8 @@ class Session:
                 return self._holding.hold(met, lambda: reception.calls.replacement_of(caller) is not None)
             finally:
                 self._invitation.call_ended()
+                if met.bond:
+                    reception.sessions.forget(met.bond.session)
 
     def _hello_to_caller(self) -> Hello:
         hello = self._hello()

@@ -3,13 +3,14 @@
 A session belongs to the key that has begun it, or, in a plain call, to all who have its 16 bytes.
 """
 
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from voicemux.errors import RemoteProtocolError
+from voicemux.errors import ConnectionLost, RemoteProtocolError
 from voicemux.net.caller import Caller
 from voicemux.protocol.messages import Bye, ByeCode
 
@@ -28,6 +29,7 @@ class _Kept:
     is_secure: bool
     newest: int  # the `Caller.id` of the connection that carries it, or did last
     resume: Resume | None = None  # None: the call has not begun yet
+    waiting: Caller | None = None  # for it to begin
     on_closed: Callable[[], None] = lambda: None
     resumes: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RESUMES))
 
@@ -42,7 +44,7 @@ class Sessions:
         self._is_closed = False
 
     def expect(self, caller: Caller) -> bool:
-        """The session that the caller begins will be kept: until then, who resumes it is to try again.
+        """The session that the caller begins will be kept: until then, who resumes it waits.
 
         False if another call has the session.
         """
@@ -55,17 +57,23 @@ class Sessions:
     def keep(self, session: bytes, resume: Resume, on_closed: Callable[[], None]) -> None:
         """The call of an expected session has begun: `resume` gives it another connection, and says whether the call
         has taken it. `on_closed` is called when none can come any more."""
+        waiting = None
         with self._lock:
             if kept := self._kept.get(session):
                 kept.resume, kept.on_closed = resume, on_closed
+                waiting, kept.waiting = kept.waiting, None
             is_closed = self._is_closed
         if is_closed:
             on_closed()
+        if waiting and (refused := self._give(waiting, resume)):
+            _send_away(waiting, refused[0])
 
     def forget(self, session: bytes) -> None:
         """The session is over. Again does nothing."""
         with self._lock:
-            self._kept.pop(session, None)
+            kept = self._kept.pop(session, None)
+        if kept and kept.waiting:
+            _send_away(kept.waiting, GONE[0])
 
     def has(self, fingerprint: str) -> bool:
         """Whether a session is kept that this key has begun."""
@@ -82,22 +90,30 @@ class Sessions:
             kept = self._kept.get(caller.hello.session)
             if kept is None or (kept.fingerprint, kept.is_secure) != _owner(caller):
                 return GONE
-            if caller.id < kept.newest:
-                return OVERTAKEN
-            now, resume = self._clock(), kept.resume
+            now, resume, before = self._clock(), kept.resume, kept.waiting
             may_resume = len(kept.resumes) < MOST_RESUMES or now - kept.resumes[0] >= MINUTE
             if may_resume:
                 kept.resumes.append(now)
-        if resume is None or not may_resume:
+            kept.waiting = caller if may_resume and resume is None else None
+        if before:
+            before.stream.close()
+        if not may_resume:
             caller.stream.close()
-            return None
+        return self._give(caller, resume) if may_resume and resume else None
+
+    def _give(self, caller: Caller, resume: Resume) -> tuple[Bye, str] | None:
+        with self._lock:
+            kept = self._kept.get(caller.hello.session)
+            if kept and caller.id < kept.newest:
+                return OVERTAKEN
         try:
             if not resume(caller):
                 return GONE
         except RemoteProtocolError as error:
             return Bye(error.code, str(error)), str(error)
         with self._lock:
-            kept.newest = caller.id
+            if kept:
+                kept.newest = max(kept.newest, caller.id)
         return None
 
     def close(self) -> None:
@@ -111,3 +127,10 @@ class Sessions:
 
 def _owner(caller: Caller) -> tuple[str, bool]:
     return (caller.peer.fingerprint if caller.peer else "", caller.stream.is_secure)
+
+
+def _send_away(caller: Caller, bye: Bye) -> None:
+    with contextlib.suppress(ConnectionLost):
+        caller.stream.write(caller.sending.encode(bye))
+        caller.stream.finish()
+    caller.stream.close()
