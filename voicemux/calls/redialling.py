@@ -186,8 +186,8 @@ class Redialling:
         has_answered = greeting.receiving.greeted and (self._bond.peer is None or greeting.stream.is_secure)
         is_final = has_answered and error.kind is not Kind.SILENCE
         if self._has_said_hello and greeting.sending.state is State.OPEN:
-            code = error.code if isinstance(error, RemoteProtocolError) else 0
-            part(greeting.stream, greeting.sending, Bye(code))
+            bye = Bye(error.code, str(error)) if isinstance(error, RemoteProtocolError) else Bye()
+            part(greeting.stream, greeting.sending, bye)
         greeting.stream.close()
         if not (is_final and self._lines.closing.give_up(error)):
             self._failed()
