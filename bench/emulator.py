@@ -20,6 +20,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.middlebox import Middlebox
+
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
 MTU = 1500
@@ -59,6 +61,10 @@ class Direction:
         else:
             self._waiting.append((now, packet))
             self._waiting_bytes += len(packet)
+
+    def answer(self, packet: bytes, now: float) -> None:
+        """Have a packet of the middlebox travel. It is nobody's, and counts for nothing."""
+        self._travelling.append((now + self.delay, packet))
 
     def take(self, now: float) -> bytes | None:
         """The next packet that has come out by now."""
@@ -136,25 +142,33 @@ def counters(directions: list[Direction]) -> str:
     return json.dumps([direction.counters for direction in directions])
 
 
-def forward(tuns: list[int], directions: list[Direction]) -> None:
+def forward(tuns: list[int], directions: list[Direction], middlebox: Middlebox) -> None:
     """Until standard input ends: then the devices go, with this process."""
     commands = open(0, "rb", buffering=0)  # noqa: SIM115  # nothing may be read ahead, or select() would not see it
     while True:
         wait = min(direction.next_time() for direction in directions) - time.monotonic()
         ready, _, _ = select.select([*tuns, 0], [], [], max(0.0, min(wait, 1.0)))
-        for tun, direction in zip(tuns, directions, strict=True):
+        for tun, direction, back in zip(tuns, directions, reversed(directions), strict=True):
             if tun in ready:
                 with contextlib.suppress(BlockingIOError):
                     for _ in range(AT_ONCE):
-                        direction.put(os.read(tun, MTU), time.monotonic())
+                        packet = os.read(tun, MTU)
+                        may_pass, answer = middlebox.judge(packet)
+                        if may_pass:
+                            direction.put(packet, time.monotonic())
+                        elif answer:
+                            back.answer(answer, time.monotonic())
         for tun, direction in zip(reversed(tuns), directions, strict=True):
-            while (packet := direction.take(time.monotonic())) is not None:
-                with contextlib.suppress(BlockingIOError):
-                    os.write(tun, packet)
+            while (out := direction.take(time.monotonic())) is not None:
+                with contextlib.suppress(OSError):  # its queue is full, or the device is down
+                    os.write(tun, out)
         if 0 in ready:
             if not (line := commands.readline()):
                 return
-            change(directions, json.loads(line), time.monotonic())
+            settings = json.loads(line)
+            if wanted := settings.pop("middlebox", ""):
+                middlebox.give_up(answers=wanted == "reset")
+            change(directions, settings, time.monotonic())
             print(counters(directions), flush=True)
 
 
@@ -166,7 +180,7 @@ def main() -> None:
     tuns = [open_tun(*end) for end in ends]
     directions = [Direction(), Direction()]
     print(counters(directions), flush=True)
-    forward(tuns, directions)
+    forward(tuns, directions, Middlebox())
 
 
 if __name__ == "__main__":

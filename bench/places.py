@@ -81,7 +81,7 @@ class Namespaces:
                 _ip("netns", "add", name)
                 self._stack.callback(_ip, "netns", "delete", name)
                 _ip("-n", name, "link", "set", "lo", "up")
-                ends += [f"vmux{os.getpid() % 10**7}{side}", name, self.address(side)]
+                ends += [self._device(side), name, self.address(side)]
             self._emulator = subprocess.Popen(
                 [sys.executable, "-m", "bench.emulator", *ends],
                 stdin=subprocess.PIPE,
@@ -108,6 +108,19 @@ class Namespaces:
 
     def traffic(self) -> dict[str, Counters]:
         return self._tell({})
+
+    def plug(self, side: str, *, is_in: bool) -> None:
+        """Pull the cable of that side out, or put it in: its network device is down, or up."""
+        _ip("-n", self._names[side], "link", "set", self._device(side), "up" if is_in else "down")
+
+    def replace_address(self, side: str, old: str, new: str) -> None:
+        """Take the address of that side away, and give it another."""
+        for verb, address in (("delete", old), ("add", new)):
+            _ip("-n", self._names[side], "address", verb, f"{address}/24", "dev", self._device(side))
+
+    @staticmethod
+    def _device(side: str) -> str:
+        return f"vmux{os.getpid() % 10**7}{side}"
 
     def _tell(self, settings: dict[str, Any]) -> dict[str, Counters]:
         assert self._emulator.stdin

@@ -66,6 +66,16 @@ class Process:
             if event[1].get("event") == name:
                 return event
 
+    def take(self, timeout: float) -> tuple[float, dict[str, Any]] | None:
+        """The next event, of whatever name, and when it came; None after its last. Raises TimeoutError."""
+        try:
+            event = self._events.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError from None
+        if event is None:
+            self._events.put(None)
+        return event
+
     def await_output(self, part: str) -> None:
         """Until its log has that in it."""
         deadline = time.monotonic() + PATIENCE

@@ -39,7 +39,7 @@ def run(lines: Sequence[str], programs: Sequence[str], repeats: int, folder: Pat
     if reason := Namespaces.missing():
         _say(f"{reason}: only the clean line, on the loopback")
         lines = [name for name in lines if name == "clean"]
-    results: dict[str, Any] = {"machine": _machine(), "calls": []}
+    results: dict[str, Any] = {"machine": machine(), "calls": []}
     plan = [
         (repeat, line, name)
         for repeat in range(1, repeats + 1)
@@ -71,7 +71,8 @@ def quick() -> dict[str, dict[str, Any]]:
         return {name: measure(PROGRAMS[name], line, cards, Loopback(), seed=1) for name in ("floor", "voicemux")}
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """Its facts, and the versions of what runs on it."""
     facts = [line.split(":")[-1].strip() for line in _read("/proc/cpuinfo").splitlines() if "model name" in line]
     return {
         "date": time.strftime("%Y-%m-%d"),
