@@ -1,4 +1,5 @@
-"""The command line of the benchmark: bench/run, bench/report, bench/micro and bench/codec are this."""
+"""The command line of the benchmark: bench/run, bench/report, bench/micro, bench/codec and
+bench/resume are this."""
 
 import json
 import signal
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from bench import codecs, micro, report, runs
+from bench import codecs, micro, report, resume, runs
 from bench.lines import ALL, GROUPS
+from bench.places import Namespaces
 from bench.programs import PROGRAMS
 from bench.speakers import SpeakersMissing
 
@@ -100,6 +102,23 @@ def codec_command(others: bool, folder: Path) -> None:
     (folder / "codec.json").write_text(json.dumps(figures, indent=1) + "\n")
     (folder / "codec.md").write_text(codecs.report(figures) + "\n")
     print(codecs.report(figures))
+
+
+@main.command("resume")
+@click.option(
+    "--cases", callback=_chosen(dict.fromkeys(resume.NAMES)), help=f"Of {','.join(resume.NAMES)}.  [default: all]"
+)
+@click.option("--repeats", type=click.IntRange(min=1), help="Cuts of each case.  [default: as many as each needs]")
+@folder_option
+def resume_command(cases: list[str], repeats: int | None, folder: Path) -> None:
+    """Break the lines of calls, and measure after how long voice is heard again. Takes an hour; needs root."""
+    if reason := Namespaces.missing():
+        sys.exit(f"bench: {reason}")
+    results = resume.run(cases, repeats, lambda line: print(f"bench: {line}", file=sys.stderr, flush=True))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "resume.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "resume.md").write_text(resume.table(results) + "\n")
+    print(resume.table(results))
 
 
 def _end(*_: object) -> None:

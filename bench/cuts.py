@@ -228,5 +228,5 @@ def _held(pid: int) -> dict[str, float]:
     return {
         "threads": len(os.listdir(f"/proc/{pid}/task")),
         "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
-        "memory_mb": memory_mb([pid]),
+        "memory": memory_mb([pid]),
     }

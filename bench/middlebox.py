@@ -1,4 +1,4 @@
-"""A box in the middle of the line that remembers TCP connections, as a firewall and a NAT do, and may lose its memory.
+"""A box in the middle of the line that remembers TCP connections, as a NAT does, and may lose its memory.
 
 It sees every packet. What belongs to a connection that it has given up is answered with a reset, or vanishes; a SYN
 begins a new one. IPv4 only; everything else passes.

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from bench.processes import Process
@@ -41,7 +42,7 @@ def compare(said: list[str], heard: list[str]) -> Texts:
         len(said),
         lost=sum(line not in times for line in said),
         doubled=sum(times.values()) - len(times) + sum(line not in number for line in first),
-        reordered=sum(later < earlier for earlier, later in zip(known, known[1:], strict=False)),
+        reordered=sum(later < earlier for earlier, later in pairwise(known)),
     )
 
 
@@ -54,6 +55,7 @@ class Party:
         self._name = name
         self._pause = pause
         self.said: list[str] = []
+        self.said_at: list[float] = []  # monotonic time
         self.heard: list[str] = []
         self.delivered: list[str] = []  # the ids of lines, which are the lines
         self.events: list[tuple[float, dict[str, Any]]] = []
@@ -105,6 +107,7 @@ class Party:
             with contextlib.suppress(OSError, ValueError):  # it has ended
                 self.process.tell(command="say", text=line, id=line)
                 self.said.append(line)
+                self.said_at.append(time.monotonic())
 
     def _listen(self) -> None:
         while not self._gone.is_set():

@@ -1,11 +1,10 @@
 """What becomes of a call whose line breaks: after how long voice is heard again, and whether each line of text comes.
 
-Both ends are the shipped program, in two network namespaces with our line between them (needs root). A file that says
-the time (timecode.py) is the microphone of each, a recording its loudspeaker: both have the clock of this machine.
+Both ends are the shipped program, in two network namespaces with our line between them (needs root). A pipe that
+speaks the time (timecode.py) is the microphone of each, a recording its loudspeaker: both have this machine's clock.
 """
 
 import contextlib
-import json
 import os
 import random
 import signal
@@ -13,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from bench.party import Party, Texts, compare
 from bench.places import Namespaces
 from bench.processes import PATIENCE, Process, machine_seconds
 from bench.runs import machine
-from bench.timecode import heard_again, moments, read_recording, write_time_code
+from bench.timecode import TalkingClocks, heard_again, moments, read_recording
 
 SETTLE = 3.0  # seconds of undisturbed call before the first cut, and after the last
 DELAY = 0.025  # seconds each way
@@ -60,12 +59,11 @@ class Case:
 class LiveCall:
     """A call between both namespaces; `parties` are "a", who listens, and "b", who dials."""
 
-    def __init__(self, place: Namespaces, folder: Path, seconds: float, pause: float, options: tuple[str, ...]) -> None:
-        """`seconds` is how long both ends have something to say."""
+    def __init__(self, place: Namespaces, folder: Path, pause: float, options: tuple[str, ...]) -> None:
+        """`folder` has the pipes that they hear."""
         self.place = place
         self._folder = folder
         self.dialler_address = place.address("b")
-        write_time_code(folder / "spoken.wav", seconds)
         self._started: list[Process] = []
         self._dice = random.Random(1)
         address = place.address("a")
@@ -78,7 +76,7 @@ class LiveCall:
         }
 
     def _start(self, side: str, *arguments: str) -> Process:
-        sound = ("--input", f"{self._folder}/spoken.wav", "--output", f"{self._folder}/heard-{side}.wav")
+        sound = ("--input", f"{self._folder}/clock-{side}", "--output", f"{self._folder}/heard-{side}.wav")
         command = [sys.executable, "-m", "voicemux", arguments[0], "--name", side, "--json", *sound, *arguments[1:]]
         env = {"VOICEMUX_HOME": f"{self._folder}/keys-{side}"}
         process = Process(self.place.command(side, command), env, self._folder / f"{side}.log", events=True)
@@ -117,9 +115,11 @@ class LiveCall:
         for party in (a, b):
             party.fall_silent()
         while time.monotonic() < until and not (a.has_ended or b.has_ended):
-            if len(a.heard) >= len(b.said) and len(b.heard) >= len(a.said):
-                if len(a.delivered) >= len(a.said) and len(b.delivered) >= len(b.said):
-                    return
+            if all(
+                len(other.heard) >= len(party.said) and len(party.delivered) >= len(party.said)
+                for party, other in ((a, b), (b, a))
+            ):
+                return
             time.sleep(0.1)
 
     def texts(self) -> Texts:
@@ -133,9 +133,10 @@ class LiveCall:
         found: list[float | None] = []
         for side, party in self.parties.items():
             started = [event for _, event in party.named("audio_started") if event["direction"] == "output"]
-            since = started[0]["since"]
             spoken = moments(read_recording(self._folder / f"heard-{side}.wav"))
-            found += [heard_again(spoken, cut.at - since, cut.well_at - since) for cut in cuts]
+            for cut in cuts:
+                heard = heard_again(spoken, started[0]["since"], cut.at)
+                found.append(None if heard is None else round(max(0.0, heard - cut.well_at), 3))
         return found
 
 
@@ -189,18 +190,28 @@ CASES = {
         Case("cable3", "cable out for 3 s", "1.0 s after it is back", _unplug(3.0), 10),
         Case("cable10", "cable out for 10 s", "1.0 s after it is back", _unplug(10.0), 5),
         Case("cable40", "cable out for 40 s", "1.0 s after it is back", _unplug(40.0), 3),
-        Case("cable70", "cable out for 70 s", "ended by 75 s, the list is right", _unplug(70.0), 1, SELDOM, ends=True),
+        Case("cable70", "cable out for 70 s", "ended by 75 s, list right", _unplug(70.0), 1, SELDOM, ends=True),
         Case("lid", "lid closed for 60 s", "1.5 s after waking", _close_lid(60.0), 3),
     )
 }
 
 
+CUTS = "cuts"  # bench/cuts.py
+CALLS, CUTS_OF_A_CALL = 100, 10
+LABELS = {CUTS: ("cuts at random moments", "nothing lost or left behind")}
+NAMES = (*CASES, CUTS)
+
+
 @contextlib.contextmanager
-def live_call(seconds: float, pause: float = PAUSE, options: tuple[str, ...] = ()) -> Iterator[LiveCall]:
-    """A call of up to so many seconds that has just begun; its programs and its namespaces go at the end."""
-    with tempfile.TemporaryDirectory(prefix="voicemux-bench-") as folder, Namespaces() as place:
+def live_call(pause: float = PAUSE, options: tuple[str, ...] = ()) -> Iterator[LiveCall]:
+    """A call that has just begun; its programs and its namespaces go at the end."""
+    with tempfile.TemporaryDirectory(prefix="voicemux-bench-") as name, Namespaces() as place:
+        folder = Path(name)
         place.change(delay=DELAY, seed=1)
-        with LiveCall(place, Path(folder), seconds, pause, options) as call:
+        with (
+            TalkingClocks(*(folder / f"clock-{side}" for side in "ab")),
+            LiveCall(place, folder, pause, options) as call,
+        ):
             yield call
 
 
@@ -208,10 +219,9 @@ def measure_case(case: Case, repeats: int | None = None, options: tuple[str, ...
     """The figures of one case, ready for JSON. Raises RuntimeError, TimeoutError or EOFError if there was no call."""
     count = case.repeats if repeats is None else repeats
     dice = random.Random(2)
-    longest = 2 * SETTLE + count * (2 * case.between + 90.0) + 2 * PATIENCE
     busy = machine_seconds()
     cuts: list[Cut] = []
-    with live_call(min(longest, 1200.0), case.pause, options) as call:
+    with live_call(case.pause, options) as call:
         time.sleep(SETTLE)
         for _ in range(count):
             if any(party.has_ended for party in call.parties.values()):
@@ -245,6 +255,71 @@ def measure_case(case: Case, repeats: int | None = None, options: tuple[str, ...
     }
 
 
+def run(names: Sequence[str], repeats: int | None, tell: Callable[[str], None]) -> dict[str, Any]:
+    """The figures of the cases, and the machine's facts. `repeats` of each, else its own number; `tell` hears how it
+    goes on."""
+    results: dict[str, Any] = {"machine": machine(), "cases": []}
+    for name in names:
+        if name == CUTS:
+            figures = CutsAtRandom(*((CALLS, CUTS_OF_A_CALL) if repeats is None else (1, repeats))).measure()
+        else:
+            try:
+                figures = measure_case(CASES[name], repeats)
+            except Exception as error:  # of one case: the others are still worth measuring
+                figures = {"case": name, "error": f"{type(error).__name__}: {error}"}
+        results["cases"].append(figures)
+        tell(f"{name}: { ({what: each for what, each in figures.items() if what not in ('case', 'voice')}) }")
+    return results
+
+
+def table(results: dict[str, Any]) -> str:
+    """For people."""
+    rows = [_row(figures) for figures in results["cases"]]
+    busy = [figures["machine_busy"] for figures in results["cases"] if "machine_busy" in figures]
+    facts = ", ".join(f"{name} {fact}" for name, fact in results["machine"].items())
+    head = (
+        "case",
+        "wanted",
+        "cuts",
+        "voice heard again after: median",
+        "p95",
+        "lines",
+        "lost",
+        "doubled",
+        "reordered",
+    )
+    lines = [f"| {' | '.join(map(str, row))} |" for row in (head, ["---"] * len(head), *rows)]
+    lines += ["", f"{facts}."]
+    if busy:
+        lines.append(
+            f"Meanwhile {min(busy):.0%} to {max(busy):.0%} of the machine was in use, by other programs, too."
+        )
+    return "\n".join(lines)
+
+
+def _row(figures: dict[str, Any]) -> list[Any]:
+    name = figures["case"]
+    label, wanted = (CASES[name].label, CASES[name].target) if name in CASES else LABELS[name]
+    if "error" in figures:
+        return [label, wanted, 0, figures["error"], *[""] * 5]
+    if "ended_after" in figures:
+        after = " and ".join("never" if each is None else f"{each} s" for each in figures["ended_after"])
+        right = "right" if figures["list_is_right"] else "WRONG"
+        return [label, wanted, 1, f"ended after {after}", "", "", f"list is {right}", "", ""]
+    texts = [figures[each] for each in ("said", "lost", "doubled", "reordered")]
+    if name == CUTS:
+        held = "; ".join(_left(what, figures[f"{what}_left"]) for what in ("listener", "dialler"))
+        return [label, wanted, figures["cuts"], f"left behind: {held}", "", *texts]
+    missing = f" ({figures['not_heard']} never)" if figures["not_heard"] else ""
+    median, p95 = ("never" if figures[each] is None else f"{figures[each]:.2f} s" for each in ("median", "p95"))
+    return [label, wanted, figures["cuts"], f"{median}{missing}", p95, *texts]
+
+
+def _left(who: str, left: dict[str, float]) -> str:
+    kinds = (("threads", ".0f", ""), ("descriptors", ".0f", ""), ("memory", ".1f", " MB"))
+    return f"{who}: " + ", ".join(f"{what} {left[what]:+{form}}{unit}" for what, form, unit in kinds)
+
+
 def percentile(values: list[float], share: float) -> float:
     """The least value that is at least as great as that share of them."""
     return sorted(values)[max(0, -(-int(len(values) * share * 1000) // 1000) - 1)]
@@ -264,9 +339,10 @@ def _ended(case: Case, call: LiveCall, cut: Cut) -> dict[str, Any]:
             continue
         ended_after.append(round(at - cut.at, 1))
         party.fall_silent()
-        listed = [each["text"] for each in event["undelivered_texts"]]
-        missing = [line for line in party.said[: len(party.delivered) + event["undelivered"]] if line not in other.heard]
-        acknowledged = set(party.delivered)
-        lists_right &= set(missing) <= set(listed) and not acknowledged & set(listed)
+        listed = {each["text"] for each in event["undelivered_texts"]}
+        refused = {each["id"] for _, each in party.named("rejected")}
+        # What was said in the last moment may not have been read.
+        said = {line for line, when in zip(party.said, party.said_at, strict=True) if when < at - 1.0} - refused
+        lists_right &= said - set(other.heard) <= listed and not listed & set(party.delivered)
         lists_right &= len(listed) == event["undelivered"]
     return {**figures, "ended_after": ended_after, "list_is_right": lists_right}

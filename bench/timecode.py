@@ -1,9 +1,14 @@
 """A sound that says when it was spoken, so that one hears how long a gap in it was: a tone that rises steadily.
 
-Its pitch tells the moment within a period. What is concealed keeps its pitch, and noise has none: neither is taken
-for something that was spoken later.
+Its pitch tells the moment within a period. What is concealed keeps its pitch, or lets it fall, and noise has none:
+neither is taken for something that was spoken later.
 """
 
+import contextlib
+import fcntl
+import os
+import threading
+import time
 import wave
 from pathlib import Path
 
@@ -16,28 +21,56 @@ LOWEST, HIGHEST = 400.0, 2800.0  # Hz: a codec for speech keeps it
 PERIOD = 24.0  # seconds from the lowest to the highest, and at once again
 SPEED = (HIGHEST - LOWEST) / PERIOD  # Hz a second
 LEVEL = 0.3  # of full scale
-WINDOW = 0.040  # seconds that are looked at at once; the pitch is known to some 2 Hz then, the moment to 20 ms
+WINDOW = 0.040  # seconds that are looked at at once; the pitch is known to a Hz then, the moment to 10 ms
 STEP = 0.010  # seconds from one look to the next
 LOUD = 0.01  # of full scale (effective value): what is softer is not the tone
 PURE = 0.7  # share of a window's power that is the tone's
 BINS = 3  # on each side of its pitch that belong to it, with Hann's window
-NEW = 0.25  # seconds of progress that shows what was spoken after a cut: delay and concealment are shorter
-SURE = 0.04  # seconds for which it must go on
+LATEST = 3.0  # seconds of delay: what says that it is older is no clock
+SURE = 0.06  # seconds for which the clock must go on
+PACE = 0.005  # seconds between two pieces that are spoken
+PIPE = 4096  # bytes, the smallest pipe of Linux: 43 ms. What finds no room is not spoken, as with a microphone
 
 
-def time_code(seconds: float) -> Samples:
-    """The tone, from its lowest pitch on."""
-    pitch = LOWEST + SPEED * (np.arange(int(seconds * RATE)) / RATE % PERIOD)
-    return np.asarray(LEVEL * np.sin(2 * np.pi * np.cumsum(pitch) / RATE))
+def time_code(begin: float, count: int) -> Samples:
+    """So many samples of the tone from that moment on, in seconds of any clock."""
+    phase = (begin + np.arange(count) / RATE) % PERIOD
+    return np.asarray(LEVEL * np.sin(2 * np.pi * (LOWEST + SPEED / 2 * phase) * phase))
 
 
-def write_time_code(path: Path, seconds: float) -> None:
-    """A sound file of it."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes((time_code(seconds) * 32767).astype("<i2").tobytes())
+class TalkingClocks:
+    """Pipes that speak the monotonic time, as microphones at whatever reads them. A context manager."""
+
+    def __init__(self, *paths: Path) -> None:
+        """There is nothing at those paths yet."""
+        self._pipes = []
+        for path in paths:
+            os.mkfifo(path)
+            self._pipes.append(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+            fcntl.fcntl(self._pipes[-1], fcntl.F_SETPIPE_SZ, PIPE)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._speak)
+
+    def __enter__(self) -> "TalkingClocks":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        for pipe in self._pipes:
+            os.close(pipe)
+
+    def _speak(self) -> None:
+        spoken = int(time.monotonic() * RATE)
+        while not self._over.wait(PACE):
+            now = int(time.monotonic() * RATE)
+            spoken = max(spoken, now - PIPE)  # after a stall
+            pcm = (time_code(spoken / RATE, now - spoken) * 32767).astype("<i2").tobytes()
+            spoken = now
+            for pipe in self._pipes:
+                with contextlib.suppress(BlockingIOError):
+                    os.write(pipe, pcm)
 
 
 def read_recording(path: Path) -> Samples:
@@ -49,7 +82,7 @@ def read_recording(path: Path) -> Samples:
 def moments(heard: Samples) -> NDArray[np.float64]:
     """The moment of the period at which what is heard was spoken, each `STEP` seconds; NaN where nothing is heard.
 
-    The windows begin at 0, `STEP`, 2 * `STEP` ... seconds.
+    The windows begin at 0, `STEP`, 2 * `STEP` ... seconds; the moments are of their middles.
     """
     size, step = int(WINDOW * RATE), int(STEP * RATE)
     shape = np.hanning(size)
@@ -69,22 +102,18 @@ def moments(heard: Samples) -> NDArray[np.float64]:
     return found
 
 
-def heard_again(spoken: NDArray[np.float64], cut: float, since: float | None = None) -> float | None:
-    """Seconds from `since` (else from the cut) until something is heard that was spoken after the cut; None if never.
+def heard_again(spoken: NDArray[np.float64], began: float, cut: float) -> float | None:
+    """When something is heard after the `cut` that was spoken after it; None if never. Monotonic time, in seconds.
 
-    `spoken` is of `moments`; the times are those of the recording, in seconds.
+    `spoken` is of `moments`, of a recording that `began` then.
     """
-    at = int((cut - WINDOW) / STEP)
-    before = spoken[max(0, at - int(0.5 / STEP)) : max(0, at)]
-    known = before[~np.isnan(before)]
-    if not len(known):
-        return None
-    last = known[-1]
-    progress = (spoken[at:] - last) % PERIOD
-    is_new = (progress >= NEW) & (progress <= PERIOD - NEW)
-    run = int(SURE / STEP)
+    first = max(0, int((cut - began) / STEP))
+    elapsed = began + (first + np.arange(len(spoken) - first)) * STEP + WINDOW / 2 - cut
+    age = (spoken[first:] - cut) % PERIOD  # of what is heard, counted from the cut
+    is_new = (age <= elapsed) & ((elapsed - age) % PERIOD < LATEST)  # not so where it is NaN
+    run = round(SURE / STEP)
     for number in range(len(is_new) - run):
-        if is_new[number : number + run].all():
-            heard = (at + number) * STEP + WINDOW / 2
-            return round(max(0.0, heard - (cut if since is None else since)), 3)
+        progress = age[number + run] - age[number]
+        if is_new[number : number + run + 1].all() and SURE / 2 < progress < 2 * SURE:
+            return float(cut + elapsed[number])
     return None
