@@ -59,6 +59,7 @@ RANKS = [
         "audio.playout.arrivals",
         "audio.playout.stretch",
         "audio.playout.limiter",
+        "audio.playout.tones",
     ],
     ["audio.capture.wish", "audio.playout.jitter", "audio.echo.hands_free"],
     ["audio.metronome", "audio.codec"],
@@ -179,6 +180,7 @@ HOMES = {
     "selectors": {"net.reception", "net.connecting"},
     "numpy": {
         "audio.playout.limiter",
+        "audio.playout.tones",
         "audio.mixing",
         "audio.resample",
         "audio.wav",

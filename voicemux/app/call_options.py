@@ -75,6 +75,10 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--grace", type=click.IntRange(0, 600), default=60, show_default=True, metavar="SECONDS",
             help="How long the call goes on without a line, if the other side keeps it, too; 0: never.",
         ),
+        click.option(
+            "--no-tones", is_flag=True,
+            help="No falling and rising tone in your loudspeaker when the line is lost and when it is back.",
+        ),
         *unencrypted("No encryption; anybody may call; both sides must want it. For tunnels that encrypt already."),
         click.option(
             "--line-mode", is_flag=True,
@@ -112,6 +116,7 @@ class CallOptions:
     max_delay: int  # milliseconds
     timeout: float  # seconds
     grace: int  # seconds
+    no_tones: bool
     plain: bool
     line_mode: bool
     status: bool
@@ -131,7 +136,8 @@ class CallOptions:
             raise click.UsageError("--json and raw sound cannot share standard input and output")
         if self.record and not self.record.lower().endswith(RECORDING_ENDINGS):
             raise click.UsageError(f"--record takes a file that ends in {' or '.join(RECORDING_ENDINGS)}")
-        return SoundSettings(source, sink, SoundFile(self.record) if self.record else None, self.max_delay / 1000)
+        record = SoundFile(self.record) if self.record else None
+        return SoundSettings(source, sink, record, self.max_delay / 1000, tones=not self.no_tones)
 
     def voice(self) -> "VoiceSettings":
         """Raises UsageError if no packets are such as the options say."""

@@ -88,6 +88,7 @@ class Holding:
             bond=met.bond,
         )
         with self._departure.waking(partial(hurry_away, call, self._console), call.abandon), _collected_garbage():
+            call.subscribe(halves.on_event)
             call.start()
             held.call = call  # before the user is told: what is typed at once is for this call
             try:

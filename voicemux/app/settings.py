@@ -18,6 +18,7 @@ class SoundSettings:
     output: Choice = field(default_factory=DefaultDevice)
     record: SoundFile | None = None  # for what is heard
     max_delay: float = 0.3  # seconds of playout delay
+    tones: bool = True  # in the loudspeaker, when the line is lost and when it is back
 
     @property
     def is_wanted(self) -> bool:

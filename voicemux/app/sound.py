@@ -11,10 +11,11 @@ from voicemux.audio.choices import DefaultDevice, StandardStream
 from voicemux.calls.voice import Player
 from voicemux.console.remedies import hint
 from voicemux.errors import DeviceError, LibraryMissing
-from voicemux.events import AudioStopped
+from voicemux.events import AudioStopped, Event, Interrupted, Resumed
 
 if TYPE_CHECKING:
     from voicemux.audio.capture.transmitter import Transmitter
+    from voicemux.audio.playout.tones import Tones
     from voicemux.audio.stream import SoundStream
     from voicemux.audio.studio import Studio
     from voicemux.trace.facts import Trace
@@ -28,6 +29,14 @@ class Halves:
     player: Player | None = None
     recorder: Player | None = None
     is_finite: bool = False  # the input has an end of its own
+    tones: "Tones | None" = None  # in the player, for the user
+
+    def on_event(self, event: Event) -> None:
+        """Let the user hear that the line is lost, or back. Any thread."""
+        if self.tones and isinstance(event, Interrupted):
+            self.tones.fall()
+        elif self.tones and isinstance(event, Resumed):
+            self.tones.rise()
 
 
 class Sound:
@@ -99,7 +108,8 @@ class Sound:
         if not studio:
             return Halves()
         transmitter = studio.make_transmitter(playable, voice.codec, voice.wish)
-        make_player = partial(studio.make_player, trace=self._trace)
+        tones = self._make_tones()
+        make_player = partial(studio.make_player, trace=self._trace, tones=tones)
         player, recorder = (self._made(make) for make in (make_player, studio.make_recorder))
         for wanted, made in studio.renamed:
             self._tell(f"{wanted} is there already: recording to {made}")
@@ -107,7 +117,14 @@ class Sound:
             self._tell("the other side plays nothing that --bandwidth has room for: your voice is not sent")
         if transmitter:
             transmitter.muted = voice.starts_muted
-        return Halves(transmitter, player, recorder, studio.finite)
+        return Halves(transmitter, player, recorder, studio.finite, tones)
+
+    def _make_tones(self) -> "Tones | None":
+        if not self._wanted.tones:
+            return None
+        from voicemux.audio.playout.tones import Tones
+
+        return Tones()
 
     def is_over(self, stopped: AudioStopped) -> bool:
         """Whether it broke, and is a file or pipe: a sound card may come back."""

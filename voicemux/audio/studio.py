@@ -28,6 +28,7 @@ from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.limiter import Limiter
 from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
+from voicemux.audio.playout.tones import Tones
 from voicemux.audio.portaudio import PortAudio
 from voicemux.audio.processing import Processing
 from voicemux.errors import DeviceError, LibraryMissing
@@ -135,8 +136,10 @@ class Studio:
         """The name of the input; empty if there is none."""
         return self._source.label if self._source else ""
 
-    def make_player(self, max_delay: float, trace: Trace | None = None) -> Mixer | None:
+    def make_player(self, max_delay: float, trace: Trace | None = None, tones: Tones | None = None) -> Mixer | None:
         """None without a loudspeaker or recording. `max_delay` is in seconds. `trace` hears how it is played.
+
+        Only a sound card plays the `tones`: what goes to a file or a program is what the peer said.
 
         Only now is there a call, and a file made if one is wanted. Raises DeviceError if it cannot be.
         """
@@ -145,7 +148,9 @@ class Studio:
         playouts = {OWN_SOURCE: Playout(self._decoders, max_delay, Account(trace, OWN_SOURCE))}
         if not self._has_device("output"):  # what is piped stays as it came, and no microphone hears it
             return Mixer(self._sink, playouts)
-        return Mixer(self._sink, playouts, self._reopen_sink, limiter=Limiter(), processing=self._processing)
+        return Mixer(
+            self._sink, playouts, self._reopen_sink, limiter=Limiter(), processing=self._processing, tones=tones
+        )
 
     def make_recorder(self, max_delay: float) -> Mixer | None:
         """What records beside the player, and does not depend on it. None if nothing is to be. Raises DeviceError."""

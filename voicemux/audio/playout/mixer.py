@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from voicemux.audio.endpoints import Sink
 from voicemux.audio.playout.limiter import Limiter
 from voicemux.audio.playout.playout import Figures, Playout
+from voicemux.audio.playout.tones import Tones
 from voicemux.audio.processing import Processing
 from voicemux.audio.resample import Samples
 from voicemux.errors import DeviceError
@@ -33,12 +34,14 @@ class Mixer:
         *,
         limiter: Limiter | None = None,
         processing: Processing | None = None,
+        tones: Tones | None = None,
         records: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`playouts` are by the number of their source; AUDIO of others is dropped. `OWN_SOURCE` must be among them.
 
-        `reopen` gives a sink for one that has broken. `records`: the sink keeps what is heard.
+        `reopen` gives a sink for one that has broken. `tones` are heard also while the user has deafened the peer.
+        `records`: the sink keeps what is heard.
         """
         self._sink = sink
         self._playouts = playouts
@@ -46,6 +49,7 @@ class Mixer:
         self.can_reopen = reopen is not None
         self._limiter = limiter
         self._processing = processing or Processing()
+        self.tones = tones
         self.records = records
         self._clock = clock
         self.deafened = False
@@ -90,8 +94,6 @@ class Mixer:
             has_more = self._take_in()
             if has_more or self._sink.urgent:
                 pcm = self._mix(self._next_at).tobytes()
-                if self.deafened:
-                    pcm = bytes(len(pcm))
                 self._processing.rendered(pcm, self._next_at + self._sink.delay_ms / 1000)
                 self._sink.write(pcm)
 
@@ -111,14 +113,17 @@ class Mixer:
 
     def _mix(self, now: float) -> Samples:
         """What is heard at the time `now` and from then on, at least one sample."""
-        if len(self._playouts) == 1:
-            sound = self._playouts[OWN_SOURCE].render(now, self._sink.reserve)
-            return self._limiter.limit(sound) if self._limiter else sound
         total = self._sum(now)
+        if self.deafened:
+            total = np.zeros_like(total)
+        if self.tones:
+            total = self.tones.add(total)
         return self._limiter.limit(total) if self._limiter else np.clip(total, LEAST, MOST).astype(np.int16)
 
-    def _sum(self, now: float) -> NDArray[np.int32]:
+    def _sum(self, now: float) -> NDArray[np.integer]:
         """Of all voices, as long as each of them has made its own."""
+        if len(self._playouts) == 1:
+            return self._playouts[OWN_SOURCE].render(now, self._sink.reserve)
         for source, playout in self._playouts.items():
             if not len(self._made[source]):
                 self._made[source] = playout.render(now, self._sink.reserve)
