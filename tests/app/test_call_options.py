@@ -51,6 +51,7 @@ def test_without_options_all_is_as_the_settings_have_it() -> None:
         ("--output - --input 3", SoundSettings(NamedDevice("3"), StandardStream())),
         ("--record a.flac --output b.wav", SoundSettings(output=SoundFile("b.wav"), record=SoundFile("a.flac"))),
         ("--max-delay 60", SoundSettings(max_delay=0.06)),
+        ("--no-tones", SoundSettings(tones=False)),
     ],
 )
 def test_an_input_and_an_output_are_of_the_type_that_is_meant(words: str, sound: SoundSettings) -> None:

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.audio.speech import DIALLER
 from voicemux.app.settings import Settings, SoundSettings, VoiceSettings
 from voicemux.app.sound import Halves, Sound
 from voicemux.audio.choices import Nothing, SoundFile, StandardStream
+from voicemux.audio.endpoints import RATE
 from voicemux.errors import DeviceError
-from voicemux.events import AudioStopped
+from voicemux.events import AudioStopped, Interrupted, Resumed, TextReceived
 from voicemux.protocol.messages import Codec
 
 ANY_CODEC = (Codec.OPUS, Codec.PCM)
@@ -51,6 +53,21 @@ def test_a_file_is_sent_and_another_one_recorded(told: list[str], tmp_path: Path
         assert halves.recorder is None
         assert heard.exists()
     assert (sound.source, sound.playable, told) == ("", (), [])
+
+
+def test_a_lost_line_and_its_return_are_heard_unless_the_user_wants_no_tones(told: list[str], tmp_path: Path) -> None:
+    for tones in (True, False):
+        sound = sound_of(told, SoundSettings(Nothing(), SoundFile(str(tmp_path / "heard.wav")), tones=tones))
+        with sound.of_a_call():
+            sound.open()
+            halves = sound.make_halves(ANY_CODEC)
+        assert (halves.tones is not None) == tones
+        events = (Interrupted("bob", 4.0), TextReceived("bob", "hi"), Resumed("bob", 7.0, "192.168.1.5"))
+        heard = []
+        for event in events:
+            halves.on_event(event)
+            heard.append(bool(halves.tones and halves.tones.add(np.zeros(RATE, np.int16)).any()))
+        assert heard == [tones, False, tones]
 
 
 def test_every_call_of_a_run_has_a_recording_of_its_own(told: list[str], tmp_path: Path) -> None:

@@ -18,7 +18,16 @@ import pytest
 from tests.console.puppet import PATIENCE, SHOWN, Puppet
 from voicemux.console.commands import HangUp, Help, Interrupt, Mute, Say, typed_help
 from voicemux.console.wording import notice_lines, status_line
-from voicemux.events import Calling, Connected, Notice, Status, Switched, TextReceived
+from voicemux.events import (
+    Calling,
+    Connected,
+    Interrupted,
+    Notice,
+    Resumed,
+    Status,
+    Switched,
+    TextReceived,
+)
 
 HI = TextReceived("bob", "hi")
 STATUS = Status(
@@ -291,6 +300,16 @@ def test_what_comes_before_the_first_prompt_and_after_the_last_is_shown():
         terminal.show(Notice("bye"))
         terminal.wait_for_screen("voicemux: calling kitchen ...", "voicemux: bye")
         assert terminal.wait() == 0
+
+
+def test_the_prompt_shows_that_text_waits_while_there_is_no_line(terminal):
+    terminal.type(b"half")
+    terminal.wait_for_screen("alice> half")
+    terminal.show(Interrupted("bob", 4.0))
+    lost = "voicemux: the line is silent; trying to reach bob again"
+    terminal.wait_for_screen(lost, "alice (text waits)> half")
+    terminal.show(Resumed("bob", 7.0, "192.168.1.5"))
+    terminal.wait_for_screen(lost, "voicemux: bob is back after 7 s; nothing is lost", "alice> half")
 
 
 def test_a_half_typed_line_stays_whole(terminal):

@@ -7,7 +7,7 @@ from tests.console.strategies import KINDS, ONE_OF_EACH, any_event, make_stats, 
 from tests.console.test_printable import is_harmless
 from voicemux.console.printable import printable_name
 from voicemux.console.rows import Screen
-from voicemux.console.wording import PREFIX, notice_lines, stats_line, status_line, written
+from voicemux.console.wording import PREFIX, notice_lines, stats_line, stats_lines, status_line, written
 from voicemux.events import (
     Answered,
     AudioStarted,
@@ -17,6 +17,7 @@ from voicemux.events import (
     Delivered,
     Ended,
     Failed,
+    Interrupted,
     Invitation,
     Late,
     Listening,
@@ -27,6 +28,7 @@ from voicemux.events import (
     PeerSwitched,
     Quiet,
     Rejected,
+    Resumed,
     Ringing,
     Switched,
     TextReceived,
@@ -147,6 +149,22 @@ def test_silence_is_told_with_what_is_silent_and_when_it_is_over():
     assert (
         said(Quiet("microphone", True, "bob", 5.0)) == "your microphone has been silent for 5 s: is it switched off?"
     )
+
+
+def test_a_lost_line_is_told_with_what_is_done_about_it_and_with_how_long_it_took():
+    assert said(Interrupted("bob", 4.1)) == "the line is silent; trying to reach bob again"
+    assert said(Interrupted("bob", 0.2)) == "the line broke; trying to reach bob again"
+    assert said(Resumed("bob", 7.2, "192.168.1.5")) == "bob is back after 7 s; nothing is lost"
+    assert said(Resumed("bob", 0.44, "192.168.1.5")) == "bob is back after 0.4 s; nothing is lost"
+
+
+def test_figures_tell_how_often_the_line_was_lost_and_what_text_waits():
+    assert (
+        stats_line(make_stats(texts_sent=3, texts_waiting=1)) == "0:00 · lines sent 3 (1 not there yet), received 0"
+    )
+    assert "the line was lost once" in stats_lines(make_stats(interruptions=1))
+    assert "the line was lost 3 times" in stats_lines(make_stats(interruptions=3))
+    assert not [line for line in stats_lines(make_stats()) if "lost" in line]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Prompt:
         for window in app.layout.find_all_windows():
             if isinstance(window.content, BufferControl) and window.content.buffer is self._session.default_buffer:
                 window.height = self._typing_height
-        self._switched: dict[str, bool] = {}  # what is shown before the line: "muted", "deafened"
+        self._switched: dict[str, bool] = {}  # what is shown before the line: "muted", "deafened", "text waits"
         self._draft = Document()  # what was typed when the prompt went away
         self._stops = False  # the process, as Ctrl-Z wants it
 
@@ -77,7 +77,7 @@ class Prompt:
         return "\n" in text or get_cwidth(self._mark() + text) > columns * MOST_TYPED
 
     def switch(self, what: str, on: bool) -> None:
-        """Show that the user is muted, or has deafened the peer, or no longer."""
+        """Show that the user is muted, or has deafened the peer, or that text waits, or no longer."""
         self._switched[what] = on
 
     def show_status(self, status: Status) -> None:

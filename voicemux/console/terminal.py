@@ -20,12 +20,23 @@ from voicemux.console.prompt import Prompt, PutAside
 from voicemux.console.rows import Mark, Screen, rows
 from voicemux.console.wording import COPIED
 from voicemux.errors import VoicemuxError
-from voicemux.events import Connected, Ended, Event, Notice, Status, Switched, TextReceived
+from voicemux.events import (
+    Connected,
+    Ended,
+    Event,
+    Interrupted,
+    Notice,
+    Resumed,
+    Status,
+    Switched,
+    TextReceived,
+)
 from voicemux.threads import Threads
 
 PATIENCE = 2.0  # seconds that a notice may take to be on the screen; no caller waits longer
 GLANCE = 0.1  # seconds between two looks at whether a text still has to be waited for
 MOST_REPEATED = 20  # rows of a paste that stay on the screen once it is sent
+TEXT_WAITS = "text waits"  # what the prompt says while there is no line
 LOOK_INTERVAL = 0.25  # seconds between two looks at whether the program is in the foreground again
 
 
@@ -170,6 +181,8 @@ class TerminalConsole(PlainConsole):
         """Of what the prompt shows."""
         if isinstance(event, Switched):
             self._prompt.switch(event.what, event.on)
+        elif isinstance(event, Interrupted | Resumed):
+            self._prompt.switch(TEXT_WAITS, isinstance(event, Interrupted))
         elif isinstance(event, Connected):
             self._in_call = True
         elif isinstance(event, Ended):

@@ -64,6 +64,7 @@ HOW_TO_COMPARE = {  # by whether commands can be typed
     True: "say them; if so: /verify",
     False: "say them; to be known from then on, call from a terminal, where /verify says so",
 }
+SILENT = 2.0  # seconds without a byte that are called silence: of a line that is well, PINGs come as often
 MOST_UNDELIVERED_LINES = 40  # on the screen, of the texts that may not have arrived
 
 
@@ -126,9 +127,11 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
         case Quiet():
             return [_quiet(event)]
         case Interrupted():
-            return [f"the line is silent; trying to reach {quoted_name(event.name)} again"]
+            what = "is silent" if event.since_s >= SILENT else "broke"
+            return [f"the line {what}; trying to reach {quoted_name(event.name)} again"]
         case Resumed():
-            return [f"{quoted_name(event.name)} is back after {event.after_s:.0f} s; nothing is lost"]
+            after = f"{event.after_s:.0f}" if event.after_s >= 2 else f"{event.after_s:.1f}"
+            return [f"{quoted_name(event.name)} is back after {after} s; nothing is lost"]
         case Late() if event.on:
             name = quoted_name(event.name)
             return [f"the line is busy with something else: you hear {name} {event.seconds:.1f} s late"]
@@ -204,7 +207,8 @@ def stats_line(stats: Stats) -> str:
         parts.append(
             f"received {stats.audio_received}, late {stats.audio_late}, concealed {stats.audio_concealed} packets"
         )
-    parts.append(f"lines sent {stats.texts_sent}, received {stats.texts_received}")
+    waiting = f" ({stats.texts_waiting} not there yet)" if stats.texts_waiting else ""
+    parts.append(f"lines sent {stats.texts_sent}{waiting}, received {stats.texts_received}")
     return " · ".join(parts)
 
 
@@ -242,6 +246,9 @@ def stats_lines(stats: Stats) -> list[str]:
             f"gaps of the sound cards: {stats.xruns}{drift}"
         )
     lines.append(f"sending {stats.kbit_sent:.0f} kbit/s, receiving {stats.kbit_received:.0f} kbit/s")
+    if stats.interruptions:
+        times = "once" if stats.interruptions == 1 else f"{stats.interruptions} times"
+        lines.append(f"the line was lost {times}")
     return lines
 
 
