@@ -74,7 +74,7 @@ RANKS = [
     ["audio.files", "audio.recording", "audio.pipes", "audio.capture.transmitter", "audio.playout.mixer"],
     ["audio.measure", "audio.studio", "audio.blocks"],
     ["console.commands", "console.focus", "console.modes", "console.printable", "console.cells", "console.remedies"],
-    ["console.quoting", "console.rows"],
+    ["console.quoting", "console.rows", "console.figures"],
     ["console.wording", "console.question"],
     ["console.blanks"],
     ["console.plain"],

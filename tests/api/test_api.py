@@ -90,10 +90,22 @@ def test_only_what_is_meant_to_be_kept_has_a_public_name():
         voicemux.dail  # noqa: B018
 
 
+def test_who_subscribes_sees_each_event_until_it_wants_no_more(tmp_path):
+    seen, stopped = [], []
+    with answering(tmp_path, echo) as listener, dial(listener, tmp_path, audio=False) as call:
+        call.subscribe(seen.append)
+        call.subscribe(stopped.append)()
+        call.send("hi")
+        assert next(call.texts()) == "hi"
+    assert [each.text for each in seen if isinstance(each, voicemux.events.TextReceived)] == ["hi"]
+    assert isinstance(seen[-1], voicemux.events.Ended)
+    assert stopped == []
+
+
 def test_a_call_has_only_names_that_are_meant_to_be_kept(tmp_path):
     with answering(tmp_path, echo) as listener, dial(listener, tmp_path, audio=False) as call:
         assert {each for each in dir(call) if not each.startswith("_")} == {
-            *("name", "address", "security", "words", "ended", "error", "stats"),
+            *("name", "address", "security", "words", "ended", "error", "stats", "subscribe"),
             *("undelivered", "send", "texts", "hear", "speak", "wait_for_delivery", "hang_up", "close"),
         }
         assert {each for each in dir(listener) if not each.startswith("_")} == {"code", "port", "stop", "close"}

@@ -17,7 +17,8 @@ import pytest
 
 from tests.console.puppet import PATIENCE, SHOWN, Puppet
 from voicemux.console.commands import HangUp, Help, Interrupt, Mute, Say, typed_help
-from voicemux.console.wording import notice_lines, status_line
+from voicemux.console.figures import status_line
+from voicemux.console.wording import notice_lines
 from voicemux.events import (
     Calling,
     Connected,

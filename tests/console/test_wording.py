@@ -7,7 +7,7 @@ from tests.console.strategies import KINDS, ONE_OF_EACH, any_event, make_stats, 
 from tests.console.test_printable import is_harmless
 from voicemux.console.printable import printable_name
 from voicemux.console.rows import Screen
-from voicemux.console.wording import PREFIX, notice_lines, stats_line, stats_lines, status_line, written
+from voicemux.console.wording import PREFIX, notice_lines, written
 from voicemux.events import (
     Answered,
     AudioStarted,
@@ -156,15 +156,6 @@ def test_a_lost_line_is_told_with_what_is_done_about_it_and_with_how_long_it_too
     assert said(Interrupted("bob", 0.2)) == "the line broke; trying to reach bob again"
     assert said(Resumed("bob", 7.2, "192.168.1.5")) == "bob is back after 7 s; nothing is lost"
     assert said(Resumed("bob", 0.44, "192.168.1.5")) == "bob is back after 0.4 s; nothing is lost"
-
-
-def test_figures_tell_how_often_the_line_was_lost_and_what_text_waits():
-    assert (
-        stats_line(make_stats(texts_sent=3, texts_waiting=1)) == "0:00 · lines sent 3 (1 not there yet), received 0"
-    )
-    assert "the line was lost once" in stats_lines(make_stats(interruptions=1))
-    assert "the line was lost 3 times" in stats_lines(make_stats(interruptions=3))
-    assert not [line for line in stats_lines(make_stats()) if "lost" in line]
 
 
 @pytest.mark.parametrize(
@@ -351,19 +342,6 @@ def test_the_end_says_who_ended_it_why_and_after_what(by, reason, words):
     )
 
 
-@pytest.mark.parametrize("width", [10, 20, 40, 60, 89, 119, 200])
-def test_the_figures_below_the_prompt_fit_its_width(width):
-    stats = make_stats(
-        seconds=3725.4, round_trip_ms=20.4, mouth_to_ear_ms=163.2, audio_sent=186_250, audio_received=186_240,
-        audio_concealed=44, texts_sent=17, texts_received=21,
-    )  # fmt: skip
-    line = status_line(stats, width)
-    assert len(line) <= width
-    assert line.startswith("1:02:05")
-    if width >= 89:
-        assert "concealed 44" in line
-
-
 def test_the_end_says_which_text_may_be_lost():
     one = Ended("them", "", 1, make_stats(), undelivered_texts=[Undelivered("dear bob,\nthe door code is 1234")])
     assert notice_lines(one)[1:] == [
@@ -390,39 +368,6 @@ def test_what_was_not_obeyed_is_told_with_the_reason():
 
 
 # --- figures
-
-
-@pytest.mark.parametrize(
-    ("seconds", "clock"), [(0, "0:00"), (59.9, "0:59"), (61, "1:01"), (3599, "59:59"), (36_061, "10:01:01")]
-)
-def test_the_figures_begin_with_the_time(seconds, clock):
-    assert stats_line(make_stats(seconds=seconds)).split(" · ")[0] == clock
-
-
-def test_figures_of_what_there_was_not_are_left_out():
-    assert stats_line(make_stats(texts_sent=1)) == "0:00 · lines sent 1, received 0"
-
-
-def test_figures_of_a_call_with_voice():
-    line = stats_line(
-        make_stats(
-            seconds=10,
-            round_trip_ms=0.44,
-            mouth_to_ear_ms=81.7,
-            audio_sent=500,
-            audio_dropped=1,
-            audio_received=499,
-            audio_late=2,
-            audio_concealed=3,
-        )
-    )
-    for part in (
-        "mouth to ear about 82 ms",
-        "round trip 0.4 ms",
-        "voice sent 500, dropped 1",
-        "received 499, late 2, concealed 3 packets",
-    ):
-        assert part in line
 
 
 # --- what a peer says

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from voicemux.threads import NAP
 if TYPE_CHECKING:
     from voicemux.audio.blocks import BlockSource, Booth
     from voicemux.audio.resample import Samples
+    from voicemux.calls.event_queue import Watcher
 
 LAST_WORDS = 2.0  # seconds at most for what was spoken before a call is closed: 0.8 on a machine that keeps up
 SHORT_NAP = 0.05  # seconds
@@ -180,6 +181,11 @@ class Call:
         """Figures of the call so far."""
         return self._call.stats()
 
+    def subscribe(self, watcher: "Watcher") -> Callable[[], None]:
+        """Have `watcher` called with each event, at once and in any thread: it must not wait. What this returns ends
+        that; so does an exception of `watcher`, which is logged."""
+        return self._call.subscribe(watcher)
+
     @property
     def ended(self) -> Ended | None:
         """How the call ended; None as long as it goes on."""
@@ -204,7 +210,7 @@ class Call:
             if self._closed:
                 return
             if self._source and self._call.goes_on:
-                self._finish_speaking(self._source)
+                _finish_speaking(self._call, self._source)
             self.hang_up()
             try:
                 self._call.close()
@@ -215,10 +221,11 @@ class Call:
             self._closed = True
             leftovers.forget(self)
 
-    def _finish_speaking(self, source: "BlockSource") -> None:
-        deadline = time.monotonic() + LAST_WORDS
-        while self._call.goes_on and not source.wait_until_said(SHORT_NAP) and time.monotonic() < deadline:
-            pass
+
+def _finish_speaking(call: _Call, source: "BlockSource") -> None:
+    deadline = time.monotonic() + LAST_WORDS
+    while call.goes_on and not source.wait_until_said(SHORT_NAP) and time.monotonic() < deadline:
+        pass
 
 
 def inner(call: Call) -> _Call:

@@ -18,9 +18,9 @@ from prompt_toolkit.layout import BufferControl, Dimension
 from prompt_toolkit.renderer import CPR_Support
 from prompt_toolkit.utils import get_cwidth
 
+from voicemux.console.figures import status_line
 from voicemux.console.focus import Focus
 from voicemux.console.modes import in_foreground
-from voicemux.console.wording import status_line
 from voicemux.events import Status
 
 MOST_TYPED = 5  # rows of the line that is being typed; what is pasted may have more, and scrolls in them

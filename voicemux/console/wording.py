@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from voicemux.console.figures import clock, stats_line, stats_lines
 from voicemux.console.printable import THEM, name_and_tag, printable
 from voicemux.console.quoting import quoted_name, they_say
 from voicemux.console.rows import OURS, Mark, Screen, rows, whole_lines
@@ -59,7 +60,6 @@ CALLERS = {
 PREFIX = OURS.before(OURS.first)  # of our own notices; no line of a peer's begins with it
 # They have a command to copy, which is not to be taken apart, and no words of a peer.
 COPIED = Listening | NewCode | Invitation
-NOTHING_HEARD = "no voice comes now"
 HOW_TO_COMPARE = {  # by whether commands can be typed
     True: "say them; if so: /verify",
     False: "say them; to be known from then on, call from a terminal, where /verify says so",
@@ -192,73 +192,13 @@ def _missed(event: Missed) -> str:
             return f"missed call from {who} at {clock}"
 
 
-def stats_line(stats: Stats) -> str:
-    """The figures that say how the call goes, in one line."""
-    parts = [_clock(stats.seconds)]
-    if stats.mouth_to_ear_ms is not None:
-        parts.append(f"mouth to ear about {stats.mouth_to_ear_ms:.0f} ms")
-    elif stats.audio_received and stats.round_trip_ms is not None:
-        parts.append(NOTHING_HEARD)
-    if stats.round_trip_ms is not None:
-        parts.append(f"round trip {stats.round_trip_ms:.1f} ms")
-    if stats.audio_sent or stats.audio_dropped:
-        parts.append(f"voice sent {stats.audio_sent}, dropped {stats.audio_dropped}")
-    if stats.audio_received:
-        parts.append(
-            f"received {stats.audio_received}, late {stats.audio_late}, concealed {stats.audio_concealed} packets"
-        )
-    waiting = f" ({stats.texts_waiting} not there yet)" if stats.texts_waiting else ""
-    parts.append(f"lines sent {stats.texts_sent}{waiting}, received {stats.texts_received}")
-    return " · ".join(parts)
-
-
-def status_line(stats: Stats, width: int) -> str:
-    """The figures that say how the call goes, as far as they fit into `width` columns."""
-    if len(line := stats_line(stats)) <= width:
-        return line
-    parts = [_clock(stats.seconds)]
-    if stats.mouth_to_ear_ms is not None:
-        parts.append(f"delay {stats.mouth_to_ear_ms:.0f} ms")
-    elif stats.audio_received and stats.round_trip_ms is not None:
-        parts.append(NOTHING_HEARD)
-    if stats.round_trip_ms is not None:
-        parts.append(f"round trip {stats.round_trip_ms:.0f} ms")
-    if stats.audio_received or stats.audio_sent or stats.audio_dropped:
-        parts.append(f"dropped {stats.audio_dropped}, late {stats.audio_late}, concealed {stats.audio_concealed}")
-    parts.append(f"lines {stats.texts_sent}/{stats.texts_received}")
-    while len(parts) > 1 and len(" · ".join(parts)) > width:
-        parts.pop()
-    return " · ".join(parts)[: max(0, width)]
-
-
-def stats_lines(stats: Stats) -> list[str]:
-    """All the figures, for `/stats`."""
-    lines = [stats_line(stats)]
-    if stats.buffer_ms is not None:
-        lines.append(
-            f"delay of their voice: capture {_ms(stats.capture_ms)}, packet {_ms(stats.packet_ms)}, "
-            f"network {_ms(stats.network_ms)}, jitter buffer {_ms(stats.buffer_ms)}, "
-            f"playout {_ms(stats.playout_ms)} ms"
-        )
-        drift = "" if stats.drift_ppm is None else f"; their clock is {stats.drift_ppm:+.0f} ppm off ours"
-        lines.append(
-            f"of their voice {stats.shortened_ms} ms cut out, {stats.lengthened_ms} ms put in; "
-            f"gaps of the sound cards: {stats.xruns}{drift}"
-        )
-    lines.append(f"sending {stats.kbit_sent:.0f} kbit/s, receiving {stats.kbit_received:.0f} kbit/s")
-    if stats.interruptions:
-        times = "once" if stats.interruptions == 1 else f"{stats.interruptions} times"
-        lines.append(f"the line was lost {times}")
-    return lines
-
-
 def _ended(event: Ended) -> list[str]:
     who = {"us": "you hung up", "them": "the other side hung up", "error": "the call broke off"}[event.by]
     reason = f" ({event.reason})" if event.reason else ""
     hint = [event.hint] if event.hint else []
     delay = event.stats.mouth_to_ear_ms
     heard = "" if delay is None else f" · mouth to ear {delay:.0f} ms"
-    took = f"after {_clock(event.stats.seconds)}{heard}"
+    took = f"after {clock(event.stats.seconds)}{heard}"
     return [f"{who}{reason} {took}{they_say(event.said)}", *hint, *_undelivered(event)]
 
 
@@ -342,13 +282,3 @@ def _quiet(event: Quiet) -> str:
             return f"your microphone has been silent for {event.seconds:.0f} s: is it switched off?"
         case _:
             return "your microphone is heard again"
-
-
-def _ms(milliseconds: float | None) -> str:
-    return "?" if milliseconds is None else f"{milliseconds:.0f}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
