@@ -31,10 +31,12 @@ CODE = "7-quiet-test"
 
 
 class CuttingRelay:
-    """Passes bytes on between who connects and `target`; `cut` ends what there is. A context manager."""
+    """Passes bytes on between who connects and `target`, which may be changed; `cut` ends what there is. A context
+    manager."""
 
     def __init__(self, target: tuple[str, int]) -> None:
-        self._target = target
+        self.target = target
+        self.is_open = True  # else who connects is sent away
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self._peers: dict[socket.socket, socket.socket] = {}
@@ -79,8 +81,11 @@ class CuttingRelay:
 
     def _accept(self) -> None:
         dialler = self._server.accept()[0]
+        if not self.is_open:
+            dialler.close()
+            return
         try:
-            listener = socket.create_connection(self._target, 5)
+            listener = socket.create_connection(self.target, 5)
         except OSError:
             dialler.close()
             return
