@@ -65,10 +65,14 @@ class Studio:
         Raises DeviceError; there is no microphone then.
         """
         if isinstance(wanted, DefaultDevice | NamedDevice):
-            self._source = self._find_source(wanted.name) if late else open_source(self._devices(), wanted.name)
+            self._source = (
+                _Unopened(self._devices().find("input", wanted.name).name)
+                if late
+                else open_source(self._devices(), wanted.name)
+            )
             self._wanted["input"] = wanted.name
         else:
-            self._source = self._open_source(wanted, stream)
+            self._source = _open_source(wanted, stream)
 
     def open_output(self, wanted: Choice) -> None:
         """Raises DeviceError; there is no loudspeaker then."""
@@ -221,23 +225,6 @@ class Studio:
             self._listen_to_sink()
             return self._sink
 
-    def _find_source(self, wanted: str) -> Source:
-        return _Unopened(self._devices().find("input", wanted).name)
-
-    def _open_source(
-        self, wanted: SoundFile | StandardStream | Nothing, stream: "SoundStream | None"
-    ) -> Source | None:
-        if stream:
-            from voicemux.audio.pipes import PipeSource
-
-            return PipeSource(stream)
-        if isinstance(wanted, SoundFile):
-            from voicemux.audio.files import FileSource
-
-            return FileSource(wanted.path)
-        assert isinstance(wanted, Nothing), "check_input opens a standard stream"
-        return None
-
     def _devices(self) -> PortAudio:
         if self._portaudio is None:
             self._portaudio = PortAudio()
@@ -266,6 +253,20 @@ class _Unopened:
 
     def close(self) -> None:
         pass
+
+
+def _open_source(wanted: SoundFile | StandardStream | Nothing, stream: "SoundStream | None") -> Source | None:
+    """Of what is no device. `stream` is what `check_input` gave."""
+    if stream:
+        from voicemux.audio.pipes import PipeSource
+
+        return PipeSource(stream)
+    if isinstance(wanted, SoundFile):
+        from voicemux.audio.files import FileSource
+
+        return FileSource(wanted.path)
+    assert isinstance(wanted, Nothing), "check_input opens a standard stream"
+    return None
 
 
 def check_input(wanted: Choice) -> "SoundStream | None":
