@@ -35,7 +35,7 @@ RANKS = [
     ["net.tcp", "net.tls", "net.caller"],
     ["net.connecting", "net.sessions"],
     ["net.listener", "net.proxies"],
-    ["net.demultiplexer", "net.greeting", "net.neighbours", "net.surroundings"],
+    ["net.demultiplexer", "net.greeting", "net.neighbours", "net.surroundings", "net.reaching"],
     ["net.visitor", "net.switchboard", "net.ring_limit"],
     ["net.reception", "net.ringing"],
     ["sending.rungs", "sending.lateness", "sending.flow"],

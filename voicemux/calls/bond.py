@@ -4,8 +4,8 @@ have another connection for it."""
 import secrets
 from dataclasses import dataclass, replace
 
-from voicemux.net.address import Address
 from voicemux.net.sessions import Sessions
+from voicemux.net.ways import Way
 from voicemux.protocol.messages import Hello
 from voicemux.protocol.wire import SESSION_SIZE
 from voicemux.security.handshake import Peer
@@ -20,7 +20,7 @@ class Bond:
     own: Hello  # as we have said it
     grace: float  # seconds for which both sides keep the call without a line
     peer: Peer | None  # None in a plain call
-    ways: tuple[Address, ...] = ()
+    ways: tuple[Way, ...] = ()
     identity: Identity | None = None  # ours, of a dialler; None in a plain call
     sessions: Sessions | None = None
 

@@ -22,7 +22,7 @@ from voicemux.errors import (
     Unreachable,
     VoicemuxError,
 )
-from voicemux.net.address import Address, ends_like_a_port
+from voicemux.net.address import ends_like_a_port
 from voicemux.net.caller import Caller
 from voicemux.net.greeting import Greeting, Watcher, part, unwatched
 from voicemux.net.listener import Listener
@@ -153,7 +153,7 @@ class _Attempt:
                 greeting.open()
             known = known_as(peer, target.known, _ignore) if peer else None
             who = quoted_name(known.name) if known else "the other side"
-            own = offered(self._hello(), self._grace if isinstance(self._way, Address) else 0)
+            own = offered(self._hello(), self._grace)
             theirs = greeting.introduce(own, lambda: self._on_ringing(where), who)
         except BaseException as error:
             self.is_there = greeting.receiving.greeted
@@ -179,8 +179,7 @@ class _Attempt:
         if not (grace := agreed(own, theirs)):
             return None
         identity = self._trust.identity if self._trust else None
-        ways = (self._way, *self._target.ways)
-        return Bond(own, grace, peer, tuple(each for each in ways if isinstance(each, Address)), identity)
+        return Bond(own, grace, peer, (self._way, *self._target.ways), identity)
 
     def _greet(self, greeting: Greeting, trust: Trust, *, by_code: bool) -> Peer:
         try:

@@ -25,7 +25,9 @@ from voicemux.errors import (
 from voicemux.net.address import Address, is_number
 from voicemux.net.connecting import Place, look_up, reach
 from voicemux.net.greeting import Greeting, part
+from voicemux.net.reaching import reach_by
 from voicemux.net.stream import Stream
+from voicemux.net.ways import Proxied
 from voicemux.protocol.connection import State
 from voicemux.protocol.messages import Bye, Hello, Method
 from voicemux.security.handshake import Dialler
@@ -113,10 +115,17 @@ class Redialling:
 
     def _dial(self) -> None:
         try:
-            if stream := reach(self._places(), self._is_wanted):
+            if stream := self._reach():
                 self._take(stream)
         except Unreachable as error:
             self._failed(unreachable=error.kind is not Kind.NOBODY_LISTENS)
+
+    def _reach(self) -> Stream | None:
+        """A connection; None if none is wanted any more. What went through a proxy goes through it again."""
+        proxied = [way for way in self._bond.ways if isinstance(way, Proxied)]
+        if proxied:
+            return reach_by(proxied[self._dials % len(proxied)], self._is_wanted)
+        return reach(self._places(), self._is_wanted)
 
     def _take(self, stream: Stream) -> None:
         """Greet the listener, and have the call go on there."""
@@ -203,7 +212,7 @@ class Redialling:
         if that address does not answer."""
         ways = [self._reached]
         for way in self._bond.ways:
-            if is_number(way.host) or self._dials > 1:
+            if isinstance(way, Address) and (is_number(way.host) or self._dials > 1):
                 ways.append(way)
         found: list[Place] = []
         for way in dict.fromkeys(ways):
