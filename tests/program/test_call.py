@@ -109,7 +109,7 @@ def test_callers_are_served_one_after_the_other() -> None:
 
 
 def test_a_caller_who_was_killed_is_noticed_and_the_next_one_served() -> None:
-    with listening(TEXT_ONLY) as (bob, address):
+    with listening(TEXT_ONLY, "--grace", "0") as (bob, address):
         with Program("dial", address, TEXT_ONLY, "--name", "alice") as alice:
             alice.notice_with("connected to")
             alice.write("I am h\n")
@@ -226,7 +226,7 @@ def test_a_listener_can_be_interrupted_as_soon_as_it_listens(number: signal.Sign
 
 
 def test_a_dialler_whose_other_side_was_killed_says_so_and_ends() -> None:
-    with calling(TEXT_ONLY) as (alice, bob):
+    with calling(TEXT_ONLY, "--grace", "0") as (alice, bob):
         bob.process.kill()
         assert alice.wait() == 1
         broke_off = [line for line in alice.err if line.startswith("voicemux: the call broke off (")]
@@ -358,7 +358,7 @@ def test_a_typed_quit_hangs_up_politely(goodbye: bytes) -> None:
 def test_a_peer_that_freezes_is_told_of_and_which_texts_may_not_have_arrived(
     ending: signal.Signals,
 ) -> None:
-    with calling(TEXT_ONLY) as (alice, bob):
+    with calling(TEXT_ONLY, "--grace", "0") as (alice, bob):
         alice.write("this arrives\n")
         assert bob.read() == "alice> this arrives"
         bob.write("so it does\n")

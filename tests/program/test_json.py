@@ -147,7 +147,7 @@ def test_a_text_with_an_id_is_told_of_when_it_has_been_delivered() -> None:
         bob.process.send_signal(signal.SIGSTOP)
         for number in ("b", "c"):
             alice.command(command="say", text=f"text {number}", id=number)
-        assert alice.event("quiet", timeout=30)["what"] == "line"
+        assert alice.event("interrupted", timeout=30)["name"] == "bob"
         alice.command(command="quit")
         assert alice.wait() == 1
         ended = events_of(alice)[-1]
@@ -293,7 +293,7 @@ def test_who_is_turned_away_is_told_of_on_both_sides() -> None:
 
 
 def test_a_call_that_broke_off_ended_by_error_with_the_reason_on_the_last_line() -> None:
-    with calling(*OPTIONS) as (alice, bob):
+    with calling(*OPTIONS, "--grace", "0") as (alice, bob):
         bob.process.kill()
         assert alice.wait() == 1
         ended = events_of(alice)[-1]

@@ -1,0 +1,370 @@
+"""A call that outlives its line: both ends in this process, over real TCP that a test breaks."""
+
+import contextlib
+import gc
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import voicemux
+from tests.breakable import BreakableLine
+from tests.peers import PATIENCE, Peer, wait_until
+from voicemux.calls import parts as parts_module
+from voicemux.calls.lines import Lines
+from voicemux.events import Event, Interrupted, Resumed
+from voicemux.net.address import Address
+from voicemux.net.connecting import connect
+from voicemux.protocol.messages import Bye, ByeCode, Hello, Text
+from voicemux.protocol.wire import PREFACE
+
+CODE = "7-quiet-test"
+SECURITY: dict[str, dict[str, object]] = {"plain": {"plain": True}, "code": {"code": CODE}}
+
+
+class End:
+    """One end of a call: its texts, which a thread of its own reads, and its events."""
+
+    def __init__(self, call: voicemux.Call) -> None:
+        self.call = call
+        self.texts: list[str] = []
+        self.events: list[Event] = []
+        self.unsubscribe = call._call.subscribe(self.events.append)
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for text in self.call.texts():
+            self.texts.append(text)
+
+    def close(self) -> None:
+        self.call.close()
+        self._reader.join()
+
+    def of(self, kind: type) -> list[Event]:
+        return [each for each in self.events if isinstance(each, kind)]
+
+
+class Party:
+    """A listener behind a line that breaks, and a dialler: both in a call."""
+
+    def __init__(self, home: Path, line: BreakableLine, listener: voicemux.Listener, **options: object) -> None:
+        self.home, self.line, self.listener = home, line, listener
+        self.options = options
+        self._calls = iter(listener)
+        self.dialler, self.far = self.call(self.dial)
+
+    def dial(self, who: str = "alice", **options: object) -> voicemux.Call:
+        options = {"name": who, "home": self.home / who, "audio": False, **self.options, **options}
+        return voicemux.dial(f"127.0.0.1:{self.line.port}", **options)  # type: ignore[arg-type]
+
+    def call(self, dial: Callable[[], voicemux.Call]) -> tuple[End, End]:
+        """Both ends of one: the listener's side is answered in a thread."""
+        answered: list[voicemux.Call] = []
+        answering = threading.Thread(target=lambda: answered.append(next(self._calls)))
+        answering.start()
+        dialler = End(dial())
+        answering.join()
+        return dialler, End(answered[0])
+
+    @property
+    def ends(self) -> tuple[End, End]:
+        return self.dialler, self.far
+
+    def wait_until_down(self) -> None:
+        for each in self.ends:
+            wait_until(lambda each=each: lines_of(each.call).current is None)
+
+    def talk_until(self, count: int, between: Callable[[int], None] = lambda number: None) -> None:
+        """Numbered texts both ways, and all of them have arrived, once and in order."""
+        for number in range(count):
+            for each in self.ends:
+                assert each.call.send(f"{number}")
+            between(number)
+            time.sleep(0.005)
+        for each in self.ends:
+            assert each.call.wait_for_delivery()
+        assert [each.texts for each in self.ends] == [[f"{number}" for number in range(count)]] * 2
+
+
+def lines_of(call: voicemux.Call) -> Lines:
+    return call._call._lines
+
+
+@contextlib.contextmanager
+def party(home: Path, **options: object) -> Iterator[Party]:
+    options = options or SECURITY["plain"]
+    with (
+        voicemux.listen(host="127.0.0.1", port=0, name="bob", home=home / "bob", audio=False, **options) as listener,  # type: ignore[arg-type]
+        BreakableLine(listener.port) as line,
+    ):
+        both = Party(home, line, listener, **options)
+        try:
+            yield both
+        finally:
+            for each in both.ends:
+                each.call.hang_up()
+            for each in both.ends:
+                each.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    yield
+    wait_until(lambda: not [each for each in threading.enumerate() if each.name.startswith("voicemux-")])
+    gc.collect()
+    if before:
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.mark.parametrize("security", SECURITY)
+def test_text_goes_on_over_a_line_that_is_cut_again_and_again(security, tmp_path):
+    chance = random.Random(19)
+
+    def cut(number: int) -> None:
+        if number % 40 == 20:
+            time.sleep(chance.random() * 0.05)
+            both.line.cut()
+
+    with party(tmp_path, **SECURITY[security]) as both:
+        both.talk_until(280, cut)
+        assert len(both.dialler.of(Resumed)) == len(both.dialler.of(Interrupted)) > 3
+        assert both.dialler.call.stats().interruptions > 3
+        assert both.dialler.call.stats().texts_waiting == 0
+        for each in both.ends:
+            assert each.call.ended is None
+            assert len(lines_of(each.call)._retired._all) <= 2
+
+
+def test_a_line_that_swallows_everything_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts_module, "SUSPICION", 0.8)
+    with party(tmp_path) as both:
+        both.talk_until(5)
+        both.line.swallow()
+        for each in both.ends:
+            each.call.send("meanwhile")
+            assert each.call.stats().texts_waiting >= 1
+        wait_until(lambda: all(each.of(Resumed) for each in both.ends))
+        resumed = both.dialler.of(Resumed)[0]
+        assert isinstance(resumed, Resumed)
+        assert (resumed.name, resumed.path) == ("bob", f"127.0.0.1:{both.line.port}")
+        assert resumed.after_s >= 0.8
+        wait_until(lambda: all(each.texts[-1] == "meanwhile" for each in both.ends))
+
+
+def test_a_stall_costs_nothing_whichever_connection_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts_module, "SUSPICION", 0.8)
+    with party(tmp_path) as both:
+        both.talk_until(5)
+        for seconds in (0.4, 1.2, 2.0):
+            with both.line.stalled():
+                for each in both.ends:
+                    each.call.send(f"during {seconds}")
+                time.sleep(seconds)
+            wait_until(lambda seconds=seconds: all(each.texts[-1] == f"during {seconds}" for each in both.ends))
+        for each in both.ends:
+            wait_until(lambda each=each: not each.call.undelivered)
+            assert each.texts[5:] == ["during 0.4", "during 1.2", "during 2.0"]
+
+
+def test_what_is_sent_while_there_is_no_line_waits_and_arrives_once(tmp_path):
+    with party(tmp_path) as both:
+        both.talk_until(3)
+        with both.line.out():
+            both.wait_until_down()
+            for each in both.ends:
+                for number in range(50):
+                    assert each.call.send(f"down {number}")
+                assert each.call.stats().texts_waiting == 50
+            waiter = threading.Thread(target=both.dialler.call.wait_for_delivery)
+            waiter.start()
+            time.sleep(0.5)
+            assert waiter.is_alive()
+        waiter.join(PATIENCE)
+        assert not waiter.is_alive()
+        for each in both.ends:
+            wait_until(lambda each=each: each.texts[3:] == [f"down {number}" for number in range(50)])
+
+
+def test_hanging_up_while_down_ends_it_at_once_and_the_listeners_word_is_gone(tmp_path):
+    with party(tmp_path) as both:
+        with both.line.out():
+            both.wait_until_down()
+            both.far.call.send("never arrives")
+            both.far.call.hang_up()
+            wait_until(lambda: both.far.call.ended)
+            assert both.far.call.ended.undelivered == 1
+        wait_until(lambda: both.dialler.call.ended)
+        assert both.dialler.call.ended.by == "error"
+        assert "no longer has the call" in str(both.dialler.call.error)
+
+
+def test_a_dialler_that_hangs_up_while_down_does_not_come_back(tmp_path):
+    with party(tmp_path, plain=True, grace=2) as both:
+        with both.line.out():
+            both.wait_until_down()
+            both.dialler.call.send("never arrives")
+            both.dialler.call.hang_up()
+            wait_until(lambda: both.dialler.call.ended)
+            assert (both.dialler.call.ended.by, both.dialler.call.ended.undelivered) == ("us", 1)
+        wait_until(lambda: both.far.call.ended)
+        assert both.far.call.ended.by == "error"
+        assert not both.far.of(Resumed)
+
+
+def test_after_the_grace_both_sides_end_and_own_up_to_what_did_not_arrive(tmp_path):
+    with party(tmp_path, plain=True, grace=2) as both, both.line.out():
+        both.wait_until_down()
+        for each in both.ends:
+            each.call.send("one")
+            each.call.send("two")
+        for each in both.ends:
+            wait_until(lambda each=each: each.call.ended)
+            ended = each.call.ended
+            assert (ended.by, [text.text for text in ended.undelivered_texts]) == ("error", ["one", "two"])
+            assert "did not come back within 2 s" in ended.reason
+            assert not each.call.send("too late")
+            assert not each.call.wait_for_delivery()
+
+
+def test_a_listener_that_was_started_anew_does_not_ring_and_the_call_is_over(tmp_path):
+    with party(tmp_path) as both:
+        inner = both.listener._reception.sessions
+        with both.line.out():
+            both.wait_until_down()
+            inner._kept.clear()  # as it would be in another process
+        wait_until(lambda: both.dialler.call.ended)
+        assert "no longer has the call" in str(both.dialler.call.error)
+        both.far.call.hang_up()
+
+
+def test_others_are_told_busy_while_it_is_down(tmp_path):
+    with party(tmp_path, **SECURITY["code"]) as both, both.line.out():
+        both.wait_until_down()
+        with pytest.raises(voicemux.CallRefused, match="busy"):
+            voicemux.dial(
+                f"127.0.0.1:{both.listener.port}", code=CODE, name="carol", home=tmp_path / "carol", audio=False
+            )
+
+
+def test_the_same_key_that_calls_anew_takes_the_place_of_its_call_that_is_down(tmp_path):
+    with party(tmp_path, **SECURITY["code"]) as both:
+        with both.line.out():
+            both.wait_until_down()
+            began = time.monotonic()
+            again, far = both.call(
+                lambda: voicemux.dial(
+                    f"127.0.0.1:{both.listener.port}", code=CODE, name="alice", home=tmp_path / "alice", audio=False
+                )
+            )
+            with contextlib.closing(again), contextlib.closing(far):
+                assert time.monotonic() - began < PATIENCE
+                again.call.send("anew")
+                wait_until(lambda: far.texts == ["anew"])
+                assert both.far.call.ended
+                assert both.far.call.ended.reason == "called again"
+                again.call.hang_up()
+        wait_until(lambda: both.dialler.call.ended)
+
+
+def resume_by_hand(both: Party, session: bytes, last_text: int, *more: bytes | Text) -> Peer:
+    stream = connect(Address("127.0.0.1", both.listener.port))
+    peer = Peer(stream._socket)
+    peer.send(PREFACE, Hello("mallory", session=session, last_text=last_text), *more)
+    return peer
+
+
+def session_of(both: Party) -> bytes:
+    bond = both.dialler.call._call._resuming._bond
+    assert bond
+    return bond.session
+
+
+@pytest.mark.parametrize("last_text", [2, 4000])
+def test_an_impossible_last_text_ends_only_its_own_connection(last_text, tmp_path):
+    with party(tmp_path) as both:
+        both.talk_until(5)
+        with resume_by_hand(both, session_of(both), last_text) as peer:
+            assert peer.hear(Bye).code == ByeCode.PROTOCOL
+        for each in both.ends:
+            each.call.send("still here")
+        wait_until(lambda: all(each.texts[-1] == "still here" for each in both.ends))
+        assert not both.far.of(Interrupted)
+
+
+@pytest.mark.parametrize("security", SECURITY)
+def test_a_session_that_is_not_there_or_not_theirs_is_gone_to_others(security, tmp_path):
+    with party(tmp_path, **SECURITY[security]) as both:
+        sessions = both.listener._reception.sessions
+        session = session_of(both)
+        if security == "plain":
+            with resume_by_hand(both, bytes(16), 0) as peer:
+                assert peer.hear(Bye) == Bye(ByeCode.GONE)
+        else:  # a thief with another key, who is known, too
+            far = both.far.call
+            thief = next(iter(sessions._kept.values()))
+            assert thief.fingerprint
+            thief.fingerprint, owner = "f" * 64, thief.fingerprint
+            with both.line.out():
+                both.wait_until_down()
+            wait_until(lambda: both.dialler.call.ended)
+            assert "no longer has the call" in str(both.dialler.call.error)
+            thief.fingerprint = owner
+            assert far.ended is None
+            far.hang_up()
+        assert session
+
+
+def test_a_peer_that_resumes_without_end_is_held_back(tmp_path):
+    with party(tmp_path) as both:
+        answered = 0
+        for _ in range(100):
+            with contextlib.suppress(EOFError, OSError), resume_by_hand(both, session_of(both), 0) as peer:
+                peer.hear(Hello)
+                answered += 1
+        assert 20 <= answered <= 60
+
+
+def test_two_resumes_at_once_leave_one_connection_and_the_newest_counts(tmp_path):
+    with party(tmp_path) as both:
+        with both.line.out():
+            both.wait_until_down()
+        wait_until(lambda: both.dialler.of(Resumed))
+        session = session_of(both)
+        with resume_by_hand(both, session, 0) as first, resume_by_hand(both, session, 0) as second:
+            assert isinstance(second.hear(Hello), Hello)
+            assert first.hear(Bye).code == ByeCode.REPLACED
+            second.send(Text(1, "the newest"))
+            wait_until(lambda: both.far.texts == ["the newest"])
+
+
+def test_a_side_without_a_grace_ends_with_its_line(tmp_path):
+    with party(tmp_path, plain=True, grace=0) as both:
+        both.talk_until(3)
+        both.line.cut()
+        for each in both.ends:
+            wait_until(lambda each=each: each.call.ended)
+            assert each.call.ended.by == "error"
+            assert not each.of(Interrupted)
+
+
+@pytest.mark.parametrize("who", ["dialler", "far"])
+def test_hanging_up_at_any_moment_of_a_resume_hangs_nothing(who, tmp_path):
+    chance = random.Random(who)
+    for _ in range(6):
+        with party(tmp_path) as both:
+            both.line.cut()
+            time.sleep(chance.random() * 0.03)
+            end = getattr(both, who)
+            began = time.monotonic()
+            end.call.hang_up()
+            end.close()
+            assert time.monotonic() - began < PATIENCE
+            other = both.far if who == "dialler" else both.dialler
+            other.call.hang_up()
