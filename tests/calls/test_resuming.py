@@ -16,7 +16,7 @@ from tests.breakable import BreakableLine
 from tests.peers import PATIENCE, Peer, wait_until
 from voicemux.calls import parts as parts_module
 from voicemux.calls.lines import Lines
-from voicemux.events import Event, Interrupted, Resumed
+from voicemux.events import Ended, Event, Interrupted, Resumed
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Text
@@ -44,6 +44,20 @@ class End:
     def close(self) -> None:
         self.call.close()
         self._reader.join()
+
+    def wait_for_end(self) -> Ended:
+        wait_until(lambda: self.call.ended)
+        assert self.call.ended
+        return self.call.ended
+
+    def wait_for_text(self, text: str) -> None:
+        wait_until(lambda: self.texts[-1:] == [text])
+
+    def wait_until_delivered(self) -> None:
+        wait_until(lambda: not self.call.undelivered)
+
+    def wait_until_down(self) -> None:
+        wait_until(lambda: lines_of(self.call).current is None)
 
     def of(self, kind: type) -> list[Event]:
         return [each for each in self.events if isinstance(each, kind)]
@@ -77,7 +91,7 @@ class Party:
 
     def wait_until_down(self) -> None:
         for each in self.ends:
-            wait_until(lambda each=each: lines_of(each.call).current is None)
+            each.wait_until_down()
 
     def talk_until(self, count: int, between: Callable[[int], None] = lambda number: None) -> None:
         """Numbered texts both ways, and all of them have arrived, once and in order."""
@@ -167,9 +181,10 @@ def test_a_stall_costs_nothing_whichever_connection_stays(tmp_path, monkeypatch)
                 for each in both.ends:
                     each.call.send(f"during {seconds}")
                 time.sleep(seconds)
-            wait_until(lambda seconds=seconds: all(each.texts[-1] == f"during {seconds}" for each in both.ends))
+            for each in both.ends:
+                each.wait_for_text(f"during {seconds}")
         for each in both.ends:
-            wait_until(lambda each=each: not each.call.undelivered)
+            each.wait_until_delivered()
             assert each.texts[5:] == ["during 0.4", "during 1.2", "during 2.0"]
 
 
@@ -189,7 +204,8 @@ def test_what_is_sent_while_there_is_no_line_waits_and_arrives_once(tmp_path):
         waiter.join(PATIENCE)
         assert not waiter.is_alive()
         for each in both.ends:
-            wait_until(lambda each=each: each.texts[3:] == [f"down {number}" for number in range(50)])
+            each.wait_for_text("down 49")
+            assert each.texts[3:] == [f"down {number}" for number in range(50)]
 
 
 def test_hanging_up_while_down_ends_it_at_once_and_the_listeners_word_is_gone(tmp_path):
@@ -198,10 +214,8 @@ def test_hanging_up_while_down_ends_it_at_once_and_the_listeners_word_is_gone(tm
             both.wait_until_down()
             both.far.call.send("never arrives")
             both.far.call.hang_up()
-            wait_until(lambda: both.far.call.ended)
-            assert both.far.call.ended.undelivered == 1
-        wait_until(lambda: both.dialler.call.ended)
-        assert both.dialler.call.ended.by == "error"
+            assert both.far.wait_for_end().undelivered == 1
+        assert both.dialler.wait_for_end().by == "error"
         assert "no longer has the call" in str(both.dialler.call.error)
 
 
@@ -211,10 +225,9 @@ def test_a_dialler_that_hangs_up_while_down_does_not_come_back(tmp_path):
             both.wait_until_down()
             both.dialler.call.send("never arrives")
             both.dialler.call.hang_up()
-            wait_until(lambda: both.dialler.call.ended)
-            assert (both.dialler.call.ended.by, both.dialler.call.ended.undelivered) == ("us", 1)
-        wait_until(lambda: both.far.call.ended)
-        assert both.far.call.ended.by == "error"
+            ended = both.dialler.wait_for_end()
+            assert (ended.by, ended.undelivered) == ("us", 1)
+        assert both.far.wait_for_end().by == "error"
         assert not both.far.of(Resumed)
 
 
@@ -225,8 +238,7 @@ def test_after_the_grace_both_sides_end_and_own_up_to_what_did_not_arrive(tmp_pa
             each.call.send("one")
             each.call.send("two")
         for each in both.ends:
-            wait_until(lambda each=each: each.call.ended)
-            ended = each.call.ended
+            ended = each.wait_for_end()
             assert (ended.by, [text.text for text in ended.undelivered_texts]) == ("error", ["one", "two"])
             assert "did not come back within 2 s" in ended.reason
             assert not each.call.send("too late")
@@ -239,7 +251,7 @@ def test_a_listener_that_was_started_anew_does_not_ring_and_the_call_is_over(tmp
         with both.line.out():
             both.wait_until_down()
             inner._kept.clear()  # as it would be in another process
-        wait_until(lambda: both.dialler.call.ended)
+        both.dialler.wait_for_end()
         assert "no longer has the call" in str(both.dialler.call.error)
         both.far.call.hang_up()
 
@@ -267,13 +279,12 @@ def test_the_same_key_that_calls_anew_takes_the_place_of_its_call_that_is_down(t
                 assert time.monotonic() - began < PATIENCE
                 again.call.send("anew")
                 wait_until(lambda: far.texts == ["anew"])
-                assert both.far.call.ended
-                assert both.far.call.ended.reason == "called again"
+                assert both.far.wait_for_end().reason == "called again"
                 again.call.hang_up()
-        wait_until(lambda: both.dialler.call.ended)
+        both.dialler.wait_for_end()
 
 
-def resume_by_hand(both: Party, session: bytes, last_text: int, *more: bytes | Text) -> Peer:
+def resume_by_hand(both: Party, session: bytes, last_text: int, *more: Text) -> Peer:
     stream = connect(Address("127.0.0.1", both.listener.port))
     peer = Peer(stream._socket)
     peer.send(PREFACE, Hello("mallory", session=session, last_text=last_text), *more)
@@ -313,7 +324,7 @@ def test_a_session_that_is_not_there_or_not_theirs_is_gone_to_others(security, t
             thief.fingerprint, owner = "f" * 64, thief.fingerprint
             with both.line.out():
                 both.wait_until_down()
-            wait_until(lambda: both.dialler.call.ended)
+            both.dialler.wait_for_end()
             assert "no longer has the call" in str(both.dialler.call.error)
             thief.fingerprint = owner
             assert far.ended is None
@@ -349,8 +360,7 @@ def test_a_side_without_a_grace_ends_with_its_line(tmp_path):
         both.talk_until(3)
         both.line.cut()
         for each in both.ends:
-            wait_until(lambda each=each: each.call.ended)
-            assert each.call.ended.by == "error"
+            assert each.wait_for_end().by == "error"
             assert not each.of(Interrupted)
 
 

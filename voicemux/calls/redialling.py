@@ -35,6 +35,7 @@ from voicemux.security.identity import fingerprint_of
 from voicemux.threads import within
 
 LIMIT = 10.0  # seconds for one connection to take over: a line of 1 s round trip needs 5
+REACH_LIMIT = 5.0  # seconds for an address to answer; then names are looked up again
 LOOK_UP_LIMIT = 2.0  # seconds for a name server, which may be behind the line that is lost
 WAIT = 1.0  # seconds between two looks at whether to dial, if nothing wakes the thread
 LAST_MOMENT = 1.0  # seconds that a connection which is about to take over has for our goodbye
@@ -117,6 +118,8 @@ class Redialling:
         try:
             if stream := self._reach():
                 self._take(stream)
+            elif self._is_wanted():
+                self._failed(unreachable=True)
         except Unreachable as error:
             self._failed(unreachable=error.kind is not Kind.NOBODY_LISTENS)
 
@@ -125,7 +128,8 @@ class Redialling:
         proxied = [way for way in self._bond.ways if isinstance(way, Proxied)]
         if proxied:
             return reach_by(proxied[self._dials % len(proxied)], self._is_wanted)
-        return reach(self._places(), self._is_wanted)
+        until = time.monotonic() + REACH_LIMIT
+        return reach(self._places(), lambda: self._is_wanted() and time.monotonic() < until)
 
     def _take(self, stream: Stream) -> None:
         """Greet the listener, and have the call go on there."""

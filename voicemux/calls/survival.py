@@ -14,6 +14,7 @@ from enum import Enum, auto
 
 SUSPICION = 4.0  # seconds without a byte: PINGs come every 2 (protocol.md §9)
 TOLD_AFTER = 1.0  # seconds of doubt without a byte after which the user is told: most doubts end sooner
+MARGIN = 0.5  # seconds for which a call is kept beyond its grace: a last byte may have come since the last look
 STALL = 1.0  # seconds between two looks after which this program itself was stopped, and knows nothing of the peer
 LONG_STALL = 2.0  # seconds after which the line may have changed meanwhile
 DELAYS = (0.0, 0.3, 1.2, 2.7, 4.8, 7.0)  # seconds before each dial, after the one before has failed; then the last
@@ -95,7 +96,7 @@ class Survival:
         if self.state is LineState.DOWN:
             if has_changed or gap > LONG_STALL:
                 self._dial_anew(now)
-            if now >= self._heard_at + self.grace:
+            if now >= self._heard_at + self.grace + MARGIN:
                 self.state = LineState.OVER
                 return News(Turn.OVER, now - self._heard_at)
             return None
