@@ -17,6 +17,7 @@ import voicemux
 import voicemux.protocol
 from tests.audio.speech import ALIKE, SYLLABLE, likeness, speech
 from tests.peers import PATIENCE, Peer, wait_until
+from voicemux.api.call import inner
 from voicemux.audio.blocks import MOST_HEARD, STANDING, USUAL_BACKLOG, BlockSink, BlockSource
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE
 from voicemux.audio.resample import to_pcm
@@ -163,7 +164,7 @@ def test_text_that_nobody_reads_is_not_acknowledged_and_stops_at_the_window(tmp_
     with answering(tmp_path, wait_for_the_end) as listener, dial(listener, tmp_path, audio=False) as call:
         for _ in range(2 * TEXT_WINDOW // 1000):
             call.send("x" * 1000)
-        conversation = call._call._texts._conversation
+        conversation = inner(call)._texts._conversation
         wait_until(lambda: conversation.text_bytes_in_flight > TEXT_WINDOW - 2000)
         time.sleep(0.2)
         assert conversation.text_bytes_in_flight <= TEXT_WINDOW

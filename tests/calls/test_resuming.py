@@ -3,10 +3,11 @@
 import contextlib
 import gc
 import os
-import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,9 @@ import pytest
 import voicemux
 from tests.breakable import BreakableLine
 from tests.peers import PATIENCE, Peer, wait_until
+from voicemux.calls import establishing
 from voicemux.calls import parts as parts_module
-from voicemux.calls.lines import Lines
 from voicemux.events import Ended, Event, Interrupted, Resumed
-from voicemux.net.address import Address
-from voicemux.net.connecting import connect
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Text
 from voicemux.protocol.wire import PREFACE
 
@@ -33,7 +32,7 @@ class End:
         self.call = call
         self.texts: list[str] = []
         self.events: list[Event] = []
-        self.unsubscribe = call._call.subscribe(self.events.append)
+        self.unsubscribe = call.subscribe(self.events.append)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -57,7 +56,7 @@ class End:
         wait_until(lambda: not self.call.undelivered)
 
     def wait_until_down(self) -> None:
-        wait_until(lambda: lines_of(self.call).current is None)
+        wait_until(lambda: len(self.of(Interrupted)) > len(self.of(Resumed)))
 
     def of(self, kind: type) -> list[Event]:
         return [each for each in self.events if isinstance(each, kind)]
@@ -99,14 +98,9 @@ class Party:
             for each in self.ends:
                 assert each.call.send(f"{number}")
             between(number)
-            time.sleep(0.005)
         for each in self.ends:
             assert each.call.wait_for_delivery()
         assert [each.texts for each in self.ends] == [[f"{number}" for number in range(count)]] * 2
-
-
-def lines_of(call: voicemux.Call) -> Lines:
-    return call._call._lines
 
 
 @contextlib.contextmanager
@@ -137,23 +131,24 @@ def nothing_is_left() -> Iterator[None]:
         assert len(os.listdir("/proc/self/fd")) <= before
 
 
+def threads_of_connections() -> int:
+    return sum(each.name in ("voicemux-demultiplexer", "voicemux-writer") for each in threading.enumerate())
+
+
 @pytest.mark.parametrize("security", SECURITY)
 def test_text_goes_on_over_a_line_that_is_cut_again_and_again(security, tmp_path):
-    chance = random.Random(19)
-
     def cut(number: int) -> None:
         if number % 40 == 20:
-            time.sleep(chance.random() * 0.05)
+            wait_until(lambda: min(len(each.texts) for each in both.ends) > number - number // 10)
             both.line.cut()
 
     with party(tmp_path, **SECURITY[security]) as both:
         both.talk_until(280, cut)
         assert len(both.dialler.of(Resumed)) == len(both.dialler.of(Interrupted)) > 3
-        assert both.dialler.call.stats().interruptions > 3
-        assert both.dialler.call.stats().texts_waiting == 0
-        for each in both.ends:
-            assert each.call.ended is None
-            assert len(lines_of(each.call)._retired._all) <= 2
+        stats = both.dialler.call.stats()
+        assert (stats.interruptions > 3, stats.texts_waiting) == (True, 0)
+        assert [each.call.ended for each in both.ends] == [None, None]
+        wait_until(lambda: threads_of_connections() == 4)
 
 
 def test_a_line_that_swallows_everything_is_replaced(tmp_path, monkeypatch):
@@ -174,18 +169,27 @@ def test_a_line_that_swallows_everything_is_replaced(tmp_path, monkeypatch):
 
 def test_a_stall_costs_nothing_whichever_connection_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(parts_module, "SUSPICION", 0.8)
+
+    def is_suspect() -> bool:
+        return len(both.dialler.of(Interrupted)) > len(both.dialler.of(Resumed))
+
     with party(tmp_path) as both:
         both.talk_until(5)
-        for seconds in (0.4, 1.2, 2.0):
+        for until in ("at once", "suspect", "dialled"):
+            taken = both.line.taken
             with both.line.stalled():
                 for each in both.ends:
-                    each.call.send(f"during {seconds}")
-                time.sleep(seconds)
+                    each.call.send(until)
+                if until != "at once":
+                    wait_until(is_suspect)
+                if until == "dialled":
+                    wait_until(lambda taken=taken: both.line.taken > taken)  # type: ignore[misc]
             for each in both.ends:
-                each.wait_for_text(f"during {seconds}")
+                each.wait_for_text(until)
+            wait_until(lambda: not is_suspect())
         for each in both.ends:
             each.wait_until_delivered()
-            assert each.texts[5:] == ["during 0.4", "during 1.2", "during 2.0"]
+            assert each.texts[5:] == ["at once", "suspect", "dialled"]
 
 
 def test_what_is_sent_while_there_is_no_line_waits_and_arrives_once(tmp_path):
@@ -199,7 +203,7 @@ def test_what_is_sent_while_there_is_no_line_waits_and_arrives_once(tmp_path):
                 assert each.call.stats().texts_waiting == 50
             waiter = threading.Thread(target=both.dialler.call.wait_for_delivery)
             waiter.start()
-            time.sleep(0.5)
+            waiter.join(0.5)
             assert waiter.is_alive()
         waiter.join(PATIENCE)
         assert not waiter.is_alive()
@@ -247,13 +251,13 @@ def test_after_the_grace_both_sides_end_and_own_up_to_what_did_not_arrive(tmp_pa
 
 def test_a_listener_that_was_started_anew_does_not_ring_and_the_call_is_over(tmp_path):
     with party(tmp_path) as both:
-        inner = both.listener._reception.sessions
-        with both.line.out():
-            both.wait_until_down()
-            inner._kept.clear()  # as it would be in another process
-        both.dialler.wait_for_end()
-        assert "no longer has the call" in str(both.dialler.call.error)
-        both.far.call.hang_up()
+        port = both.listener.port
+        both.listener.close()
+        with voicemux.listen(host="127.0.0.1", port=port, home=tmp_path / "bob", audio=False, plain=True):
+            both.line.cut()
+            both.dialler.wait_for_end()
+            assert "no longer has the call" in str(both.dialler.call.error)
+            assert both.far.wait_for_end().by == "error"
 
 
 def test_others_are_told_busy_while_it_is_down(tmp_path):
@@ -284,70 +288,65 @@ def test_the_same_key_that_calls_anew_takes_the_place_of_its_call_that_is_down(t
         both.dialler.wait_for_end()
 
 
-def resume_by_hand(both: Party, session: bytes, last_text: int, *more: Text) -> Peer:
-    stream = connect(Address("127.0.0.1", both.listener.port))
-    peer = Peer(stream._socket)
-    peer.send(PREFACE, Hello("mallory", session=session, last_text=last_text), *more)
+SESSION = bytes(range(16))
+
+
+@pytest.fixture
+def session(monkeypatch) -> bytes:
+    """That of the next call."""
+    monkeypatch.setattr(establishing, "offered", lambda hello, grace: replace(hello, session=SESSION, grace=grace))
+    return SESSION
+
+
+def resume_by_hand(both: Party, session: bytes, last_text: int) -> Peer:
+    peer = Peer(socket.create_connection(("127.0.0.1", both.listener.port)))
+    peer.send(PREFACE, Hello("mallory", session=session, last_text=last_text))
     return peer
 
 
-def session_of(both: Party) -> bytes:
-    bond = both.dialler.call._call._resuming._bond
-    assert bond
-    return bond.session
-
-
 @pytest.mark.parametrize("last_text", [2, 4000])
-def test_an_impossible_last_text_ends_only_its_own_connection(last_text, tmp_path):
+def test_an_impossible_last_text_ends_only_its_own_connection(last_text, session, tmp_path):
     with party(tmp_path) as both:
         both.talk_until(5)
-        with resume_by_hand(both, session_of(both), last_text) as peer:
+        with resume_by_hand(both, session, last_text) as peer:
             assert peer.hear(Bye).code == ByeCode.PROTOCOL
         for each in both.ends:
             each.call.send("still here")
-        wait_until(lambda: all(each.texts[-1] == "still here" for each in both.ends))
+        for each in both.ends:
+            each.wait_for_text("still here")
         assert not both.far.of(Interrupted)
 
 
-@pytest.mark.parametrize("security", SECURITY)
-def test_a_session_that_is_not_there_or_not_theirs_is_gone_to_others(security, tmp_path):
-    with party(tmp_path, **SECURITY[security]) as both:
-        sessions = both.listener._reception.sessions
-        session = session_of(both)
-        if security == "plain":
-            with resume_by_hand(both, bytes(16), 0) as peer:
-                assert peer.hear(Bye) == Bye(ByeCode.GONE)
-        else:  # a thief with another key, who is known, too
-            far = both.far.call
-            thief = next(iter(sessions._kept.values()))
-            assert thief.fingerprint
-            thief.fingerprint, owner = "f" * 64, thief.fingerprint
-            with both.line.out():
-                both.wait_until_down()
-            both.dialler.wait_for_end()
-            assert "no longer has the call" in str(both.dialler.call.error)
-            thief.fingerprint = owner
-            assert far.ended is None
-            far.hang_up()
-        assert session
+def test_a_session_that_is_not_there_is_gone(session, tmp_path):
+    with party(tmp_path) as both, resume_by_hand(both, bytes(16), 0) as peer:
+        assert peer.hear(Bye) == Bye(ByeCode.GONE)
 
 
-def test_a_peer_that_resumes_without_end_is_held_back(tmp_path):
+def test_a_thief_with_another_key_hears_that_the_session_is_gone(session, tmp_path, monkeypatch):
+    with party(tmp_path, **SECURITY["code"]) as both:
+        monkeypatch.setattr(establishing, "offered", lambda hello, _: replace(hello, session=session, last_text=0))
+        with pytest.raises(voicemux.CallRefused, match="no longer has the call"):
+            both.dial("carol")
+        both.dialler.call.send("still here")
+        both.far.wait_for_text("still here")
+        assert not both.far.of(Interrupted)
+
+
+def test_a_peer_that_resumes_without_end_is_held_back(session, tmp_path):
     with party(tmp_path) as both:
         answered = 0
         for _ in range(100):
-            with contextlib.suppress(EOFError, OSError), resume_by_hand(both, session_of(both), 0) as peer:
+            with contextlib.suppress(EOFError, OSError), resume_by_hand(both, session, 0) as peer:
                 peer.hear(Hello)
                 answered += 1
         assert 20 <= answered <= 60
 
 
-def test_two_resumes_at_once_leave_one_connection_and_the_newest_counts(tmp_path):
+def test_two_resumes_at_once_leave_one_connection_and_the_newest_counts(session, tmp_path):
     with party(tmp_path) as both:
         with both.line.out():
             both.wait_until_down()
         wait_until(lambda: both.dialler.of(Resumed))
-        session = session_of(both)
         with resume_by_hand(both, session, 0) as first, resume_by_hand(both, session, 0) as second:
             assert isinstance(second.hear(Hello), Hello)
             assert first.hear(Bye).code == ByeCode.REPLACED
@@ -364,17 +363,19 @@ def test_a_side_without_a_grace_ends_with_its_line(tmp_path):
             assert not each.of(Interrupted)
 
 
+@pytest.mark.parametrize("moment", ["cut", "dialled", "resumed"])
 @pytest.mark.parametrize("who", ["dialler", "far"])
-def test_hanging_up_at_any_moment_of_a_resume_hangs_nothing(who, tmp_path):
-    chance = random.Random(who)
-    for _ in range(6):
+def test_hanging_up_at_any_moment_of_a_resume_hangs_nothing(who, moment, tmp_path):
+    for _ in range(3):
         with party(tmp_path) as both:
+            taken = both.line.taken
             both.line.cut()
-            time.sleep(chance.random() * 0.03)
-            end = getattr(both, who)
+            if moment == "dialled":
+                wait_until(lambda taken=taken: both.line.taken > taken)  # type: ignore[misc]
+            if moment == "resumed":
+                wait_until(lambda: both.dialler.of(Resumed))
+            end: End = getattr(both, who)
             began = time.monotonic()
             end.call.hang_up()
             end.close()
             assert time.monotonic() - began < PATIENCE
-            other = both.far if who == "dialler" else both.dialler
-            other.call.hang_up()

@@ -91,7 +91,7 @@ def test_delivery_is_waited_for_as_long_as_there_is_progress(side):
 def test_time_without_a_line_does_not_count(side):
     side.texts.say("a")
     thread, delivered = waiting(lambda: side.texts.wait_for_delivery(0.2))
-    time.sleep(0.6)
+    thread.join(0.6)
     assert not delivered
     side.texts.end()
     thread.join()
@@ -114,7 +114,7 @@ def test_the_end_wakes_whoever_waits(side, wait, monkeypatch):
     monkeypatch.setattr(delivery, "MAX_WAITING", 50_000)
     side.texts.say(LONG)
     thread, results = waiting(lambda: wait(side.texts, PATIENCE))
-    time.sleep(0.05)
+    thread.join(0.05)
     assert not results
     side.texts.end()
     thread.join(PROMPTLY)
