@@ -17,7 +17,7 @@ from voicemux.protocol.wire import PREFACE
 def ends() -> tuple[Visitor, MemoryStream]:
     """A visitor of a listener that takes plain calls, and the dialler's end."""
     near, far = memory_streams()
-    return Visitor(near), far
+    return Visitor(near, 7), far
 
 
 def hear(visitor: Visitor) -> Hello | None:
@@ -35,7 +35,7 @@ def test_a_visitor_who_has_said_hello_is_a_caller_with_all_that_follows(ends):
     far.write(encode(PREFACE, Hello("alice"), Text(1, "right behind")))
     hello = hear(visitor)
     assert hello == Hello("alice")
-    caller = visitor.caller(hello, 7)
+    caller = visitor.caller(hello)
     assert (caller.hello, caller.id, caller.peer, caller.known, caller.host) == (hello, 7, None, None, visitor.host)
     assert list(caller.receiving.receive(b"")) == [Text(1, "right behind")]
     assert said(far) == [Preface()]

@@ -147,6 +147,7 @@ class Lines:
             watch(sending, receiving, parts.trace)
         try:
             say_hello(own_last_text)
+            stream.set_timeout(parts.silence)
             if own_last_text:
                 carrier.writer.send(TextAck(own_last_text))
             carrier.start()

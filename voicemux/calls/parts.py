@@ -44,6 +44,7 @@ class Parts:
     """`changed` guards the conversation, the survival, and which connection has them."""
 
     name: str  # the peer's
+    silence: float  # seconds without a byte after which a connection is lost
     conversation: Conversation
     changed: threading.Condition
     survival: Survival
@@ -82,6 +83,7 @@ def make_parts(
     conversation = Conversation(stream.timeout, goodbye)
     return Parts(
         name,
+        stream.timeout,
         conversation,
         changed,
         Survival(

@@ -17,6 +17,7 @@ from voicemux.errors import (
     CallRefused,
     ConnectionLost,
     Kind,
+    OutOfResources,
     RemoteProtocolError,
     SecurityError,
     Unreachable,
@@ -29,7 +30,7 @@ from voicemux.net.reaching import reach_by
 from voicemux.net.stream import Stream
 from voicemux.net.ways import Proxied
 from voicemux.protocol.connection import State
-from voicemux.protocol.messages import Bye, Hello, Method
+from voicemux.protocol.messages import Bye, ByeCode, Hello, Method
 from voicemux.security.handshake import Dialler
 from voicemux.security.identity import fingerprint_of
 from voicemux.threads import within
@@ -122,6 +123,8 @@ class Redialling:
                 self._failed(unreachable=True)
         except Unreachable as error:
             self._failed(unreachable=error.kind is not Kind.NOBODY_LISTENS)
+        except (OSError, OutOfResources):  # no descriptor or thread is left: there may be later
+            self._failed()
 
     def _reach(self) -> Stream | None:
         """A connection; None if none is wanted any more. What went through a proxy goes through it again."""
@@ -189,6 +192,8 @@ class Redialling:
 
     def _go_on(self, greeting: Greeting, answer: Hello) -> None:
         stream = greeting.stream
+        with self._changed:
+            self._stream = None  # the call's, from now on
         if not self._lines.take_over(stream, greeting.sending, greeting.receiving, answer):
             part(stream, greeting.sending, Bye())  # hung up in this very moment
             return
@@ -197,7 +202,8 @@ class Redialling:
     def _refused(self, greeting: Greeting, error: VoicemuxError) -> None:
         """The listener of the call does not take it, or what answers is none."""
         has_answered = greeting.receiving.greeted and (self._bond.peer is None or greeting.stream.is_secure)
-        is_final = has_answered and error.kind is not Kind.SILENCE
+        is_lost = greeting.bye is not None and greeting.bye.code == ByeCode.TIMEOUT
+        is_final = has_answered and error.kind is not Kind.SILENCE and not is_lost
         if self._has_said_hello and greeting.sending.state is State.OPEN:
             bye = Bye(error.code, str(error)) if isinstance(error, RemoteProtocolError) else Bye()
             part(greeting.stream, greeting.sending, bye)

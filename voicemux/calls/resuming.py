@@ -18,7 +18,6 @@ class Resuming:
         """`first` is the connection with which the call begins."""
         self._bond = bond
         self._lines = lines
-        self._silence = first.timeout
         self._redialling: Redialling | None = None
         self._surroundings: Surroundings | None = None
         if bond and parts.dials:
@@ -62,6 +61,5 @@ class Resuming:
         def say_hello(last_text: int) -> None:
             stream.set_timeout(VISITOR_PATIENCE)
             stream.write(caller.sending.encode(bond.hello(last_text)))
-            stream.set_timeout(self._silence)
 
         return self._lines.take_over(stream, caller.sending, caller.receiving, caller.hello, say_hello)

@@ -59,6 +59,7 @@ class Greeting:
         self.receiving = Receiving(unfit=NOT_A_LISTENERS)
         self._watch = watch
         watch(self.sending, self.receiving)
+        self.bye: Bye | None = None  # the listener's, if it has said one instead
         self._rings = False
         self._has_proved = False  # and the listener has not said yet what it thinks of it
 
@@ -152,6 +153,7 @@ class Greeting:
                     self._rings = True
                     on_ringing()
                 if isinstance(message, Bye):
+                    self.bye = message
                     raise refusal(message, who, has_proved=self._has_proved)
             if most is not None and self.stream.bytes_read > most:
                 raise RemoteProtocolError("too much came before the call was answered", ByeCode.FLOOD)
