@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A voicemux client, to be read beside ../protocol.md: [numbers] are its sections. Begin with `hold`, a call."""
+"""A client, read beside ../protocol.md: [numbers] are its sections. Begin with `hold`, a call. No resume [17]."""
 
 import codecs
 import contextlib

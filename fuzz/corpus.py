@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz.direction import Deed
+from fuzz.resumption import Act
 from tests.console.forgeries import forgeries
 from tests.notation import octets, vectors
 from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder
@@ -171,6 +172,14 @@ def _writing(text: Any) -> bytes:
 # `write` three times "abc", `send`, `receive`, `show`, and so on: the order of Direction's deeds.
 DELIVERY = bytes([0, 3, *b"abc", 200, 1, 100, 2, 50, 5, 10, 2, 20, 3, 4, 1, 6, 0, 7, 1, 9, 4, 0])
 
+# Both say something and write it; it arrives in part, and the connection breaks or another takes its place.
+TALKING = bytes([Act.SAY, 0, 3, *b"abc", 200, Act.SAY, 1, 3, *b"xyz", 9, Act.WRITE, 0, 90, Act.WRITE, 1, 90])
+READING = bytes([Act.READ, 0, 0, 200, Act.READ, 1, 1, 90, Act.SHOW, 0, 9, Act.SHOW, 1, 9])
+BREAKING = bytes([Act.BREAK, 3, 0, 77, 2, 5])
+DIALLING = bytes([Act.DIAL, Act.READ, 1, 0, 90, Act.READ, 0, 0, 90])  # the HELLO, and its answer
+DIALLING_BESIDE = bytes([Act.DIAL, Act.READ, 3, 2, 0, Act.READ, 2, 2, 0, Act.READ, 1, 0, 90])  # the old one first
+LYING = bytes([Act.LIE, 0, 0, 0, 0, 9, 0, Act.LIE, 1, 255, 255, 255, 255, 1, 20, 3, 2, *b"??"])
+
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "preface": lambda: [cut for stream in streams() for cut in _cut(stream[:12])],
     "frames": lambda: [cut for stream in streams() for cut in _cut(stream)],
@@ -179,6 +188,13 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
         bytes([i % 6]) + cut for i, stream in enumerate(streams()) for cut in _cut(_greeted(stream))
     ],
     "delivery": lambda: [DELIVERY, DELIVERY * 3, *_deeds()],
+    "resume": lambda: [
+        TALKING + READING,
+        TALKING + BREAKING + DIALLING + TALKING,
+        TALKING + READING + DIALLING_BESIDE + READING + LYING,
+        (TALKING + READING + DIALLING_BESIDE) * 3 + BREAKING + bytes([Act.DIAL]) + BREAKING + DIALLING + LYING,
+        (TALKING + BREAKING + DIALLING + READING) * 4,
+    ],
     "authentication": lambda: [
         *(bytes([door, kind]) + HONEST for door in range(4) for kind in range(12)),
         *(bytes([door]) + 3 * WRONG + RIGHT for door in range(4)),

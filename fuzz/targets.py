@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from fuzz.direction import Direction
 from fuzz.draws import Draws
 from fuzz.people import people
+from fuzz.resumption import Resumption
 from fuzz.tape import Tape
 from tests.audio.null import Nowhere
 from tests.console.screens import KINDS, drawn, impostors
@@ -134,6 +135,15 @@ def delivery(data: bytes) -> None:
     while draws:
         direction.happen()
     direction.finish()
+
+
+def resume(data: bytes) -> None:
+    """A call goes on over the next connection, wherever the last one broke: no text is lost, doubled or reordered."""
+    draws = Draws(data)
+    resumption = Resumption(draws)
+    while draws:
+        resumption.happen()
+    resumption.finish()
 
 
 def authentication(data: bytes) -> None:
@@ -352,6 +362,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         messages,
         connection,
         delivery,
+        resume,
         authentication,
         demultiplexer,
         greeting,

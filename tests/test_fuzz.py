@@ -15,7 +15,7 @@ from voicemux.console import printable, wording
 from voicemux.net import greeting
 from voicemux.protocol import delivery, encoding, frames
 from voicemux.protocol.connection import Receiving
-from voicemux.protocol.delivery import Inbox
+from voicemux.protocol.delivery import Inbox, Outbox
 from voicemux.protocol.frames import FrameDecoder
 from voicemux.protocol.messages import Method, Ping
 from voicemux.security.admission import Admission
@@ -37,6 +37,7 @@ FAULTS = {
     "messages": (encoding, "_READERS", encoding._READERS | {4: (Ping, lambda frame: Ping(bytes(8)))}),
     "connection": (FrameDecoder, "feed", forget),
     "delivery": (delivery, "split_text", lambda text, limit: [text, ""]),
+    "resume": (Outbox, "resume", Outbox.acknowledge),
     "authentication": (Admission, "_admitted", lambda *_: Method.KNOWN),
     "demultiplexer": (Inbox, "end", lambda inbox: None),
     "greeting": (greeting, "refusal", lambda bye: KeyError(bye.code)),
