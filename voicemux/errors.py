@@ -42,6 +42,7 @@ class Kind(enum.StrEnum):
     WANTS_ENCRYPTION = "wants_encryption"  # the peer takes encrypted calls only
     WANTS_PLAIN = "wants_plain"  # the peer takes plain calls only
     MAN_IN_THE_MIDDLE = "man_in_the_middle"  # what only an attacker between the two ends can bring about
+    GONE = "gone"  # a call that was to go on, and that the listener does not have any more
     NO_SUCH_DEVICE = "no_such_device"
     NOT_RAW = "not_raw"  # what was piped in is not raw sound
     UNKNOWN_FORM = "unknown_form"  # of a sound file

@@ -145,18 +145,24 @@ class Lines:
             self._retired.cut()
         if parts.trace:
             watch(sending, receiving, parts.trace)
+        failure: Exception | None = None
         try:
             say_hello(own_last_text)
             stream.set_timeout(parts.silence)
             if own_last_text:
                 carrier.writer.send(TextAck(own_last_text))
+        except ConnectionLost as error:
+            failure = error
+        for happening in happenings:
+            parts.hears.happened(happening)
+        self._tell(*news)  # before any text of the new connection
+        try:
+            if failure:
+                raise failure
             carrier.start()
         except (ConnectionLost, OutOfResources) as error:
             carrier.cut()
             self.ended(carrier, ConnectionLost(str(error)))  # there may be no thread that would say so
-        for happening in happenings:
-            parts.hears.happened(happening)
-        self._tell(*news)
         return True
 
     # --- the timer

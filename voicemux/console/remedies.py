@@ -65,6 +65,7 @@ _HINTS = {
     Kind.WANTS_ENCRYPTION: "call without --unencrypted",
     Kind.WANTS_PLAIN: "it runs with --unencrypted: if it should, so must you",
     Kind.MAN_IN_THE_MIDDLE: "somebody may be in the middle: nothing was said; call by another way and ask",
+    Kind.GONE: "its program was started anew, or its user hung up: call again",
     Kind.NO_SUCH_DEVICE: "voicemux devices lists what there is",
     Kind.NOT_RAW: "this makes raw sound of it: ... | ffmpeg -i - -f s16le -ar 48000 -ac 1 - | voicemux ... --input -",
     Kind.COMPRESSED: "unpack it first",

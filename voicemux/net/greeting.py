@@ -206,7 +206,7 @@ def refusal(bye: Bye, who: str = "the other side", *, has_proved: bool = False) 
         ByeCode.UNKNOWN_CALLER: ("you are not known there", Kind.UNKNOWN_CALLER),
         ByeCode.LATER: ("too many wrong codes have been tried there: try again in some minutes", None),
         ByeCode.WRONG_CODE: ("the code is wrong, or no longer valid", Kind.WRONG_CODE),
-        ByeCode.GONE: (f"{who} no longer has the call", None),
+        ByeCode.GONE: (f"{who} no longer has the call", Kind.GONE),
     }
     words, kind = known.get(bye.code, (f"{who} hung up", None))
     error = SecurityError if bye.code in SECURITY_CODES else CallRefused
