@@ -112,11 +112,18 @@ class Namespaces:
     def plug(self, side: str, *, is_in: bool) -> None:
         """Pull the cable of that side out, or put it in: its network device is down, or up."""
         _ip("-n", self._names[side], "link", "set", self._device(side), "up" if is_in else "down")
+        if is_in:
+            self._lead_everywhere(side)
 
     def replace_address(self, side: str, old: str, new: str) -> None:
         """Take the address of that side away, and give it another."""
         for verb, address in (("delete", old), ("add", new)):
             _ip("-n", self._names[side], "address", verb, f"{address}/24", "dev", self._device(side))
+        self._lead_everywhere(side)
+
+    def _lead_everywhere(self, side: str) -> None:
+        """The default route goes with the device or with its last address; DHCP would bring another."""
+        _ip("-n", self._names[side], "route", "replace", "default", "dev", self._device(side))
 
     @staticmethod
     def _device(side: str) -> str:
