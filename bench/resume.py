@@ -29,6 +29,7 @@ DELAY = 0.025  # seconds each way
 GRACE = 60.0  # seconds, the program's default
 ENDED_WITHIN = 75.0  # seconds from the cut, when the line stays dead
 PAUSE = 0.15  # seconds between two lines of text, in the mean
+RARE = 8.0  # seconds between two cuts: there are 8 connections a minute beside one that may be well
 SELDOM = 8.0  # the same where all that is not delivered is to be listed: at most twenty lines are
 DELIVERY = 40.0  # seconds for the last line to arrive
 OTHER_ADDRESS = "10.77.0.3"
@@ -185,7 +186,7 @@ CASES = {
     case.name: case
     for case in (
         Case("reset", "connection reset by a middlebox", "0.5 s median, 0.8 s p95", _reset, 100, between=2.0),
-        Case("address", "the dialler's address is replaced", "1.5 s", _replace_address, 20),
+        Case("address", "the dialler's address is replaced", "1.5 s", _replace_address, 20, between=RARE),
         Case("nat", "NAT reboot: packets vanish", "5.5 s", _forget, 10),
         Case("cable3", "cable out for 3 s", "1.0 s after it is back", _unplug(3.0), 10),
         Case("cable10", "cable out for 10 s", "1.0 s after it is back", _unplug(10.0), 5),
