@@ -27,35 +27,31 @@ if hasattr(signal, "SIGHUP"):  # Windows has none
 # Hundreds of programs are started, and each would compile itself anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# What is measured by the ear, or makes much work, has the machine for itself (-m alone). Of the others that must not
-# wait for a processor, three run at a time (-m timed). What mostly waits for the other side need not be either.
+# What measures delays, or makes much work, has the machine for itself (-m alone). Of the others that must not wait
+# for a processor, three run at a time (-m timed). What mostly waits for the other side need not be either.
 # Which tests may be run again when the machine has stalled is said test by test: tests/second_chances.py.
 TESTS = Path(__file__).parent
-ALONE = [
-    TESTS / f"{each}.py"
-    for each in (
-        *(f"audio/test_{name}" for name in ("devices", "studio")),
-        *(f"program/test_{name}" for name in ("bad_line", "demo", "devices", "echo", "voice")),
-    )
-]
+ALONE = [TESTS / "program" / f"test_{name}.py" for name in ("bad_line", "echo")]
 TIMED = [
     TESTS / f"{each}.py"
     for each in (
         "api/test_api",
         *(f"test_{name}" for name in ("bots", "threads")),
+        *(f"audio/test_{name}" for name in ("devices", "studio")),
         *(f"calls/test_{name}" for name in ("call", "endings")),
         *(f"console/test_{name}" for name in ("lines", "picture", "plain", "terminal")),
         *(f"net/test_{name}" for name in ("connecting", "demultiplexer", "listener", "reception", "tcp")),
         "sending/test_writer",
-        *(f"program/test_{name}" for name in ("call", "recordings", "sources")),
+        *(f"program/test_{name}" for name in ("call", "demo", "devices", "recordings", "sources", "voice")),
     )
 ]
-# Side by side these begin first: else one of them is left at the end, and one worker alone with it.
+# Of those that run beside others these begin first: else one is left at the end, and one worker alone with it.
 LONGEST = [
     TESTS / f"{each}.py"
     for each in (
         *("conform/test_own_programs", "program/test_bad_input", "program/test_security", "conform/test_wrong_peers"),
         *("program/test_ringing", "test_examples", "program/test_tunnel", "program/test_signals"),
+        *("audio/test_devices", "program/test_voice", "program/test_recordings", "program/test_call"),
     )
 ]
 assert all(path.exists() for path in (*ALONE, *TIMED, *LONGEST)), "a test that has moved has lost its mark"

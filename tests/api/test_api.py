@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import click
 import numpy as np
@@ -88,7 +89,7 @@ def test_only_what_is_meant_to_be_kept_has_a_public_name():
     for name in dir(voicemux):
         assert getattr(voicemux, name)
     with pytest.raises(AttributeError, match="no attribute 'dail'"):
-        voicemux.dail  # noqa: B018
+        getattr(voicemux, "dail")  # noqa: B009
 
 
 def test_who_subscribes_sees_each_event_until_it_wants_no_more(tmp_path):
@@ -210,7 +211,9 @@ def test_who_is_behind_with_hearing_still_gets_what_was_heard_before_the_end(tmp
     with answering(tmp_path, wait_for_the_end) as listener, dial(listener, tmp_path) as call:
         sound = call.hear()
         next(sound)
-        wait_until(lambda: len(call._sink._blocks) >= 20)
+        sink = call._sink
+        assert sink
+        wait_until(lambda: len(sink._blocks) >= 20)
         call.hang_up()
         assert len(list(sound)) >= 20
 
@@ -271,7 +274,7 @@ def test_what_was_spoken_is_said_before_a_call_is_closed(tmp_path):
 def test_what_two_threads_speak_comes_one_after_the_other():
     source = BlockSource()
     call = voicemux.Call.__new__(voicemux.Call)
-    call._source, call._speaking, call._call = source, threading.Lock(), Going()
+    call._source, call._speaking, call._call = source, threading.Lock(), cast("Any", Going())
     pieces = [np.full(40 * BLOCK_SAMPLES, number, np.int16) for number in (1, 2)]
     threads = [threading.Thread(target=call.speak, args=(piece,)) for piece in pieces]
     for thread in threads:
@@ -591,6 +594,7 @@ def test_a_caller_may_be_taken_out_of_the_loop(tmp_path):
             call.send("hi")
             assert next(call.texts()) == "hi"
         thread.join()
+        assert listener._latest
         listener._latest.close()
 
 

@@ -116,7 +116,8 @@ class Ear:
     @property
     def played(self) -> list[Audio]:
         """Packets of which something was played."""
-        return [each.action.audio for each in self.plays if each.action.missed < PACKET]
+        actions = [each.action for each in self.heard]
+        return [action.audio for action in actions if isinstance(action, Play) and action.missed < PACKET]
 
     @property
     def plays(self) -> list[Heard]:

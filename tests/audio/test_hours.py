@@ -43,7 +43,7 @@ def test_hours_of_talk_are_like_two_minutes(hours: float, ppm: int) -> None:
     seconds = int(hours * 3600)
     ear = Ear(keeps=False)
     arrivals = conversation(seconds, ppm)
-    ahead = next(arrivals)
+    ahead = next(arrivals, None)
     sizes, delays, concealed = [], [], []
     for span in range(int(seconds / SPAN)):
         coming = []

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import math
 import os
-import select
 import socket
 import ssl
 import threading
@@ -97,7 +96,7 @@ def caught_by(case: str, *roles: str, is_secure: bool = False) -> Callable[[type
 @caught_by("silent-before-preface", LISTENER)
 class SpeaksFirst(Peer):
     def begin(self) -> None:
-        if not select.select([self.stream], [], [], 0.15)[0]:
+        if not self.something_comes(0.15):
             self.say()
         super().begin()
 
@@ -126,7 +125,7 @@ class WaitsForTheOtherPreface(Peer):
 
     def open(self) -> None:
         if next(self.calls) < FIRST_CALLS:
-            select.select([self.stream], [], [], 1.75)
+            self.something_comes(1.75)
         super().open()
 
 
@@ -586,7 +585,9 @@ class ResetsAtTheEnd(Peer):
     def take_goodbye(self, bye: Bye) -> None:
         if is_simple(self, bye):
             self.say(Bye())
-            with socket.socket(fileno=os.dup(self.stream.fileno())) as connection:
+            number = self.stream.fileno()
+            assert number is not None
+            with socket.socket(fileno=os.dup(number)) as connection:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             raise Over
         super().take_goodbye(bye)
@@ -627,7 +628,7 @@ class DoesNotCheckTheSignature(Peer):
         try:
             super().admit(proof)
         except RemoteProtocolError:
-            if not theirs._transcript:  # it is the nonce that is wrong
+            if not (theirs._transcript and theirs._exchange):  # it is the nonce that is wrong
                 raise
             theirs._key = theirs._exchange.finish(theirs._claim.share)
             self.say(theirs.welcome(Method.CODE))

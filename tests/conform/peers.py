@@ -190,10 +190,16 @@ class Peer:
 
     # Hearing.
 
+    def something_comes(self, seconds: float) -> bool:
+        """Whether there is something to read, or will be before so many seconds have passed."""
+        number = self.stream.fileno()
+        assert number is not None
+        return bool(select.select([number], [], [], seconds)[0])
+
     def listen(self) -> None:
         """Wait a moment for what comes."""
         now = time.monotonic()
-        if not select.select([self.stream], [], [], self.tick)[0]:
+        if not self.something_comes(self.tick):
             if now - self.heard > (self.silence_timeout if self.is_greeted else self.preface_timeout):
                 raise ConnectionLost("nothing comes")
             return

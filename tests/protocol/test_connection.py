@@ -15,6 +15,7 @@ from voicemux.protocol.messages import (
     Challenge,
     Claim,
     Hello,
+    Message,
     Ping,
     Pong,
     Preface,
@@ -47,7 +48,7 @@ EVERY_MESSAGE = [
     Welcome(0),
 ]
 CLAIM = Claim(1, bytes(32), b"", b"certificate")
-WAYS = {
+WAYS: dict[State, list[Message]] = {
     State.STRANGER: [],
     State.CLAIMING: [CLAIM],
     State.START: [Ringing()],

@@ -256,9 +256,15 @@ def test_without_hard_links_an_identity_is_made_too(tmp_path, monkeypatch, lack)
 # --- damaged
 
 
+def key_in(pem: bytes) -> bytes:
+    found = PRIVATE_KEY.search(pem)
+    assert found
+    return found[0]
+
+
 def mix(ours: bytes, theirs: bytes) -> bytes:
     """The key of one and the certificate of the other."""
-    return PRIVATE_KEY.search(ours)[0] + PRIVATE_KEY.sub(b"", theirs)
+    return key_in(ours) + PRIVATE_KEY.sub(b"", theirs)
 
 
 KEY = "it holds no private key that can be read"
@@ -283,9 +289,9 @@ LOCKED = pem_of(P256, encryption_algorithm=serialization.BestAvailableEncryption
         (lambda ours, theirs: PRIVATE_KEY.sub(b"", ours), KEY),
         (lambda ours, theirs: LOCKED + pem_of_certificate(certificate_of(P256)), KEY),
         (lambda ours, theirs: ours[:-100], CERTIFICATE),
-        (lambda ours, theirs: PRIVATE_KEY.search(ours)[0], CERTIFICATE),
+        (lambda ours, theirs: key_in(ours), CERTIFICATE),
         (mix, TOGETHER),
-        (lambda ours, theirs: PRIVATE_KEY.search(ours)[0] + pem_of_certificate(certificate_of(RSA)), TOGETHER),
+        (lambda ours, theirs: key_in(ours) + pem_of_certificate(certificate_of(RSA)), TOGETHER),
         *(
             (lambda _, __, key=key: pem_of(key) + pem_of_certificate(certificate_of(key)), KIND)
             for key in OTHER_KINDS

@@ -84,9 +84,9 @@ def test_the_example_of_the_document_is_true():
 
 @pytest.mark.parametrize("vector", CODES, ids=lambda vector: vector["name"])
 def test_the_vectors_are_those_of_the_document(vector):
-    ids = tuple(sha256(octets(vector[who]["certificate"])).digest() for who in ("dialler", "listener"))
+    first, second = (sha256(octets(vector[who]["certificate"])).digest() for who in ("dialler", "listener"))
     a, b = (
-        Side(letter, int(vector[f"{who}_scalar"], 16), vector[code].encode(), ids)
+        Side(letter, int(vector[f"{who}_scalar"], 16), vector[code].encode(), (first, second))
         for letter, who, code in ((b"A", "dialler", "dialled_code"), (b"B", "listener", "used_code"))
     )
     assert a.key(b.share()).hex() == vector["dialler_key"]

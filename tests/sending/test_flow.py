@@ -274,10 +274,11 @@ def through_a_tunnel(
     """
     flow = Flow(by_peer=True)
     flow.round_trip(ROUND_TRIP)
-    waiting: deque[tuple[int, Hashable, float]] = deque()
+    waiting: deque[tuple[int, tuple[str, int], float]] = deque()
     took, rates, texts = [], [], 0
     newest: Hashable = None
-    credit = written = number = 0.0
+    credit = written = 0.0
+    number = 0
     for step in range(int(seconds * 1000)):
         now = step / 1000
         credit = min(credit + rate / 8000, 1500) if waiting else 0

@@ -25,7 +25,13 @@ BLOCK = 240  # samples that a loudspeaker wants at a time
 AHEAD = 0.010  # seconds between asking for a sound and hearing it
 TLS = 22  # bytes around each write
 RECORD = struct.Struct(">H20x")
-TOCS = {5: 29 << 3, 10: 30 << 3, 20: 31 << 3, 40: 10 << 3, 60: 11 << 3}  # first bytes of Opus, by milliseconds
+TOCS: dict[float, int] = {
+    5: 29 << 3,
+    10: 30 << 3,
+    20: 31 << 3,
+    40: 10 << 3,
+    60: 11 << 3,
+}  # first bytes of Opus, by milliseconds
 REPORT_EVERY = 10  # looks, to a peer that goes by ARRIVALS
 
 
@@ -136,7 +142,7 @@ class End:
         self._looks = 0
         self._stream = bytearray()
         self._pump_at: float | None = None
-        self._routes: dict[type, Callable[..., None]] = {
+        self._routes: dict[type, Callable[..., object]] = {
             Audio: self._hear,
             Arrivals: lambda arrivals: self.congestion.on_arrivals(arrivals, timeline.now),
             Report: lambda report: self.congestion.on_report(report, timeline.now),

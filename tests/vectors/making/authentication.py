@@ -10,7 +10,8 @@ SPOKEN = "42-beeswax-caravan"
 
 def authentication() -> list[Entry]:
     def meeting(name: str, description: str, method: int, codes: tuple[str, ...] = (), **changed: Any) -> Entry:
-        met = Meeting(method, *codes)
+        dialled, used = codes or ("", "")
+        met = Meeting(method, dialled, used)
         outcome = {name: changed.pop(name) for name in ("error", "by") if name in changed}
         vars(met).update(changed)
         return entry(name, "12", description, kind="meeting", **met.shown(), **outcome)

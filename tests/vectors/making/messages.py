@@ -87,7 +87,7 @@ def messages() -> list[Entry]:
         return good(name, "5.9", description, [start, certificate], type="CLAIM", **fields)
 
     eight = bytes.fromhex("0000000000003039")
-    most_sound = [(2044, b"\1\0")]
+    most_sound: Parts = [(2044, b"\1\0")]
     ringing = frame(RINGING, b"", 0x80)
     return [
         *hellos(),
