@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bench import codecs, micro, report, resume, runs
+from bench import codecs, echo, micro, report, resume, runs
 from bench.lines import ALL, GROUPS
 from bench.places import Namespaces
 from bench.programs import PROGRAMS
@@ -102,6 +102,22 @@ def codec_command(others: bool, folder: Path) -> None:
     (folder / "codec.json").write_text(json.dumps(figures, indent=1) + "\n")
     (folder / "codec.md").write_text(codecs.report(figures) + "\n")
     print(codecs.report(figures))
+
+
+@main.command("echo")
+@click.option("--calls", is_flag=True, help="Real calls, of voicemux and of Mumble, and not simulated rooms.")
+@folder_option
+def echo_command(calls: bool, folder: Path) -> None:
+    """Measure how much of what the far side says comes back to it."""
+    try:
+        rows = echo.in_calls() if calls else echo.simulated()
+    except SpeakersMissing as error:
+        sys.exit(f"bench: {error}")
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "echo-calls" if calls else "echo"
+    (folder / f"{name}.json").write_text(json.dumps(rows, indent=1) + "\n")
+    (folder / f"{name}.md").write_text(echo.table(rows) + "\n")
+    print(echo.table(rows))
 
 
 @main.command("resume")

@@ -63,12 +63,15 @@ class VoicemuxPair(Pair):
             return None
 
 
+HEADSET = ("--echo", "off")  # no loudspeaker of a line is heard by a microphone
+
+
 def _start_voicemux(scene: Scene) -> Pair:
-    return VoicemuxPair(scene, ())
+    return VoicemuxPair(scene, HEADSET)
 
 
 def _start_voicemux_low(scene: Scene) -> Pair:
-    return VoicemuxPair(scene, (LOW_LATENCY,))
+    return VoicemuxPair(scene, (LOW_LATENCY, *HEADSET))
 
 
 def _start_original(scene: Scene) -> Pair:

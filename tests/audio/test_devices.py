@@ -25,7 +25,7 @@ from voicemux.audio.attendant import GRACE
 from voicemux.audio.blocking import PacedLoudspeaker, PacedMicrophone
 from voicemux.audio.callbacks import CalledMicrophone
 from voicemux.audio.card import MOST_CAPTURED, CardLoudspeaker, CardMicrophone
-from voicemux.audio.choices import DefaultDevice, choice
+from voicemux.audio.choices import DefaultDevice, EchoChoice, choice
 from voicemux.audio.devices import open_sink, open_source
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS
 from voicemux.audio.playout.jitter import MAX_DELAY
@@ -566,6 +566,36 @@ def test_the_thread_state_of_callbacks_is_kept_from_one_to_the_next(portaudio: P
 
 
 @BOTH_WAYS
+@pytest.mark.parametrize("picky", [None, (44_100, 2)], indirect=True)
+def test_all_that_a_loudspeaker_is_given_is_told_in_the_form_that_it_takes(
+    picky: Form | None, portaudio: PortAudio
+) -> None:
+    """Also the silence before and behind what was said, and what fills gaps: an echo has all of it."""
+    loudspeaker = open_sink(portaudio, "")
+    rate, channels = picky or (RATE, 1)
+    told: list[bytes] = []
+    forms: set[Form] = set()
+
+    def tap(pcm: bytes, rate: int, channels: int) -> None:
+        told.append(pcm)
+        forms.add((rate, channels))
+
+    loudspeaker.tap = tap
+    said = tone(440, 0.5)
+    began = loudspeaker.start()
+    say(loudspeaker, said)
+    wait_until(lambda: sum(map(len, told)) > 1.0 * rate * channels * 2)
+    took = time.monotonic() - began
+    loudspeaker.close()
+    given = samples_of(b"".join(told))[::channels]
+    assert forms == {(rate, channels)}
+    assert 0.9 < len(given) / rate < took + 0.3
+    where, _ = place(tone(440, 0.4, rate), given)
+    assert level(given[where : where + int(0.4 * rate)]) == pytest.approx(level(said), rel=0.1)
+    assert not given[: rate // 500].any()
+
+
+@BOTH_WAYS
 def test_twenty_calls_leave_no_thread_thread_state_or_descriptor_behind(side_a: SoundCards) -> None:
     left = [after_a_call() for _ in range(20)]
     sooner = map(max, zip(*left[3:10], strict=True))
@@ -579,6 +609,7 @@ def after_a_call() -> tuple[int, int, int]:
     studio = Studio()
     studio.open_input(DefaultDevice())
     studio.open_output(DefaultDevice())
+    studio.cancel_echo(EchoChoice.AUTO, print, print)
     player, transmitter = (
         studio.make_player(MAX_DELAY),
         studio.make_transmitter((Codec.PCM,)),

@@ -10,8 +10,20 @@ import pytest
 from tests.audio.speech import DIALLER
 from tests.conftest import sound_threads
 from tests.soundcards import SoundCards
-from voicemux.audio.choices import DefaultDevice, NamedDevice, Nothing, SoundFile, StandardStream, choice
+from voicemux.audio.card import CardLoudspeaker
+from voicemux.audio.choices import (
+    Choice,
+    DefaultDevice,
+    EchoChoice,
+    NamedDevice,
+    Nothing,
+    SoundFile,
+    StandardStream,
+    choice,
+)
+from voicemux.audio.devices import open_sink
 from voicemux.audio.playout.jitter import MAX_DELAY
+from voicemux.audio.portaudio import PortAudio
 from voicemux.audio.processing import Processing
 from voicemux.audio.studio import Studio, check_input, check_output
 from voicemux.errors import DeviceError, LibraryMissing
@@ -220,6 +232,60 @@ class Passed(Processing):
         times.append((time.monotonic(), at))
         if self.heard and self.said:
             self.both.set()
+
+
+def test_a_loudspeaker_that_is_opened_again_is_listened_to_again(
+    sound_cards: SoundCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in sound_cards.env("a").items():
+        monkeypatch.setenv(name, value)
+    opened: list[CardLoudspeaker] = []
+
+    def open_and_keep(portaudio: PortAudio, wanted: str) -> CardLoudspeaker:
+        opened.append(open_sink(portaudio, wanted))
+        return opened[-1]
+
+    monkeypatch.setattr("voicemux.audio.studio.open_sink", open_and_keep)
+    studio = Studio()
+    studio.open_input(DefaultDevice())
+    studio.open_output(DefaultDevice())
+    studio.cancel_echo(EchoChoice.AUTO, print, print)
+    player = studio.make_player(MAX_DELAY)
+    assert player
+    player.reopen()
+    studio.close()
+    assert len(opened) == 2
+    assert opened[0].tap
+    assert opened[1].tap == opened[0].tap
+
+
+@pytest.mark.parametrize(
+    ("choice", "source", "sink", "state"),
+    [
+        (EchoChoice.OFF, DefaultDevice(), DefaultDevice(), "off"),
+        (EchoChoice.ON, SoundFile(str(DIALLER)), DefaultDevice(), "not needed"),
+        (EchoChoice.ON, DefaultDevice(), Nothing(), "not needed"),
+    ],
+)
+def test_without_both_sound_cards_or_if_the_user_does_not_want_it_no_loudspeaker_is_listened_to(
+    choice: EchoChoice,
+    source: Choice,
+    sink: Choice,
+    state: str,
+    sound_cards: SoundCards,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in sound_cards.env("a").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(CardLoudspeaker, "tap", None)
+    studio = Studio()
+    studio.open_input(source)
+    studio.open_output(sink)
+    studio.cancel_echo(choice, print, print)
+    transmitter = studio.make_transmitter((Codec.PCM,))
+    assert transmitter
+    assert (transmitter.echo, transmitter.capture_ms < 9) == (state, True)
+    studio.close()
 
 
 def test_what_both_sound_cards_of_a_call_hear_and_play_passes_in_one_place(

@@ -254,3 +254,43 @@ def test_all_that_is_captured_passes_with_the_time_of_its_first_sample_and_what_
     assert [at for _, at in processing.captured_at] == pytest.approx([20.0 - earlier] * 8 + [30.0 - earlier] * 8)
     said = samples_of(b"".join(block.pcm for block in numbered(8)))
     assert (samples_of(b"".join(each.data for each in sent)) == -said).all()
+
+
+class Late(Processing):
+    """Wants 10 ms at once, is 9 ms late, and keeps what it is told."""
+
+    batch = 2
+
+    @property
+    def delay_ms(self) -> float:
+        return 9.0
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def begin(self) -> None:
+        self.told.append("begin")
+
+    def lost(self, samples: int) -> None:
+        self.told.append(f"{samples} lost")
+
+
+def test_what_is_sent_later_counts_for_the_delay_and_comes_in_blocks_that_are_wanted() -> None:
+    source, processing = Script(numbered(16)), Late()
+    transmitter = Transmitter(source, PcmEncoder(5), processing=processing)
+    assert transmitter.capture_ms == 7.0 + 9.0
+    sent = transmit(source, transmitter)
+    assert source.batch == 2
+    assert {later.timestamp - sooner.timestamp for sooner, later in pairwise(sent)} == {BLOCK_SAMPLES}
+
+
+def test_what_processes_is_told_of_the_beginning_and_of_what_is_lost() -> None:
+    blocks = numbered(16)
+    source, processing = Script([*blocks[:4], *blocks[10:]]), Late()
+    transmit(source, Transmitter(source, PcmEncoder(20), processing=processing))
+    assert processing.told == ["begin", f"{6 * BLOCK_SAMPLES} lost"]
+
+
+def test_what_becomes_of_echo_is_told_by_what_processes() -> None:
+    transmitter = Transmitter(Script([]), PcmEncoder(20))
+    assert (transmitter.echo, transmitter.echo_db) == ("not needed", None)
