@@ -4,6 +4,7 @@ import contextlib
 import doctest
 import gc
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +17,13 @@ import pytest
 
 import voicemux
 import voicemux.protocol
-from tests.audio.speech import ALIKE, SYLLABLE, likeness, speech
+from tests.audio.speech import ALIKE, SYLLABLE, level, likeness, speech
 from tests.peers import PATIENCE, Peer, wait_until
 from voicemux.api.call import inner
 from voicemux.audio.blocks import MOST_HEARD, STANDING, USUAL_BACKLOG, BlockSink, BlockSource
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE
 from voicemux.audio.resample import to_pcm
+from voicemux.errors import VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
 from voicemux.protocol.messages import Bye, ByeCode, Text
@@ -205,6 +207,41 @@ def test_sound_goes_both_ways(tmp_path):
         ear.join()
     assert {(block.dtype.name, block.shape) for block in heard} == {("int16", (BLOCK_SAMPLES,))}
     assert likeness(FEW_WORDS, np.concatenate(heard), SYLLABLE) > ALIKE
+
+
+def test_a_program_with_a_loudspeaker_sends_no_echo_if_it_asks_for_that(tmp_path):
+    def loudspeaker_and_microphone(call: voicemux.Call) -> None:
+        on_its_way = [np.zeros(BLOCK_SAMPLES, np.int16)] * 20  # 100 ms
+        for block in call.hear():
+            call.speak(on_its_way.pop(0))
+            on_its_way.append(block)
+
+    with (
+        answering(tmp_path, loudspeaker_and_microphone, echo="on") as listener,
+        dial(listener, tmp_path) as call,
+    ):
+        heard: list[np.ndarray] = []
+        ear = threading.Thread(target=lambda: heard.extend(call.hear()))
+        ear.start()
+        said = speech(seconds=6)
+        assert call.speak(said)
+        assert call.wait_for_delivery()
+        call.hang_up()
+        ear.join()
+    assert level(np.concatenate(heard)[4 * RATE :]) < level(said) / 5
+
+
+def test_where_echo_cannot_be_cancelled_a_program_that_wants_it_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
+    with pytest.raises(VoicemuxError, match="no echo cancellation"):
+        voicemux.listen(port=0, home=tmp_path, echo="auto")
+    with answering(tmp_path, wait_for_the_end) as listener, dial(listener, tmp_path) as call:
+        assert call.stats().echo == "off"
+
+
+def test_an_unknown_way_to_treat_echo_is_refused():
+    with pytest.raises(ValueError, match="expected echo to be one of off, auto, on, got 'maybe'"):
+        voicemux.dial("localhost", echo="maybe")
 
 
 def test_who_is_behind_with_hearing_still_gets_what_was_heard_before_the_end(tmp_path):
@@ -622,7 +659,7 @@ def test_what_there_is_shows_what_it_is(tmp_path):
     "arguments",
     [
         *({"home": 5}, {"code": 7}, {"name": b"bob"}, {"allow": "alice"}, {"allow": [1]}, {"allow": 5}),
-        *({"port": "8689"}, {"port": True}, {"host": 1}),
+        *({"port": "8689"}, {"port": True}, {"host": 1}, {"echo": True}),
     ],
     ids=str,
 )

@@ -40,6 +40,7 @@ def dial(
     socks5: str = "",
     proxy_command: str = "",
     grace: int = 60,
+    echo: str = "off",
 ) -> Call:
     """Call an address (HOST, HOST:PORT, [IPv6]:PORT) or a contact. The call is up when this returns.
 
@@ -50,9 +51,12 @@ def dial(
     standard input and output are the connection; of the two, one at most.
     `grace` is for how many seconds, 0 to 600, the call goes on without a line if the
     other side keeps it, too: it is resumed, and no text is lost; 0: never.
+    `echo` is for a program that plays what it hears and says what a microphone captures: "on" takes the former out
+    of the latter, "auto" does so if it is in there.
 
     Raises AddressError, Unreachable, CallRefused (busy, declined), SecurityError (not who was meant, or a wrong
-    code), RemoteProtocolError (that is not voicemux) or ConnectionLost.
+    code), RemoteProtocolError (that is not voicemux) or ConnectionLost; DeviceError if echo is to be cancelled and
+    pywebrtc-audio is not installed.
     """
     for what, given in (
         ("target", target),
@@ -63,13 +67,14 @@ def dial(
     ):
         arguments.text(what, given)
     arguments.grace(grace)
+    arguments.echo(echo)
     _check_plain(plain, code, open)
     if socks5 and proxy_command:
         raise ValueError("socks5 and proxy_command are two ways: a call takes one")
     proxy = parse_socks(socks5) if socks5 else ProxyCommand(proxy_command) if proxy_command else None
     folder = arguments.folder(home) or usual_folder()
     trust = None if plain else Trust(Security(folder, code, is_open=open, own_name=name))
-    booth = make_booth(audio)
+    booth = make_booth(audio, echo)
     meant = resolve(target, trust.known if trust else None, _log.warning).through(proxy)
     met = establish(meant, trust, lambda: make_hello(name, booth), tell=_log.warning, grace=grace)
     return Call(met, name_peer(met, trust, _log.warning).name, booth)
@@ -87,6 +92,7 @@ def listen(
     home: Path | str | None = None,
     audio: bool = True,
     grace: int = 60,
+    echo: str = "off",
 ) -> Listener:
     """Wait for callers on `host` (default: all addresses) and `port` (0: the system chooses).
 
@@ -100,8 +106,10 @@ def listen(
         arguments.text(what, given)
     arguments.port(port)
     arguments.grace(grace)
+    arguments.echo(echo)
     allowed = arguments.names("allow", allow)
     _check_plain(plain, code, open or bool(allowed))
+    make_booth(audio, echo)  # what is missing is told at once, and not by the first call
     trust = None
     if not plain:
         security = Security(
@@ -112,7 +120,7 @@ def listen(
             own_name=name,
         )
         trust = Trust(security)
-    return Listener(host, port, trust, name, audio=audio, grace=grace)
+    return Listener(host, port, trust, name, audio=audio, echo=echo, grace=grace)
 
 
 def _check_plain(plain: bool, code: str, unchecked: bool) -> None:

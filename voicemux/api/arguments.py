@@ -6,6 +6,7 @@ from pathlib import Path
 
 HIGHEST_PORT = 65_535
 MOST_GRACE = 600  # seconds
+ECHO = ("off", "auto", "on")
 
 
 def text(name: str, given: object) -> None:
@@ -35,6 +36,12 @@ def names(name: str, given: Iterable[str]) -> tuple[str, ...]:
     for each in found:
         text(f"each name of {name}", each)
     return found
+
+
+def echo(given: object) -> None:
+    text("echo", given)
+    if given not in ECHO:
+        raise ValueError(f"expected echo to be one of {', '.join(ECHO)}, got {given!r}")
 
 
 def folder(given: object) -> Path | None:

@@ -233,13 +233,14 @@ def inner(call: Call) -> _Call:
     return call._call
 
 
-def make_booth(audio: bool) -> "Booth | None":
-    """The sound of a call; None for a call of text only."""
+def make_booth(audio: bool, echo: str) -> "Booth | None":
+    """The sound of a call; None for a call of text only. Raises LibraryMissing if echo cannot be cancelled."""
     if not audio:
         return None
     from voicemux.audio.blocks import Booth
+    from voicemux.audio.choices import EchoChoice
 
-    return Booth()
+    return Booth(EchoChoice(echo))
 
 
 def make_hello(name: str, booth: "Booth | None") -> Hello:

@@ -23,12 +23,13 @@ class Listener:
     """Callers, one after the other; further ones are told "busy". It is closed at the end of a `with`."""
 
     def __init__(
-        self, host: str | None, port: int, trust: Trust | None, name: str, *, audio: bool, grace: int
+        self, host: str | None, port: int, trust: Trust | None, name: str, *, audio: bool, echo: str, grace: int
     ) -> None:
         """Not for programs: `listen` makes listeners."""
         listener = _Listener(host, port)
         self._port = listener.port
-        self._trust, self._name, self._audio, self._grace = trust, name, audio, grace
+        self._trust, self._name, self._grace = trust, name, grace
+        self._make_booth = partial(make_booth, audio, echo)
         self._reception, self._admission = receive(
             listener, trust, _turned_away, _new_code, _log.warning, self._on_replaced
         )
@@ -106,7 +107,7 @@ class Listener:
                 self.stop()
 
     def _answer(self, caller: Caller) -> Call | None:
-        booth = make_booth(self._audio)
+        booth = self._make_booth()
         try:
             hello = partial(make_hello, self._name, booth)
             met = answer(caller, hello, self._reception.sessions, self._grace)

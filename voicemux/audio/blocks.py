@@ -2,14 +2,20 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from voicemux.audio.capture.transmitter import Transmitter
+from voicemux.audio.choices import EchoChoice
 from voicemux.audio.codec import make_decoders, make_encoder
+from voicemux.audio.echo.canceller import check_canceller
+from voicemux.audio.echo.hands_free import HandsFree
+from voicemux.audio.echo.verdict import Names
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES, TAIL_BLOCKS, Block
 from voicemux.audio.metronome import Metronome, PacedSink
 from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
 from voicemux.audio.playout.stretch import join
+from voicemux.audio.processing import Processing
 from voicemux.audio.resample import from_bytes
 from voicemux.protocol.messages import OWN_SOURCE
 
@@ -115,6 +121,7 @@ class BlockSink(PacedSink):
     """Keeps what is heard for the program that takes it."""
 
     label = "a program"
+    tap: Callable[[bytes, int, int], None] | None = None  # told of what the program takes, as a card's is
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,7 +146,10 @@ class BlockSink(PacedSink):
     def take(self, timeout: float) -> bytes | None:
         """Any thread: the oldest block; None if there is none in `timeout` seconds."""
         with self._changed:
-            return self._blocks.popleft() if self._changed.wait_for(lambda: self._blocks, timeout) else None
+            block = self._blocks.popleft() if self._changed.wait_for(lambda: self._blocks, timeout) else None
+        if block and self.tap:
+            self.tap(block, RATE, 1)
+        return block
 
     def rest(self) -> list[bytes]:
         """Any thread: all blocks that are there, without waiting."""
@@ -155,10 +165,20 @@ class BlockSink(PacedSink):
 class Booth:
     """What a studio is to people: the sound of one call."""
 
-    def __init__(self) -> None:
+    def __init__(self, echo: EchoChoice = EchoChoice.OFF) -> None:
+        """With `echo`, what the program takes is cancelled in what it gives. Raises LibraryMissing if that is not
+        possible here."""
         self.source = BlockSource()
         self.sink = BlockSink()
         self._decoders = make_decoders()
+        self._processing = Processing()
+        if echo is EchoChoice.OFF:
+            self._processing.echo = echo
+            return
+        check_canceller()
+        nameless = Names((), ())  # the devices are the program's
+        hands_free = HandsFree(echo, lambda: nameless, lambda text: None, lambda error: None)
+        self._processing, self.sink.tap = hands_free, hands_free.played
 
     @property
     def playable(self) -> tuple[int, ...]:
@@ -168,7 +188,7 @@ class Booth:
     def make_transmitter(self, playable: tuple[int, ...]) -> Transmitter | None:
         """None if the peer can play nothing that we can make."""
         encoder = make_encoder(playable)
-        return Transmitter(self.source, encoder) if encoder else None
+        return Transmitter(self.source, encoder, processing=self._processing) if encoder else None
 
     def make_player(self) -> Mixer:
         return Mixer(self.sink, {OWN_SOURCE: Playout(self._decoders)})
