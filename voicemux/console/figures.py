@@ -58,6 +58,8 @@ def stats_lines(stats: Stats) -> list[str]:
             f"of their voice {stats.shortened_ms} ms cut out, {stats.lengthened_ms} ms put in; "
             f"gaps of the sound cards: {stats.xruns}{drift}"
         )
+    if stats.echo == "on" and stats.echo_db is not None:
+        lines.append(f"your microphone hears your loudspeaker at {stats.echo_db:.0f} dB: it is not sent")
     lines.append(f"sending {stats.kbit_sent:.0f} kbit/s, receiving {stats.kbit_received:.0f} kbit/s")
     if stats.interruptions:
         times = "once" if stats.interruptions == 1 else f"{stats.interruptions} times"

@@ -21,9 +21,10 @@ from tests.audio.speech import level, likeness, quality
 from voicemux.audio.choices import EchoChoice
 from voicemux.audio.echo.canceller import BEHIND, WHOLE
 from voicemux.audio.echo.hands_free import CLEANED_ALREADY
+from voicemux.audio.resample import Resampler
 from voicemux.errors import LibraryMissing
 
-SECONDS = 8.0
+SECONDS = 6.0
 SETTLED = 1.5  # seconds
 
 
@@ -50,17 +51,34 @@ def test_what_is_played_does_not_come_back(heard: dict, least: float, worst: flo
     assert worst_half <= worst
 
 
-@pytest.mark.parametrize("delay", [0.45, 0.7, 1.5])
+@pytest.mark.parametrize("delay", [0.45, 1.5])
 def test_an_echo_that_is_later_than_the_canceller_looks_is_found_within_six_seconds(delay: float) -> None:
-    far = voice("far", 12)
-    sent = through(hands_free(), echo(far, -10, delay) + noise(12), far)
+    far = voice("far", 10)
+    sent = through(hands_free(), echo(far, -10, delay) + noise(10), far)
     assert returned(sent, far, 7.5)[0] <= -35
 
 
-def test_a_reference_behind_its_echo_is_put_before_it(far: Sound) -> None:
-    far = voice("far", 12)
+def test_a_reference_behind_its_echo_is_put_before_it() -> None:
+    far = voice("far", 10)
     early = np.concatenate((echo(far, -10, 0.0)[480:], np.zeros(480)))
-    assert returned(through(hands_free(), early + noise(12), far), far, 7.5)[0] <= -33
+    assert returned(through(hands_free(), early + noise(10), far), far, 7.5)[0] <= -33
+
+
+@pytest.mark.parametrize("rate", [8_000])
+def test_a_microphone_of_a_telephone_headset_is_cleaned_too(rate: int, far: Sound) -> None:
+    narrow = Resampler(RATE, rate).process(samples(echo(far, -10) + noise(SECONDS)))
+    near = np.zeros(len(far))
+    wide = Resampler(rate, RATE).process(narrow)
+    near[: len(wide)] = wide[: len(near)] / 32768
+    assert returned(through(hands_free(), near, far), far, SETTLED)[0] <= -33
+
+
+def test_a_microphone_that_changes_to_another_channel_is_cleaned_again_within_two_seconds() -> None:
+    """Of several channels the loudest is followed; each is elsewhere in the room."""
+    far = voice("far", 12)
+    one, other = echo(far, -10), echo(far, -14, 0.063, reverberation=0.3)
+    near = np.where(np.arange(len(far)) < 6 * RATE, one, other)
+    assert returned(through(hands_free(), near + noise(12), far), far, 8.0)[0] <= -33
 
 
 def test_holes_in_what_is_played_cost_nothing(far: Sound) -> None:
@@ -75,7 +93,7 @@ def test_holes_in_what_is_played_cost_nothing(far: Sound) -> None:
 
 def test_captured_blocks_that_are_lost_cost_less_than_two_seconds(far: Sound) -> None:
     made, near, played = hands_free(), samples(echo(far, -4) + noise(SECONDS)), samples(far)
-    sent, lost = [], range(3 * RATE, 3 * RATE + 5 * BATCH)
+    sent, lost = [], range(2 * RATE, 2 * RATE + 5 * BATCH)
     for at in range(0, len(near) - BATCH + 1, BATCH):
         made.played(played[at : at + BATCH].tobytes(), RATE, 1)
         if at in lost:
@@ -83,13 +101,13 @@ def test_captured_blocks_that_are_lost_cost_less_than_two_seconds(far: Sound) ->
             sent.append(np.zeros(BATCH, np.int16))
         else:
             sent.append(np.frombuffer(made.captured(near[at : at + BATCH].tobytes(), 0.0), np.int16))
-    assert returned(np.concatenate(sent), far, 5.0)[0] <= -35
+    assert returned(np.concatenate(sent), far, 4.5)[0] <= -35
 
 
 def test_who_speaks_alone_sounds_as_without() -> None:
     near = voice("near", SECONDS)
     sent = through(hands_free(), near + noise(SECONDS), np.zeros(len(near)))
-    said = samples(near[RATE : 7 * RATE])
+    said = samples(near[RATE : 5 * RATE])
     assert quality(said, sent) >= quality(said, samples(near + noise(SECONDS))) - 0.1
 
 
@@ -101,7 +119,7 @@ def test_who_speaks_while_the_other_side_does_is_still_heard(db: float, least: f
     assert likeness(samples(near[5 * RATE :]), sent[5 * RATE :], 0.5) >= least
 
 
-@pytest.mark.parametrize("batch", [240, 480, 720, 960, 2880])
+@pytest.mark.parametrize("batch", [240, 720, 2880])
 def test_blocks_of_every_length_come_out_as_long_as_they_went_in(batch: int, far: Sound) -> None:
     made = hands_free()
     pieces = [sent for _, sent in each_through(made, echo(far, -4) + noise(SECONDS), far, batch)]

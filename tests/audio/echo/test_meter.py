@@ -4,7 +4,7 @@ import pytest
 from tests.audio.echo.room import RATE, Sound, echo, noise, samples, voice
 from voicemux.audio.echo.meter import EchoEstimate, EchoMeter
 
-SECONDS = 8.0
+SECONDS = 6.0
 
 
 def estimates(near: Sound, far: Sound, meter: EchoMeter | None = None) -> list[EchoEstimate]:
@@ -22,7 +22,7 @@ def far() -> Sound:
 @pytest.mark.parametrize("db", [-4, -15, -25, -35])
 def test_an_echo_is_found_and_its_level_and_its_delay_are_known(db: float, far: Sound) -> None:
     found = estimates(echo(far, db) + noise(SECONDS), far)
-    assert len(found) >= 5
+    assert len(found) >= 3
     assert all(each.echo_db is not None and abs(each.echo_db - db) < 7 for each in found)
     assert all(each.lag is not None and abs(each.lag / RATE - 0.061) < 0.012 for each in found)
 
