@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from voicemux.app.options import STANDARD_INPUT, a_number, stacked, unencrypted
-from voicemux.audio.choices import EchoChoice, Nothing, SoundFile, StandardStream, choice
+from voicemux.audio.choices import EchoChoice, NoiseChoice, Nothing, SoundFile, StandardStream, choice
 
 if TYPE_CHECKING:
     from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
@@ -40,6 +40,10 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--echo", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True,
             help="Whether what the loudspeaker plays is taken out of what the microphone hears; auto: if it is heard"
             " there.",
+        ),
+        click.option(
+            "--noise-suppression", type=click.Choice(["off", "low", "high"]), default="off", show_default=True,
+            help="Take noise that goes on and on, such as a fan's, out of what the microphone hears; music suffers.",
         ),
         click.option(
             "--codec", type=click.Choice(["auto", "opus", "pcm"]), default="auto", show_default=True,
@@ -108,6 +112,7 @@ class CallOptions:
     no_audio: bool
     start_muted: bool
     echo: str
+    noise_suppression: str
     codec: str
     bitrate: int | None  # kbit/s
     frame_ms: str | None
@@ -149,6 +154,7 @@ class CallOptions:
             wish=self._wish(),
             starts_muted=self.start_muted,
             echo=EchoChoice(self.echo),
+            noise=NoiseChoice(self.noise_suppression),
         )
 
     def _wish(self) -> "Wish":

@@ -2,7 +2,16 @@
 
 from collections.abc import Collection, Mapping
 
-VOICE_THAT_IS_SENT = ("--codec", "--bitrate", "--frame-ms", "--low-latency", "--bandwidth", "--start-muted", "--echo")
+VOICE_THAT_IS_SENT = (
+    "--codec",
+    "--bitrate",
+    "--frame-ms",
+    "--low-latency",
+    "--bandwidth",
+    "--start-muted",
+    "--echo",
+    "--noise-suppression",
+)
 MAKING = "for codes that are made here"
 NO_ANSWER = "nobody can answer a call, for standard input is sound"
 NO_INPUT = "an empty standard input"  # of a listener: /dev/null, or none

@@ -165,5 +165,6 @@ class Sound:
                 missing.append(str(error))
                 advices.append(hint(error) or "voicemux devices lists what there is")
         studio.cancel_echo(self._voice.echo, self._tell, self._miss_canceller)
+        studio.suppress_noise(self._voice.noise, lambda error: self._tell(f"{error}; {hint(error)}"))
         if missing:
             self._tell("; ".join(dict.fromkeys([*missing, *advices])))

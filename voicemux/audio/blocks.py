@@ -171,9 +171,8 @@ class Booth:
         self.source = BlockSource()
         self.sink = BlockSink()
         self._decoders = make_decoders()
-        self._processing = Processing()
+        self._processing = Processing(EchoChoice.OFF)
         if echo is EchoChoice.OFF:
-            self._processing.echo = echo
             return
         check_canceller()
         nameless = Names((), ())  # the devices are the program's

@@ -47,6 +47,14 @@ class EchoChoice(StrEnum):
     OFF = "off"
 
 
+class NoiseChoice(StrEnum):
+    """How much noise is taken out of what a microphone hears."""
+
+    OFF = "off"
+    LOW = "low"
+    HIGH = "high"
+
+
 Device = DefaultDevice | NamedDevice
 Choice = Device | SoundFile | StandardStream | Nothing
 

@@ -1,6 +1,6 @@
 """The one place where all captured and all played sound of a call passes, with the times at the ear and the mouth.
 
-By itself it changes nothing. `echo.hands_free` does, with sound cards: it needs both directions.
+By itself it changes nothing. With sound cards, `echo.hands_free` and `noise` do.
 """
 
 
@@ -8,7 +8,14 @@ class Processing:
     """One for a call. Samples are as everywhere inside: 16 bits, 48 kHz, mono; times are monotonic, in seconds."""
 
     batch = 1  # blocks that it wants at once, at the least
-    echo = "not needed"  # what becomes of echo: an `EchoState`
+
+    def __init__(self, echo: str = "not needed") -> None:
+        self._echo = echo
+
+    @property
+    def echo(self) -> str:
+        """What becomes of echo: an `EchoState`."""
+        return self._echo
 
     @property
     def delay_ms(self) -> float:

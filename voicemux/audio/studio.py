@@ -15,6 +15,7 @@ from voicemux.audio.choices import (
     DefaultDevice,
     EchoChoice,
     NamedDevice,
+    NoiseChoice,
     Nothing,
     SoundFile,
     StandardStream,
@@ -24,6 +25,7 @@ from voicemux.audio.devices import names_of, open_sink, open_source
 from voicemux.audio.echo.hands_free import HandsFree
 from voicemux.audio.echo.verdict import EchoState, Names
 from voicemux.audio.endpoints import Block, Sink, Source
+from voicemux.audio.noise import Quieting
 from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.limiter import Limiter
 from voicemux.audio.playout.mixer import Mixer
@@ -101,11 +103,19 @@ class Studio:
         `tell` is given what the user should know, and `missing` why it cannot be done; by the microphone's thread.
         """
         if choice is EchoChoice.OFF:
-            self._processing.echo = EchoState.OFF
+            self._processing = Processing(EchoState.OFF)
         elif self._has_device("input") and self._has_device("output"):
             self._hands_free = HandsFree(choice, self._names, tell, missing)
             self._processing = self._hands_free
             self._listen_to_sink()
+
+    def suppress_noise(self, choice: NoiseChoice, missing: Callable[[LibraryMissing], None]) -> None:
+        """Have less noise in what the microphone hears, if there is one. To be said after `cancel_echo`.
+
+        `missing` is given why it cannot be done, by the microphone's thread.
+        """
+        if choice is not NoiseChoice.OFF and self._has_device("input"):
+            self._processing = Quieting(self._processing, choice, missing)
 
     def _names(self) -> Names:
         assert self._source

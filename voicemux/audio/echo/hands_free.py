@@ -39,6 +39,7 @@ class HandsFree(Processing):
     ) -> None:
         """`names` is asked whenever the microphone starts. `tell` is given what the user should know, and `missing`
         why echo cannot be cancelled."""
+        super().__init__()
         self._choice = choice
         self._names = names
         self._tell = tell
@@ -55,7 +56,7 @@ class HandsFree(Processing):
     def begin(self) -> None:
         """Find out what the devices are now: another may have been plugged in. Waits for the sound server, 1 s."""
         self._runs = False
-        self.echo, self.batch = EchoState.NOT_NEEDED, 1
+        self._echo, self.batch = EchoState.NOT_NEEDED, 1
         if self._choice is EchoChoice.AUTO:
             names = self._names()
             if is_cleaned(names):
@@ -65,10 +66,10 @@ class HandsFree(Processing):
         try:
             self._canceller = Canceller()
         except LibraryMissing as error:
-            self.echo = EchoState.NOT_INSTALLED
+            self._echo = EchoState.NOT_INSTALLED
             self._missing(error)
             return
-        self.echo, self.batch = EchoState.ON, type(self).batch
+        self._echo, self.batch = EchoState.ON, type(self).batch
         self._reference.restart()
         self._begin_anew()
         self._runs = True
@@ -149,7 +150,7 @@ class HandsFree(Processing):
     def _turn(self, on: bool) -> None:
         """The canceller takes over at once, with a jump of 9 ms; it leaves softly."""
         self._cancels = on
-        self.echo = EchoState.ON if on else EchoState.NOT_NEEDED
+        self._echo = EchoState.ON if on else EchoState.NOT_NEEDED
         if on:
             self._canceller.reset()
             self._clean, self._held, self._warm = self._clean[:0], 0, WARM
