@@ -69,7 +69,8 @@ def test_who_talks_to_a_loudspeaker_hears_nothing_of_it_also_when_the_sound_serv
 def test_with_headphones_or_without_a_loudspeaker_nothing_of_it_runs(
     said: str, tmp_path: Path, sound_cards: SoundCards
 ) -> None:
-    for output, options in (("headphones", ("--noise-suppression", "low")), ("none", ()), ("default", ("--echo", "off"))):
+    noise = ("--noise-suppression", "low")
+    for output, options in (("headphones", noise), ("none", ()), ("default", ("--echo", "off"))):
         alice = ("--input", said, "--output", str(tmp_path / "heard.wav"))
         bob = ("--json", "--output", output, *options)
         with calling(alice=alice, bob=bob, bob_env=sound_cards.env("b")) as (_, listener):
