@@ -24,6 +24,7 @@ from voicemux.audio.blocks import MOST_HEARD, STANDING, USUAL_BACKLOG, BlockSink
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE
 from voicemux.audio.resample import to_pcm
 from voicemux.errors import VoicemuxError
+from voicemux.events import Event
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
 from voicemux.protocol.messages import Bye, ByeCode, Text
@@ -95,7 +96,8 @@ def test_only_what_is_meant_to_be_kept_has_a_public_name():
 
 
 def test_who_subscribes_sees_each_event_until_it_wants_no_more(tmp_path):
-    seen, stopped = [], []
+    seen: list[Event] = []
+    stopped: list[Event] = []
     with answering(tmp_path, echo) as listener, dial(listener, tmp_path, audio=False) as call:
         call.subscribe(seen.append)
         call.subscribe(stopped.append)()
@@ -631,8 +633,9 @@ def test_a_caller_may_be_taken_out_of_the_loop(tmp_path):
             call.send("hi")
             assert next(call.texts()) == "hi"
         thread.join()
-        assert listener._latest
-        listener._latest.close()
+        latest = listener._latest
+        assert latest
+        latest.close()
 
 
 def test_which_texts_have_not_arrived_can_be_asked(tmp_path):

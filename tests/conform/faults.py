@@ -628,9 +628,10 @@ class DoesNotCheckTheSignature(Peer):
         try:
             super().admit(proof)
         except RemoteProtocolError:
-            if not (theirs._transcript and theirs._exchange):  # it is the nonce that is wrong
+            exchange = theirs._exchange
+            if not (theirs._transcript and exchange):  # it is the nonce that is wrong
                 raise
-            theirs._key = theirs._exchange.finish(theirs._claim.share)
+            theirs._key = exchange.finish(theirs._claim.share)
             self.say(theirs.welcome(Method.CODE))
 
 
