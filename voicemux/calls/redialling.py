@@ -54,7 +54,7 @@ class Redialling:
         self._bond = bond
         self._lines = lines
         self._survival, self._changed = parts.survival, parts.changed
-        self._reached = first
+        self.reached = first  # where the listener was reached last
         self._name = parts.name
         self._is_stopped = False
         self._stream: Stream | None = None  # that is being greeted
@@ -197,7 +197,7 @@ class Redialling:
         if not self._lines.take_over(stream, greeting.sending, greeting.receiving, answer):
             part(stream, greeting.sending, Bye())  # hung up in this very moment
             return
-        self._reached = stream.peer_address
+        self.reached = stream.peer_address
 
     def _refused(self, greeting: Greeting, error: VoicemuxError) -> None:
         """The listener of the call does not take it, or what answers is none."""
@@ -220,7 +220,7 @@ class Redialling:
     def _places(self) -> list[Place]:
         """Where to try: where the listener was reached last, then all that is known. Names are looked up again only
         if that address does not answer."""
-        ways = [self._reached]
+        ways = [self.reached]
         for way in self._bond.ways:
             if isinstance(way, Address) and (is_number(way.host) or self._dials > 1):
                 ways.append(way)

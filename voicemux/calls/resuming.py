@@ -5,6 +5,7 @@ from voicemux.calls.lines import Lines
 from voicemux.calls.parts import Parts
 from voicemux.calls.redialling import Redialling
 from voicemux.net.caller import Caller
+from voicemux.net.listener import addresses_towards
 from voicemux.net.stream import Stream
 from voicemux.net.surroundings import Surroundings
 from voicemux.net.visitor import VISITOR_PATIENCE
@@ -21,8 +22,8 @@ class Resuming:
         self._redialling: Redialling | None = None
         self._surroundings: Surroundings | None = None
         if bond and parts.dials:
-            self._redialling = Redialling(bond, parts, lines, first.peer_address)
-            self._surroundings = Surroundings()
+            self._redialling = redialling = Redialling(bond, parts, lines, first.peer_address)
+            self._surroundings = Surroundings(lambda: addresses_towards(redialling.reached.host))
 
     def start(self, threads: Threads) -> None:
         """From now on the call outlives its line. Raises OutOfResources."""

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from voicemux.errors import Unreachable
-from voicemux.net.address import Address
+from voicemux.net.address import Address, is_number
 from voicemux.net.connecting import look_up
 from voicemux.net.socket_errors import kind_of, reason
 from voicemux.net.tcp import READ_SIZE, TcpStream
@@ -145,6 +145,18 @@ def local_addresses(families: Collection[int] = (socket.AF_INET, socket.AF_INET6
             probe.connect((elsewhere, 9))
             found.append(str(probe.getsockname()[0]))
     return found
+
+
+def addresses_towards(host: str) -> list[str]:
+    """Which of this machine's addresses reaches `host` now, if any does. Sends nothing, and looks no name up: of one,
+    these are `local_addresses`."""
+    if not is_number(host):
+        return local_addresses()
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, 9))
+        return [str(probe.getsockname()[0])]
+    return []
 
 
 def _has_ipv6() -> bool:

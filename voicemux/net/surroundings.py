@@ -1,11 +1,9 @@
-"""Whether the way to a peer may have changed: an own address has come or gone, or this machine has slept.
+"""Whether the way to a peer may have changed: another own address leads there, or this machine has slept.
 
 It sends nothing."""
 
 import time
 from collections.abc import Callable
-
-from voicemux.net.listener import local_addresses
 
 LOOK_INTERVAL = 0.25  # seconds between two looks at the addresses: two system calls each
 NAP = 2.0  # seconds that the clock of the machine may run ahead of ours: it slept if more
@@ -16,10 +14,11 @@ class Surroundings:
 
     def __init__(
         self,
-        addresses: Callable[[], list[str]] = local_addresses,
+        addresses: Callable[[], list[str]],
         slept: Callable[[], float] | None = None,
     ) -> None:
-        """`slept` is the seconds for which the machine has slept, ever."""
+        """`addresses` are the own ones that lead to the peer; `slept` is the seconds for which the machine has slept,
+        ever."""
         self._addresses = addresses
         self._slept = slept or _slept
         self._known = addresses()
