@@ -109,6 +109,10 @@ class LiveCall:
         for process in self._started:
             os.kill(process.pid, number)
 
+    def go_on(self, seconds: float) -> None:
+        """Let both ends talk for so long."""
+        time.sleep(seconds)
+
     def settle(self, timeout: float = DELIVERY) -> None:
         """Nobody says more; wait until all that was said has been heard, and is known to have been."""
         until = time.monotonic() + timeout

@@ -245,7 +245,11 @@ class Recording:
         self._process.wait()
         assert self._process.stdout
         self._process.stdout.close()
-        return np.frombuffer(self._pcm[: len(self._pcm) // 2 * 2], np.int16)
+        return self.so_far
+
+    @property
+    def so_far(self) -> Samples:
+        return np.frombuffer(bytes(self._pcm[: len(self._pcm) // 2 * 2]), np.int16)
 
     def _read(self) -> None:
         assert self._process.stdout

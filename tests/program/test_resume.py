@@ -16,6 +16,7 @@ from bench.cuts import CutsAtRandom, CuttingRelay
 from bench.places import Namespaces
 from bench.resume import CASES, live_call
 from tests.audio.speech import RATE, Samples, level, pitch
+from tests.peers import wait_until
 from tests.running import Environment, Program, listening, run
 from tests.soundcards import SoundCards
 from voicemux.audio.playout.tones import HIGH, LOW
@@ -82,12 +83,12 @@ def test_text_survives_cuts_at_random_moments_and_nothing_is_left_behind() -> No
 def test_voice_and_text_come_back_after_a_reset_and_at_another_address() -> None:
     cuts = []
     with live_call() as call:
-        time.sleep(0.5)
+        call.go_on(0.5)
         for number, name in enumerate(("reset", "address"), 1):
             cuts.append(CASES[name].cut(call))
             for party in call.parties.values():
                 party.await_event("resumed", VOICE_AGAIN, number)
-            time.sleep(1.5)
+            call.go_on(1.5)
         call.settle()
         voice = call.heard_again(cuts)
         assert call.texts().is_well, call.texts()
@@ -193,15 +194,13 @@ def test_a_lost_line_falls_and_its_return_rises_in_ones_own_loudspeaker_only(
     sound = ("--json", "--input", "none", "--record", str(kept))
     with call_through_a_relay(alice_sound=sound, alice_env=sound_cards.env("a")) as (alice, bob, relay):
         ear = sound_cards.record("a_spk")
-        time.sleep(0.5)
+        high, low = round(HIGH), round(LOW)
         break_the_line(alice, bob, relay)
-        time.sleep(1.0)
+        wait_until(lambda: pitches(ear.so_far) == [high, low])
         relay.is_open = True
         alice.event("resumed")
-        time.sleep(1.0)
-        heard = ear.stop()
+        wait_until(lambda: pitches(ear.so_far) == [high, low, high])
+        ear.stop()
         alice.command(command="quit")
         assert alice.wait() == 0
-    high, low = round(HIGH), round(LOW)
-    assert pitches(heard) == [high, low, high]
     assert level(soundfile.read(kept, dtype="int16")[0]) < AUDIBLE
