@@ -1,7 +1,7 @@
 """A sound that says when it was spoken, so that one hears how long a gap in it was: a tone that rises steadily.
 
-Its pitch tells the moment within a period. What is concealed keeps its pitch, or lets it fall, and noise has none:
-neither is taken for something that was spoken later.
+Its pitch tells the moment within a period. What is concealed keeps its pitch, or lets it fall, and the noise that
+follows wavers around it: neither is taken for something that was spoken later.
 """
 
 import contextlib
@@ -27,7 +27,8 @@ LOUD = 0.01  # of full scale (effective value): what is softer is not the tone
 PURE = 0.7  # share of a window's power that is the tone's
 BINS = 3  # on each side of its pitch that belong to it, with Hann's window
 LATEST = 3.0  # seconds of delay: what says that it is older is no clock
-SURE = 0.06  # seconds for which the clock must go on
+SURE = 0.16  # seconds for which the clock must go on,
+STEADY = 0.04  # and so many seconds by which it may be off meanwhile: noise after the tone is like it, but not steady
 PACE = 0.005  # seconds between two pieces that are spoken
 PIPE = 4096  # bytes, the smallest pipe of Linux: 43 ms. What finds no room is not spoken, as with a microphone
 
@@ -112,8 +113,9 @@ def heard_again(spoken: NDArray[np.float64], began: float, cut: float) -> float 
     age = (spoken[first:] - cut) % PERIOD  # of what is heard, counted from the cut
     is_new = (age <= elapsed) & ((elapsed - age) % PERIOD < LATEST)  # not so where it is NaN
     run = round(SURE / STEP)
+    steady = np.arange(run + 1) * STEP
     for number in range(len(is_new) - run):
-        progress = age[number + run] - age[number]
-        if is_new[number : number + run + 1].all() and SURE / 2 < progress < 2 * SURE:
+        clock = age[number : number + run + 1]
+        if is_new[number : number + run + 1].all() and np.abs(clock - clock[0] - steady).max() < STEADY:
             return float(cut + elapsed[number])
     return None

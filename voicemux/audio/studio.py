@@ -266,7 +266,7 @@ class _Unopened:
 
 
 def _open_source(wanted: SoundFile | StandardStream | Nothing, stream: "SoundStream | None") -> Source | None:
-    """Of a file or a stream. `stream` is what `check_input` gave."""
+    """Of what is not a device. `stream` is what `check_input` gave."""
     if stream:
         from voicemux.audio.pipes import PipeSource
 
