@@ -58,6 +58,14 @@ def test_an_echo_that_is_later_than_the_canceller_looks_is_found_within_six_seco
     assert returned(sent, far, 7.5)[0] <= -35
 
 
+def test_after_a_wireless_loudspeaker_a_usual_one_is_heard_again() -> None:
+    """The sound server has moved the stream: the echo that was 0.8 s late is at its usual place."""
+    far = voice("far", 20)
+    late, usual = echo(far, -10, 0.8), echo(far, -10)
+    near = np.where(np.arange(len(far)) < 7 * RATE, late, usual)
+    assert returned(through(hands_free(), near + noise(20), far), far, 17)[0] <= -33
+
+
 def test_a_reference_behind_its_echo_is_put_before_it() -> None:
     far = voice("far", 10)
     early = np.concatenate((echo(far, -10, 0.0)[480:], np.zeros(480)))

@@ -105,6 +105,16 @@ def test_an_echo_in_between_changes_nothing() -> None:
     assert watch.is_heard
 
 
+def test_an_echo_that_was_clear_is_lost_after_five_seconds_in_which_none_is() -> None:
+    watch = EchoWatch()
+    for each in (HEARD, ABSENT, DOUBLE_TALK, late(None), ABSENT, ABSENT):
+        assert not watch.is_lost
+        watch.judge(each)
+    assert watch.is_lost
+    watch.judge(HEARD)
+    assert not watch.is_lost
+
+
 def late(lag: int | None) -> EchoEstimate:
     return EchoEstimate(-20.0, lag, -26.0, -45.0)
 

@@ -143,6 +143,9 @@ class HandsFree(Processing):
             self._reference.shift(misplaced)
             self._meter.restart()
         self._watch.judge(estimate)
+        if self._watch.is_lost and self._reference.is_held_back:  # another loudspeaker plays now
+            self._reference.restart()
+            self._meter.restart()
         is_needed = self._watch.is_heard or self._choice is EchoChoice.ON
         if is_needed != self._cancels:
             self._turn(is_needed)

@@ -53,7 +53,8 @@ class Reference:
         self.restart()
 
     def restart(self) -> None:
-        """The microphone begins, perhaps again: what was played before is of no use."""
+        """The microphone begins, perhaps again: what was played before is of no use. Nor is any `shift`."""
+        self._aim, self._most = AIM, MOST
         self._given.clear()
         self._waiting = np.zeros(self._aim, np.int16)
         self._begin_again()
@@ -96,6 +97,11 @@ class Reference:
             self._aim = min(self._aim, (LEAST + self._most) // 2)
             self._waiting = self._waiting[max(0, self._stood - left) :]
         self._begin_again()
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it waits for an echo that was late."""
+        return self._aim > AIM
 
     def _take_in(self) -> None:
         while self._given:

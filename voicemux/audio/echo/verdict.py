@@ -18,6 +18,7 @@ INAUDIBLE = -45.0  # dB: a softer one is not there, and to cancel it would cost 
 QUIET = (
     25.0  # dB by which the microphone is softer than the loudspeaker, so that an echo would be found if it is heard
 )
+LOST = 5  # estimates without a clear echo, after which one that was late is looked for where echoes usually are
 ENOUGH = 10  # estimates, so as many seconds of the peer's speech, until a headset is taken for one
 
 SOONEST = RATE // 100  # samples (10 ms) by which the echo is to be behind the reference at the least
@@ -59,11 +60,18 @@ class EchoWatch:
         self.is_heard = True
         self.echo_db: float | None = None  # of the last echo that was found; None if there is none
         self._absent = 0  # estimates without an echo, since the last with one
+        self._unseen = 0  # estimates without a clear peak, since the last with one
         self._lag: int | None = None  # of the last estimate, samples
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether no clear echo was found for a while, also because both sides spoke."""
+        return self._unseen >= LOST
 
     def judge(self, estimate: EchoEstimate) -> None:
         """Take note of one more second."""
         found = estimate.echo_db
+        self._unseen = 0 if estimate.lag is not None else self._unseen + 1
         if found is not None and found > INAUDIBLE:
             self.echo_db = found
             self.is_heard = self.is_heard or found > AUDIBLE
