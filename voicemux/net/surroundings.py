@@ -17,8 +17,8 @@ class Surroundings:
         addresses: Callable[[], list[str]],
         slept: Callable[[], float] | None = None,
     ) -> None:
-        """`addresses` are the own ones that lead to the peer; `slept` is the seconds for which the machine has slept,
-        ever."""
+        """`addresses` are those of this machine that lead to the peer; `slept` is the time that it has
+        slept, ever, in seconds."""
         self._addresses = addresses
         self._slept = slept or _slept
         self._known = addresses()
