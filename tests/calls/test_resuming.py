@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -65,7 +66,9 @@ class End:
 class Party:
     """A listener behind a line that breaks, and a dialler: both in a call."""
 
-    def __init__(self, home: Path, line: BreakableLine, listener: voicemux.Listener, **options: object) -> None:
+    def __init__(
+        self, home: Path, line: BreakableLine, listener: voicemux.Listener, options: dict[str, object]
+    ) -> None:
         self.home, self.line, self.listener = home, line, listener
         self.options = options
         self._calls = iter(listener)
@@ -104,13 +107,14 @@ class Party:
 
 
 @contextlib.contextmanager
-def party(home: Path, **options: object) -> Iterator[Party]:
+def party(home: Path, dials: dict[str, object] | None = None, **options: object) -> Iterator[Party]:
+    """`dials` are options of the dialler alone."""
     options = options or SECURITY["plain"]
     with (
         voicemux.listen(host="127.0.0.1", port=0, name="bob", home=home / "bob", audio=False, **options) as listener,  # type: ignore[arg-type]
         BreakableLine(listener.port) as line,
     ):
-        both = Party(home, line, listener, **options)
+        both = Party(home, line, listener, {**options, **(dials or {})})
         try:
             yield both
         finally:
@@ -165,6 +169,36 @@ def test_a_line_that_swallows_everything_is_replaced(tmp_path, monkeypatch):
         assert (resumed.name, resumed.path) == ("bob", f"127.0.0.1:{both.line.port}")
         assert resumed.after_s >= 0.8
         wait_until(lambda: all(each.texts[-1] == "meanwhile" for each in both.ends))
+
+
+RELAY = """
+import socket, sys, threading
+
+def pump(read, write, end):
+    while data := read():
+        write(data)
+    end()
+
+line = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+out = sys.stdout.buffer
+say = lambda data: (out.write(data), out.flush())
+threading.Thread(target=pump, args=(lambda: line.recv(65536), say, out.close), daemon=True).start()
+pump(lambda: sys.stdin.buffer.read1(65536), line.sendall, lambda: line.shutdown(socket.SHUT_WR))
+"""
+
+
+def test_what_went_through_a_proxy_goes_through_it_again(tmp_path):
+    script = tmp_path / "relay.py"
+    script.write_text(RELAY)
+    command = f"{sys.executable} {script} %h %p"
+    with party(tmp_path, dials={"proxy_command": command}, plain=True) as both:
+        both.talk_until(5)
+        both.line.cut()
+        wait_until(lambda: all(each.of(Resumed) for each in both.ends))
+        for each in both.ends:
+            each.call.send("through it again")
+        for each in both.ends:
+            each.wait_for_text("through it again")
 
 
 def test_a_stall_costs_nothing_whichever_connection_stays(tmp_path, monkeypatch):
