@@ -213,11 +213,11 @@ def demultiplexer(data: bytes) -> None:
         stream.write(sending.preface() + sending.encode(Hello("we")))
         player = Mixer(Nowhere(), {OWN_SOURCE: Playout(make_decoders())})
         call = Call(stream, sending, receiving, Hello("peer"), None, player)
-        call._demultiplex()
+        call._first._read()
         shown = []
         while not isinstance(event := call.next_event(), Ended):
             shown += [event.text] if isinstance(event, TextReceived) else []
-        call._writer.run()
+        call._first.writer.run()
         said = hear(iter(lambda: far.recv(READ_SIZE), b""))
     assert call._failure is None
     assert said.code == ByeCode.NORMAL
