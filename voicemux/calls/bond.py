@@ -1,4 +1,4 @@
-"""What both sides have agreed on so that a call outlives its line (protocol.md §7): whose call it is, and how to
+"""What both sides have agreed on so that a call outlives its line (protocol.md §17): whose call it is, and how to
 have another connection for it."""
 
 import secrets

@@ -1,4 +1,4 @@
-"""The sessions that a listener keeps: whose calls may be resumed, and by whom (protocol.md §7).
+"""The sessions that a listener keeps: whose calls may be resumed, and by whom (protocol.md §17).
 
 A session belongs to the key that has begun it, or, in a plain call, to all who have its 16 bytes.
 """

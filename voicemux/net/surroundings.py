@@ -17,8 +17,8 @@ class Surroundings:
         addresses: Callable[[], list[str]],
         slept: Callable[[], float] | None = None,
     ) -> None:
-        """`addresses` are those of this machine that lead to the peer; `slept` is the time that it has
-        slept, ever, in seconds."""
+        """`addresses` are ours that lead to the peer; `slept` is the seconds for which the machine has slept,
+        ever."""
         self._addresses = addresses
         self._slept = slept or _slept
         self._known = addresses()

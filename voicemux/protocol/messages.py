@@ -53,7 +53,7 @@ class Preface:
 class Hello:
     """Who I am and what I can play. `codecs` None is "absent": PCM only; empty is "no audio".
 
-    A `session` without `last_text` begins a session; with one, also with 0, it resumes this session (protocol.md §7).
+    A `session` without `last_text` begins a session; with one, also 0, it resumes this session (protocol.md §17).
     `grace` is how many seconds this side keeps the session after its line is lost; 0 is "I do not resume".
     """
 
