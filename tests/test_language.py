@@ -38,7 +38,7 @@ LEFT_IN_CODE = {
     "the own": 0,
     "but that": 0,
     "repetition": 1,
-    "some 20": 1,
+    "some 20": 0,
 }
 
 

@@ -172,7 +172,7 @@ class TerminalConsole(PlainConsole):
         if not self._prompt.take_stop():
             return
         if self._in_call and has_jobs():
-            self.show(Notice("stopped: the other side waits some 15 seconds for a sign of life"))
+            self.show(Notice("stopped: the other side waits for a minute, or as long as --grace says"))
         stop_job(self._modes)
 
     # --- the screen ---------------------------------------------------------------------------------------
