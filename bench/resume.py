@@ -191,7 +191,7 @@ CASES = {
     for case in (
         Case("reset", "connection reset by a middlebox", "0.5 s median, 0.8 s p95", _reset, 100, between=2.0),
         Case("address", "the dialler's address is replaced", "1.5 s", _replace_address, 20, between=RARE),
-        Case("nat", "NAT reboot: packets vanish", "5.5 s", _forget, 10),
+        Case("nat", "NAT reboot: packets vanish", "5.5 s", _forget, 10, between=RARE),
         Case("cable3", "cable out for 3 s", "1.0 s after it is back", _unplug(3.0), 10),
         Case("cable10", "cable out for 10 s", "1.0 s after it is back", _unplug(10.0), 5),
         Case("cable40", "cable out for 40 s", "1.0 s after it is back", _unplug(40.0), 3),
