@@ -13,8 +13,9 @@ from tests import warm_start
 from tests.second_chances import SecondChances
 from tests.soundcards import SoundCards
 
-# How long an example takes says more about the machine than about the code.
-for name, examples in {"short": 50, "long": 200}.items():
+# How long an example takes says more about the machine than about the code. Tests that need more examples than others
+# say how many times as many: `max_examples=2 * settings().max_examples`.
+for name, examples in {"short": 30, "long": 200}.items():
     settings.register_profile(
         name, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )

@@ -165,7 +165,7 @@ def test_any_packet_gives_whole_samples_or_is_refused(make_decoder: Callable[[],
         st.sampled_from([1 << i for i in range(8)]),
     )
 
-    @settings(deadline=None, max_examples=300)
+    @settings(deadline=None, max_examples=3 * settings().max_examples)
     @given(st.binary(max_size=1500) | damaged)
     def decode(packet: bytes) -> None:
         pcm = b""

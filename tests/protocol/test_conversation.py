@@ -489,4 +489,4 @@ class Talk(RuleBasedStateMachine):
 
 
 TestTalk = Talk.TestCase
-TestTalk.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestTalk.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=50, deadline=None)

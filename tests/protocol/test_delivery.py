@@ -109,7 +109,7 @@ class Delivery(RuleBasedStateMachine):
 
 
 TestDelivery = Delivery.TestCase
-TestDelivery.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestDelivery.settings = settings(max_examples=2 * settings().max_examples, stateful_step_count=40, deadline=None)
 
 
 @given(texts, st.integers(4, 50))

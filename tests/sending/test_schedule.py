@@ -481,7 +481,7 @@ class Talk(RuleBasedStateMachine):
 
 
 TestTalk = Talk.TestCase
-TestTalk.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestTalk.settings = settings(max_examples=settings().max_examples, stateful_step_count=40, deadline=None)
 
 
 # --- what a trace is told

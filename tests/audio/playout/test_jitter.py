@@ -365,7 +365,7 @@ hostile_packets = st.lists(
 
 
 @given(hostile_packets, st.sampled_from([0.02, MAX_DELAY, 2.0]))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=3 * settings().max_examples)
 def test_whatever_comes_it_answers_within_its_bounds(
     steps: list[tuple[int, int, bool, int, float]], max_delay: float
 ) -> None:

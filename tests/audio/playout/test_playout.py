@@ -257,7 +257,7 @@ whatever_comes = st.lists(
 
 
 @given(whatever_comes)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=2 * settings().max_examples)
 def test_whatever_comes_it_plays_on(steps: list[tuple[float, int, int, int, bytes]]) -> None:
     at, sequence, timestamp, arrivals = 0.0, 0, 0, []
     for wait, sequence_step, timestamp_step, codec, data in steps:
