@@ -306,10 +306,10 @@ def test_a_loudspeaker_that_got_nothing_asks_again_after_its_next_callback(porta
     assert any(asks_again_in_time(open_sink(portaudio, "")) for _ in range(20))
 
 
-def asks_again_in_time(loudspeaker: CardLoudspeaker) -> bool:
+def asks_again_in_time(loudspeaker: Any) -> bool:
     """Whether it does so once a block, and needs no larger reserve. It is closed then."""
-    loudspeaker._reserve.blocks = 2
-    loudspeaker._reserve._changed_at = loudspeaker.start()
+    reserve = loudspeaker._reserve
+    reserve.blocks, reserve._changed_at = 2, loudspeaker.start()
     assert loudspeaker.ready()
     loudspeaker.write(bytes(8 * BLOCK_BYTES))
     ahead = []

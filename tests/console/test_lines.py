@@ -63,7 +63,7 @@ def test_what_comes_waits_no_longer_than_the_keyboard_rests(terminal):
     terminal.type(b"half a li")
     terminal.wait_for_screen("half a li")
     terminal.show(HI)
-    assert REST / 2 < time.monotonic() - began < REST + 2
+    assert REST / 2 < time.monotonic() - began < REST + 10
     terminal.type(b"ne" + ENTER)
     assert terminal.command() == Say("half a line")
     terminal.wait_for_screen("half a li", "bob> hi", "half a line")

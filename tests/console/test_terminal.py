@@ -470,7 +470,7 @@ def test_a_terminal_150_ms_away_shows_40_lines_at_once(terminal):
         while not any(b"line 39" in data for _, data in arrived):
             assert time.monotonic() < began + PATIENCE
             time.sleep(0.005)
-        assert max(moment for moment, _ in arrived) - began < 0.15 + 2.0  # asked for each line it would be 12
+        assert max(moment for moment, _ in arrived) - began < 0.15 + 8.0  # asked for each line it would be 12
     finally:
         wait.set()
         carrier.join()

@@ -296,8 +296,9 @@ def test_a_listener_keeps_its_lines_for_somebody_who_can_hear_them() -> None:
 def test_a_reader_who_goes_away_ends_the_call_and_its_line_counts_as_unread(tmp_path: Path) -> None:
     with listening(TEXT_ONLY, "--name", "bob", "--once") as (bob, address):
         dial = [sys.executable, "-m", "voicemux", "dial", address, "--name", "alice", TEXT_ONLY]
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        with subprocess.Popen(dial, env=environment(tmp_path), **pipes) as alice:
+        with subprocess.Popen(
+            dial, env=environment(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as alice:
             assert alice.stdout
             assert alice.stderr
             await_connection(bob)

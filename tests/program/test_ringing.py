@@ -29,7 +29,7 @@ TEXT_ONLY = "--no-audio"
 NO_CODE = {"VOICEMUX_CODE": ""}
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 BELL = "\x07"
-PROMPTLY = 5.0  # seconds: what takes no time, on a busy machine
+PROMPTLY = 12.0  # seconds for what takes no time, on a busy machine: a line that is dead is found out after 15
 
 Homes = dict[str, dict[str, str]]
 

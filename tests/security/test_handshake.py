@@ -2,6 +2,7 @@ import hashlib
 import secrets
 from dataclasses import replace
 from functools import partial
+from typing import cast
 
 import pytest
 import spake2
@@ -13,6 +14,8 @@ from voicemux.errors import Kind, NotAdmitted, RemoteProtocolError, SecurityErro
 from voicemux.protocol.messages import ByeCode, Challenge, Claim, Method, Welcome
 from voicemux.security import handshake
 from voicemux.security.handshake import Challenger, Dialler, Peer
+from voicemux.security.identity import Identity, verify
+from voicemux.security.words import spoken
 
 CODE = "42-beeswax-caravan"
 
@@ -219,8 +222,8 @@ def test_the_construction_is_what_protocol_md_says(alice, bob, monkeypatch):
         *(b"\0", b"n" * 32, b"l" * 32),
         *(b"\0", b"\0"),
     )
-    assert handshake.verify(alice.certificate, proof.signature, b"voicemux/1 dialler\0" + transcript)
-    words = handshake.spoken(sha256(b"voicemux/1 words\0", transcript)[:4])
+    assert verify(alice.certificate, proof.signature, b"voicemux/1 dialler\0" + transcript)
+    words = spoken(sha256(b"voicemux/1 words\0", transcript)[:4])
     assert dialler.accept(Welcome(Method.OPEN)).words == tuple(words)
 
 
@@ -242,7 +245,9 @@ class Key:
 def test_the_construction_is_what_it_was(monkeypatch):
     """Frozen: if these bytes change, nobody understands those who have not updated, and words differ."""
     monkeypatch.setattr(secrets, "token_bytes", lambda size: bytes(range(size)))
-    dialler = Dialler(key := Key(b"the dialler's certificate"), b"the listener's certificate", Method.OPEN)
+    dialler = Dialler(
+        cast("Identity", key := Key(b"the dialler's certificate")), b"the listener's certificate", Method.OPEN
+    )
     claim = dialler.claim()
     dialler.prove(Challenge(bytes(range(32, 64))))
     assert claim.commitment.hex() == "e97699570b86d059c7a10c7657b69ee5b36c5ce457bfba0a2405f5e0572d29d7"
@@ -259,7 +264,9 @@ def test_the_construction_with_a_code_is_what_it_was(monkeypatch):
         numbers = partial(getattr(spake2, side), entropy_f=lambda size, byte=byte: bytes([byte]) * size)
         monkeypatch.setattr(spake2, side, numbers)
     monkeypatch.setattr(handshake, "verify", lambda *_: True)
-    dialler = Dialler(key := Key(b"the dialler's certificate"), b"the listener's certificate", Method.CODE, CODE)
+    dialler = Dialler(
+        cast("Identity", key := Key(b"the dialler's certificate")), b"the listener's certificate", Method.CODE, CODE
+    )
     listener = Challenger(b"the listener's certificate", dialler.claim(), CODE)
     proof = dialler.prove(listener.challenge)
     assert dialler.claim().share.hex() == "41513dbe09dccfd87385ec321d6fbef59f34ada965944622f68df7488dc45c4152"

@@ -47,7 +47,7 @@ def order() -> list[Entry]:
 
     everything = [text_said(1, "a"), ack_said(1), AUDIO_SAID, PING_SAID, PONG_SAID, REPORT_SAID, ARRIVALS_SAID]
     everything.append(STATE_SAID)
-    listener = {"by": "listener"}
+    listener: dict[str, Any] = {"by": "listener"}
     return [
         stream("shortest", "HELLO and BYE.", HELLO_SAID, BYE_SAID),
         stream("bye-only", "Nothing but BYE is a whole stream, too.", BYE_SAID, **listener),
