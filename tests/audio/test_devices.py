@@ -52,7 +52,7 @@ def side_a(sound_cards: SoundCards, monkeypatch: pytest.MonkeyPatch) -> SoundCar
 
 @pytest.fixture
 def portaudio(side_a: SoundCards, monkeypatch: pytest.MonkeyPatch) -> Iterator[PortAudio]:
-    """Of cards whose server lives: a machine that stands still for a second is no broken card."""
+    """Of cards whose server lives: where the machine stands still for a second, no card is broken."""
     monkeypatch.setattr("voicemux.audio.card.STALL_TIMEOUT", 10.0)
     portaudio = PortAudio()
     yield portaudio
