@@ -146,7 +146,7 @@ def test_text_goes_on_over_a_line_that_is_cut_again_and_again(security, tmp_path
             wait_until(lambda: min(len(each.texts) for each in both.ends) > number - number // 10)
             both.line.cut()
 
-    with party(tmp_path, **SECURITY[security]) as both:
+    with party(tmp_path, None, **SECURITY[security]) as both:
         both.talk_until(280, cut)
         assert len(both.dialler.of(Resumed)) == len(both.dialler.of(Interrupted)) > 3
         stats = both.dialler.call.stats()
@@ -295,7 +295,7 @@ def test_a_listener_that_was_started_anew_does_not_ring_and_the_call_is_over(tmp
 
 
 def test_others_are_told_busy_while_it_is_down(tmp_path):
-    with party(tmp_path, **SECURITY["code"]) as both, both.line.out():
+    with party(tmp_path, None, **SECURITY["code"]) as both, both.line.out():
         both.wait_until_down()
         with pytest.raises(voicemux.CallRefused, match="busy"):
             voicemux.dial(
