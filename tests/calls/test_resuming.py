@@ -304,7 +304,7 @@ def test_others_are_told_busy_while_it_is_down(tmp_path):
 
 
 def test_the_same_key_that_calls_anew_takes_the_place_of_its_call_that_is_down(tmp_path):
-    with party(tmp_path, **SECURITY["code"]) as both:
+    with party(tmp_path, None, **SECURITY["code"]) as both:
         with both.line.out():
             both.wait_until_down()
             began = time.monotonic()
@@ -357,7 +357,7 @@ def test_a_session_that_is_not_there_is_gone(session, tmp_path):
 
 
 def test_a_thief_with_another_key_hears_that_the_session_is_gone(session, tmp_path, monkeypatch):
-    with party(tmp_path, **SECURITY["code"]) as both:
+    with party(tmp_path, None, **SECURITY["code"]) as both:
         monkeypatch.setattr(establishing, "offered", lambda hello, _: replace(hello, session=session, last_text=0))
         with pytest.raises(voicemux.CallRefused, match="no longer has the call"):
             both.dial("carol")
