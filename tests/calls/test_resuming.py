@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from voicemux.protocol.messages import Bye, ByeCode, Hello, Text
 from voicemux.protocol.wire import PREFACE
 
 CODE = "7-quiet-test"
-SECURITY: dict[str, dict[str, object]] = {"plain": {"plain": True}, "code": {"code": CODE}}
+SECURITY: dict[str, dict[str, Any]] = {"plain": {"plain": True}, "code": {"code": CODE}}
 
 
 class End:
@@ -66,17 +67,15 @@ class End:
 class Party:
     """A listener behind a line that breaks, and a dialler: both in a call."""
 
-    def __init__(
-        self, home: Path, line: BreakableLine, listener: voicemux.Listener, options: dict[str, object]
-    ) -> None:
+    def __init__(self, home: Path, line: BreakableLine, listener: voicemux.Listener, options: dict[str, Any]) -> None:
         self.home, self.line, self.listener = home, line, listener
         self.options = options
         self._calls = iter(listener)
         self.dialler, self.far = self.call(self.dial)
 
-    def dial(self, who: str = "alice", **options: object) -> voicemux.Call:
+    def dial(self, who: str = "alice", **options: Any) -> voicemux.Call:
         options = {"name": who, "home": self.home / who, "audio": False, **self.options, **options}
-        return voicemux.dial(f"127.0.0.1:{self.line.port}", **options)  # type: ignore[arg-type]
+        return voicemux.dial(f"127.0.0.1:{self.line.port}", **options)
 
     def call(self, dial: Callable[[], voicemux.Call]) -> tuple[End, End]:
         """Both ends of one: the listener's side is answered in a thread."""
@@ -107,11 +106,11 @@ class Party:
 
 
 @contextlib.contextmanager
-def party(home: Path, dials: dict[str, object] | None = None, **options: object) -> Iterator[Party]:
+def party(home: Path, dials: dict[str, Any] | None = None, **options: Any) -> Iterator[Party]:
     """`dials` are options of the dialler alone."""
     options = options or SECURITY["plain"]
     with (
-        voicemux.listen(host="127.0.0.1", port=0, name="bob", home=home / "bob", audio=False, **options) as listener,  # type: ignore[arg-type]
+        voicemux.listen(host="127.0.0.1", port=0, name="bob", home=home / "bob", audio=False, **options) as listener,
         BreakableLine(listener.port) as line,
     ):
         both = Party(home, line, listener, {**options, **(dials or {})})
