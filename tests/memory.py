@@ -28,7 +28,8 @@ class MemoryStream:
         self.bytes_read = self.bytes_written = 0
         self.timeout = SILENCE_TIMEOUT
         self.options: list[str] = []
-        self.is_secure = False
+        self.is_secure = self.has_come = False
+        self.relay = ""
         self.peer_certificate = b""
         self._mouth, self._ear = mouth, ear
 

@@ -43,6 +43,10 @@ class Kind(enum.StrEnum):
     WANTS_PLAIN = "wants_plain"  # the peer takes plain calls only
     MAN_IN_THE_MIDDLE = "man_in_the_middle"  # what only an attacker between the two ends can bring about
     GONE = "gone"  # a call that was to go on, and that the listener does not have any more
+    NO_RELAY = "no_relay"  # the relay itself cannot be reached
+    NOT_WAITING = "not_waiting"  # at the relay, the listener who is meant
+    NUMBER_TAKEN = "number_taken"  # at the relay, by another program
+    WANTS_TOKEN = "wants_token"  # the relay, and has heard none or a wrong one
     NO_SUCH_DEVICE = "no_such_device"
     NOT_RAW = "not_raw"  # what was piped in is not raw sound
     UNKNOWN_FORM = "unknown_form"  # of a sound file

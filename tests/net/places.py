@@ -45,5 +45,5 @@ def listening(host: str | None, port: int = 0) -> Iterator[Listener]:
 def answer(listener: Listener) -> TcpStream:
     ready, _, _ = select.select(listener.sockets, [], [], PATIENCE)
     stream = accept(ready[0])
-    assert stream
+    assert isinstance(stream, TcpStream)
     return stream

@@ -46,3 +46,11 @@ def _make(
     for extension in extensions:
         builder = builder.add_extension(extension, critical=False)
     return builder.sign(key, hashes.SHA256())
+
+
+def served(host: str) -> tuple[bytes, bytes]:
+    """A certificate for that host, signed by itself, and its key, as PEM files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = x509.SubjectAlternativeName([x509.DNSName(host)])
+    secret = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return _make(key, datetime.date.today().year, names).public_bytes(PEM), secret

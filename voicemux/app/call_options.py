@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voicemux.audio.capture.wish import Wish
     from voicemux.calls.trust import Security
     from voicemux.net.ways import Proxy
+    from voicemux.relay.places import RelayPlace
 
 RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 
@@ -76,6 +77,15 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="SECONDS", help="Give a call up after so long without a sign of life.",
         ),
         click.option(
+            "--relay", metavar="HOST[:PORT]", envvar="VOICEMUX_RELAY", default="",
+            help="The relay at which to wait, or to look for the other side: no one needs an open port then."
+            " tls://HOST for one that is asked in TLS.",
+        ),
+        click.option(
+            "--relay-token", metavar="TOKEN", envvar="VOICEMUX_RELAY_TOKEN", default="",
+            help="What a private relay wants to hear.",
+        ),
+        click.option(
             "--grace", type=click.IntRange(0, 600), default=60, show_default=True, metavar="SECONDS",
             help="How long the call goes on without a line, if the other side keeps it, too; 0: never.",
         ),
@@ -122,6 +132,8 @@ class CallOptions:
     timeout: float  # seconds
     grace: int  # seconds
     no_tones: bool
+    relay: str
+    relay_token: str
     plain: bool
     line_mode: bool
     status: bool
@@ -156,6 +168,18 @@ class CallOptions:
             echo=EchoChoice(self.echo),
             noise=NoiseChoice(self.noise_suppression),
         )
+
+    def relay_place(self) -> "RelayPlace | None":
+        """The relay, None for none. Raises UsageError for what cannot be one."""
+        if not self.relay or self.plain:
+            return None
+        from voicemux.errors import AddressError
+        from voicemux.relay.places import parse_relay
+
+        try:
+            return parse_relay(self.relay, self.relay_token)
+        except AddressError as error:
+            raise click.UsageError(f"--relay: {error}") from error
 
     def _wish(self) -> "Wish":
         """What the options say of packets. Raises UsageError if no packets are such."""
@@ -202,6 +226,8 @@ def settings_of(
         ),
         ring=ring,
         security=None if typed.plain else security(usual_folder(), own_name=name),
+        relay=typed.relay_place(),
+        relay_token=typed.relay_token,
         silence_timeout=typed.timeout,
         proxy=proxy,
         grace=typed.grace,

@@ -14,6 +14,7 @@ from voicemux.app.cli_call import dial_command, listen_command
 from voicemux.app.cli_conform import conform
 from voicemux.app.cli_contacts import contacts
 from voicemux.app.cli_find import find_command
+from voicemux.app.cli_relay import relay_command
 from voicemux.app.cli_sound import demo, devices
 from voicemux.app.exit_codes import ExitCode
 
@@ -21,7 +22,7 @@ EPILOG = """\b
 Exit codes: 0 ended well, 1 the call failed, 2 misuse, 3 unreachable,
 4 the other side broke the protocol, 5 device or sound file,
 6 not who was meant, or not admitted, 130 interrupted, 143 terminated
-(but for `listen` and `dial`, which SIGTERM ends well)."""
+(but for `listen`, `dial` and `relay`, which SIGTERM ends well)."""
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,7 +34,7 @@ def cli() -> None:
     """
 
 
-for command in (listen_command, dial_command, find_command, contacts, devices, demo, conform):
+for command in (listen_command, dial_command, find_command, contacts, relay_command, devices, demo, conform):
     cli.add_command(command)
 
 

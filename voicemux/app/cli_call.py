@@ -108,7 +108,7 @@ def listen_command(
 
 
 @click.command("dial")
-@click.argument("target", metavar="HOST[:PORT]|NAME")
+@click.argument("target", metavar="HOST[:PORT]|NAME|CODE@RELAY")
 @click.argument("code", required=False, nargs=-1, envvar="VOICEMUX_CODE", metavar="[CODE]")
 @click.option("--code", "code_option", metavar="CODE", default="", help="The same as CODE.")
 @click.option(
@@ -139,7 +139,7 @@ def dial_command(
     proxy_command: str | None,
     **options: Any,
 ) -> None:
-    """Call somebody who listens: an address, or a contact by name.
+    """Call somebody who listens: an address, a contact by name, or with a code through a relay.
 
     The first call needs the code that the other side was shown. Without one you are asked for it.
     """
@@ -149,6 +149,8 @@ def dial_command(
         raise click.UsageError("--unencrypted goes with none of CODE, --code-file, --open: nothing is checked then")
     if sum(map(bool, (words, code_option, code_file))) > 1:
         raise click.UsageError("one code, please: CODE, --code and --code-file are the same")
+    if "@" in target and (words or code_option or code_file):
+        raise click.UsageError("one code, please: it stands before the @ already")
     if is_open and (words or code_option or code_file):
         raise click.UsageError("--open and a code say different things: nothing else is checked, or the code is")
     chosen = _read_code(code_file) if code_file else code_option or words

@@ -135,6 +135,7 @@ class Holding:
             peer=told,
             claims=named.claims,
             is_known=named.is_known,
+            relay=met.stream.relay,
         )
 
     def _show_until_the_end(self, call: Call) -> Outcome:

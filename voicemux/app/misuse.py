@@ -35,6 +35,7 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--open", ("--code-words",), MAKING, ()),
     ("--allow", ("--code-words",), MAKING, ()),
     ("--unencrypted", ("--code-words",), MAKING, ()),
+    ("--unencrypted", ("--relay", "--relay-token"), "a relay would hear all that is said", ()),
     ("--input -", ("--ask",), NO_ANSWER, ()),
     ("--input -", ("--open",), NO_ANSWER, ("--auto-accept", "dial")),
     (NO_INPUT, ("--ask",), NO_READER, ()),

@@ -21,8 +21,9 @@ from voicemux.app.settings import Settings
 from voicemux.app.sound import Sound
 from voicemux.calls.establishing import answer, establish, own_hello, receive
 from voicemux.calls.introduction import is_known, name_caller
-from voicemux.calls.target import resolve
+from voicemux.calls.target import Target, resolve
 from voicemux.calls.trust import Trust
+from voicemux.calls.waiting import RelayPosts, wait_at
 from voicemux.console.plain import Console
 from voicemux.errors import (
     ConnectionLost,
@@ -69,6 +70,7 @@ class Session:
         self._held = Held(reads_input=reads_input)
         self._sound = Sound(settings, self._notices.once, trace)
         self._trace = trace
+        self._posts: RelayPosts | None = None  # of a listener at a relay
         self._handler = CommandHandler(
             settings,
             console,
@@ -110,9 +112,7 @@ class Session:
         with self._sound.of_a_call():
             with interrupting():
                 met = establish(
-                    resolve(target, self._trust.known if self._trust else None, self._notices.once).through(
-                        self._settings.proxy
-                    ),
+                    _meant(target, self._trust, self._settings, self._notices.once),
                     self._trust,
                     self._hello,
                     lambda address: self._console.show(Calling(address)),
@@ -130,6 +130,7 @@ class Session:
         self._sound.check()
         self._check_contacts()
         listener = Listener(host, port)
+        self._posts = wait_at(self._settings.relay, listener, self._trust, self._notices.once)
         addresses = listener.addresses()
         places = [Address(each, listener.port) for each in addresses]
         reception, admission = receive(
@@ -155,7 +156,7 @@ class Session:
             self._invitation.begin(self._dials(places, code), once=once)
             reception.start()  # if there is no thread for it, nothing invites callers
             self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
-            if self._trust and is_inside(addresses[0]) and not self._trust.known.all():
+            if self._trust and is_inside(addresses[0]) and not (self._posts or self._trust.known.all()):
                 self._notices.once(
                     f"{addresses[0]} works inside your own network only: from elsewhere it takes a VPN, a tunnel, or "
                     f"a router that forwards port {listener.port} to this machine, and the router's address"
@@ -190,7 +191,8 @@ class Session:
         """What the other side types."""
         security = self._settings.security
         option = "--unencrypted " if security is None else "--open " if security.is_open and not code else ""
-        return [f"voicemux dial {option}{place} {code}".rstrip() for place in places]
+        direct = [f"voicemux dial {option}{place} {code}".rstrip() for place in places]
+        return [*(self._posts.dials(code, option) if self._posts else ()), *direct]
 
     def _on_code(self, places: list[Address], code: str, why: str) -> None:
         self._invitation.changed(NewCode(code, why, self._dials(places, code)))
@@ -247,6 +249,12 @@ class Session:
         """Say whom we should know, and cannot."""
         if self._trust and (passed_over := self._trust.known.passed_over()):
             self._notices.once(passed_over)
+
+
+def _meant(text: str, trust: Trust | None, settings: Settings, tell: Callable[[str], None]) -> Target:
+    """Whom the user means to call, and the ways there."""
+    known = trust.known if trust else None
+    return resolve(text, known, tell, settings.relay, settings.relay_token).through(settings.proxy)
 
 
 def _nothing() -> None:

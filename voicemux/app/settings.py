@@ -8,6 +8,7 @@ from voicemux.audio.choices import Choice, DefaultDevice, EchoChoice, NoiseChoic
 from voicemux.calls.trust import Security
 from voicemux.net.ways import Proxy
 from voicemux.protocol.messages import Codec
+from voicemux.relay.places import RelayPlace
 
 
 @dataclass(frozen=True)
@@ -67,5 +68,7 @@ class Settings:
     security: Security | None = None  # None: calls are plain
     proxy: Proxy | None = None  # through which the listener is called
     trace: str = ""  # the file of a trace; "" for none
+    relay: RelayPlace | None = None  # where a listener waits, and where a dialler looks for codes and contacts
+    relay_token: str = field(default="", repr=False)  # for a private relay
     silence_timeout: float = 15.0  # seconds without a sign of life after which a call is given up
     grace: int = 60  # seconds for which a call goes on without a line

@@ -26,14 +26,14 @@ from voicemux.net.address import ends_like_a_port
 from voicemux.net.caller import Caller
 from voicemux.net.greeting import Greeting, Watcher, part, unwatched
 from voicemux.net.listener import Listener
-from voicemux.net.proxies import connect_by
 from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.net.sessions import Sessions
-from voicemux.net.ways import Way
 from voicemux.protocol.connection import Receiving, State
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
+from voicemux.relay.places import AnyWay, RelayedWay
+from voicemux.relay.relayed import stream_to
 from voicemux.security.admission import Admission
 from voicemux.security.handshake import Peer
 from voicemux.security.names import passes_for_address
@@ -68,6 +68,8 @@ def establish(
     `tell` hears what the user should know of ways that were tried in vain. `watch` is as of `Greeting`. `grace` is
     for how many seconds the call is to go on without a line.
     """
+    if target.code and trust:
+        trust.use_code(target.code)
     failures: list[VoicemuxError] = []
     for way in target.ways:
         attempt = _Attempt(target, way, trust, hello, on_ringing, patience, watch, grace)
@@ -88,7 +90,7 @@ def establish(
     )
 
 
-def greet(greeting: Greeting, target: Target, way: Way, trust: Trust, *, by_code: bool = False) -> Peer:
+def greet(greeting: Greeting, target: Target, way: AnyWay, trust: Trust, *, by_code: bool = False) -> Peer:
     """The dialler's part, up to both sides knowing who the other is; `by_code` is as of `Trust.judge`.
 
     Raises SecurityError if the listener is not who was meant, or does not let us in; it has been sent nothing if
@@ -110,7 +112,7 @@ class _Attempt:
     def __init__(
         self,
         target: Target,
-        way: Way,
+        way: AnyWay,
         trust: Trust | None,
         hello: Callable[[], Hello],
         on_ringing: Tell,
@@ -144,7 +146,7 @@ class _Attempt:
     def _call(self, *, by_code: bool = False) -> Introduced:
         """One connection. Raises _CodeNeeded if another one by code may do better."""
         target, where = self._target, str(self._way)
-        greeting = Greeting(connect_by(self._way), self._patience, self._watch)
+        greeting = Greeting(stream_to(self._way), self._patience, self._watch)
         peer = None
         try:
             if self._trust:
@@ -169,7 +171,7 @@ class _Attempt:
             greeting.receiving,
             theirs,
             peer,
-            where,
+            "" if isinstance(self._way, RelayedWay) else where,
             is_caller=False,
             known=target.known,
             bond=self._bond(own, theirs, peer),
@@ -196,8 +198,9 @@ class _Attempt:
         """
         trust, known = self._trust, self._target.known
         if trust and peer.method is Method.CODE and not (trust.is_self(peer) or known_as(peer, known, _ignore)):
+            address = "" if isinstance(self._way, RelayedWay) else str(self._way)
             with contextlib.suppress(SecurityError):  # why there is no call matters more
-                trust.remember(peer, "", str(self._way), known, host=self._way.host)
+                trust.remember(peer, "", address, known, host=self._way.host)
 
 
 def _explained(error: VoicemuxError, text: str) -> VoicemuxError:

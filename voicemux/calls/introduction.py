@@ -59,7 +59,8 @@ def missed(caller: Caller, trust: Trust | None, tell: Tell) -> str:
 
 def met_by(caller: Caller) -> Introduced:
     """As whom a caller introduces itself. Where it can be called back is only guessed."""
-    guess = "" if is_this_machine(caller.host) else str(Address(caller.host, DEFAULT_PORT))  # there, a tunnel ends
+    is_elsewhere = caller.stream.relay or is_this_machine(caller.host)  # there, a relay runs, or a tunnel ends
+    guess = "" if is_elsewhere else str(Address(caller.host, DEFAULT_PORT))
     return Introduced(
         caller.stream,
         caller.sending,

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from voicemux.errors import AddressError, SecurityError
 from voicemux.net.address import Address, parse_address, parse_port
-from voicemux.net.ways import Proxied, Proxy, Way
+from voicemux.net.ways import Proxied, Proxy
+from voicemux.relay.places import AnyWay, RelayPlace, parse_relayed
 from voicemux.security.directory import Directory
 from voicemux.security.entries import Contact
 from voicemux.security.names import passes_for_address
@@ -17,24 +18,40 @@ class Target:
     """Whom the user means. Get one from `resolve`."""
 
     text: str  # what was typed
-    ways: tuple[Way, ...]  # one at least; they are tried in turn
+    ways: tuple[AnyWay, ...]  # one at least; they are tried in turn
     contact: Contact | None = None  # whose key must answer; None: the user means a place, not a person
     known: Directory | None = None  # the contacts, as they are read for this call; None in a plain call
+    code: str = ""  # that was typed as a part of the target
 
     def through(self, proxy: Proxy | None) -> "Target":
-        """The same by way of that proxy, if there is one."""
+        """The same by way of that proxy, if there is one. Raises AddressError if only a relay leads there."""
         if proxy is None:
             return self
-        return replace(self, ways=tuple(Proxied(way, proxy) for way in self.ways if isinstance(way, Address)))
+        ways = tuple(Proxied(way, proxy) for way in self.ways if isinstance(way, Address))
+        if not ways:
+            raise AddressError("a relay is not called through a proxy: leave the proxy or the relay away")
+        return replace(self, ways=ways)
 
 
-def resolve(text: str, known: Directory | None, tell: Callable[[str], None] = lambda _: None) -> Target:
+def resolve(
+    text: str,
+    known: Directory | None,
+    tell: Callable[[str], None] = lambda _: None,
+    relay: RelayPlace | None = None,
+    token: str = "",
+) -> Target:
     """Find out whom the user means, and the ways there: the addresses of a contact of that name, or what was typed.
 
     NAME:PORT is that port of the contact's hosts. Without `known`, as in a plain call, only addresses can be meant.
-    `tell` hears of what is written down as an address and is none. Raises AddressError; SecurityError if no address
-    of the contact is known, or the contacts cannot be read.
+    CODE@RELAY is who waits at that relay with that code, and CODE alone who waits at the `relay` that the user always
+    has; `token` is for that relay, or for any without it. `tell` hears of what is written down as an address and is
+    none. Raises AddressError; SecurityError if no address of the contact is known, or the contacts cannot be read.
     """
+    if relayed := parse_relayed(text, relay, token):
+        way, code = relayed
+        if known is None:
+            raise AddressError("a call through a relay is encrypted: leave --unencrypted away")
+        return Target(text, (way,), None, known, code)
     contact, port = _meant(text, known) if known else (None, None)
     if contact is None:
         return Target(text, (parse_address(text),), None, known)

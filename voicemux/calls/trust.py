@@ -7,10 +7,10 @@ from pathlib import Path
 
 from voicemux.calls.target import Target
 from voicemux.errors import Kind, SecurityError
-from voicemux.net.ways import Way
 from voicemux.protocol.messages import Method
+from voicemux.relay.places import AnyWay
 from voicemux.security.admission import Admission
-from voicemux.security.code import USUAL_WORDS, tidy
+from voicemux.security.code import USUAL_WORDS, number_of, tidy
 from voicemux.security.contacts import Contacts, is_this_machine
 from voicemux.security.directory import Directory
 from voicemux.security.entries import Contact
@@ -29,6 +29,7 @@ class Security:
     words: int = USUAL_WORDS  # of the codes that a listener makes; 0: it makes none
     allowed: tuple[str, ...] = ()  # names of the only contacts that a listener answers
     own_name: str = ""  # what others see; no contact is called that
+    number: str = ""  # what codes begin with, which all can know, as at a relay; "": a secret one of their own
 
     def __post_init__(self) -> None:
         """Raises ValueError for what contradicts itself."""
@@ -50,7 +51,7 @@ class Trust:
         self.known.all()  # what is damaged is better found before anybody calls
         self.identity = load_identity(security.folder)
 
-    def judge(self, target: Target, way: Way, certificate: bytes, *, by_code: bool = False) -> Dialler:
+    def judge(self, target: Target, way: AnyWay, certificate: bytes, *, by_code: bool = False) -> Dialler:
         """What to say to the listener who answers there with that certificate: nothing has been said to it so far.
 
         `by_code` is whether a code speaks for us though we know the listener's key: it has said that it does not know
@@ -64,7 +65,7 @@ class Trust:
         method = self._method(way, is_known=contact is not None and not by_code)
         return Dialler(self.identity, certificate, method, self._security.code)
 
-    def _method(self, way: Way, *, is_known: bool) -> Method:
+    def _method(self, way: AnyWay, *, is_known: bool) -> Method:
         """What speaks for a listener: its key, or else a code, or else the user, who wants it so. This is the only
         place that decides whether anything is sent to an unknown peer."""
         if is_known:
@@ -86,8 +87,23 @@ class Trust:
         """What the user has been told meanwhile. Raises SecurityError if it is none."""
         self._security = replace(self._security, code=tidy(code))
 
+    def use_number(self, number: str) -> None:
+        """Under which this listener waits at a relay."""
+        self._security = replace(self._security, number=number)
+
+    @property
+    def wants_number(self) -> bool:
+        """Whether a listener takes calls from people who are not contacts yet."""
+        chosen = self._security
+        return chosen.is_open or bool(chosen.code) or (not chosen.allowed and chosen.words > 0)
+
+    @property
+    def chosen_number(self) -> str:
+        """That of the code that the user has chosen; "" if there is none."""
+        return number_of(self._security.code) if self._security.code else ""
+
     @staticmethod
-    def _check_key(target: Target, known: Directory, way: Way, fingerprint: str, contact: Contact | None) -> None:
+    def _check_key(target: Target, known: Directory, way: AnyWay, fingerprint: str, contact: Contact | None) -> None:
         """At an address, another contact may answer; under a contact's name, only that contact."""
         meant = target.contact
         if not meant and not contact and not is_this_machine(way.host):  # there, tunnels lead to many people
@@ -117,6 +133,7 @@ class Trust:
             is_open=chosen.is_open,
             allowed=allowed,
             on_guessing=on_guessing,
+            number=chosen.number,
         )
 
     def is_self(self, peer: Peer) -> bool:

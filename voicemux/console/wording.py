@@ -118,7 +118,7 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
             calls = [f"{each.at[:16].replace('T', ' ')}  {_who(each.name, each.address)}" for each in event.calls]
             return ["missed calls:", *calls] if calls else ["no missed calls"]
         case Connected():
-            who = _who(event.name, event.address, event.claims)
+            who = _who(event.name, f"through {event.relay}" if event.relay else event.address, event.claims)
             remembered = ", and is remembered" if event.security == "code" and event.is_known else ""
             security = SECURITY[event.security] + remembered
             return [f"connected to {who}, {security}; {_voice(event)}", *_compare(event, is_typed=is_typed)]

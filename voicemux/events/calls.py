@@ -24,7 +24,7 @@ class Connected:
 
     `security` is "plain", or what speaks for the peer inside the encryption: "known" (a contact's key), "code", or
     "open": nothing, until the `words` have been compared. `is_known` is whether the key will be known again, and
-    `claims` is as in `Ringing`.
+    `claims` is as in `Ringing`. `relay` is the relay through which the call goes; empty if it is direct.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Connected:
     peer: Voice | None = None
     claims: str = ""
     is_known: bool = False
+    relay: str = ""
 
 
 @dataclass(frozen=True)

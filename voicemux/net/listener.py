@@ -2,17 +2,21 @@
 
 import contextlib
 import errno
+import queue
 import socket
 import sys
-from collections.abc import Collection
+import threading
+from collections.abc import Callable, Collection
 from typing import Any
 
 from voicemux.errors import Unreachable
 from voicemux.net.address import Address, is_number
 from voicemux.net.connecting import look_up
 from voicemux.net.socket_errors import kind_of, reason
+from voicemux.net.stream import Stream
 from voicemux.net.tcp import READ_SIZE, TcpStream
 from voicemux.security.networks import is_loopback
+from voicemux.threads import drain
 
 if sys.platform != "win32":
     import resource
@@ -23,6 +27,49 @@ EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 WILDCARDS = ("0.0.0.0", "::")  # what sockets call it, of one family
 
 
+class Doorway:
+    """An entrance for callers who come another way, such as through a relay. It is waited for like a socket."""
+
+    def __init__(self, on_close: Callable[[], None] = lambda: None) -> None:
+        """`on_close` is called when the listener closes, before the doorway does."""
+        self._wake = Wake()
+        self._streams: queue.SimpleQueue[Stream] = queue.SimpleQueue()
+        self._on_close = on_close
+        self._closing = threading.Lock()
+        self._is_closed = False
+
+    def fileno(self) -> int:
+        return self._wake.fileno()
+
+    def put(self, stream: Stream) -> None:
+        """Let a caller in; close its stream if the doorway is closed. Any thread."""
+        with self._closing:
+            if not self._is_closed:
+                self._streams.put(stream)
+                self._wake.set()
+                return
+        stream.close()
+
+    def take(self) -> Stream | None:
+        """The next caller's, None if there is none. To be called when it can be read."""
+        self._wake.clear()  # before the look, so that nothing is missed
+        stream = next(drain(self._streams), None)
+        if not self._streams.empty():
+            self._wake.set()
+        return stream
+
+    def close(self) -> None:
+        """Close it, and the streams that were not taken."""
+        self._on_close()
+        with self._closing:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        for stream in drain(self._streams):
+            stream.close()
+        self._wake.close()
+
+
 class Listener:
     """Listening sockets: of every address of a host, or of every interface, IPv6 and IPv4."""
 
@@ -30,6 +77,7 @@ class Listener:
         """`host` None or "*" is every interface; with port 0 the system chooses one. Raises Unreachable."""
         self._host = host = None if host == EVERYWHERE else host
         self.sockets: list[socket.socket] = []
+        self.doorways: list[Doorway] = []
         try:
             self._bind(host, port)
         except OSError as error:
@@ -69,6 +117,11 @@ class Listener:
         if failure and not self.sockets:
             raise failure
 
+    @property
+    def entrances(self) -> "list[socket.socket | Doorway]":
+        """All that callers may come through."""
+        return [*self.sockets, *self.doorways]
+
     def addresses(self) -> list[str]:
         """By which others can reach it: the host as it was chosen; of a wildcard, this machine's main addresses, as
         far as it accepts their families."""
@@ -91,12 +144,14 @@ class Listener:
         return [(each.family, str(each.getsockname()[0])) for each in self.sockets]
 
     def close(self) -> None:
-        for each in self.sockets:
+        for each in self.entrances:
             each.close()
 
 
-def accept(listening: socket.socket) -> TcpStream | None:
+def accept(listening: socket.socket | Doorway) -> Stream | None:
     """The next caller's stream, None if there is none (any more). Raises Unreachable if no descriptor is left."""
+    if isinstance(listening, Doorway):
+        return listening.take()
     try:
         connection, place = listening.accept()
     except OSError as error:

@@ -101,7 +101,7 @@ class Reception:
     def _run(self) -> None:
         with self._selector:
             self._selector.register(self._wake, selectors.EVENT_READ)
-            for each in self._listener.sockets:
+            for each in self._listener.entrances:
                 self._selector.register(each, selectors.EVENT_READ, each)
             try:
                 while self._serve():
@@ -169,6 +169,8 @@ class Reception:
         if loser := self._lobby.enter(visitor, visitor.host, now):
             self._make_room(loser)
         self._selector.register(descriptor_of(stream), selectors.EVENT_READ, visitor)
+        if stream.has_come:
+            self._hear(visitor)
 
     def _make_room(self, loser: Visitor) -> None:
         if not loser.leaving:

@@ -56,6 +56,11 @@ class Stream(Protocol):
     # --- facts, which not every stream knows
 
     @property
+    def relay(self) -> str:
+        """The relay through which it goes, as one would type it; "" if it is direct. Then `peer_address` is the
+        relay's."""
+
+    @property
     def is_secure(self) -> bool:
         """Whether it is encrypted, and the handshake is over."""
 
@@ -66,6 +71,10 @@ class Stream(Protocol):
     @property
     def options(self) -> list[str]:
         """What the system grants to this connection, in words for people."""
+
+    @property
+    def has_come(self) -> bool:
+        """Whether there are bytes to read that `fileno` does not announce, because this side has them already."""
 
     def bytes_in_flight(self) -> int | None:
         """Bytes that were written and that the far end's kernel has not acknowledged; None if that is unknown."""

@@ -31,6 +31,13 @@ OPTIONS: list[tuple[str, int, int, int | bytes]] = [
     ("no-delay", socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),  # Nagle's algorithm would add a round trip
     ("expedited", socket.IPPROTO_IP, socket.IP_TOS, 0xB8),  # RFC 3246: routers that care let voice go first
 ]
+KEEP_ALIVE: list[tuple[int, int, int]] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+if sys.platform == "linux":
+    KEEP_ALIVE += [
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 20),  # seconds of silence
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),  # seconds
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    ]
 if sys.platform == "linux":
     # Congestion control is the system's choice, but for bbr on long lines (LONG_ROUND_TRIP). On short ones, the delay
     # is normal 1.0 s after a squeeze to 24 kbit/s with bbr as with cubic; where 5 % of packets are lost it is some
@@ -48,6 +55,8 @@ class TcpStream:
 
     def __init__(self, connection: socket.socket, peer_address: Address) -> None:
         self.peer_address = peer_address
+        self.relay = ""
+        self.has_come = False
         self.bytes_read = 0
         self.bytes_written = 0
         self._socket = connection
@@ -74,6 +83,11 @@ class TcpStream:
             with contextlib.suppress(OSError, ValueError):  # no TCP socket, or closed
                 return int.from_bytes(fcntl.ioctl(self._socket, SIOCOUTQNSD, bytes(4)), sys.byteorder)
         return 0
+
+    def keep_alive(self) -> None:
+        """Have the kernel look after a silent connection: routers forget one after minutes."""
+        for level, number, value in KEEP_ALIVE:
+            _set(self._socket, level, number, value)
 
     def leave_bbr(self) -> None:
         """See `Stream`."""

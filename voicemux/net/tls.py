@@ -45,6 +45,29 @@ def dialler_context() -> Context:
     return context
 
 
+def verified_context() -> Context:
+    """Of a client that takes only certificates that an authority of this system has signed for the host's name.
+
+    OpenSSL's SSL_CERT_FILE adds others.
+    """
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
+def served_context(certificate: Path, key: Path) -> Context:
+    """Of a server with a certificate of an authority, as PEM files. Raises SecurityError if they cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+        raise SecurityError(f"cannot use the certificate {certificate} with the key {key}: {why}") from error
+    return context
+
+
 def until_tls_1_2(context: Context) -> Context:
     """The same of another time: no peer should take it. For those who test that."""
     with warnings.catch_warnings():
@@ -56,10 +79,11 @@ def until_tls_1_2(context: Context) -> Context:
 class Channel:
     """Bytes of the network in, bytes of the peer out, and the other way round. Any thread."""
 
-    def __init__(self, context: Context, *, is_server: bool) -> None:
+    def __init__(self, context: Context, *, is_server: bool, name: str | None = None) -> None:
+        """`name` is the server's, where the context has its certificate verified."""
         self._lock = threading.Lock()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=is_server)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=is_server, server_hostname=name)
         self._received = 0  # bytes, before it is established
         self._first = b""
         self.established = False
@@ -145,6 +169,8 @@ class Channel:
             return ConnectionLost(f"the encrypted stream is damaged: {reason}")
         if self._first.startswith(PREFACE_STEM):
             return SecurityError("plain calls are taken there, not encrypted ones", kind=Kind.WANTS_PLAIN)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return SecurityError(f"the certificate there cannot be relied on: {error.verify_message.lower()}")
         if not self._first:
             return ConnectionLost("the connection ended without a word")
         if self._first[0] not in (HANDSHAKE, ALERT):
@@ -158,9 +184,9 @@ class TlsStream:
     Begin with `begin()` on the dialler's side, `answer()` on the listener's; read until `is_secure`.
     """
 
-    def __init__(self, stream: Stream, context: Context, *, is_server: bool) -> None:
+    def __init__(self, stream: Stream, context: Context, *, is_server: bool, name: str | None = None) -> None:
         self._stream = stream
-        self._channel = Channel(context, is_server=is_server)
+        self._channel = Channel(context, is_server=is_server, name=name)
 
     def begin(self) -> None:
         """Say the first word of the handshake."""
@@ -219,6 +245,16 @@ class TlsStream:
             self._stream.finish()
 
     # --- as the stream inside has it
+
+    @property
+    def has_come(self) -> bool:
+        """See `Stream`."""
+        return self._stream.has_come
+
+    @property
+    def relay(self) -> str:
+        """See `Stream`."""
+        return self._stream.relay
 
     @property
     def peer_address(self) -> Address:

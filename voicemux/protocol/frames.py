@@ -39,6 +39,12 @@ class FrameDecoder:
         """Whether the stream, if it ended here, would end inside a frame."""
         return bool(self._buffer)
 
+    def take_rest(self) -> bytes:
+        """What is held, and forget it: where frames end, and bytes of another kind follow (relay.md)."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
+
     def _cut(self) -> Iterator[Frame]:
         buffer = self._buffer
         while len(buffer) >= header_struct.size:

@@ -50,13 +50,14 @@ class Admission:
         is_open: bool = False,
         allowed: Collection[str] = (),
         on_guessing: Callable[[str], None] = lambda _: None,
+        number: str = "",
     ) -> None:
         """`code` was chosen by the user; without it, codes of `words` words are made, or none if `words` is 0.
 
         `allowed` are fingerprints of contacts: if there are any, only these contacts and callers with a code may
         call. `on_code(code, why)` is called when a code has ended, with the next code and the reason.
-        `on_guessing(what)` gets messages for the user about wrong codes, each once. Raises SecurityError for a bad
-        code.
+        `on_guessing(what)` gets messages for the user about wrong codes, each once. `number` is what codes begin
+        with, if it is known to all, as at a relay. Raises SecurityError for a bad code.
         """
         self._identity = identity
         self._contacts = contacts
@@ -66,8 +67,9 @@ class Admission:
         self._words = words
         self._is_open = is_open
         self._allowed = allowed
-        self.code = tidy(code) if code else new_code(words) if words else ""
-        self._guesses = Guesses(self.code if code else "", words)
+        self._number = number
+        self.code = tidy(code) if code else new_code(words, number) if words else ""
+        self._guesses = Guesses(self.code if code else "", words, number_is_known=bool(number))
         self._wrong = 0  # guesses of unknown callers since the last new code
         self._told: set[str] = set()
         self._mistyped: dict[str, deque[float]] = {}  # when each contact sent wrong codes
@@ -176,9 +178,9 @@ class Admission:
 
     def _replace(self, why: str) -> None:
         self._wrong = 0
-        self.code = new_code(self._words)
+        self.code = new_code(self._words, self._number)
         if self._words != self._guesses.words:
-            self._guesses = Guesses("", self._words)
+            self._guesses = Guesses("", self._words, number_is_known=bool(self._number))
         self._on_code(self.code, why)
 
     def _tell(self, topic: str, what: str) -> None:

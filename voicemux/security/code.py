@@ -19,20 +19,28 @@ LEAST_WORDS = 2  # in a code, also in one that a user chose: so a text that cann
 SHARE_SIZE = 33  # bytes: the letter of a side, and a point
 
 
-def new_code(words: int = USUAL_WORDS) -> str:
-    """A number and `words` words, such as 42-beeswax-caravan-tiger for 3."""
-    return "-".join([str(secrets.choice(NUMBERS)), *spoken(secrets.token_bytes(words))])
+def new_code(words: int = USUAL_WORDS, number: str = "") -> str:
+    """A number and `words` words, such as 42-beeswax-caravan-tiger for 3. Without a `number`, it is random, too."""
+    return "-".join([number or str(secrets.choice(NUMBERS)), *spoken(secrets.token_bytes(words))])
 
 
-def codes_like(code: str, words: int) -> int:
+def number_of(code: str) -> str:
+    """What a code begins with. Raises SecurityError if it cannot be a code."""
+    return tidy(code).split("-")[0]
+
+
+def codes_like(code: str, words: int, *, number_is_known: bool = False) -> int:
     """Among how many codes an attacker must guess: codes of `words` words, or codes like `code`, which a user chose.
+
+    `number_is_known` is whether anybody can find out what the code begins with, as at a relay.
 
     What people choose is guessed sooner than its length says. The estimate is that of NIST SP 800-63-2, table A.1:
     4 bits for the first character, 2 for each of the next seven, 1.5 up to the twentieth, then 1.
     """
     if not code:
-        return len(NUMBERS) << 8 * words
-    length = len(tidy(code).replace("-", ""))
+        return (1 if number_is_known else len(NUMBERS)) << 8 * words
+    known = len(number_of(code)) if number_is_known else 0
+    length = len(tidy(code).replace("-", "")) - known
     bits = 4 + 2 * min(length - 1, 7) + 1.5 * min(max(length - 8, 0), 12) + max(length - 20, 0)
     return int(math.pow(2, bits))
 

@@ -25,10 +25,13 @@ MOST_NETWORKS = 4096  # whose tries are remembered: about 800 kB
 class Guesses:
     """Ask `may_try()` before each exchange, and call `right()` after each one whose code was right."""
 
-    def __init__(self, code: str, words: int) -> None:
-        """`code` was chosen by a person; if it is "", codes of `words` words are made at random."""
+    def __init__(self, code: str, words: int, *, number_is_known: bool = False) -> None:
+        """`code` was chosen by a person; if it is "", codes of `words` words are made at random.
+
+        `number_is_known` is as of `codes_like`.
+        """
         self.words = words
-        codes = codes_like(code, words)
+        codes = codes_like(code, words, number_is_known=number_is_known)
         self.rate = min(MOST_RATE, codes / 2 / (YEARS * SECONDS))  # tries a second; on average, half of all codes hit
         self.burst = min(max(LEAST_BURST, codes // BURST_ODDS), MOST_BURST)  # tries at once
         self._left = float(self.burst)

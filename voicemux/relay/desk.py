@@ -1,0 +1,271 @@
+"""Decides which clients of a relay are joined, and which must go. Pure (relay.md §6 and §8).
+
+It knows connections by what the server calls them, and answers with what is to be done. `now` is in seconds, of a
+clock that only goes forward.
+"""
+
+import hmac
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from voicemux.net.address import Address
+from voicemux.relay.limits import CallRate, Limits, place_of
+from voicemux.relay.messages import CallFor, Moved, Paired, Parked, Refused, RefusedCode, Reply, Request, Token, Wait
+
+ASK_PATIENCE = 5.0  # seconds for a client's WAIT or CALL, TLS included
+# Seconds for which a CALL is kept whose listener has just been joined with another caller. The listener waits anew
+# within a round trip, so the second caller hears "busy" of the listener instead of ABSENT of the relay.
+CALL_PATIENCE = 3.0
+MOST_KEPT_CALLS = 256  # in all
+MOST_KEPT_CALLS_OF_AN_ID = 4
+FULL_SECONDS = 30  # after which a client that found no room should try again
+ABSENT_SECONDS = 1
+
+Guest = TypeVar("Guest")
+
+
+@dataclass(frozen=True)
+class Tell(Generic[Guest]):
+    """Send this to the client; after REFUSED and MOVED, end the stream."""
+
+    guest: Guest
+    reply: Reply
+
+
+@dataclass(frozen=True)
+class Cut(Generic[Guest]):
+    """Close a connection without a word."""
+
+    guest: Guest
+
+
+@dataclass(frozen=True)
+class Join(Generic[Guest]):
+    """Both have been told PAIRED: from now on, bytes pass between them."""
+
+    caller: Guest
+    waiting: Guest
+
+
+Step = Tell[Guest] | Cut[Guest] | Join[Guest]
+
+
+@dataclass
+class RelayCounts:
+    """What a relay tells of itself: numbers since its start, and how it is now."""
+
+    connections: int = 0
+    waits: int = 0
+    calls: int = 0
+    pairs: int = 0
+    bytes: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    connections_now: int = 0
+    waits_now: int = 0
+    paired_now: int = 0  # connections: two for each pair
+    calls_kept_now: int = 0
+
+
+@dataclass(eq=False)
+class _Record:
+    """What is known of one connection."""
+
+    seen: Address
+    place: str
+    deadline: float  # to ask; of a call that is kept, to be joined
+    kind: str = "unasked"  # unasked, waits, calls (and is kept), pairs
+    has_token: bool = False
+    owner: bytes = b""
+    ids: tuple[bytes, ...] = ()
+
+
+class Desk(Generic[Guest]):
+    """Tell it what happens; do, in order, what it returns."""
+
+    def __init__(self, limits: Limits, tokens: Collection[str] = ()) -> None:
+        """With `tokens`, a client must say one of them first."""
+        self._limits = limits
+        self._tokens = tokens
+        self._rate = CallRate(limits.calls)
+        self._records: dict[Guest, _Record] = {}
+        self._waiting: dict[bytes, Guest] = {}  # by each id
+        self._gone: OrderedDict[bytes, float] = OrderedDict()  # ids whose listener has just been joined; until when
+        # Connections with a deadline, the earliest first: clients that have not asked yet; calls that are kept.
+        self._unasked: OrderedDict[Guest, float] = OrderedDict()
+        self._kept: OrderedDict[Guest, bytes] = OrderedDict()
+        self._of_place: Counter[tuple[str, str]] = Counter()  # connections, by kind and address
+        self.counts = RelayCounts()
+
+    def enter(self, guest: Guest, seen: Address, now: float) -> list[Step[Guest]]:
+        """A connection has been made. Where there is no room, the one that was silent for the longest time goes."""
+        record = _Record(seen, place_of(seen.host), now + ASK_PATIENCE)
+        self.counts.connections += 1
+        steps: list[Step[Guest]] = []
+        if len(self._records) >= self._limits.connections:
+            silent = next(iter(self._unasked), None)
+            if silent is None:
+                self.counts.refused["full"] += 1
+                return [Cut(guest)]
+            steps.append(self._cut(silent))
+        elif self._of_place["unasked", record.place] >= self._limits.unasked:
+            self.counts.refused["unasked"] += 1
+            return [Cut(guest)]
+        self._records[guest] = record
+        self._unasked[guest] = record.deadline
+        self._count(record, 1)
+        return steps
+
+    def hear(self, guest: Guest, request: Request, now: float) -> list[Step[Guest]]:
+        """A client has asked for something. What it asks behind a refusal is not heard."""
+        if (record := self._records.get(guest)) is None:
+            return []
+        if isinstance(request, Token):
+            record.has_token = _is_one_of(request.token, self._tokens)
+            return [] if record.has_token or not self._tokens else [self._refuse(guest, RefusedCode.TOKEN)]
+        if self._tokens and not record.has_token:
+            return [self._refuse(guest, RefusedCode.TOKEN)]
+        self._forget_gone(now)
+        del self._unasked[guest]
+        if isinstance(request, Wait):
+            return self._wait(guest, record, request, now)
+        return self._call(guest, record, request, now)
+
+    def leave(self, guest: Guest) -> None:
+        """The connection has ended, or has been told the last word. Again does nothing."""
+        record = self._records.pop(guest, None)
+        if record is None:
+            return
+        self._count(record, -1)
+        self._unasked.pop(guest, None)
+        self._kept.pop(guest, None)
+        for each in record.ids:
+            if self._waiting.get(each) is guest:
+                del self._waiting[each]
+
+    @property
+    def next_time(self) -> float | None:
+        """When something is `due`; None if nothing waits."""
+        first = (next(iter(self._unasked), None), next(iter(self._kept), None))
+        return min((self._records[each].deadline for each in first if each is not None), default=None)
+
+    def due(self, now: float) -> list[Step[Guest]]:
+        """Whose time is over."""
+        self._forget_gone(now)
+        steps: list[Step[Guest]] = []
+        while (guest := next(iter(self._kept), None)) is not None and self._records[guest].deadline <= now:
+            steps.append(self._refuse(guest, RefusedCode.ABSENT, ABSENT_SECONDS))
+        while (guest := next(iter(self._unasked), None)) is not None and self._unasked[guest] <= now:
+            steps.append(self._cut(guest))
+        return steps
+
+    def refuse(self, guest: Guest, refused: Refused) -> list[Step[Guest]]:
+        """The client has broken the protocol."""
+        self.counts.refused["protocol"] += 1
+        self.leave(guest)
+        return [Tell(guest, refused)]
+
+    def close(self, seconds: int, elsewhere: Address | None = None) -> list[Step[Guest]]:
+        """The relay ends: all who are not in a pair go `elsewhere`, or come again in some seconds."""
+        steps: list[Step[Guest]] = []
+        for guest, record in list(self._records.items()):
+            if record.kind == "unasked":
+                steps.append(self._cut(guest))
+            elif record.kind != "pairs":
+                self.leave(guest)
+                steps.append(Tell(guest, Moved(elsewhere) if elsewhere else Refused(RefusedCode.CLOSING, seconds)))
+        return steps
+
+    # --- requests
+
+    def _wait(self, guest: Guest, record: _Record, wait: Wait, now: float) -> list[Step[Guest]]:
+        older: list[Guest] = []
+        for each in wait.ids:
+            other = self._waiting.get(each)
+            if other is not None and other not in older:
+                if not hmac.compare_digest(self._records[other].owner, wait.owner):
+                    return [self._refuse(guest, RefusedCode.TAKEN)]
+                older.append(other)
+        freed = sum(self._records[each].place == record.place for each in older)
+        if self._of_place["waits", record.place] - freed >= self._limits.waits:
+            return [self._refuse(guest, RefusedCode.LIMIT, FULL_SECONDS)]
+        steps: list[Step[Guest]] = [self._refuse(each, RefusedCode.TAKEN) for each in older]
+        self._become(record, "waits")
+        record.owner, record.ids = wait.owner, wait.ids
+        self._waiting.update(dict.fromkeys(wait.ids, guest))
+        self.counts.waits += 1
+        steps.append(Tell(guest, Parked(record.seen)))
+        caller = next((each for each, wanted in self._kept.items() if wanted in wait.ids), None)
+        return steps if caller is None else [*steps, *self._join(caller, guest, self._kept[caller], now)]
+
+    def _call(self, guest: Guest, record: _Record, call: CallFor, now: float) -> list[Step[Guest]]:
+        self.counts.calls += 1
+        if seconds := self._rate.wait(record.place, now):
+            return [self._refuse(guest, RefusedCode.LIMIT, min(math.ceil(seconds), 65_535))]
+        if self._of_place["pairs", record.place] >= self._limits.pairs:
+            return [self._refuse(guest, RefusedCode.LIMIT, FULL_SECONDS)]
+        if wanted := next((each for each in call.ids if each in self._waiting), None):
+            return self._join(guest, self._waiting[wanted], wanted, now)
+        wanted = next((each for each in call.ids if self._gone.get(each, now) > now), None)
+        of_id = sum(each == wanted for each in self._kept.values())
+        if wanted is None or len(self._kept) >= MOST_KEPT_CALLS or of_id >= MOST_KEPT_CALLS_OF_AN_ID:
+            return [self._refuse(guest, RefusedCode.ABSENT, ABSENT_SECONDS)]
+        self._become(record, "calls")
+        record.deadline = now + CALL_PATIENCE
+        self._kept[guest] = wanted
+        return []
+
+    def _join(self, caller: Guest, waiting: Guest, wanted: bytes, now: float) -> list[Step[Guest]]:
+        records = self._records[caller], self._records[waiting]
+        for each in records[1].ids:
+            self._waiting.pop(each, None)
+            self._gone[each] = now + CALL_PATIENCE
+            self._gone.move_to_end(each)
+        self._kept.pop(caller, None)
+        for record in records:
+            self._become(record, "pairs")
+        records[1].ids = ()
+        self.counts.pairs += 1
+        told: list[Step[Guest]] = [
+            Tell(guest, Paired(wanted, record.seen)) for guest, record in zip((caller, waiting), records, strict=True)
+        ]
+        return [*told, Join(caller, waiting)]
+
+    # --- records
+
+    def _become(self, record: _Record, kind: str) -> None:
+        self._count(record, -1)
+        record.kind = kind
+        self._count(record, 1)
+
+    def _count(self, record: _Record, change: int) -> None:
+        key = record.kind, record.place
+        self._of_place[key] += change
+        if not self._of_place[key]:
+            del self._of_place[key]
+        counts = self.counts
+        counts.connections_now += change
+        counts.waits_now += change * (record.kind == "waits")
+        counts.calls_kept_now += change * (record.kind == "calls")
+        counts.paired_now += change * (record.kind == "pairs")
+
+    def _forget_gone(self, now: float) -> None:
+        while self._gone and next(iter(self._gone.values())) <= now:
+            self._gone.popitem(last=False)
+
+    def _refuse(self, guest: Guest, code: RefusedCode, seconds: int = 0) -> Tell[Guest]:
+        self.counts.refused[code.name.lower()] += 1
+        self.leave(guest)
+        return Tell(guest, Refused(code, seconds))
+
+    def _cut(self, guest: Guest) -> Cut[Guest]:
+        self.counts.refused["silent"] += 1
+        self.leave(guest)
+        return Cut(guest)
+
+
+def _is_one_of(token: str, tokens: Collection[str]) -> bool:
+    """Compares with all of them, so that the time tells nothing."""
+    return sum(hmac.compare_digest(token.encode(), each.encode()) for each in tokens) > 0

@@ -1,0 +1,77 @@
+"""The relay's part with one client, up to PAIRED: bytes in, requests out, replies as bytes. Pure (relay.md §6)."""
+
+from collections.abc import Iterator
+
+from voicemux.errors import LocalProtocolError, RemoteProtocolError
+from voicemux.protocol.frames import FrameDecoder
+from voicemux.relay import wire
+from voicemux.relay.approach import NotARelay, OtherRelayVersion, RelayOpening
+from voicemux.relay.encoding import decoded, encoded
+from voicemux.relay.messages import NAMES, CallFor, Paired, Parked, Refused, RefusedCode, Reply, Request, Token, Wait
+
+MOST_AHEAD = 16_384  # bytes of a caller for its peer, before there is one: a ClientHello has at most 2000
+
+
+class Guest:
+    """`receive` what the client sends, `reply` to it. After PAIRED, `ahead` has what it has said to its peer."""
+
+    def __init__(self) -> None:
+        self._preface = RelayOpening()
+        self._frames = FrameDecoder()
+        self._request: Wait | CallFor | None = None
+        self._has_token = False
+        self._has_greeted = False
+        self._is_parked = False
+        self.is_paired = self.is_over = False
+        self.ahead = b""
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether WAIT or CALL has come."""
+        return self._request is not None
+
+    def receive(self, data: bytes) -> Iterator[Request]:
+        """Yield what `data` completes. Raises RemoteProtocolError for all that relay.md does not allow."""
+        if not self._request:
+            for frame in self._frames.feed(self._preface.take(data)):
+                message = decoded(frame)
+                if message is None:
+                    continue
+                if not isinstance(message, Wait | CallFor | Token) or (
+                    isinstance(message, Token) and self._has_token
+                ):
+                    raise RemoteProtocolError(f"{NAMES[type(message)]} out of order")
+                self._has_token = self._has_token or isinstance(message, Token)
+                if not isinstance(message, Token):
+                    self._request, data = message, self._frames.take_rest()
+                    yield message
+                    break
+                yield message
+            else:
+                return
+        if isinstance(self._request, Wait) and not self.is_paired and data:
+            raise RemoteProtocolError("bytes for a peer before there is one")
+        self.ahead += data
+        if len(self.ahead) > MOST_AHEAD:
+            raise RemoteProtocolError(f"more than {MOST_AHEAD} bytes for a peer before there is one")
+
+    def reply(self, message: Reply) -> bytes:
+        """The bytes of a reply. Raises LocalProtocolError if it is not its turn."""
+        is_wait = isinstance(self._request, Wait)
+        is_in_order = {Parked: is_wait and not self._is_parked, Paired: self._request and self._is_parked is is_wait}
+        if self.is_paired or self.is_over or not is_in_order.get(type(message), True):
+            raise LocalProtocolError(f"{NAMES[type(message)]} cannot be said now")
+        preface = b"" if self._has_greeted else wire.PREFACE
+        data = preface + encoded(message)
+        self._has_greeted = True
+        self._is_parked = self._is_parked or isinstance(message, Parked)
+        self.is_paired = isinstance(message, Paired)
+        self.is_over = not isinstance(message, Parked | Paired)
+        return data
+
+    def blame(self, error: RemoteProtocolError) -> Refused | None:
+        """What a client hears that has broken the protocol; None: it does not speak it, and hears nothing."""
+        if isinstance(error, NotARelay) or self.is_paired or self.is_over:
+            return None
+        code = RefusedCode.VERSION if isinstance(error, OtherRelayVersion) else RefusedCode.PROTOCOL
+        return Refused(code, 0, str(error)) if code is RefusedCode.VERSION or self._preface.is_over else None

@@ -1,0 +1,85 @@
+"""What a relay tells Prometheus, on a port of its own. The only home of prometheus-client, which is an extra."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from voicemux.errors import LibraryMissing, Unreachable
+from voicemux.net.address import Address
+from voicemux.net.socket_errors import kind_of, reason
+from voicemux.threads import Threads
+
+if TYPE_CHECKING:
+    from voicemux.relay.desk import RelayCounts
+
+COUNTERS = {
+    "connections": "Connections taken",
+    "waits": "WAITs that were granted",
+    "calls": "CALLs, also those that were refused",
+    "pairs": "Pairs that were joined",
+    "bytes": "Bytes that have passed in pairs, both directions together",
+}
+GAUGES = {
+    "connections_now": "Open connections",
+    "waits_now": "Connections that wait",
+    "paired_now": "Connections in pairs: two for each pair",
+    "calls_kept_now": "CALLs that are kept for a moment",
+}
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Logs no request."""
+
+
+class MetricsServer:
+    """From `start()` to `close()`."""
+
+    def __init__(self, address: Address, counts: Callable[[], "RelayCounts"]) -> None:
+        """Raises LibraryMissing without prometheus-client, Unreachable if the port cannot be had."""
+        try:
+            from prometheus_client import CollectorRegistry, make_wsgi_app
+        except ImportError as error:
+            raise LibraryMissing("prometheus-client", "--metrics takes the package prometheus-client") from error
+        self._counts = counts
+        registry = CollectorRegistry()
+        registry.register(self)
+        try:
+            self._server: WSGIServer = make_server(
+                address.host, address.port, make_wsgi_app(registry), handler_class=_Quiet
+            )
+        except OSError as error:
+            where = f"{address.host} port {address.port}"
+            raise Unreachable(
+                f"cannot listen on {where}: {reason(error)}", kind=kind_of(error, address.host)
+            ) from error
+        self._threads = Threads()
+
+    @property
+    def port(self) -> int:
+        """On which it listens."""
+        return self._server.server_port
+
+    def start(self) -> None:
+        """Answer from now on. Raises OutOfResources."""
+        self._threads.start("metrics", self._server.serve_forever)
+
+    def close(self) -> None:
+        """End it."""
+        self._server.shutdown()
+        self._threads.join()
+        self._server.server_close()
+
+    def collect(self) -> Iterator[Any]:
+        """What prometheus-client asks for."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        counts = self._counts()
+        for name, help_ in COUNTERS.items():
+            yield CounterMetricFamily(f"voicemux_relay_{name}", help_, value=getattr(counts, name))
+        for name, help_ in GAUGES.items():
+            yield GaugeMetricFamily(f"voicemux_relay_{name}", help_, value=getattr(counts, name))
+        refused = CounterMetricFamily("voicemux_relay_refused", "Clients that were refused", labels=["why"])
+        for why, number in dict(counts.refused).items():
+            refused.add_metric([why], number)
+        yield refused

@@ -1,0 +1,89 @@
+"""Where a relay is, and whom to call there: what a user types, and the ways that follow from it. Pure."""
+
+import re
+from dataclasses import dataclass, field, replace
+
+from voicemux.errors import AddressError
+from voicemux.net.address import Address, parse_address
+from voicemux.net.ways import Way
+from voicemux.relay.ids import id_of_number
+
+RELAY_PORT = 8690
+TLS_PORT = 443  # where a relay is asked in TLS if no port is given
+TLS_SCHEME = "tls://"
+# A number, alone or with words behind it, as a code is written down.
+NUMBERED = re.compile(r"(?P<number>\d{1,9})(?:[-_\s]+[^\W\d_]+)*")
+
+
+@dataclass(frozen=True)
+class RelayPlace:
+    """A relay. `token` is what a private one wants to hear, "" for none."""
+
+    address: Address
+    is_tls: bool = False
+    token: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        """As one would type it."""
+        host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
+        usual = TLS_PORT if self.is_tls else RELAY_PORT
+        port = "" if self.address.port == usual else f":{self.address.port}"
+        return f"{TLS_SCHEME if self.is_tls else ''}{host}{port}"
+
+
+@dataclass(frozen=True)
+class RelayedWay:
+    """To a listener, through a relay: it waits there for one of these ids."""
+
+    relay: RelayPlace
+    ids: tuple[bytes, ...] = field(repr=False)
+    number: str = ""  # of a code, "" for a contact's
+
+    def __str__(self) -> str:
+        return f"{self.number}@{self.relay}" if self.number else f"the relay {self.relay}"
+
+    @property
+    def host(self) -> str:
+        """The relay's."""
+        return self.relay.address.host
+
+
+AnyWay = Way | RelayedWay  # to a listener; only direct ones are written down in the contacts file
+
+
+def parse_relay(text: str, token: str = "") -> RelayPlace:
+    """Raises AddressError unless `text` is HOST, HOST:PORT or [IPv6]:PORT, with tls:// before it if it is TLS."""
+    place = text.strip()
+    is_tls = place.lower().startswith(TLS_SCHEME)
+    place = place[len(TLS_SCHEME) :].rstrip("/") if is_tls else place
+    if "@" in place:
+        raise AddressError(f"{text!r} is not a relay: expected HOST or HOST:PORT")
+    address = parse_address(place)
+    if not _has_port(place):
+        address = Address(address.host, TLS_PORT if is_tls else RELAY_PORT)
+    return RelayPlace(address, is_tls, token)
+
+
+def parse_relayed(text: str, usual: RelayPlace | None = None, token: str = "") -> tuple[RelayedWay, str] | None:
+    """The way to CODE@RELAY, or to CODE alone at the `usual` relay, and that code; None if that is not meant.
+
+    `token` is for the usual relay, or for any if there is none. The code is "" where only a number stands. Raises
+    AddressError if no relay is behind the @.
+    """
+    code, at, place = text.strip().rpartition("@")
+    code = (code if at else text).strip()
+    if not (found := NUMBERED.fullmatch(code)) or not (at or (usual and code != found["number"])):
+        return None
+    number = "".join(str(int(digit)) for digit in found["number"])
+    relay = parse_relay(place) if at else usual
+    assert relay
+    if usual is None or relay.address == usual.address:
+        relay = replace(relay, token=token)
+    return RelayedWay(relay, (id_of_number(number),), number), "" if code == found["number"] else code
+
+
+def _has_port(place: str) -> bool:
+    """Whether a port stands in an address that `parse_address` has taken."""
+    if place.startswith("["):
+        return not place.endswith("]")
+    return place.removeprefix("tcp://").count(":") == 1

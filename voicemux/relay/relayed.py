@@ -1,0 +1,238 @@
+"""A stream through a relay, and how to get one: of a dialler, which calls, and of a listener, which waits.
+
+A relayed connection is a `Stream` like any other. The call inside is encrypted between its two ends (relay.md §1).
+"""
+
+import time
+from collections.abc import Iterator
+
+from voicemux.errors import ConnectionLost, Kind, RemoteProtocolError, SecurityError, Unreachable, VoicemuxError
+from voicemux.net.address import Address
+from voicemux.net.connecting import connect
+from voicemux.net.proxies import connect_by
+from voicemux.net.stream import Stream
+from voicemux.net.tls import TlsStream, verified_context
+from voicemux.relay.approach import Approach
+from voicemux.relay.messages import CallFor, Moved, Paired, Refused, RefusedCode, Reply
+from voicemux.relay.places import AnyWay, RelayedWay, RelayPlace
+
+PATIENCE = 10.0  # seconds for the relay's answer, after the connection is up
+MOST_MOVES = 3  # from relay to relay in one try
+
+
+class RelayedStream:
+    """A `Stream` on another: after PAIRED, its bytes are the peer's."""
+
+    def __init__(self, stream: Stream, relay: str, first: bytes) -> None:
+        """`first` are bytes of the peer that came right behind PAIRED."""
+        self._stream = stream
+        self._first = first
+        self.relay = relay
+
+    @property
+    def has_come(self) -> bool:
+        """See `Stream`."""
+        return bool(self._first)
+
+    def read(self) -> bytes:
+        """See `Stream`."""
+        first, self._first = self._first, b""
+        return first or self._stream.read()
+
+    def receive(self) -> bytes | None:
+        """See `Stream`."""
+        first, self._first = self._first, b""
+        return first or self._stream.receive()
+
+    def write(self, data: bytes) -> None:
+        """See `Stream`."""
+        self._stream.write(data)
+
+    def finish(self) -> None:
+        """See `Stream`."""
+        self._stream.finish()
+
+    def cut(self) -> None:
+        """See `Stream`."""
+        self._stream.cut()
+
+    def close(self) -> None:
+        """See `Stream`."""
+        self._stream.close()
+
+    def set_timeout(self, seconds: float) -> None:
+        """See `Stream`."""
+        self._stream.set_timeout(seconds)
+
+    @property
+    def is_secure(self) -> bool:
+        """See `Stream`: TLS to the relay says nothing of the peer."""
+        return False
+
+    @property
+    def peer_certificate(self) -> bytes:
+        """See `Stream`: the relay's says nothing of the peer."""
+        return b""
+
+    # --- as the stream inside has it
+
+    @property
+    def peer_address(self) -> Address:
+        """See `Stream`: the relay's."""
+        return self._stream.peer_address
+
+    @property
+    def bytes_read(self) -> int:
+        """See `Stream`."""
+        return self._stream.bytes_read
+
+    @property
+    def bytes_written(self) -> int:
+        """See `Stream`."""
+        return self._stream.bytes_written
+
+    @property
+    def timeout(self) -> float:
+        """See `Stream`."""
+        return self._stream.timeout
+
+    @property
+    def options(self) -> list[str]:
+        """See `Stream`."""
+        return self._stream.options
+
+    def bytes_in_flight(self) -> int | None:
+        """See `Stream`: as far as the relay."""
+        return self._stream.bytes_in_flight()
+
+    def bytes_unsent(self) -> int:
+        """See `Stream`."""
+        return self._stream.bytes_unsent()
+
+    def min_round_trip(self) -> float | None:
+        """See `Stream`: to the relay, which is half of the way; unknown for the whole."""
+        return None
+
+    def fileno(self) -> int | None:
+        """See `Stream`."""
+        return self._stream.fileno()
+
+    def leave_bbr(self) -> None:
+        """See `Stream`."""
+        self._stream.leave_bbr()
+
+
+def reach_relayed(way: RelayedWay, timeout: float = PATIENCE) -> RelayedStream:
+    """Call the listener who waits at the relay. Raises Unreachable, SecurityError, RemoteProtocolError."""
+    place = way.relay
+    for _ in range(MOST_MOVES):
+        approach = Approach(CallFor(way.ids), place.token)
+        stream = knock(place, approach, timeout)
+        try:
+            reply = next(replies(stream, approach, time.monotonic() + timeout))
+        except BaseException:
+            stream.close()
+            raise
+        if isinstance(reply, Paired):
+            return RelayedStream(stream, str(way.relay), approach.rest)
+        stream.close()
+        if isinstance(reply, Refused):
+            raise refused_by(place, reply, way)
+        place = moved_to(place, reply)
+    raise Unreachable(f"the relay {way.relay} sends us from one relay to the next")
+
+
+def knock(place: RelayPlace, approach: Approach, timeout: float = PATIENCE) -> Stream:
+    """A connection to the relay on which all has been said that is to be said. Raises as `reach_relayed`."""
+    try:
+        stream: Stream = _connected(place, timeout)
+    except Unreachable as error:
+        raise Unreachable(f"the relay cannot be reached: {error}", kind=_of_the_relay(error.kind)) from error
+    try:
+        if place.is_tls:
+            stream = _secured(stream, place, time.monotonic() + timeout)
+        stream.write(approach.opening())
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def replies(stream: Stream, approach: Approach, deadline: float) -> Iterator[Reply]:
+    """What the relay says, until its last word. Raises ConnectionLost, RemoteProtocolError; Unreachable if it says
+    nothing until the deadline, of the clock `time.monotonic`."""
+    while approach.last is None:
+        if (left := deadline - time.monotonic()) <= 0:
+            raise Unreachable("the relay does not answer", kind=Kind.SAYS_NOTHING)
+        stream.set_timeout(left)
+        try:
+            data = stream.receive()
+        except ConnectionLost as error:
+            if error.kind is not Kind.SILENCE:
+                raise
+            continue
+        if data is None:
+            continue
+        if not data:
+            approach.receive_end()
+        yield from approach.receive(data)
+
+
+def moved_to(place: RelayPlace, moved: Reply) -> RelayPlace:
+    """Where the relay has sent us."""
+    assert isinstance(moved, Moved)
+    return RelayPlace(moved.place, place.is_tls, place.token)
+
+
+def refused_by(place: RelayPlace, refused: Refused, way: RelayedWay | None = None) -> VoicemuxError:
+    """Why the relay does not do what it was asked for."""
+    later = f": try again in {refused.seconds} s" if refused.seconds else ""
+    match refused.code:
+        case RefusedCode.ABSENT if way and way.number:
+            return Unreachable(f"no one waits under number {way.number} at {place}", kind=Kind.NOT_WAITING)
+        case RefusedCode.ABSENT:
+            return Unreachable(f"the contact does not wait at {place} now", kind=Kind.NOT_WAITING)
+        case RefusedCode.TAKEN:
+            return Unreachable(f"another program waits under this number at {place}", kind=Kind.NUMBER_TAKEN)
+        case RefusedCode.LIMIT:
+            return Unreachable(f"the relay {place} takes no more from here now{later}")
+        case RefusedCode.TOKEN:
+            return SecurityError(f"the relay {place} is private", kind=Kind.WANTS_TOKEN)
+        case RefusedCode.CLOSING:
+            return Unreachable(f"the relay {place} is closing{later}")
+        case RefusedCode.VERSION:
+            return RemoteProtocolError(f"the relay {place} speaks another version")
+        case _:
+            return Unreachable(f"the relay {place} refuses{later}", said=refused.reason)
+
+
+def stream_to(way: AnyWay) -> Stream:
+    """A connection to a listener, direct or through a relay. Raises as `connect_by` and `reach_relayed`."""
+    return reach_relayed(way) if isinstance(way, RelayedWay) else connect_by(way)
+
+
+def _connected(place: RelayPlace, timeout: float) -> Stream:
+    stream = connect(place.address, timeout)
+    stream.keep_alive()
+    stream.set_timeout(timeout)
+    return stream
+
+
+def _secured(stream: Stream, place: RelayPlace, deadline: float) -> Stream:
+    """TLS as far as the relay, whose certificate must fit its name."""
+    secured = TlsStream(stream, verified_context(), is_server=False, name=place.address.host)
+    try:
+        secured.begin()
+        while not secured.is_secure:
+            stream.set_timeout(max(0.01, deadline - time.monotonic()))
+            secured.receive()
+    except SecurityError as error:
+        raise SecurityError(f"the relay {place} is not who it should be: {error}") from error
+    except ConnectionLost as error:
+        raise Unreachable(f"the relay {place} does not answer to TLS: {error}") from error
+    return secured
+
+
+def _of_the_relay(kind: Kind | None) -> Kind | None:
+    """What is advised about a listener means nothing of a relay."""
+    return Kind.NO_RELAY if kind in (None, Kind.NOBODY_LISTENS, Kind.SAYS_NOTHING) else kind

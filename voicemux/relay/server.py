@@ -1,0 +1,195 @@
+"""The relay itself: one thread that waits for all connections at once, and does what is decided elsewhere.
+
+Who is joined with whom is decided in `desk`; what a client may say, in `guest`; how fast bytes pass, in `pace`.
+"""
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from voicemux.errors import ConnectionLost, RemoteProtocolError, VoicemuxError
+from voicemux.net.address import Address
+from voicemux.net.listener import Listener, Wake
+from voicemux.net.tls import Context
+from voicemux.relay.desk import Cut, Desk, Join, RelayCounts, Step, Tell
+from voicemux.relay.leg import Leg, next_leg
+from voicemux.relay.legs import Legs
+from voicemux.relay.limits import Limits
+from voicemux.relay.messages import Moved, Refused, Reply
+from voicemux.relay.pace import CHUNK, Rate
+from voicemux.relay.polling import READ, WRITE, make_polling
+from voicemux.threads import Threads
+
+IDLE = 60.0  # seconds without a byte in both directions, after which a pair is ended: voicemux PINGs every 2 s
+TICK, SLOW_TICK = 0.02, 1.0  # seconds between looks at the clock, while something has a time, and while nothing has
+ACCEPTS = 64  # connections that are taken at once
+ACCEPT_PAUSE = 0.01  # seconds without a descriptor
+USUAL_RATE = Rate()
+
+
+class RelayServer:
+    """Owns the listening sockets and their thread, from `start()` to `close()`."""
+
+    def __init__(
+        self,
+        listeners: Sequence[Listener],
+        limits: Limits,
+        rate: Rate = USUAL_RATE,
+        tokens: Collection[str] = (),
+        context: Callable[[], Context | None] = lambda: None,
+        idle: float = IDLE,
+    ) -> None:
+        """`context` is asked for that of TLS, for each connection. `idle` is as IDLE."""
+        self._listeners = listeners
+        self._context = context
+        self._desk: Desk[Leg] = Desk(limits, tokens)
+        self._polling = make_polling()
+        self._legs = Legs(self._polling, rate, idle, self._desk.counts, self._desk.leave)
+        self._listening: dict[int, socket.socket] = {}
+        self._wake = Wake()
+        self._threads = Threads(self._failed)
+        self._next_look = 0.0
+        self._closing: tuple[int, Address | None] | None = None  # what to tell those who wait
+        self._ends = False
+        self.failure: BaseException | None = None
+
+    @property
+    def counts(self) -> RelayCounts:
+        """Any thread; its numbers may be of different moments."""
+        return self._desk.counts
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no connection."""
+        return not self._legs.by_descriptor
+
+    def start(self) -> None:
+        """Begin to take connections. Raises OutOfResources."""
+        self._threads.start("relay", self._run)
+
+    def drain(self, seconds: int, elsewhere: Address | None = None) -> None:
+        """Take no more connections. Clients in no pair are sent `elsewhere`, or told to come again later."""
+        self._closing = (seconds, elsewhere)
+        self._wake.set()
+
+    def close(self) -> None:
+        """End all of it."""
+        self._ends = True
+        self._wake.set()
+        self._threads.join()
+        for each in self._listeners:
+            each.close()
+        self._wake.close()
+
+    def _failed(self, error: BaseException) -> None:
+        self.failure = error
+
+    def _run(self) -> None:
+        self._polling.change(self._wake.fileno(), 0, READ)
+        for each in [each for listener in self._listeners for each in listener.sockets]:
+            self._listening[each.fileno()] = each
+            self._polling.change(each.fileno(), 0, READ)
+        try:
+            while not self._ends:
+                self._serve()
+        finally:
+            self._legs.close_all()
+            self._polling.close()
+
+    def _serve(self) -> None:
+        is_timed = self._legs.are_timed or self._desk.next_time is not None
+        ready = self._polling.wait(TICK if is_timed else SLOW_TICK)
+        now = time.monotonic()
+        legs = self._legs.by_descriptor
+        for descriptor, events in ready:
+            leg = legs.get(descriptor)
+            if leg is None:
+                self._answer(descriptor, now)
+            elif not (events == READ and leg.partner and self._legs.pass_on(leg, now)):
+                self._attend(leg, events, now)
+        if now >= self._next_look:
+            self._next_look = now + TICK
+            self._legs.look_at_the_clock(now)
+            self._do(self._desk.due(now), now)
+
+    def _answer(self, descriptor: int, now: float) -> None:
+        """To a knock, or to `drain` and `close`; a connection may have been closed a moment ago."""
+        if listening := self._listening.get(descriptor):
+            self._accept(listening, now)
+        elif descriptor == self._wake.fileno():
+            self._wake.clear()
+            self._begin_to_close(now)
+
+    def _accept(self, listening: socket.socket, now: float) -> None:
+        for _ in range(ACCEPTS):
+            try:
+                leg = next_leg(listening, now)
+            except VoicemuxError:
+                self.counts.refused["descriptors"] += 1
+                time.sleep(ACCEPT_PAUSE)  # looking again at once finds the same
+                return
+            if leg is None:
+                return
+            self._legs.add(leg)
+            self._do(self._desk.enter(leg, leg.seen, now), now)
+
+    def _begin_to_close(self, now: float) -> None:
+        if self._closing and self._listening:
+            for each in self._listening:
+                self._polling.change(each, READ, 0)
+            self._listening.clear()
+            for listener in self._listeners:
+                listener.close()
+            self._do(self._desk.close(*self._closing), now)
+
+    def _attend(self, leg: Leg, events: int, now: float) -> None:
+        try:
+            if events & WRITE and self._legs.flush(leg, now):
+                pass  # what there is to read is told again
+            elif leg.partner:
+                self._legs.pass_slowly(leg, now)
+            elif leg.reads:
+                self._hear(leg, now)
+            else:  # it waits for nothing: it is broken
+                self._legs.lose(leg, now)
+        except RemoteProtocolError as error:
+            blame = leg.guest.blame(error)
+            if blame and not self._legs.is_leaving(leg):
+                self._do(self._desk.refuse(leg, blame), now)
+            else:
+                self._legs.lose(leg, now)
+        except VoicemuxError:
+            self._legs.lose(leg, now)
+        self._legs.watch(leg)
+
+    def _hear(self, leg: Leg, now: float) -> None:
+        data = leg.read(CHUNK, self._context())
+        if data is None:
+            return
+        if self._legs.is_leaving(leg):
+            if not data:
+                self._legs.close(leg)
+        elif not data:
+            self._legs.lose(leg, now)
+        else:
+            for request in list(leg.guest.receive(data)):
+                self._do(self._desk.hear(leg, request, now), now)
+
+    def _do(self, steps: list[Step[Leg]], now: float) -> None:
+        for step in steps:
+            match step:
+                case Tell(leg, reply):
+                    self._tell(leg, reply, now)
+                case Cut(leg):
+                    self._legs.close(leg)
+                case Join(caller, waiting):
+                    self._legs.join(caller, waiting, now)
+
+    def _tell(self, leg: Leg, reply: Reply, now: float) -> None:
+        if not leg.is_open:
+            return
+        with contextlib.suppress(ConnectionLost):  # it is found when it is read
+            leg.write(leg.guest.reply(reply))
+        if isinstance(reply, Refused | Moved):
+            self._legs.leave(leg, now)
