@@ -198,3 +198,39 @@ def test_a_listener_whose_relay_is_away_can_be_called_directly() -> None:
             assert alice.event("connected")["relay"] == ""
             alice.command(command="quit")
             assert alice.wait() == 0
+
+
+def test_contacts_find_each_other_again_directly_or_through_the_relay(tmp_path: Path) -> None:
+    """After a call through the relay they know no address. A dead one costs a moment, and a right one wins."""
+    homes = {name: {"VOICEMUX_HOME": str(tmp_path / name)} for name in ("alice", "bob")}
+    with relaying() as (_, place), listening(place, home=tmp_path / "bob") as (bob, target):
+
+        def meet(whom: str) -> str:
+            with dialling(whom, env=homes["alice"]) as alice:
+                relay = alice.event("connected")["relay"]
+                alice.command(command="quit")
+                assert alice.wait() == 0
+            bob.event("ended")
+            return relay
+
+        assert meet(target) == place
+        wait_until(lambda: "bob" in "".join(run("contacts", env=homes["alice"])[1]))
+        found = [""]
+
+        def is_found() -> bool:  # bob has to see that he has a contact now
+            code, _, err = run("dial", "bob", "--no-audio", stdin="hello\n", env=NO_CODE | homes["alice"])
+            found[0] = "".join(err)
+            return code == 0
+
+        wait_until(is_found, 60)
+        assert f"(through {place}), whose key you know" in found[0]
+        bob.event("ended")
+        with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection, and says nothing
+            dead = f"127.0.0.1:{silent.getsockname()[1]}"
+            assert run("contacts", "address", "bob", "add", dead, env=homes["alice"])[0] == 0
+            wait_until(is_found, 60)
+            assert f"(through {place})" in found[0]
+            bob.event("ended")
+        port = json.loads(bob.out[0])["port"]
+        run("contacts", "address", "bob", "add", f"127.0.0.1:{port}", env=homes["alice"])
+        assert meet("bob") == ""

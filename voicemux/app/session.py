@@ -5,6 +5,7 @@ the keyboard's thread.
 """
 
 import contextlib
+import datetime
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -21,9 +22,10 @@ from voicemux.app.settings import Settings
 from voicemux.app.sound import Sound
 from voicemux.calls.establishing import answer, establish, own_hello, receive
 from voicemux.calls.introduction import is_known, name_caller
+from voicemux.calls.rendezvous import ways_to_contact
 from voicemux.calls.target import Target, resolve
 from voicemux.calls.trust import Trust
-from voicemux.calls.waiting import RelayPosts, wait_at
+from voicemux.calls.waiting import wait_at
 from voicemux.console.plain import Console
 from voicemux.errors import (
     ConnectionLost,
@@ -44,6 +46,8 @@ from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Hello
+from voicemux.relay.places import RelayedWay
+from voicemux.security.entries import Contact
 from voicemux.trace.facts import Trace
 from voicemux.trace.frames import watch
 
@@ -70,7 +74,6 @@ class Session:
         self._held = Held(reads_input=reads_input)
         self._sound = Sound(settings, self._notices.once, trace)
         self._trace = trace
-        self._posts: RelayPosts | None = None  # of a listener at a relay
         self._handler = CommandHandler(
             settings,
             console,
@@ -253,8 +256,14 @@ class Session:
 
 def _meant(text: str, trust: Trust | None, settings: Settings, tell: Callable[[str], None]) -> Target:
     """Whom the user means to call, and the ways there."""
+
+    def through(contact: Contact) -> tuple[RelayedWay, ...]:
+        meeting = trust.meetings.all().get(contact.fingerprint) if trust else None
+        now = datetime.datetime.now(datetime.UTC)
+        return ways_to_contact(contact, meeting, settings.relay, settings.relay_token, now)
+
     known = trust.known if trust else None
-    return resolve(text, known, tell, settings.relay, settings.relay_token).through(settings.proxy)
+    return resolve(text, known, tell, settings.relay, settings.relay_token, through).through(settings.proxy)
 
 
 def _nothing() -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from voicemux import __version__
 from voicemux.calls.bond import Bond, accepted, agreed, offered
 from voicemux.calls.introduction import Introduced, Tell, known_as, met_by, missed
+from voicemux.calls.racing import Race
 from voicemux.calls.target import Target
 from voicemux.calls.trust import Trust
 from voicemux.console.quoting import quoted_name
@@ -71,16 +72,27 @@ def establish(
     if target.code and trust:
         trust.use_code(target.code)
     failures: list[VoicemuxError] = []
-    for way in target.ways:
-        attempt = _Attempt(target, way, trust, hello, on_ringing, patience, watch, grace)
-        on_calling(str(way))
+    ways, raced = target.ways, None
+    if target.contact and trust and Race.is_for(ways):
+        on_calling(str(ways[0]))
+        race = Race(target.contact, ways, patience)
+        won = race.run()
+        failures = race.failures
+        for each in failures if won else ():
+            if isinstance(each, SecurityError):
+                tell(str(each))
+        ways, raced = ((won[0],), won[1]) if won else ((), None)
+    for way in ways:
+        attempt = _Attempt(target, way, trust, hello, on_ringing, patience, watch, grace, raced)
+        if way is not target.ways[0] or not raced:
+            on_calling(str(way))
         try:
             return attempt.make(ask_code)
         except VoicemuxError as error:
             if attempt.is_there:
                 raise
             failures.append(error)
-            if isinstance(error, SecurityError) and way is not target.ways[-1]:
+            if isinstance(error, SecurityError) and way is not ways[-1]:
                 tell(f"another key answers at {way}, not that of {target.text}: nothing was said there")
     if len(failures) == 1:
         raise _explained(failures[0], target.text)
@@ -96,7 +108,7 @@ def greet(greeting: Greeting, target: Target, way: AnyWay, trust: Trust, *, by_c
     Raises SecurityError if the listener is not who was meant, or does not let us in; it has been sent nothing if
     `trust` finds that nothing may be said to it.
     """
-    certificate = greeting.secure()
+    certificate = greeting.stream.peer_certificate if greeting.stream.is_secure else greeting.secure()
     dialler = trust.judge(target, way, certificate, by_code=by_code)
     greeting.open()
     return greeting.authenticate(dialler)
@@ -119,7 +131,9 @@ class _Attempt:
         patience: float,
         watch: Watcher,
         grace: int,
+        raced: Greeting | None = None,
     ) -> None:
+        """`raced` is the first connection, in which TLS is up already."""
         self.is_there = False  # the listener that is meant has answered: no other way is tried
         self._target = target
         self._way = way
@@ -129,6 +143,7 @@ class _Attempt:
         self._patience = patience
         self._watch = watch
         self._grace = grace
+        self._raced = raced
 
     def make(self, ask_code: Callable[[str], str]) -> Introduced:
         """By what is known; otherwise by a code, in a connection of its own."""
@@ -146,7 +161,9 @@ class _Attempt:
     def _call(self, *, by_code: bool = False) -> Introduced:
         """One connection. Raises _CodeNeeded if another one by code may do better."""
         target, where = self._target, str(self._way)
-        greeting = Greeting(stream_to(self._way), self._patience, self._watch)
+        greeting, self._raced = self._raced or Greeting(stream_to(self._way), self._patience, self._watch), None
+        if greeting.stream.is_secure:
+            self._watch(greeting.sending, greeting.receiving)
         peer = None
         try:
             if self._trust:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from voicemux.calls.bond import Bond
+from voicemux.calls.rendezvous import note_meeting
 from voicemux.calls.trust import Trust
 from voicemux.errors import SecurityError
 from voicemux.net.address import DEFAULT_PORT, Address
@@ -105,8 +106,19 @@ def name_peer(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
     by_key = met.peer.method is not Method.OPEN and not is_self
     known = _remember(met, trust, tell) if by_key else known_as(met.peer, met.known, tell)
     if known:
+        if by_key:
+            _note(met, trust, tell)
         return Named(known.name, own if own != known.name else "", is_known=True)
     return Named(_name_of_unknown(met) or host)
+
+
+def _note(met: Introduced, trust: Trust, tell: Tell) -> None:
+    """Have what it takes to find the contact at a relay."""
+    assert met.peer
+    try:
+        note_meeting(trust.meetings, met.peer, met.stream.relay)
+    except SecurityError as error:
+        tell(f"{error}; the call goes on, but is of no help for the next one through a relay")
 
 
 def _name_of_unknown(met: Introduced) -> str:

@@ -1,13 +1,13 @@
 """Whom the user means by what was typed, and where to call them: a contact by its name, or an address."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from voicemux.errors import AddressError, SecurityError
 from voicemux.net.address import Address, parse_address, parse_port
 from voicemux.net.ways import Proxied, Proxy
-from voicemux.relay.places import AnyWay, RelayPlace, parse_relayed
+from voicemux.relay.places import AnyWay, RelayedWay, RelayPlace, parse_relayed
 from voicemux.security.directory import Directory
 from voicemux.security.entries import Contact
 from voicemux.security.names import passes_for_address
@@ -39,12 +39,14 @@ def resolve(
     tell: Callable[[str], None] = lambda _: None,
     relay: RelayPlace | None = None,
     token: str = "",
+    through: Callable[[Contact], Iterable[RelayedWay]] = lambda _: (),
 ) -> Target:
     """Find out whom the user means, and the ways there: the addresses of a contact of that name, or what was typed.
 
     NAME:PORT is that port of the contact's hosts. Without `known`, as in a plain call, only addresses can be meant.
     CODE@RELAY is who waits at that relay with that code, and CODE alone who waits at the `relay` that the user always
-    has; `token` is for that relay, or for any without it. `tell` hears of what is written down as an address and is
+    has; `token` is for that relay, or for any without it. `through` has the ways to a contact through relays. `tell`
+    hears of what is written down as an address and is
     none. Raises AddressError; SecurityError if no address of the contact is known, or the contacts cannot be read.
     """
     if relayed := parse_relayed(text, relay, token):
@@ -55,7 +57,9 @@ def resolve(
     contact, port = _meant(text, known) if known else (None, None)
     if contact is None:
         return Target(text, (parse_address(text),), None, known)
-    return Target(text, tuple(_ways_to(contact, port, tell)), contact, known)
+    relayed_ways = () if port else tuple(through(contact))
+    direct = _ways_to(contact, port, tell) if contact.addresses or not relayed_ways else ()
+    return Target(text, (*direct, *relayed_ways), contact, known)
 
 
 def _meant(text: str, known: Directory) -> tuple[Contact | None, int | None]:

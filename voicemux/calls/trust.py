@@ -16,6 +16,7 @@ from voicemux.security.directory import Directory
 from voicemux.security.entries import Contact
 from voicemux.security.handshake import Dialler, Peer
 from voicemux.security.identity import fingerprint_of, load_identity
+from voicemux.security.meetings import Meetings
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Trust:
         self.known = self.contacts.directory()
         self.known.all()  # what is damaged is better found before anybody calls
         self.identity = load_identity(security.folder)
+        self.meetings = Meetings(security.folder)
 
     def judge(self, target: Target, way: AnyWay, certificate: bytes, *, by_code: bool = False) -> Dialler:
         """What to say to the listener who answers there with that certificate: nothing has been said to it so far.
@@ -96,6 +98,11 @@ class Trust:
         """Whether a listener takes calls from people who are not contacts yet."""
         chosen = self._security
         return chosen.is_open or bool(chosen.code) or (not chosen.allowed and chosen.words > 0)
+
+    def callers(self) -> set[str]:
+        """The fingerprints of the contacts that may call. Raises SecurityError if the contacts cannot be read."""
+        allowed = {contact.fingerprint for name in self._security.allowed if (contact := self.known.named(name))}
+        return allowed or {contact.fingerprint for contact in self.contacts.directory().all()}
 
     @property
     def chosen_number(self) -> str:

@@ -1,10 +1,15 @@
-"""How a listener waits at a relay: under a number, for people who have its code."""
+"""How a listener waits at a relay: under a number for people with its code, and under ids of the day for contacts.
 
+These are two connections, with an owner each: the relay cannot tell that they belong together, but by their address.
+"""
+
+import datetime
 import secrets
 from collections.abc import Callable
 
+from voicemux.calls.rendezvous import ids_to_wait_for
 from voicemux.calls.trust import Trust
-from voicemux.errors import VoicemuxError
+from voicemux.errors import SecurityError, VoicemuxError
 from voicemux.net.listener import Doorway, Listener
 from voicemux.relay.ids import id_of_number
 from voicemux.relay.places import RelayPlace
@@ -38,6 +43,10 @@ def wait_at(
     return posts
 
 
+def _new_owner() -> bytes:
+    return secrets.token_bytes(OWNER_SIZE)
+
+
 class RelayPosts:
     """`begin()`, `start()`, and `close()` in the end."""
 
@@ -46,22 +55,25 @@ class RelayPosts:
         self._place = place
         self._trust = trust
         self._tell = tell
-        self._owner = secrets.token_bytes(OWNER_SIZE)
         self._posts: list[Post] = []
         self.number = ""  # "" before `begin`, and if only contacts may call
 
     def begin(self) -> None:
-        """Wait under a number, which `trust` has its codes begin with. If the relay is away, it is tried again later.
+        """Wait under a number, which `trust` has its codes begin with, and for contacts. If the relay is away, it is
+        tried again later.
 
         Raises Unreachable if another program waits under the number of a code that the user has chosen.
         """
-        if not self._trust.wants_number:
-            return
+        self._posts.append(Post(self._place, _new_owner(), self._contact_ids, self._tell_of_contacts))
+        if self._trust.wants_number:
+            self._begin_under_a_number()
+
+    def _begin_under_a_number(self) -> None:
         chosen = self._trust.chosen_number
         for digits in DIGITS:
             self.number = chosen or str(10 ** (digits - 1) + secrets.randbelow(9 * 10 ** (digits - 1)))
             id_ = id_of_number(self.number)
-            post = Post(self._place, self._owner, lambda id_=id_: (id_,), self._tell_of)  # type: ignore[misc]
+            post = Post(self._place, _new_owner(), lambda id_=id_: (id_,), self._tell_of)  # type: ignore[misc]
             try:
                 post.try_once(FIRST_PATIENCE)
             except VoicemuxError as error:
@@ -86,6 +98,20 @@ class RelayPosts:
     def dials(self, code: str, option: str = "") -> list[str]:
         """What the other side types; `option` is before the target."""
         return [f"voicemux dial {option}{code or self.number}@{self._place}"] if self.number else []
+
+    def _contact_ids(self) -> tuple[bytes, ...]:
+        trust = self._trust
+        try:
+            meetings, callers = trust.meetings.all(), trust.callers()
+        except SecurityError:  # the user hears of that when somebody calls
+            return ()
+        return ids_to_wait_for(trust.identity.fingerprint, meetings, callers, datetime.datetime.now(datetime.UTC))
+
+    def _tell_of_contacts(self, error: VoicemuxError | None) -> None:
+        """Once is enough: what is wrong with the relay is told of the number. Another listener with our key may wait
+        for our contacts already, and then has their calls."""
+        if not self.number and not (error and is_taken(error)):
+            self._tell_of(error)
 
     def _tell_of(self, error: VoicemuxError | None) -> None:
         if error:

@@ -85,8 +85,8 @@ def hint(error: VoicemuxError) -> str:
 
 
 def remedy(library: str) -> str:
-    """The command that installs `library`: "pyaudio", "portaudio", "opus" or "pywebrtc-audio"."""
-    if library == "pywebrtc-audio":
+    """The command that installs `library`: "pyaudio", "portaudio", "opus", or a package of the same name."""
+    if library in ("pywebrtc-audio", "prometheus-client"):
         return f"{shlex.quote(sys.executable)} -m pip install {library}"
     pip = (
         f" && {shlex.quote(sys.executable)} -m pip install --force-reinstall --no-cache-dir PyAudio"

@@ -7,6 +7,7 @@ goes forward.
 
 from collections import deque
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from voicemux.errors import NotAdmitted
 from voicemux.protocol.messages import ByeCode, Claim, Method, Proof, Welcome
@@ -115,7 +116,7 @@ class Admission:
             if peer.method is not Method.KNOWN or not self.has_call(peer.fingerprint):
                 raise
             method, listener.may_only_resume = Method.KNOWN, True
-        return listener.welcome(method), Peer(peer.fingerprint, method, peer.words)
+        return listener.welcome(method), replace(peer, method=method)
 
     def use(self, listener: Candidate, peer: Peer, now: float) -> None:
         """The caller has sent HELLO: if it proved a code, it becomes a contact, and the code is used.

@@ -20,6 +20,7 @@ DOMAIN = b"voicemux/1 "  # before everything that is hashed or signed: it means 
 COMMITMENT, TRANSCRIPT, DIALLER, LISTENER, WORDS = (
     DOMAIN + name + b"\0" for name in (b"commitment", b"transcript", b"dialler", b"listener", b"words")
 )
+RENDEZVOUS = DOMAIN + b"rendezvous\0"
 WORDS_COMPARED = 4  # 32 bits, and one try a call: an attacker in the middle cannot search for a match
 
 
@@ -30,6 +31,7 @@ class Peer:
     fingerprint: str
     method: Method
     words: tuple[str, ...]
+    rendezvous: bytes = b""  # what only the two know, from which the ids at a relay are made (relay.md §5)
 
 
 class Dialler:
@@ -71,7 +73,8 @@ class Dialler:
                 "the listener says that the code is right, and does not know it", kind=Kind.MAN_IN_THE_MIDDLE
             )
         weakest = Method.OPEN if welcome.admitted == Method.OPEN else self._method
-        return Peer(_hash(self._listener).hex(), weakest, _words(self._transcript))
+        words, rendezvous = _words(self._transcript), _hash(RENDEZVOUS, self._transcript)
+        return Peer(_hash(self._listener).hex(), weakest, words, rendezvous)
 
 
 class Challenger:
@@ -120,7 +123,7 @@ class Challenger:
         is_right = hmac.compare_digest(proof.confirmation, _confirm(self._key, DIALLER, self._transcript))
         if not is_right or (self._exchange and not self.code):  # where there is no code, none is right by chance
             raise NotAdmitted("a wrong code", ByeCode.WRONG_CODE)
-        return Peer(self.fingerprint, self.method, _words(self._transcript))
+        return Peer(self.fingerprint, self.method, _words(self._transcript), _hash(RENDEZVOUS, self._transcript))
 
     def welcome(self, admitted: Method) -> Welcome:
         return Welcome(admitted, _confirm(self._key, LISTENER, self._transcript))

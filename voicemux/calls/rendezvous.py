@@ -1,0 +1,59 @@
+"""How contacts find each other at a relay after their first call: by ids of the day that only the two can compute."""
+
+import datetime
+from collections.abc import Collection, Iterable
+
+from voicemux.errors import AddressError
+from voicemux.protocol.messages import Method
+from voicemux.relay.ids import days, id_of_contact
+from voicemux.relay.places import RelayedWay, RelayPlace, parse_relay
+from voicemux.relay.wire import MOST_CALLED, MOST_WAITED
+from voicemux.security.entries import Contact
+from voicemux.security.handshake import Peer
+from voicemux.security.meetings import Meeting, Meetings
+
+
+def ids_to_wait_for(
+    own: str, meetings: dict[str, Meeting], contacts: Collection[str], now: datetime.datetime
+) -> tuple[bytes, ...]:
+    """Those under which a listener waits for its contacts. `own` is its fingerprint, `contacts` has those of the
+    contacts that may call. As many contacts as there is room for, the one that was met last first."""
+    waiting = bytes.fromhex(own)
+    found: list[bytes] = []
+    for fingerprint, meeting in reversed(meetings.items()):
+        if fingerprint in contacts:
+            ids = [id_of_contact(secret, waiting, day) for secret in meeting.secrets for day in days(now)]
+            if len(found) + len(ids) > MOST_WAITED:
+                break
+            found += ids
+    return tuple(found)
+
+
+def ways_to_contact(
+    contact: Contact, meeting: Meeting | None, usual: RelayPlace | None, token: str, now: datetime.datetime
+) -> tuple[RelayedWay, ...]:
+    """Through the relay of the last relayed call with the contact, and through the `usual` one. `token` is for that,
+    or for any without it."""
+    if meeting is None:
+        return ()
+    waiting = bytes.fromhex(contact.fingerprint)
+    ids = tuple(id_of_contact(secret, waiting, day) for secret in meeting.secrets for day in days(now))[:MOST_CALLED]
+    return tuple(RelayedWay(place, ids) for place in dict.fromkeys(_relays(meeting, usual, token)))
+
+
+def _relays(meeting: Meeting, usual: RelayPlace | None, token: str) -> Iterable[RelayPlace]:
+    if meeting.relay:
+        try:
+            last = parse_relay(meeting.relay)
+        except AddressError:
+            last = None  # the file has been changed
+        if last:
+            yield parse_relay(meeting.relay, token) if usual is None or last.address == usual.address else last
+    if usual:
+        yield usual
+
+
+def note_meeting(meetings: Meetings, peer: Peer, relay: str) -> None:
+    """Both sides have said HELLO, and each knows the other by its key from now on. Raises SecurityError."""
+    if peer.method is not Method.OPEN and peer.rendezvous:
+        meetings.note(peer.fingerprint, peer.rendezvous, relay)
