@@ -118,7 +118,8 @@ def _note(met: Introduced, trust: Trust, tell: Tell) -> None:
     try:
         note_meeting(trust.meetings, met.peer, met.stream.relay)
     except SecurityError as error:
-        tell(f"{error}; the call goes on, but is of no help for the next one through a relay")
+        if met.stream.relay:  # else the user has nothing to do with relays
+            tell(f"{error}; the call goes on, but is of no help for the next one through a relay")
 
 
 def _name_of_unknown(met: Introduced) -> str:
