@@ -103,7 +103,7 @@ class RelayPosts:
         trust = self._trust
         try:
             meetings, callers = trust.meetings.all(), trust.callers()
-        except SecurityError:  # the user hears of that when somebody calls
+        except SecurityError:  # the user hears of that when a caller comes
             return ()
         return ids_to_wait_for(trust.identity.fingerprint, meetings, callers, datetime.datetime.now(datetime.UTC))
 
