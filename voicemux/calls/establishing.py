@@ -172,7 +172,7 @@ class _Attempt:
                 greeting.open()
             known = known_as(peer, target.known, _ignore) if peer else None
             who = quoted_name(known.name) if known else "the other side"
-            own = offered(self._hello(), self._grace)
+            own = offered(self._hello(), 0 if isinstance(self._way, RelayedWay) else self._grace)
             theirs = greeting.introduce(own, lambda: self._on_ringing(where), who)
         except BaseException as error:
             self.is_there = greeting.receiving.greeted
@@ -198,7 +198,8 @@ class _Attempt:
         if not (grace := agreed(own, theirs)):
             return None
         identity = self._trust.identity if self._trust else None
-        return Bond(own, grace, peer, (self._way, *self._target.ways), identity)
+        ways = [each for each in (self._way, *self._target.ways) if not isinstance(each, RelayedWay)]
+        return Bond(own, grace, peer, tuple(ways), identity)
 
     def _greet(self, greeting: Greeting, trust: Trust, *, by_code: bool) -> Peer:
         try:

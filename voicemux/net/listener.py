@@ -148,10 +148,8 @@ class Listener:
             each.close()
 
 
-def accept(listening: socket.socket | Doorway) -> Stream | None:
+def accept(listening: socket.socket) -> TcpStream | None:
     """The next caller's stream, None if there is none (any more). Raises Unreachable if no descriptor is left."""
-    if isinstance(listening, Doorway):
-        return listening.take()
     try:
         connection, place = listening.accept()
     except OSError as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError, SecurityError, Unreachable
 from voicemux.net.caller import Caller
-from voicemux.net.listener import Listener, Wake, accept, most_connections
+from voicemux.net.listener import Doorway, Listener, Wake, accept, most_connections
 from voicemux.net.lobby import Lobby
 from voicemux.net.refusals import Refusal, RefusalBook
 from voicemux.net.sessions import Sessions
@@ -156,7 +156,7 @@ class Reception:
     def _welcome(self, listening: Any) -> None:
         now = time.monotonic()
         try:
-            stream = accept(listening)
+            stream = listening.take() if isinstance(listening, Doorway) else accept(listening)
         except Unreachable:  # no descriptor is left: one visitor less is the one that the newcomer needs
             if loser := self._lobby.evict(now):
                 self._make_room(loser)
