@@ -314,7 +314,8 @@ def _row(figures: dict[str, Any]) -> list[Any]:
     texts = [figures[each] for each in ("said", "lost", "doubled", "reordered")]
     if name == CUTS:
         held = "; ".join(_left(what, figures[f"{what}_left"]) for what in ("listener", "dialler"))
-        return [label, wanted, figures["cuts"], f"left behind: {held}", "", *texts]
+        failed = f"{len(figures['failures'])} calls did not begin or not go on; " if figures["failures"] else ""
+        return [label, wanted, figures["cuts"], f"{failed}left behind: {held}", "", *texts]
     missing = f" ({figures['not_heard']} never)" if figures["not_heard"] else ""
     median, p95 = ("never" if figures[each] is None else f"{figures[each]:.2f} s" for each in ("median", "p95"))
     return [label, wanted, figures["cuts"], f"{median}{missing}", p95, *texts]

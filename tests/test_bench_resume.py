@@ -132,12 +132,13 @@ def test_the_table_has_a_row_for_each_case() -> None:
     figures = [
         {"case": "reset", "cuts": 3, "not_heard": 1, "median": 0.4, "p95": 0.5, "machine_busy": 0.5, **texts},
         {"case": "cable70", "cuts": 1, "ended_after": [64.1, None], "list_is_right": True},
-        {"case": "cuts", "cuts": 10, "listener_left": held, "dialler_left": held, **texts},
+        {"case": "cuts", "cuts": 10, "listener_left": held, "dialler_left": held, "failures": ["call 3"], **texts},
         {"case": "nat", "error": "RuntimeError: no call"},
     ]
     lines = table({"machine": {"cores": 2}, "cases": figures}).splitlines()
     assert "| 0.40 s (1 never) | 0.50 s | 5 | 0 | 0 | 0 |" in lines[2]
     assert "ended after 64.1 s and never" in lines[3]
+    assert "1 calls did not begin or not go on" in lines[4]
     assert "threads +0, descriptors +0, memory +0.1 MB" in lines[4]
     assert "no call" in lines[5]
     assert set(NAMES) == {*CASES, "cuts"}
