@@ -8,6 +8,7 @@ import pytest
 from voicemux.errors import Kind, Unreachable
 from voicemux.net.address import Address
 from voicemux.net.connecting import look_up, reach
+from voicemux.net.proxies import connect_by
 from voicemux.net.reaching import reach_by
 from voicemux.net.ways import Proxied, ProxyCommand
 
@@ -48,12 +49,12 @@ def test_it_knocks_until_it_is_told_to_stop():
 
 def test_a_way_through_a_command_is_gone_and_given_up_when_it_is_not_wanted():
     way = Proxied(Address("there", 8689), ProxyCommand("cat"))
-    stream = reach_by(way, lambda: True)
+    stream = reach_by(way, lambda: True, connect_by)
     assert stream
     stream.write(b"echo")
     assert stream.read() == b"echo"
     stream.finish()
     stream.close()
-    assert reach_by(way, lambda: False) is None
+    assert reach_by(way, lambda: False, connect_by) is None
     with pytest.raises(Unreachable):
-        reach_by(Proxied(Address("-there", 8689), ProxyCommand("cat %h")), lambda: True)
+        reach_by(Proxied(Address("-there", 8689), ProxyCommand("cat %h")), lambda: True, connect_by)

@@ -96,14 +96,36 @@ def test_a_relay_that_swaps_callers_learns_nothing_and_is_noticed() -> None:
         assert (code, json.loads(out[-1])["kind"]) == (6, "wrong_code")
 
 
-def test_a_relay_that_is_killed_ends_the_call_in_one_line() -> None:
-    with relaying() as (program, place), listening(place) as (bob, target), dialling(target) as alice:
+def test_a_relay_that_is_killed_ends_a_call_without_grace_in_one_line() -> None:
+    with relaying() as (program, place), listening(place) as (bob, target), dialling(target, "--grace", "0") as alice:
         alice.event("connected")
         bob.event("connected")
         program.process.kill()
         for each in (alice, bob):
             assert each.event("ended")["by"] == "error"
         assert alice.wait() == 1
+
+
+def test_a_call_outlives_its_relay_when_that_is_started_anew() -> None:
+    with contextlib.ExitStack() as programs:
+        program, place = programs.enter_context(relaying())
+        bob, target = programs.enter_context(listening(place))
+        alice = programs.enter_context(dialling(target))
+        alice.event("connected")
+        bob.event("connected")
+        alice.command(command="say", text="before")
+        assert bob.event("text")["text"] == "before"
+        program.process.kill()
+        program.process.wait()
+        alice.event("interrupted")
+        for one in (alice, bob):
+            one.command(command="say", text="meanwhile")
+        programs.enter_context(Program("relay", "--host", "127.0.0.1", "--port", place.split(":")[1]))
+        for one in (alice, bob):
+            assert one.event("text")["text"] == "meanwhile"
+        alice.command(command="quit")
+        assert alice.event("ended")["undelivered"] == 0
+        assert bob.event("ended")["by"] == "them"
 
 
 def test_sigterm_moves_people_on_and_lets_the_call_go_on() -> None:

@@ -8,6 +8,7 @@ from voicemux.net.sessions import Sessions
 from voicemux.net.ways import Way
 from voicemux.protocol.messages import Hello
 from voicemux.protocol.wire import SESSION_SIZE
+from voicemux.relay.places import RelayPlace
 from voicemux.security.handshake import Peer
 from voicemux.security.identity import Identity
 
@@ -21,6 +22,7 @@ class Bond:
     grace: float  # seconds for which both sides keep the call without a line
     peer: Peer | None  # None in a plain call
     ways: tuple[Way, ...] = ()
+    relay: RelayPlace | None = None  # through which the call began, of a dialler
     identity: Identity | None = None  # ours, of a dialler; None in a plain call
     sessions: Sessions | None = None
 

@@ -11,6 +11,7 @@ from voicemux import __version__
 from voicemux.calls.bond import Bond, accepted, agreed, offered
 from voicemux.calls.introduction import Introduced, Tell, known_as, met_by, missed
 from voicemux.calls.racing import Race
+from voicemux.calls.rendezvous import meets_again
 from voicemux.calls.target import Target
 from voicemux.calls.trust import Trust
 from voicemux.console.quoting import quoted_name
@@ -33,7 +34,7 @@ from voicemux.net.sessions import Sessions
 from voicemux.protocol.connection import Receiving, State
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
-from voicemux.relay.places import AnyWay, RelayedWay
+from voicemux.relay.places import AnyWay, RelayedWay, RelayPlace
 from voicemux.relay.relayed import stream_to
 from voicemux.security.admission import Admission
 from voicemux.security.handshake import Peer
@@ -172,7 +173,7 @@ class _Attempt:
                 greeting.open()
             known = known_as(peer, target.known, _ignore) if peer else None
             who = quoted_name(known.name) if known else "the other side"
-            own = offered(self._hello(), 0 if isinstance(self._way, RelayedWay) else self._grace)
+            own = offered(self._hello(), self._grace if self._relay is None or meets_again(peer) else 0)
             theirs = greeting.introduce(own, lambda: self._on_ringing(where), who)
         except BaseException as error:
             self.is_there = greeting.receiving.greeted
@@ -199,7 +200,11 @@ class _Attempt:
             return None
         identity = self._trust.identity if self._trust else None
         ways = [each for each in (self._way, *self._target.ways) if not isinstance(each, RelayedWay)]
-        return Bond(own, grace, peer, tuple(ways), identity)
+        return Bond(own, grace, peer, tuple(ways), self._relay, identity)
+
+    @property
+    def _relay(self) -> RelayPlace | None:
+        return self._way.relay if isinstance(self._way, RelayedWay) else None
 
     def _greet(self, greeting: Greeting, trust: Trust, *, by_code: bool) -> Peer:
         try:

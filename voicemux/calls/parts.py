@@ -100,5 +100,5 @@ def make_parts(
         Texts(conversation, changed, counts),
         hears,
         trace,
-        dials=bool(bond and bond.ways),
+        dials=bool(bond and (bond.ways or bond.relay)),
     )

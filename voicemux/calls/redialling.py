@@ -5,6 +5,7 @@ has said nothing about the call, and may be given up; with it, the connection ta
 """
 
 import contextlib
+import datetime
 import threading
 import time
 from functools import partial
@@ -12,12 +13,12 @@ from functools import partial
 from voicemux.calls.bond import Bond
 from voicemux.calls.lines import Lines
 from voicemux.calls.parts import Parts
+from voicemux.calls.rendezvous import way_to_peer
 from voicemux.calls.survival import LineState
 from voicemux.errors import (
     CallRefused,
     ConnectionLost,
     Kind,
-    OutOfResources,
     RemoteProtocolError,
     SecurityError,
     Unreachable,
@@ -26,11 +27,14 @@ from voicemux.errors import (
 from voicemux.net.address import Address, is_number
 from voicemux.net.connecting import Place, look_up, reach
 from voicemux.net.greeting import Greeting, part
+from voicemux.net.proxies import connect_by
 from voicemux.net.reaching import reach_by
 from voicemux.net.stream import Stream
 from voicemux.net.ways import Proxied
 from voicemux.protocol.connection import State
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method
+from voicemux.relay.places import RelayedWay
+from voicemux.relay.relayed import reach_relayed
 from voicemux.security.handshake import Dialler
 from voicemux.security.identity import fingerprint_of
 from voicemux.threads import within
@@ -49,12 +53,13 @@ class _ElsewhereError(SecurityError):
 class Redialling:
     """`run` is the body of the thread; `stop` ends it."""
 
-    def __init__(self, bond: Bond, parts: Parts, lines: Lines, first: Address) -> None:
-        """`first` is where the listener was reached first."""
+    def __init__(self, bond: Bond, parts: Parts, lines: Lines, first: Stream) -> None:
+        """`first` is the connection with which the call begins."""
         self._bond = bond
         self._lines = lines
         self._survival, self._changed = parts.survival, parts.changed
-        self.reached = first  # where the listener was reached last
+        self.reached = first.peer_address  # where the listener was reached last, or its relay
+        self._is_direct = not first.relay
         self._name = parts.name
         self._is_stopped = False
         self._stream: Stream | None = None  # that is being greeted
@@ -121,18 +126,28 @@ class Redialling:
                 self._take(stream)
             elif self._is_wanted():
                 self._failed(unreachable=True)
-        except Unreachable as error:
-            self._failed(unreachable=error.kind is not Kind.NOBODY_LISTENS)
-        except (OSError, OutOfResources):  # no descriptor or thread is left: there may be later
+        except Unreachable as error:  # a relay is not asked more often than others are
+            self._failed(unreachable=not self._bond.relay and error.kind is not Kind.NOBODY_LISTENS)
+        except VoicemuxError:  # of a relay: its connection broke, or it is none
+            self._failed()
+        except OSError:  # no descriptor or thread is left: there may be later
             self._failed()
 
     def _reach(self) -> Stream | None:
         """A connection; None if none is wanted any more. What went through a proxy goes through it again."""
         proxied = [way for way in self._bond.ways if isinstance(way, Proxied)]
         if proxied:
-            return reach_by(proxied[self._dials % len(proxied)], self._is_wanted)
-        until = time.monotonic() + REACH_LIMIT
-        return reach(self._places(), lambda: self._is_wanted() and time.monotonic() < until)
+            return reach_by(proxied[self._dials % len(proxied)], self._is_wanted, connect_by)
+        places, until = self._places(), time.monotonic() + REACH_LIMIT
+        if (relayed := self._relayed()) and (self._dials % 2 or not places):
+            return reach_by(relayed, self._is_wanted, reach_relayed)
+        return reach(places, lambda: self._is_wanted() and time.monotonic() < until)
+
+    def _relayed(self) -> RelayedWay | None:
+        bond = self._bond
+        if not (bond.relay and bond.peer):
+            return None
+        return way_to_peer(bond.peer, bond.relay, datetime.datetime.now(datetime.UTC))
 
     def _take(self, stream: Stream) -> None:
         """Greet the listener, and have the call go on there."""
@@ -154,8 +169,9 @@ class Redialling:
             self._go_on(greeting, answer)
         except _ElsewhereError as error:
             greeting.stream.close()
-            self._strangers.add(stream.peer_address)
-            if self._places() or not self._lines.closing.give_up(error):
+            if not stream.relay:
+                self._strangers.add(stream.peer_address)
+            if stream.relay or self._places() or not self._lines.closing.give_up(error):
                 self._failed()
         except (ConnectionLost, Unreachable):
             greeting.stream.close()
@@ -197,7 +213,7 @@ class Redialling:
         if not self._lines.take_over(stream, greeting.sending, greeting.receiving, answer):
             part(stream, greeting.sending, Bye())  # hung up in this very moment
             return
-        self.reached = stream.peer_address
+        self.reached, self._is_direct = stream.peer_address, not stream.relay
 
     def _refused(self, greeting: Greeting, error: VoicemuxError) -> None:
         """The listener of the call does not take it, or what answers is none."""
@@ -220,7 +236,7 @@ class Redialling:
     def _places(self) -> list[Place]:
         """Where to try: where the listener was reached last, then all that is known. Names are looked up again only
         if that address does not answer."""
-        ways = [self.reached]
+        ways = [self.reached] if self._is_direct else []
         for way in self._bond.ways:
             if isinstance(way, Address) and (is_number(way.host) or self._dials > 1):
                 ways.append(way)

@@ -41,6 +41,17 @@ def ways_to_contact(
     return tuple(RelayedWay(place, ids) for place in dict.fromkeys(_relays(meeting, usual, token)))
 
 
+def way_to_peer(peer: Peer, place: RelayPlace, now: datetime.datetime) -> RelayedWay:
+    """Through that relay to the listener of this call, which waits there for its contacts."""
+    waiting = bytes.fromhex(peer.fingerprint)
+    return RelayedWay(place, tuple(id_of_contact(peer.rendezvous, waiting, day) for day in days(now)))
+
+
+def meets_again(peer: Peer | None) -> bool:
+    """Whether a listener waits at its relay for that dialler from now on: for its contacts only."""
+    return peer is not None and peer.method is not Method.OPEN and bool(peer.rendezvous)
+
+
 def _relays(meeting: Meeting, usual: RelayPlace | None, token: str) -> Iterable[RelayPlace]:
     if meeting.relay:
         try:
@@ -55,5 +66,5 @@ def _relays(meeting: Meeting, usual: RelayPlace | None, token: str) -> Iterable[
 
 def note_meeting(meetings: Meetings, peer: Peer, relay: str) -> None:
     """Both sides have said HELLO, and each knows the other by its key from now on. Raises SecurityError."""
-    if peer.method is not Method.OPEN and peer.rendezvous:
+    if meets_again(peer):
         meetings.note(peer.fingerprint, peer.rendezvous, relay)

@@ -22,7 +22,7 @@ class Resuming:
         self._redialling: Redialling | None = None
         self._surroundings: Surroundings | None = None
         if bond and parts.dials:
-            self._redialling = redialling = Redialling(bond, parts, lines, first.peer_address)
+            self._redialling = redialling = Redialling(bond, parts, lines, first)
             self._surroundings = Surroundings(lambda: addresses_towards(redialling.reached.host))
 
     def start(self, threads: Threads) -> None:

@@ -1,22 +1,24 @@
-"""Goes a way that nothing can wake, as that through a proxy, in a thread that is left behind if it is not wanted."""
+"""Goes a way that nothing can wake, as that through a proxy or a relay, in a thread that is left behind if it is not
+wanted."""
 
 import queue
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 from voicemux.errors import VoicemuxError
-from voicemux.net.proxies import connect_by
 from voicemux.net.stream import Stream
-from voicemux.net.ways import Way
 from voicemux.threads import Threads
+
+Goal = TypeVar("Goal")
 
 GLANCE = 0.05  # seconds between two looks at whether to go on
 
 
-def reach_by(way: Way, goes_on: Callable[[], bool]) -> Stream | None:
-    """Connect by that way; None once `goes_on` says so: then a connection that comes too late is closed.
+def reach_by(way: Goal, goes_on: Callable[[], bool], connect_to: Callable[[Goal], Stream]) -> Stream | None:
+    """What `connect_to` makes of the way; None once `goes_on` says so: a connection that comes too late is closed.
 
-    Raises Unreachable.
+    Raises what `connect_to` does.
     """
     found: queue.SimpleQueue[Stream | VoicemuxError] = queue.SimpleQueue()
     lock, is_awaited = threading.Lock(), [True]
@@ -24,7 +26,7 @@ def reach_by(way: Way, goes_on: Callable[[], bool]) -> Stream | None:
     def connect() -> None:
         result: Stream | VoicemuxError
         try:
-            result = connect_by(way)
+            result = connect_to(way)
         except VoicemuxError as error:
             result = error
         with lock:
@@ -34,7 +36,7 @@ def reach_by(way: Way, goes_on: Callable[[], bool]) -> Stream | None:
         if not isinstance(result, VoicemuxError):
             result.close()
 
-    Threads().start("proxy", connect, daemon=True)
+    Threads().start("way", connect, daemon=True)
     while goes_on():
         try:
             result = found.get(timeout=GLANCE)
