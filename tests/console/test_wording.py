@@ -154,6 +154,7 @@ def test_silence_is_told_with_what_is_silent_and_when_it_is_over():
 def test_a_lost_line_is_told_with_what_is_done_about_it_and_with_how_long_it_took():
     assert said(Interrupted("bob", 4.1)) == "the line is silent; trying to reach bob again"
     assert said(Interrupted("bob", 0.2)) == "the line broke; trying to reach bob again"
+    assert said(Interrupted("alice", 4.1, dials=False)) == "the line is silent; waiting for alice"
     assert said(Resumed("bob", 7.2, "192.168.1.5")) == "bob is back after 7 s; nothing is lost"
     assert said(Resumed("bob", 0.44, "192.168.1.5")) == "bob is back after 0.4 s; nothing is lost"
 

@@ -205,7 +205,7 @@ class Lines:
     def _tell(self, *news: News | None) -> None:
         where = str(carrier.stream.peer_address) if (carrier := self.current) else ""
         for each in news:
-            if event := _event(each, self._parts.name, where):
+            if event := _event(each, self._parts.name, where, dials=self._parts.dials):
                 self._parts.hears.post(event)
 
     # --- the end
@@ -227,11 +227,11 @@ class Lines:
         self._retired.close()
 
 
-def _event(news: News | None, name: str, where: str) -> Interrupted | Resumed | None:
+def _event(news: News | None, name: str, where: str, *, dials: bool) -> Interrupted | Resumed | None:
     seconds = round(max(0.0, news.seconds), 1) if news else 0.0
     match news and news.turn:
         case Turn.INTERRUPTED:
-            return Interrupted(name, seconds)
+            return Interrupted(name, seconds, dials)
         case Turn.RESUMED:
             return Resumed(name, seconds, where)
     return None

@@ -128,7 +128,8 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
             return [_quiet(event)]
         case Interrupted():
             what = "is silent" if event.since_s >= SILENT else "broke"
-            return [f"the line {what}; trying to reach {quoted_name(event.name)} again"]
+            name = quoted_name(event.name)
+            return [f"the line {what}; {f'trying to reach {name} again' if event.dials else f'waiting for {name}'}"]
         case Resumed():
             after = f"{event.after_s:.0f}" if event.after_s >= 2 else f"{event.after_s:.1f}"
             return [f"{quoted_name(event.name)} is back after {after} s; nothing is lost"]

@@ -68,11 +68,13 @@ class Quiet:
 class Interrupted:
     """Nothing comes from the other side any more, or the line broke; the call goes on, and the line is tried again.
 
-    `since_s` is for how many seconds nothing had come by then.
+    `since_s` is for how many seconds nothing had come by then. `dials` is whether it is for this side to dial: a
+    listener waits for its dialler.
     """
 
     name: str  # the other side's
     since_s: float
+    dials: bool = True
 
 
 @dataclass(frozen=True)
