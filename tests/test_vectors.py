@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -363,6 +364,7 @@ class Shown:
 
     def __init__(self, certificate: bytes) -> None:
         self._certificate = certificate
+        self.stream = SimpleNamespace(is_secure=False)
         self.opened = False
 
     def secure(self) -> bytes:
