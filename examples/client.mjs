@@ -1,6 +1,5 @@
 // A voicemux client with nothing but Node; README.md says how it is run. To be read beside ../protocol.md, whose
-// sections are the numbers in brackets, but for [17]: it does not resume. `talk` is a call, the loop behind it its
-// clock.
+// sections are the numbers in brackets, but it does not resume (17). `talk` is a call, the loop behind it the clock.
 import { execFileSync } from 'node:child_process'
 import crypto from 'node:crypto'
 import { once } from 'node:events'
