@@ -321,6 +321,27 @@ def test_the_same_key_that_calls_anew_takes_the_place_of_its_call_that_is_down(t
         both.dialler.wait_for_end()
 
 
+def test_a_plain_call_that_is_down_gives_way_to_a_new_one_from_the_same_address(tmp_path):
+    with party(tmp_path) as both:
+        with both.line.out():
+            both.wait_until_down()
+            again, far = both.call(
+                lambda: voicemux.dial(
+                    f"127.0.0.1:{both.listener.port}",
+                    name="alice",
+                    home=tmp_path / "alice",
+                    audio=False,
+                    plain=True,
+                )
+            )
+            with contextlib.closing(again), contextlib.closing(far):
+                again.call.send("anew")
+                far.wait_for_text("anew")
+                assert both.far.wait_for_end().reason == "called again"
+                again.call.hang_up()
+        both.dialler.wait_for_end()
+
+
 SESSION = bytes(range(16))
 
 

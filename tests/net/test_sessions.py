@@ -6,6 +6,7 @@ import pytest
 
 from tests.memory import memory_streams
 from voicemux.errors import RemoteProtocolError
+from voicemux.net.address import Address
 from voicemux.net.caller import Caller
 from voicemux.net.sessions import GONE, MINUTE, MOST_RESUMES, OVERTAKEN, Sessions
 from voicemux.protocol.connection import Receiving, Sending, State
@@ -26,9 +27,18 @@ class House:
         self.resumed: list[int] = []
         self.closed = False
         self.takes = True
+        self.has_line = True
 
-    def caller(self, peer: Peer | None = ALICE, last_text: int | None = 0, session: bytes = SESSION) -> Caller:
+    def caller(
+        self,
+        peer: Peer | None = ALICE,
+        last_text: int | None = 0,
+        session: bytes = SESSION,
+        host: str = "192.0.2.1",
+    ) -> Caller:
         near, self.far = memory_streams()
+        near.peer_address = Address(host, 1)
+        near.is_secure = peer is not None
         sending = Sending()
         sending.encode(Hello())  # so that a BYE may follow
         hello = Hello("alice", session=session, last_text=last_text, grace=60)
@@ -38,7 +48,7 @@ class House:
         assert self.sessions.expect(self.caller(last_text=None))
 
     def keep(self) -> None:
-        self.sessions.keep(SESSION, self.resume, self.close)
+        self.sessions.keep(SESSION, self.resume, self.close, lambda: self.has_line)
 
     def resume(self, caller: Caller) -> bool:
         if caller.hello.last_text == 99:
@@ -65,6 +75,28 @@ def test_a_call_is_resumed_by_the_key_that_has_begun_it_and_by_no_other(house):
     assert house.sessions.resume(house.caller(session=bytes(16))) == GONE
     assert house.resumed == [2]
     assert (house.sessions.has(ALICE.fingerprint), house.sessions.has(EVE.fingerprint)) == (True, False)
+
+
+def test_a_plain_call_without_a_line_gives_way_to_a_plain_caller_from_its_last_address(house):
+    first = house.caller(None, None)
+    assert house.sessions.expect(first)
+    house.keep()
+    same, another, secure = house.caller(None, None), house.caller(None, None, host="192.0.2.2"), house.caller()
+    assert not house.sessions.gives_way(first, same)  # its line is up
+    house.has_line = False
+    found = [house.sessions.gives_way(first, each) for each in (same, another, secure)]
+    assert found == [True, False, False]
+    house.sessions.resume(house.caller(None, host="192.0.2.2"))
+    found = [house.sessions.gives_way(first, each) for each in (same, another, secure)]
+    assert found == [False, True, False]
+
+
+def test_an_encrypted_call_gives_way_to_nobody_but_its_key(house):
+    first = house.caller(last_text=None)
+    assert house.sessions.expect(first)
+    house.keep()
+    house.has_line = False
+    assert not house.sessions.gives_way(first, house.caller(None, None))
 
 
 def test_what_is_over_is_gone(house):

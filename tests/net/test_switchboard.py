@@ -23,10 +23,11 @@ def caller(key: str = "") -> Caller:
 
 
 class Desk:
-    """A switchboard, and whom it has detached from the reception."""
+    """A switchboard, and whom it has detached from the reception. `dead` are the callers who give way to others."""
 
     def __init__(self, capacity: int) -> None:
-        self.calls = Switchboard(capacity)
+        self.dead: set[int] = set()
+        self.calls = Switchboard(capacity, lambda old, _: old.id in self.dead)
         self.detached: list[Caller] = []
 
     def offer(self, each: Caller) -> Offered:
@@ -122,6 +123,21 @@ def test_who_has_been_answered_yields_to_nobody():
     desk.calls.yield_to(stranger, lambda _: True)
     desk.calls.yield_to(stranger, None)
     assert desk.offer(caller("friend")).is_busy
+
+
+def test_a_dead_call_gives_way_to_one_caller_and_only_where_no_place_is_free():
+    desk = Desk(2)
+    dead = desk.seat("dead")
+    desk.dead.add(dead.id)
+    desk.seat("alice")
+    newcomer = caller()
+    assert desk.offer(newcomer) == Offered(displaces=dead)
+    assert desk.offer(caller()).is_busy
+    desk.calls.free(dead)
+    assert desk.calls.next_caller() is newcomer
+    roomy = Desk(2)
+    roomy.dead.add(roomy.seat("dead").id)
+    assert roomy.offer(caller()) == Offered()
 
 
 def test_an_interruption_is_found_behind_callers_who_keep_their_order():

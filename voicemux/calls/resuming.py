@@ -30,7 +30,10 @@ class Resuming:
         if self._redialling:
             threads.start("redial", self._redialling.run)
         elif self._bond and self._bond.sessions:
-            self._bond.sessions.keep(self._bond.session, self._resume, self._lines.closing.cannot_return)
+            lines = self._lines
+            self._bond.sessions.keep(
+                self._bond.session, self._resume, lines.closing.cannot_return, lambda: lines.current is not None
+            )
 
     def line_has_changed(self, now: float) -> bool:
         """Whether the way to the peer may be another one now. The timer asks."""

@@ -57,8 +57,8 @@ class Reception:
         Without an `admission` calls are plain, and anybody may call; with one, `identity` is the file of our key.
         `capacity` is how many calls the owner can hold at once.
         """
-        self.calls = Switchboard(capacity)
         self.sessions = Sessions()
+        self.calls = Switchboard(capacity, self.sessions.gives_way)
         self._listener = listener
         self._on_missed = on_missed
         self._on_replaced = on_replaced

@@ -27,7 +27,10 @@ Resume = Callable[[Caller], bool]
 class _Kept:
     fingerprint: str  # of the key that has begun it; "" in a plain call
     is_secure: bool
-    newest: int  # the `Caller.id` of the connection that carries it, or did last
+    first: int  # the `Caller.id` of the connection that has begun it
+    newest: int  # that of the connection that carries it, or did last
+    host: str  # the IP address that this one comes from
+    has_line: Callable[[], bool] = lambda: True
     resume: Resume | None = None  # None: the call has not begun yet
     waiting: Caller | None = None  # for it to begin
     on_closed: Callable[[], None] = lambda: None
@@ -51,16 +54,22 @@ class Sessions:
         with self._lock:
             if caller.hello.session in self._kept:
                 return False
-            self._kept[caller.hello.session] = _Kept(*_owner(caller), caller.id)
+            self._kept[caller.hello.session] = _Kept(*_owner(caller), caller.id, caller.id, caller.host)
             return True
 
-    def keep(self, session: bytes, resume: Resume, on_closed: Callable[[], None]) -> None:
+    def keep(
+        self,
+        session: bytes,
+        resume: Resume,
+        on_closed: Callable[[], None],
+        has_line: Callable[[], bool] = lambda: True,
+    ) -> None:
         """The call of an expected session has begun: `resume` gives it another connection, and says whether the call
-        has taken it. `on_closed` is called when none can come any more."""
+        has taken it. `on_closed` is called when none can come any more. `has_line`: a connection carries it now."""
         waiting = None
         with self._lock:
             if kept := self._kept.get(session):
-                kept.resume, kept.on_closed = resume, on_closed
+                kept.resume, kept.on_closed, kept.has_line = resume, on_closed, has_line
                 waiting, kept.waiting = kept.waiting, None
             is_closed = self._is_closed
         if is_closed:
@@ -79,6 +88,18 @@ class Sessions:
         """Whether a session is kept that this key has begun."""
         with self._lock:
             return any(kept.fingerprint == fingerprint for kept in self._kept.values())
+
+    def gives_way(self, current: Caller, caller: Caller) -> bool:
+        """Whether the call that `current` has begun makes room for a new caller: both are plain, the call has no
+        line, and its last connection came from the caller's IP address.
+
+        Most likely that program was started anew. A plain call has no key that would prove it.
+        """
+        with self._lock:
+            kept = self._kept.get(current.hello.session)
+            if kept is None or kept.first != current.id or kept.is_secure or caller.stream.is_secure:
+                return False
+            return kept.host == caller.host and not kept.has_line()
 
     def resume(self, caller: Caller) -> tuple[Bye, str] | None:
         """The caller wants to resume a session: no user is asked, and nothing rings.
@@ -112,8 +133,8 @@ class Sessions:
         except RemoteProtocolError as error:
             return Bye(error.code, str(error)), str(error)
         with self._lock:
-            if kept:
-                kept.newest = max(kept.newest, caller.id)
+            if kept and caller.id > kept.newest:
+                kept.newest, kept.host = caller.id, caller.host
         return None
 
     def close(self) -> None:

@@ -36,9 +36,13 @@ class _Place:
 class Switchboard:
     """`offer` belongs to the reception's thread, `next_caller` to the owner; the rest may be used by any thread."""
 
-    def __init__(self, capacity: int = 1) -> None:
-        """`capacity` is how many calls there may be at once."""
+    def __init__(
+        self, capacity: int = 1, gives_way: Callable[[Caller, Caller], bool] = lambda current, caller: False
+    ) -> None:
+        """`capacity` is how many calls there may be at once. Where no place is free, an answered call that
+        `gives_way` to the new caller makes room; it is asked with a lock held, and must not wait."""
         self._capacity = capacity
+        self._gives_way = gives_way
         self._lock = threading.Lock()
         self._places: dict[int, _Place] = {}  # by the id of the current caller
         self._callers: queue.SimpleQueue[Caller | BaseException] = queue.SimpleQueue()  # that have a place
@@ -112,8 +116,9 @@ class Switchboard:
                 self._seat(caller)
                 return Offered()
             if place is None:
-                may_yield = [each for each in self._places.values() if each.yields_to and each.next is None]
-                place = next((each for each in may_yield if each in preferred), None)
+                may_yield = [each for each in self._places.values() if each.next is None]
+                place = next((each for each in may_yield if each.yields_to and each in preferred), None)
+                place = place or next((each for each in may_yield if self._gives_way(each.current, caller)), None)
             if place is None:
                 return Offered(is_busy=True)
             detach()
