@@ -26,7 +26,10 @@ class Side:
         self.conversation = Conversation(PATIENCE)
         self.changed = threading.Condition()
         self.counts = SentCounts()
-        self.texts = Texts(self.conversation, self.changed, self.counts)
+        self.is_in_doubt = False  # the line
+        self.texts = Texts(
+            self.conversation, self.changed, self.counts, is_in_doubt=lambda: self.is_in_doubt
+        )
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[Writer]:
@@ -97,6 +100,18 @@ def test_time_without_a_line_does_not_count(side):
     thread.join()
     assert delivered == [False]
     assert side.texts.undelivered == [("", "a")]
+
+
+def test_time_with_a_line_in_doubt_does_not_count(side):
+    side.texts.say("a")
+    side.is_in_doubt = True
+    with side.connected():
+        thread, delivered = waiting(lambda: side.texts.wait_for_delivery(0.2))
+        thread.join(0.6)
+        assert not delivered
+        side.is_in_doubt = False
+        thread.join()
+    assert delivered == [False]
 
 
 def test_what_is_said_without_a_line_waits_and_goes_when_there_is_one(side):

@@ -81,23 +81,24 @@ def make_parts(
     transmitter, player, recorder = halves.transmitter, halves.player, halves.recorder
     ending, changed, counts = Ending(), threading.Condition(), SentCounts()
     conversation = Conversation(stream.timeout, goodbye)
+    survival = Survival(
+        bond.grace if bond else 0.0,
+        time.monotonic(),
+        suspicion=min(SUSPICION, stream.timeout),
+        chance=random.random,
+    )
     return Parts(
         name,
         stream.timeout,
         conversation,
         changed,
-        Survival(
-            bond.grace if bond else 0.0,
-            time.monotonic(),
-            suspicion=min(SUSPICION, stream.timeout),
-            chance=random.random,
-        ),
+        survival,
         ending,
         VoiceStates(name, transmitter, player, recorder, peer_plays=peer_plays),
         SoundThreads(transmitter, player, recorder, ending, hears.post),
         Vitals(stream, counts, transmitter, player),
         counts,
-        Texts(conversation, changed, counts),
+        Texts(conversation, changed, counts, is_in_doubt=lambda: survival.wants_dial),
         hears,
         trace,
         dials=bool(bond and (bond.ways or bond.relay)),

@@ -20,12 +20,18 @@ class Texts:
         changed: threading.Condition,
         counts: SentCounts,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        is_in_doubt: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`changed` guards the conversation, and is notified whenever the peer has acknowledged something."""
+        """`changed` guards the conversation, and is notified whenever the peer has acknowledged something.
+
+        `is_in_doubt` is whether another line is wanted, because the one that there is brings nothing.
+        """
         self._conversation = conversation
         self._changed = changed
         self._counts = counts
         self._clock = clock
+        self._is_in_doubt = is_in_doubt
         self._writer: Writer | None = None
         self._is_over = False
 
@@ -66,7 +72,8 @@ class Texts:
     def wait_for_delivery(self, timeout: float) -> bool:
         """Whether all text has been acknowledged, after waiting at most `timeout` seconds without progress.
 
-        Time without a line does not count: how long the call goes on then has a limit of its own.
+        Time without a line, or with one that is in doubt, does not count: how long the call goes on then has a limit
+        of its own.
         """
         conversation, left = self._conversation, timeout
         with self._changed:
@@ -76,7 +83,7 @@ class Texts:
                 now = self._clock()
                 if conversation.frames_undelivered < before:
                     before, left = conversation.frames_undelivered, timeout
-                elif self._writer:
+                elif self._writer and not self._is_in_doubt():
                     left -= now - since
                     if left <= 0:
                         return False
