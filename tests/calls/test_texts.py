@@ -27,9 +27,7 @@ class Side:
         self.changed = threading.Condition()
         self.counts = SentCounts()
         self.is_in_doubt = False  # the line
-        self.texts = Texts(
-            self.conversation, self.changed, self.counts, is_in_doubt=lambda: self.is_in_doubt
-        )
+        self.texts = Texts(self.conversation, self.changed, self.counts, is_in_doubt=lambda: self.is_in_doubt)
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[Writer]:

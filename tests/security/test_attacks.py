@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.peers import PATIENCE, PROMPTLY, Peer, encode, wait_until
+from tests.peers import PATIENCE, PROMPTLY, Peer, dialling_tls, encode, stream_of, wait_until
 from tests.security import certificates
 from tests.security.people import House, Person, stream_to
 from voicemux.calls.establishing import greet
@@ -409,6 +409,22 @@ def test_bytes_that_only_begin_like_tls_are_refused(bob, said, words):
         stranger.sendall(said)
         wait_until(lambda: house.turned_away)
         assert house.turned_away[0].startswith(words)
+
+
+def test_who_leaves_in_the_middle_of_the_handshake_is_no_news(bob):
+    """A dialler does so that wants another connection no more: its line is back."""
+    with bob.listening() as house:
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", house.port)) as leaving:
+                dialling_tls(stream_of(leaving))
+                assert leaving.recv(1)
+                leaving.shutdown(socket.SHUT_WR)
+                while leaving.recv(65_536):
+                    pass
+        with socket.create_connection(("127.0.0.1", house.port)) as stranger:
+            stranger.sendall(b"\x15" * 100)
+            wait_until(lambda: house.turned_away)
+        assert [each[:20] for each in house.turned_away] == ["that is not voicemux"]
 
 
 def test_a_handshake_that_never_becomes_whole_is_cut_off_by_size(bob):

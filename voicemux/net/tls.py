@@ -175,6 +175,8 @@ class Channel:
             return ConnectionLost("the connection ended without a word")
         if self._first[0] not in (HANDSHAKE, ALERT):
             return RemoteProtocolError(describe_stranger(self._first))
+        if isinstance(error, ssl.SSLEOFError) and self._first[0] == HANDSHAKE:
+            return ConnectionLost("the connection ended in the middle of the TLS handshake")
         return RemoteProtocolError(f"no TLS 1.3 with the other side: {reason}")
 
 
