@@ -74,6 +74,17 @@ class BreakableLine:
         finally:
             self._is_out = False
 
+    @contextlib.contextmanager
+    def leading_to(self, target: int) -> Iterator[None]:
+        """All connections are reset, and new ones lead to another port."""
+        before, self._target = self._target, target
+        self.cut()
+        try:
+            yield
+        finally:
+            self._target = before
+            self.cut()
+
     def _start(self, *body: object) -> None:
         thread = threading.Thread(target=body[0], args=body[1:])  # type: ignore[arg-type]
         self._threads.append(thread)

@@ -95,7 +95,7 @@ RANKS = [
     ["calls.establishing", "calls.voice_states"],
     ["calls.parts"],
     ["calls.carrier"],
-    ["calls.retired", "calls.closing"],
+    ["calls.retired", "calls.closing", "calls.whereabouts"],
     ["calls.lines"],
     ["calls.redialling", "calls.timekeeper"],
     ["calls.resuming"],

@@ -19,7 +19,7 @@ from tests.breakable import BreakableLine
 from tests.peers import PATIENCE, Peer, wait_until
 from voicemux.calls import establishing
 from voicemux.calls import parts as parts_module
-from voicemux.events import Ended, Event, Interrupted, Resumed
+from voicemux.events import Ended, Event, Interrupted, Notice, Resumed
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Text
 from voicemux.protocol.wire import PREFACE
 
@@ -291,6 +291,20 @@ def test_a_listener_that_was_started_anew_does_not_ring_and_the_call_is_over(tmp
             both.dialler.wait_for_end()
             assert "no longer has the call" in str(both.dialler.call.error)
             assert both.far.wait_for_end().by == "error"
+
+
+def test_another_key_that_answers_for_a_while_is_told_nothing_and_ends_no_call(tmp_path):
+    """As a hotel's page does, or a router's that starts."""
+    with (
+        party(tmp_path, None, **SECURITY["code"]) as both,
+        voicemux.listen(host="127.0.0.1", port=0, home=tmp_path / "mallory", audio=False) as other,
+    ):
+        with both.line.leading_to(other.port):
+            both.wait_until_down()
+            wait_until(lambda: any("another key" in str(each) for each in both.dialler.of(Notice)))
+            both.dialler.call.send("not for others")
+        wait_until(lambda: "not for others" in both.far.texts)
+        assert len(both.dialler.of(Notice)) == 1
 
 
 def test_others_are_told_busy_while_it_is_down(tmp_path):

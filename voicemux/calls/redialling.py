@@ -4,17 +4,14 @@ The listener must be the one of the call: its key is looked at before anything i
 has said nothing about the call, and may be given up; with it, the connection takes the place of the one before.
 """
 
-import contextlib
-import datetime
 import threading
 import time
-from functools import partial
 
 from voicemux.calls.bond import Bond
 from voicemux.calls.lines import Lines
 from voicemux.calls.parts import Parts
-from voicemux.calls.rendezvous import way_to_peer
 from voicemux.calls.survival import LineState
+from voicemux.calls.whereabouts import Whereabouts
 from voicemux.errors import (
     CallRefused,
     ConnectionLost,
@@ -24,24 +21,15 @@ from voicemux.errors import (
     Unreachable,
     VoicemuxError,
 )
-from voicemux.net.address import Address, is_number
-from voicemux.net.connecting import Place, look_up, reach
+from voicemux.events import Notice
 from voicemux.net.greeting import Greeting, part
-from voicemux.net.proxies import connect_by
-from voicemux.net.reaching import reach_by
 from voicemux.net.stream import Stream
-from voicemux.net.ways import Proxied
 from voicemux.protocol.connection import State
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method
-from voicemux.relay.places import RelayedWay
-from voicemux.relay.relayed import reach_relayed
 from voicemux.security.handshake import Dialler
 from voicemux.security.identity import fingerprint_of
-from voicemux.threads import within
 
 LIMIT = 10.0  # seconds for one connection to take over: a line of 1 s round trip needs 5
-REACH_LIMIT = 5.0  # seconds for an address to answer; then names are looked up again
-LOOK_UP_LIMIT = 2.0  # seconds for a name server, which may be behind the line that is lost
 WAIT = 1.0  # seconds between two looks at whether to dial, if nothing wakes the thread
 LAST_MOMENT = 1.0  # seconds that a connection which is about to take over has for our goodbye
 
@@ -58,15 +46,15 @@ class Redialling:
         self._bond = bond
         self._lines = lines
         self._survival, self._changed = parts.survival, parts.changed
-        self.reached = first.peer_address  # where the listener was reached last, or its relay
-        self._is_direct = not first.relay
+        self.whereabouts = Whereabouts(bond, first)
         self._name = parts.name
         self._is_stopped = False
         self._stream: Stream | None = None  # that is being greeted
         self._has_said_hello = False
         self._is_idle = threading.Event()
         self._is_idle.set()
-        self._strangers: set[Address] = set()  # where another listener has answered
+        self._has_told = False  # the user, that another listener answers
+        self._post = parts.hears.post
         self._dials = 0  # since the line was up
 
     def run(self) -> None:
@@ -135,19 +123,7 @@ class Redialling:
 
     def _reach(self) -> Stream | None:
         """A connection; None if none is wanted any more. What went through a proxy goes through it again."""
-        proxied = [way for way in self._bond.ways if isinstance(way, Proxied)]
-        if proxied:
-            return reach_by(proxied[self._dials % len(proxied)], self._is_wanted, connect_by)
-        places, until = self._places(), time.monotonic() + REACH_LIMIT
-        if (relayed := self._relayed()) and (self._dials % 2 or not places):
-            return reach_by(relayed, self._is_wanted, reach_relayed)
-        return reach(places, lambda: self._is_wanted() and time.monotonic() < until)
-
-    def _relayed(self) -> RelayedWay | None:
-        bond = self._bond
-        if not (bond.relay and bond.peer):
-            return None
-        return way_to_peer(bond.peer, bond.relay, datetime.datetime.now(datetime.UTC))
+        return self.whereabouts.reach(self._is_wanted, self._dials)
 
     def _take(self, stream: Stream) -> None:
         """Greet the listener, and have the call go on there."""
@@ -169,10 +145,11 @@ class Redialling:
             self._go_on(greeting, answer)
         except _ElsewhereError as error:
             greeting.stream.close()
-            if not stream.relay:
-                self._strangers.add(stream.peer_address)
-            if stream.relay or self._places() or not self._lines.closing.give_up(error):
-                self._failed()
+            self.whereabouts.is_not_at(stream)
+            if not self._has_told:
+                self._has_told = True
+                self._post(Notice(f"{error}; nothing was said there, and it is tried again"))
+            self._failed()
         except (ConnectionLost, Unreachable):
             greeting.stream.close()
             self._failed()
@@ -213,7 +190,7 @@ class Redialling:
         if not self._lines.take_over(stream, greeting.sending, greeting.receiving, answer):
             part(stream, greeting.sending, Bye())  # hung up in this very moment
             return
-        self.reached, self._is_direct = stream.peer_address, not stream.relay
+        self.whereabouts.is_at(stream)
 
     def _refused(self, greeting: Greeting, error: VoicemuxError) -> None:
         """The listener of the call does not take it, or what answers is none."""
@@ -230,24 +207,6 @@ class Redialling:
     def _failed(self, *, unreachable: bool = False) -> None:
         with self._changed:
             self._survival.dial_failed(time.monotonic(), unreachable=unreachable)
-
-    # --- where
-
-    def _places(self) -> list[Place]:
-        """Where to try: where the listener was reached last, then all that is known. Names are looked up again only
-        if that address does not answer."""
-        ways = [self.reached] if self._is_direct else []
-        for way in self._bond.ways:
-            if isinstance(way, Address) and (is_number(way.host) or self._dials > 1):
-                ways.append(way)
-        found: list[Place] = []
-        for way in dict.fromkeys(ways):
-            with contextlib.suppress(VoicemuxError, TimeoutError):
-                if is_number(way.host):
-                    found += look_up(way, passive=False)
-                else:
-                    found += within(LOOK_UP_LIMIT, "lookup", partial(look_up, way, passive=False))
-        return [each for each in dict.fromkeys(found) if Address(str(each[1][0]), each[1][1]) not in self._strangers]
 
 
 def _ignore() -> None:

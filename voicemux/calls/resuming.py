@@ -23,7 +23,7 @@ class Resuming:
         self._surroundings: Surroundings | None = None
         if bond and parts.dials:
             self._redialling = redialling = Redialling(bond, parts, lines, first)
-            self._surroundings = Surroundings(lambda: addresses_towards(redialling.reached.host))
+            self._surroundings = Surroundings(lambda: addresses_towards(redialling.whereabouts.reached.host))
 
     def start(self, threads: Threads) -> None:
         """From now on the call outlives its line. Raises OutOfResources."""
