@@ -237,7 +237,9 @@ def test_a_relay_that_ends_moves_people_on_and_lets_calls_go_on(elsewhere: Addre
     stage.calls("alice", ONE)
     waiting, silent = stage.waits("carol", TWO), stage.comes("silent")
     last = Moved(elsewhere) if elsewhere else Refused(RefusedCode.CLOSING, 5)
-    assert stage.desk.close(5, elsewhere) == [Tell(waiting, last), Cut(silent)]
+    assert stage.desk.close(5, elsewhere) == [Tell(waiting, last), *([] if elsewhere else [Cut(silent)])]
+    late = stage.comes("late")
+    assert stage.says(late, Wait(bytes(16), (THREE,))) == [Tell(late, last)]
     assert stage.desk.counts.paired_now == 2
 
 

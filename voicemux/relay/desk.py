@@ -97,6 +97,7 @@ class Desk(Generic[Guest]):
         self._unasked: OrderedDict[Guest, float] = OrderedDict()
         self._kept: OrderedDict[Guest, bytes] = OrderedDict()
         self._of_place: Counter[tuple[str, str]] = Counter()  # connections, by kind and address
+        self._farewell: Moved | Refused | None = None  # when the relay ends
         self.counts = RelayCounts()
 
     def enter(self, guest: Guest, seen: Address, now: float) -> list[Step[Guest]]:
@@ -127,6 +128,9 @@ class Desk(Generic[Guest]):
             return [] if record.has_token or not self._tokens else [self._refuse(guest, RefusedCode.TOKEN)]
         if self._tokens and not record.has_token:
             return [self._refuse(guest, RefusedCode.TOKEN)]
+        if self._farewell:
+            self.leave(guest)
+            return [Tell(guest, self._farewell)]
         self._forget_gone(now)
         del self._unasked[guest]
         if isinstance(request, Wait):
@@ -168,14 +172,16 @@ class Desk(Generic[Guest]):
         return [Tell(guest, refused)]
 
     def close(self, seconds: int, elsewhere: Address | None = None) -> list[Step[Guest]]:
-        """The relay ends: all who are not in a pair go `elsewhere`, or come again in some seconds."""
+        """The relay ends: all who are not in a pair go `elsewhere`, or come again in some seconds. So do all who come
+        from now on."""
+        self._farewell = farewell = Moved(elsewhere) if elsewhere else Refused(RefusedCode.CLOSING, seconds)
         steps: list[Step[Guest]] = []
         for guest, record in list(self._records.items()):
-            if record.kind == "unasked":
+            if record.kind == "unasked" and not elsewhere:
                 steps.append(self._cut(guest))
-            elif record.kind != "pairs":
+            elif record.kind not in ("unasked", "pairs"):
                 self.leave(guest)
-                steps.append(Tell(guest, Moved(elsewhere) if elsewhere else Refused(RefusedCode.CLOSING, seconds)))
+                steps.append(Tell(guest, farewell))
         return steps
 
     # --- requests

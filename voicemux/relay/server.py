@@ -51,6 +51,7 @@ class RelayServer:
         self._threads = Threads(self._failed)
         self._next_look = 0.0
         self._closing: tuple[int, Address | None] | None = None  # what to tell those who wait
+        self._is_draining = False
         self._ends = False
         self.failure: BaseException | None = None
 
@@ -69,7 +70,8 @@ class RelayServer:
         self._threads.start("relay", self._run)
 
     def drain(self, seconds: int, elsewhere: Address | None = None) -> None:
-        """Take no more connections. Clients in no pair are sent `elsewhere`, or told to come again later."""
+        """Join no one any more. Clients in no pair are sent `elsewhere`, also those who come from now on; or they are
+        told to come again later, and the ports are free for the next relay at once."""
         self._closing = (seconds, elsewhere)
         self._wake.set()
 
@@ -135,13 +137,16 @@ class RelayServer:
             self._do(self._desk.enter(leg, leg.seen, now), now)
 
     def _begin_to_close(self, now: float) -> None:
-        if self._closing and self._listening:
+        if not self._closing or self._is_draining:
+            return
+        self._is_draining = True
+        if self._closing[1] is None:
             for each in self._listening:
                 self._polling.change(each, READ, 0)
             self._listening.clear()
             for listener in self._listeners:
                 listener.close()
-            self._do(self._desk.close(*self._closing), now)
+        self._do(self._desk.close(*self._closing), now)
 
     def _attend(self, leg: Leg, events: int, now: float) -> None:
         try:
