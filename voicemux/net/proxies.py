@@ -23,6 +23,14 @@ def connect_by(way: Way) -> TcpStream:
     return _connect_by_command(way.address, way.proxy)
 
 
+class SocksStream(TcpStream):
+    """The connection through a SOCKS5 proxy."""
+
+    def finish(self) -> None:
+        """See `Stream`. Nothing: many proxies, Tor among them, end both directions at the end of one, and the peer's
+        last words would be lost. It answers our BYE, and ends the stream then."""
+
+
 def _connect_by_socks(address: Address, proxy: SocksProxy) -> TcpStream:
     from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError, ProxyType
     from python_socks.sync import Proxy as SyncProxy
@@ -39,7 +47,7 @@ def _connect_by_socks(address: Address, proxy: SocksProxy) -> TcpStream:
         raise Unreachable(f"cannot reach the proxy at {where}", kind=Kind.NO_PROXY) from error
     except ProxyError as error:
         raise Unreachable(f"the proxy at {where} finds no way to {address}: {str(error).lower()}") from error
-    return TcpStream(connection, address)
+    return SocksStream(connection, address)
 
 
 class CommandStream(TcpStream):
