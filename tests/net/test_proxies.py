@@ -168,6 +168,14 @@ def test_a_command_that_ends_without_a_byte_is_told_with_its_exit_code(command: 
     assert caught.value.kind is Kind.COMMAND_FAILED
 
 
+def test_a_command_that_ends_with_what_was_said_unread_is_told_likewise() -> None:
+    stream = connect_by(Proxied(Address("bob.example", 1), ProxyCommand("sh -c 'sleep 0.2; exit 3'")))
+    stream.write(b"hello")
+    with pytest.raises(ConnectionLost, match=r"^the proxy command ended with exit code 3$"):
+        stream.read()
+    stream.close()
+
+
 def test_a_command_that_does_not_end_with_its_connection_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxies, "COMMAND_END", 0.1)
     stream = connect_by(Proxied(Address("bob.example", 1), ProxyCommand("sleep 1000")))

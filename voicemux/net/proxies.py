@@ -1,8 +1,10 @@
 """Goes the way to a listener: TCP, a SOCKS5 proxy, or a command such as ssh."""
 
+import contextlib
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from voicemux.errors import ConnectionLost, Kind, Unreachable
 from voicemux.net.address import Address
@@ -59,23 +61,26 @@ class CommandStream(TcpStream):
 
     def receive(self) -> bytes:
         """See `Stream`. Raises ConnectionLost if the command has ended without a byte."""
-        if data := super().receive():
+        with self._complaining():
+            data = super().receive()
+            if not (data or self.bytes_read):
+                raise ConnectionLost
             return data
-        self._complain()
-        return b""
 
     def write(self, data: bytes) -> None:
         """See `Stream`; likewise."""
-        try:
+        with self._complaining():
             super().write(data)
-        except ConnectionLost:
-            self._complain()
-            raise
 
-    def _complain(self) -> None:
-        """A command that has failed says more than the end of its output."""
-        if not self.bytes_read:
-            raise ConnectionLost(f"the proxy command ended{self._how()}", kind=Kind.COMMAND_FAILED)
+    @contextlib.contextmanager
+    def _complaining(self) -> Iterator[None]:
+        """A command that has failed says more than what the connection to it has come to."""
+        try:
+            yield
+        except ConnectionLost as error:
+            if self.bytes_read or error.kind is Kind.SILENCE:
+                raise
+            raise ConnectionLost(f"the proxy command ended{self._how()}", kind=Kind.COMMAND_FAILED) from error
 
     def _how(self) -> str:
         try:
