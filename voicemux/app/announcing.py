@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def announce(name: str | None, listener: Listener, tell: Callable[[str], None]) -> "Announcement | None":
-    """Begin to, by that name; None: the user does not want it. `tell` hears what comes of it; it may be any thread.
+    """Announce the listener by that name; None: the user does not want that. `tell` hears the result, in any thread.
 
     Raises OutOfResources.
     """

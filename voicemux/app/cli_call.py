@@ -139,7 +139,7 @@ def dial_command(
     proxy_command: str | None,
     **options: Any,
 ) -> None:
-    """Call somebody who listens: an address, a contact by name, or with a code through a relay.
+    """Call a listener: an address, a contact by name, or a code at a relay.
 
     The first call needs the code that the other side was shown. Without one you are asked for it.
     """

@@ -9,9 +9,8 @@ from voicemux.app.exit_codes import ExitCode
 from voicemux.app.exits import exits
 from voicemux.app.options import a_number
 
-USUAL_SECONDS = (
-    2.0  # a listener answers within 120 ms (RFC 6762, section 6); Wi-Fi may hold multicast back for a second
-)
+# Seconds: a listener answers within 120 ms (RFC 6762, section 6); Wi-Fi may hold multicast back for a second.
+USUAL_SECONDS = 2.0
 
 
 @click.command("find")

@@ -93,6 +93,80 @@ class Stream(Protocol):
         *shortest* round trips, too little for voice where a queue of other senders makes them long."""
 
 
+class LayeredStream:
+    """What a `Stream` around another takes from the one inside, which belongs to it from now on."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    @property
+    def peer_address(self) -> Address:
+        """See `Stream`."""
+        return self._stream.peer_address
+
+    @property
+    def bytes_read(self) -> int:
+        """See `Stream`."""
+        return self._stream.bytes_read
+
+    @property
+    def bytes_written(self) -> int:
+        """See `Stream`."""
+        return self._stream.bytes_written
+
+    @property
+    def timeout(self) -> float:
+        """See `Stream`."""
+        return self._stream.timeout
+
+    def set_timeout(self, seconds: float) -> None:
+        """See `Stream`."""
+        self._stream.set_timeout(seconds)
+
+    def cut(self) -> None:
+        """See `Stream`."""
+        self._stream.cut()
+
+    def close(self) -> None:
+        """See `Stream`."""
+        self._stream.close()
+
+    @property
+    def relay(self) -> str:
+        """See `Stream`."""
+        return self._stream.relay
+
+    @property
+    def options(self) -> list[str]:
+        """See `Stream`."""
+        return self._stream.options
+
+    @property
+    def has_come(self) -> bool:
+        """See `Stream`."""
+        return self._stream.has_come
+
+    def bytes_in_flight(self) -> int | None:
+        """See `Stream`."""
+        return self._stream.bytes_in_flight()
+
+    def bytes_unsent(self) -> int:
+        """See `Stream`."""
+        return self._stream.bytes_unsent()
+
+    def min_round_trip(self) -> float | None:
+        """See `Stream`."""
+        return self._stream.min_round_trip()
+
+    def fileno(self) -> int | None:
+        """See `Stream`."""
+        return self._stream.fileno()
+
+    def leave_bbr(self) -> None:
+        """See `Stream`."""
+        self._stream.leave_bbr()
+
+
 def receive_within(stream: Stream, seconds: float) -> bytes | None:
     """As `stream.receive`, but None if nothing comes in that time. It becomes the stream's timeout."""
     stream.set_timeout(seconds)

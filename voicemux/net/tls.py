@@ -13,8 +13,7 @@ import warnings
 from pathlib import Path
 
 from voicemux.errors import ConnectionLost, Kind, RemoteProtocolError, SecurityError, VoicemuxError
-from voicemux.net.address import Address
-from voicemux.net.stream import Stream
+from voicemux.net.stream import LayeredStream, Stream
 from voicemux.protocol.connection import describe_stranger
 from voicemux.protocol.wire import PREFACE_STEM
 
@@ -180,14 +179,14 @@ class Channel:
         return RemoteProtocolError(f"no TLS 1.3 with the other side: {reason}")
 
 
-class TlsStream:
+class TlsStream(LayeredStream):
     """A `Stream` whose bytes go through TLS on another, which belongs to it from now on.
 
     Begin with `begin()` on the dialler's side, `answer()` on the listener's; read until `is_secure`.
     """
 
     def __init__(self, stream: Stream, context: Context, *, is_server: bool, name: str | None = None) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._channel = Channel(context, is_server=is_server, name=name)
 
     def begin(self) -> None:
@@ -245,72 +244,3 @@ class TlsStream:
         with contextlib.suppress(ConnectionLost):
             self._stream.write(self._channel.finish())
             self._stream.finish()
-
-    # --- as the stream inside has it
-
-    @property
-    def has_come(self) -> bool:
-        """See `Stream`."""
-        return self._stream.has_come
-
-    @property
-    def relay(self) -> str:
-        """See `Stream`."""
-        return self._stream.relay
-
-    @property
-    def peer_address(self) -> Address:
-        """See `Stream`."""
-        return self._stream.peer_address
-
-    @property
-    def bytes_read(self) -> int:
-        """See `Stream`."""
-        return self._stream.bytes_read
-
-    @property
-    def bytes_written(self) -> int:
-        """See `Stream`."""
-        return self._stream.bytes_written
-
-    @property
-    def timeout(self) -> float:
-        """See `Stream`."""
-        return self._stream.timeout
-
-    @property
-    def options(self) -> list[str]:
-        """See `Stream`."""
-        return self._stream.options
-
-    def set_timeout(self, seconds: float) -> None:
-        """See `Stream`."""
-        self._stream.set_timeout(seconds)
-
-    def bytes_in_flight(self) -> int | None:
-        """See `Stream`."""
-        return self._stream.bytes_in_flight()
-
-    def bytes_unsent(self) -> int:
-        """See `Stream`."""
-        return self._stream.bytes_unsent()
-
-    def min_round_trip(self) -> float | None:
-        """See `Stream`."""
-        return self._stream.min_round_trip()
-
-    def fileno(self) -> int | None:
-        """See `Stream`."""
-        return self._stream.fileno()
-
-    def leave_bbr(self) -> None:
-        """See `Stream`."""
-        self._stream.leave_bbr()
-
-    def cut(self) -> None:
-        """See `Stream`."""
-        self._stream.cut()
-
-    def close(self) -> None:
-        """See `Stream`."""
-        self._stream.close()

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator
 
 from voicemux.errors import ConnectionLost, Kind, RemoteProtocolError, SecurityError, Unreachable, VoicemuxError
-from voicemux.net.address import Address
 from voicemux.net.connecting import connect
 from voicemux.net.proxies import connect_by
-from voicemux.net.stream import Stream
+from voicemux.net.stream import LayeredStream, Stream
 from voicemux.net.tls import TlsStream, verified_context
 from voicemux.relay.approach import Approach
 from voicemux.relay.messages import CallFor, Moved, Paired, Refused, RefusedCode, Reply
@@ -20,14 +19,19 @@ PATIENCE = 10.0  # seconds for the relay's answer, after the connection is up
 MOST_MOVES = 3  # from relay to relay in one try
 
 
-class RelayedStream:
-    """A `Stream` on another: after PAIRED, its bytes are the peer's."""
+class RelayedStream(LayeredStream):
+    """A `Stream` on another: after PAIRED, its bytes are the peer's. Facts of it are true as far as the relay."""
 
     def __init__(self, stream: Stream, relay: str, first: bytes) -> None:
         """`first` are bytes of the peer that came right behind PAIRED."""
-        self._stream = stream
+        super().__init__(stream)
         self._first = first
-        self.relay = relay
+        self._relay = relay
+
+    @property
+    def relay(self) -> str:
+        """See `Stream`."""
+        return self._relay
 
     @property
     def has_come(self) -> bool:
@@ -52,18 +56,6 @@ class RelayedStream:
         """See `Stream`."""
         self._stream.finish()
 
-    def cut(self) -> None:
-        """See `Stream`."""
-        self._stream.cut()
-
-    def close(self) -> None:
-        """See `Stream`."""
-        self._stream.close()
-
-    def set_timeout(self, seconds: float) -> None:
-        """See `Stream`."""
-        self._stream.set_timeout(seconds)
-
     @property
     def is_secure(self) -> bool:
         """See `Stream`: TLS to the relay says nothing of the peer."""
@@ -74,52 +66,9 @@ class RelayedStream:
         """See `Stream`: the relay's says nothing of the peer."""
         return b""
 
-    # --- as the stream inside has it
-
-    @property
-    def peer_address(self) -> Address:
-        """See `Stream`: the relay's."""
-        return self._stream.peer_address
-
-    @property
-    def bytes_read(self) -> int:
-        """See `Stream`."""
-        return self._stream.bytes_read
-
-    @property
-    def bytes_written(self) -> int:
-        """See `Stream`."""
-        return self._stream.bytes_written
-
-    @property
-    def timeout(self) -> float:
-        """See `Stream`."""
-        return self._stream.timeout
-
-    @property
-    def options(self) -> list[str]:
-        """See `Stream`."""
-        return self._stream.options
-
-    def bytes_in_flight(self) -> int | None:
-        """See `Stream`: as far as the relay."""
-        return self._stream.bytes_in_flight()
-
-    def bytes_unsent(self) -> int:
-        """See `Stream`."""
-        return self._stream.bytes_unsent()
-
     def min_round_trip(self) -> float | None:
-        """See `Stream`: to the relay, which is half of the way; unknown for the whole."""
+        """See `Stream`: that to the relay is half of the way; unknown for the whole."""
         return None
-
-    def fileno(self) -> int | None:
-        """See `Stream`."""
-        return self._stream.fileno()
-
-    def leave_bbr(self) -> None:
-        """See `Stream`."""
-        self._stream.leave_bbr()
 
 
 def reach_relayed(way: RelayedWay, timeout: float = PATIENCE) -> RelayedStream:
