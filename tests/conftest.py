@@ -30,7 +30,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # What measures delays, or makes much work, has the machine for itself (-m alone). Of the others that must not wait
 # for a processor, three run at a time (-m timed). What mostly waits for the other side need not be either.
-# Which tests may be run again when the machine has stalled is said test by test: tests/second_chances.py.
+# A test that fails while the machine stands still is run again: tests/second_chances.py.
 TESTS = Path(__file__).parent
 ALONE = [TESTS / "program" / f"test_{name}.py" for name in ("bad_line", "echo")]
 TIMED = [

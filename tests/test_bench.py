@@ -210,7 +210,6 @@ def test_a_frame_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.alone
-@pytest.mark.second_chance("a call of each program in real time: a stall is a delay")
 def test_voice_arrives_both_ways_and_its_delay_is_within_a_generous_factor_of_the_floor() -> None:
     figures: Figures = runs.quick()
     for program in ("floor", "voicemux"):

@@ -13,7 +13,6 @@ TESTS = Path(__file__).parent
 LEFT = {
     "private state of others": 92,
     "time.sleep": 91,
-    "second chances": 2,
 }
 
 
@@ -26,7 +25,6 @@ def habits(path: Path) -> Counter[str]:
             if node.attr.startswith("_") and not node.attr.endswith("__") and owner not in ("self", "cls", "super()"):
                 found["private state of others"] += 1
             found["time.sleep"] += (owner, node.attr) == ("time", "sleep")
-            found["second chances"] += ast.unparse(node) == "pytest.mark.second_chance"
     return found
 
 

@@ -28,7 +28,6 @@ def call_on(name: str, cards: SoundCards, **changes: Any) -> dict[str, Any]:
     return measure(PROGRAMS["voicemux"], replace(LINES[name], **changes), cards, Namespaces(), seed=1)
 
 
-@pytest.mark.second_chance("measures delays of a call in real time: a stall is a delay")
 @needs_namespaces
 @pytest.mark.parametrize(
     ("line", "chirps"), [pytest.param("blackout-drop", 34, marks=pytest.mark.long), ("squeeze", 56)]

@@ -1,5 +1,6 @@
 """Hands free: alice talks to bob, whose microphone hears his loudspeaker. Does she hear herself?"""
 
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -13,14 +14,33 @@ from tests.running import Program, calling
 from tests.soundcards import SoundCards
 
 ROOM = {60: -6.0, 66: -14.0, 75: -16.0, 91: -20.0, 118: -26.0}  # milliseconds: dB
-SAID = np.tile(speech(seconds=9.0), 4)
+SAID = np.tile(speech(seconds=9.0), 6)
 ENOUGH = -25.0  # dB: on a quiet machine it is -37 to -47
 LOUD = -12.0  # dB: what the microphone hears at the least
+PATIENCE = 20.0  # seconds
 
 
 def decibels(samples: Samples) -> float:
     """Against what alice says all the time."""
     return float(20 * np.log10(max(level(samples), 0.1) / level(SAID)))
+
+
+def usually(sound: Samples) -> float:
+    """As `decibels`, of the half second in the middle of all: a machine that stands still spoils one or two."""
+    halves = [sound[at : at + RATE // 2] for at in range(0, len(sound) - RATE // 2 + 1, RATE // 2)]
+    return statistics.median(decibels(half) for half in halves)
+
+
+def echo_found(program: Program) -> float:
+    """Decibels. It takes two seconds of speech in which no stall moves what is played against what is captured."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        program.command(command="stats")
+        found = program.event("stats")["echo_db"]
+        if found is not None:
+            return float(found)
+        time.sleep(0.5)
+    raise AssertionError("no echo was found")
 
 
 def await_sound(program: Program) -> None:
@@ -53,16 +73,16 @@ def test_who_talks_to_a_loudspeaker_hears_nothing_of_it_also_when_the_sound_serv
             again = time.monotonic() - began
             microphone = cards.record("b_mic").stop_after(6.5)
             assert decibels(microphone[2 * RATE :]) > LOUD, "there is no echo any more"
+            assert -20 < echo_found(bob) < 0
             bob.command(command="stats")
             stats = bob.event("stats")
-            alice.close_input()
+            alice.command(command="quit")
             assert (alice.wait(), bob.wait()) == (0, 0)
     sound = soundfile.read(heard, dtype="int16")[0]
     before, after = sound[2 * RATE : int(frozen * RATE)], sound[int((again + 3) * RATE) : int((again + 6) * RATE)]
-    assert decibels(before) < ENOUGH
-    assert decibels(after) < ENOUGH
+    assert usually(before) < ENOUGH
+    assert usually(after) < ENOUGH
     assert stats["echo"] == "on"
-    assert -20 < stats["echo_db"] < 0
     assert stats["capture_ms"] >= 8.9
 
 
