@@ -17,6 +17,7 @@ import pytest
 
 RUNS_MORE = 2  # a machine that has stalled once often stalls again
 STALL = 0.1  # seconds: more than the playout delay of a call on a good line, so what stalls for as long is heard
+SAID = 0.05  # seconds after which a stall that has just ended has been told of
 STALLED = "seconds that the machine stood still"
 
 # It ends with the process that it was started by, also if this is killed.
@@ -62,7 +63,8 @@ class SecondChances:
 
     def __init__(self) -> None:
         self._stalls: Stalls | None = None  # in the process that runs tests
-        self._began = 0.0  # the test that runs, `time.monotonic`
+        self._began = 0.0  # when the test that runs did, `time.monotonic`
+        self._stood = 0.0  # seconds that the machine stood still when it failed
         self._used: dict[str, list[str]] = {}
 
     @pytest.hookimpl(tryfirst=True)
@@ -70,19 +72,21 @@ class SecondChances:
         for item in items:
             if item.get_closest_marker("flaky"):
                 raise pytest.UsageError(f"{item.nodeid}: a test is run again only if the machine stood still")
-            item.add_marker(pytest.mark.flaky(reruns=RUNS_MORE, condition=lambda: self._stalled() >= STALL))
+            item.add_marker(pytest.mark.flaky(reruns=RUNS_MORE, condition=lambda: self._stood >= STALL))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
         self._stalls = self._stalls or Stalls()
-        self._began = time.monotonic()
+        self._began, self._stood = time.monotonic(), 0.0
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        if call.excinfo:
-            item.user_properties.append((STALLED, f"{self._stalled():.2f}"))  # goes along with the report
+        if call.excinfo and not call.excinfo.errisinstance(pytest.skip.Exception) and self._stalls:
+            time.sleep(SAID)
+            self._stood = self._stalls.longest(self._began)
+            item.user_properties.append((STALLED, f"{self._stood:.2f}"))  # goes along with the report
         return (yield)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -98,6 +102,3 @@ class SecondChances:
     def pytest_unconfigure(self) -> None:
         if self._stalls:
             self._stalls.close()
-
-    def _stalled(self) -> float:
-        return self._stalls.longest(self._began) if self._stalls else 0.0
