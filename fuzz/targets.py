@@ -21,7 +21,7 @@ from tests.console.strategies import make_stats
 from voicemux.audio.codec import make_decoders
 from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
-from voicemux.calls.call import Call
+from voicemux.calls.call import RunningCall
 from voicemux.console import printable as screen
 from voicemux.console.rows import LEAST_COLUMNS, MOST_CELLS, MOST_MARKS, MOST_ROWS, OURS, Screen
 from voicemux.console.wording import mark_of, written
@@ -212,7 +212,7 @@ def demultiplexer(data: bytes) -> None:
         list(receiving.receive(hello))
         stream.write(sending.preface() + sending.encode(Hello("we")))
         player = Mixer(Nowhere(), {OWN_SOURCE: Playout(make_decoders())})
-        call = Call(stream, sending, receiving, Hello("peer"), None, player)
+        call = RunningCall(stream, sending, receiving, Hello("peer"), None, player)
         call._first._read()
         shown = []
         while not isinstance(event := call.next_event(), Ended):

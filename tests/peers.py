@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from voicemux.calls.call import Call
+from voicemux.calls.call import RunningCall
 from voicemux.events import Ended, Event, TextReceived
 from voicemux.net.address import Address
 from voicemux.net.stream import Stream
@@ -155,7 +155,7 @@ def hear_hello(stream: Stream) -> tuple[Receiving, Hello]:
 class Owner:
     """A call that has been started, and the thread that takes its events. As a context manager it hangs up."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: RunningCall) -> None:
         self.call = call
         self.events: list[Event] = []
         self.texts: list[str] = []

@@ -23,7 +23,7 @@ from voicemux.audio.capture.ladder import Ladder, Rung
 from voicemux.audio.playout.playout import Figures
 from voicemux.calls import call as call_module
 from voicemux.calls import carrier, sound_threads, timekeeper, vitals, watch
-from voicemux.calls.call import Call
+from voicemux.calls.call import RunningCall
 from voicemux.errors import ConnectionLost, DeviceError, LocalProtocolError, RemoteProtocolError
 from voicemux.events import (
     AudioStarted,
@@ -171,18 +171,18 @@ def in_call(
     """A call with a peer that is held by hand."""
     with greeted(hello, buffers) as (stream, sending, receiving, peer):
         stream.set_timeout(silence)
-        call = Call(stream, sending, receiving, hello, transmitter, player, status_interval=status)
+        call = RunningCall(stream, sending, receiving, hello, transmitter, player, status_interval=status)
         with Owner(call) as owner, peer:
             yield owner, peer
         assert_nothing_is_left(stream)
 
 
-def greet(near: TcpStream, far: TcpStream) -> tuple[Call, Call]:
+def greet(near: TcpStream, far: TcpStream) -> tuple[RunningCall, RunningCall]:
     calls = []
     sendings = [say_hello(stream, Hello(name)) for stream, name in ((near, "near"), (far, "far"))]
     for stream, sending in zip((near, far), sendings, strict=True):
         receiving, hello = hear_hello(stream)
-        calls.append(Call(stream, sending, receiving, hello, None, None))
+        calls.append(RunningCall(stream, sending, receiving, hello, None, None))
     return calls[0], calls[1]
 
 
@@ -238,7 +238,7 @@ def test_text_that_is_not_unicode_is_refused_and_the_call_goes_on():
 
 def test_a_text_is_acknowledged_only_once_it_has_been_shown():
     with greeted() as (stream, sending, receiving, peer):
-        call = Call(stream, sending, receiving, Hello("peer"), None, None)
+        call = RunningCall(stream, sending, receiving, Hello("peer"), None, None)
         call.start()
         peer.send(Text(1, "one"), Text(2, "two"), Ping(b"12345678"))
         assert call.next_event() == TextReceived("peer", "one")
@@ -471,7 +471,7 @@ def test_abandoning_ends_it_at_once_without_a_goodbye():
 
 def test_closing_ends_it_if_nobody_else_has():
     with greeted() as (stream, sending, receiving, peer):
-        call = Call(stream, sending, receiving, Hello(), None, None)
+        call = RunningCall(stream, sending, receiving, Hello(), None, None)
         call.start()
         threading.Timer(0.05, peer.finish).start()
         call.say("last words")
@@ -494,7 +494,7 @@ def test_events_are_for_the_owner_in_the_order_in_which_they_were_posted():
 
 def test_a_watcher_sees_what_happens_beside_the_reader_and_acknowledges_nothing():
     with greeted() as (stream, sending, receiving, peer):
-        call = Call(stream, sending, receiving, Hello("peer"), None, None)
+        call = RunningCall(stream, sending, receiving, Hello("peer"), None, None)
         seen: list[Event] = []
         call.subscribe(seen.append)
         call.start()
@@ -511,7 +511,7 @@ def test_a_watcher_sees_what_happens_beside_the_reader_and_acknowledges_nothing(
 
 def test_a_watcher_is_told_of_the_end_also_if_nobody_reads_the_events():
     with greeted() as (stream, sending, receiving, peer):
-        call = Call(stream, sending, receiving, Hello("peer"), None, None)
+        call = RunningCall(stream, sending, receiving, Hello("peer"), None, None)
         seen: list[Event] = []
         call.subscribe(seen.append)
         call.start()
@@ -659,7 +659,7 @@ def test_a_peer_that_breaks_the_protocol_is_told_how(fault, words):
 
 def test_more_text_than_the_window_holds_is_a_flood():
     with greeted() as (stream, sending, receiving, peer):
-        call = Call(stream, sending, receiving, Hello(), None, None)
+        call = RunningCall(stream, sending, receiving, Hello(), None, None)
         call.start()
         for number in range(1, TEXT_WINDOW // 1004 + 2):  # nobody reads them
             peer.send(Text(number, "x" * 1000))

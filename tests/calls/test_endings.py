@@ -16,7 +16,7 @@ import pytest
 
 from tests.peers import PATIENCE, Owner, Relay, hear_hello, say_hello, stream_of
 from voicemux.calls import call as call_module
-from voicemux.calls.call import Call
+from voicemux.calls.call import RunningCall
 from voicemux.protocol.messages import Hello
 
 CALLS = 60  # of each ending
@@ -26,7 +26,7 @@ DESCRIPTORS = Path("/proc/self/fd")
 class Side:
     """One end of a call, and somebody who talks and talks."""
 
-    def __init__(self, call: Call, dice: random.Random) -> None:
+    def __init__(self, call: RunningCall, dice: random.Random) -> None:
         self.owner = Owner(call)
         self.said: list[str] = []
         self.delivered = 0  # so many of them have arrived, as the call itself said
@@ -95,7 +95,7 @@ def hold_a_call(ending: Ending, seed: str) -> tuple[Side, Side]:
         sendings = [say_hello(stream, Hello()) for stream in streams]
         receivings = [hear_hello(stream)[0] for stream in streams]
         sides = [
-            Side(Call(stream, sending, receiving, Hello(), None, None), dice)
+            Side(RunningCall(stream, sending, receiving, Hello(), None, None), dice)
             for stream, sending, receiving in zip(streams, sendings, receivings, strict=True)
         ]
         moment = dice.choice((0.0, 0.001, dice.uniform(0, 0.05)))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.peers import PATIENCE, wait_until
 from voicemux.calls.vitals import CALM, MOST_PINGS, Vitals
-from voicemux.calls.voice import Transmitter
+from voicemux.calls.voice import VoiceSender
 from voicemux.net.stream import Stream
 from voicemux.protocol.messages import Pong
 from voicemux.sending.schedule import SentCounts
@@ -15,7 +15,7 @@ from voicemux.sending.schedule import SentCounts
 def vitals_with(transmitter: SimpleNamespace, empty: float | None = None) -> Vitals:
     """`empty` is the seconds that an empty packet takes, there and back."""
     stream = SimpleNamespace(bytes_written=0, bytes_read=0, timeout=PATIENCE, min_round_trip=lambda: empty)
-    return Vitals(cast("Stream", stream), SentCounts(), cast("Transmitter", transmitter), None)
+    return Vitals(cast("Stream", stream), SentCounts(), cast("VoiceSender", transmitter), None)
 
 
 @pytest.fixture

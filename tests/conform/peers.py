@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
-from voicemux.net.listener import Listener, accept
+from voicemux.net.listener import ListeningSockets, accept
 from voicemux.net.stream import Stream
 from voicemux.net.tcp import TcpStream
 from voicemux.net.tls import HANDSHAKE, Context, TlsStream, dialler_context, listener_context
@@ -371,7 +371,7 @@ class Peer:
 @contextlib.contextmanager
 def listening(kind: type[Peer], identity: Identity, code: str = "") -> Iterator[int]:
     """The port of somebody who takes any number of calls at once."""
-    listener = Listener("127.0.0.1", 0)
+    listener = ListeningSockets("127.0.0.1", 0)
     ends = threading.Event()
     streams: list[TcpStream] = []
 

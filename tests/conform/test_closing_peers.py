@@ -12,7 +12,7 @@ from voicemux.conform.link import encode
 from voicemux.conform.runner import Selection, examine_dialler, examine_listener
 from voicemux.conform.verdict import Result
 from voicemux.net.address import Address
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Message, Ping, Text
 from voicemux.protocol.wire import PREFACE
 
@@ -132,5 +132,5 @@ def test_a_listener_may_end_as_it_likes(ending: str) -> None:
 @NAMED
 def test_a_dialler_may_end_as_it_likes(ending: str) -> None:
     act = ENDINGS[ending]
-    with contextlib.closing(Listener("127.0.0.1", 0)) as listener, dialler_that(act, listener.port):
+    with contextlib.closing(ListeningSockets("127.0.0.1", 0)) as listener, dialler_that(act, listener.port):
         judge(examine_dialler(listener, selection=Selection(CASES)))

@@ -19,7 +19,7 @@ from voicemux.conform.runner import ALL, Selection, examine_dialler, examine_lis
 from voicemux.conform.subject import Keys
 from voicemux.conform.verdict import CASES, Result
 from voicemux.net.address import Address
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.security.identity import load_identity
 
 AT_ONCE = 10  # suites, which wait for half of their time, and share one processor
@@ -95,7 +95,7 @@ def examine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             with listening(peer.kind, identity, code) as port:
                 return examine_listener(Address("127.0.0.1", port), their_keys, selection)
         with (
-            contextlib.closing(Listener("127.0.0.1", 0)) as listener,
+            contextlib.closing(ListeningSockets("127.0.0.1", 0)) as listener,
             dialling(peer.kind, listener.port, identity, code),
         ):
             return examine_dialler(listener, their_keys, selection)

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from tests.console.test_terminal import ENTER, Terminal
-from voicemux.events import Answered, Calling, Connected, Event, Listening, Ringing, TextReceived, Voice
+from voicemux.events import Answered, Calling, CallRinging, Connected, Event, Listening, TextReceived, Voice
 
 PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "call.svg"
 COLUMNS, ROWS = 92, 12  # of each terminal: nothing scrolls away
@@ -16,13 +16,13 @@ EDGE, BAR = 14, 30  # pixels around the text, and of a window's title
 COMMAND = "voicemux dial 192.168.1.5 42-beeswax-caravan-tiger"
 
 LISTENING = Listening(8689, ["192.168.1.5"], [COMMAND], "42-beeswax-caravan-tiger")
-RINGING = Ringing("alice", "192.168.1.7", True, "", "code")
+RINGING = CallRinging("alice", "192.168.1.7", True, "", "code")
 BOB_CONNECTED = Connected("alice", "192.168.1.7", "", "opus", "opus", "code", [], Voice(True), Voice(True), "", True)
 ALICE_CONNECTED = Connected("bob", "192.168.1.5", "", "opus", "opus", "code", [], Voice(True), Voice(True), "", True)
 
 BOB: list[Event | str] = [LISTENING, RINGING, "/accept", Answered("alice", "192.168.1.7", True), BOB_CONNECTED]
 BOB += ["hi! can you hear me?", TextReceived("alice", "loud and clear")]
-ALICE: list[Event | str] = [Calling("192.168.1.5"), Ringing("", "192.168.1.5"), ALICE_CONNECTED]
+ALICE: list[Event | str] = [Calling("192.168.1.5"), CallRinging("", "192.168.1.5"), ALICE_CONNECTED]
 ALICE += [TextReceived("bob", "hi! can you hear me?"), "loud and clear"]
 
 

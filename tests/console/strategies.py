@@ -73,7 +73,7 @@ ONE_OF_EACH: list[Event] = [
     events.NewCode("42-beeswax-caravan", "it has been used", ["voicemux dial 192.168.1.5 42-beeswax-caravan"]),
     events.Invitation(["voicemux dial 192.168.1.5 42-beeswax-caravan"]),
     events.Calling("kitchen"),
-    events.Ringing("bob", "192.168.1.5", asks=True, security="known"),
+    events.CallRinging("bob", "192.168.1.5", asks=True, security="known"),
     events.Answered("bob", "192.168.1.5", accepted=False),
     events.Missed("bob", "192.168.1.5", "2026-11-29T20:14:05+01:00", "gave_up"),
     events.MissedCalls([events.Missed("bob", "192.168.1.5", "2026-11-29T20:14:05+01:00", "unanswered")]),
@@ -95,6 +95,6 @@ ONE_OF_EACH: list[Event] = [
     events.Delivered("7"),
     events.Rejected("nobody is connected: that was not sent", "7"),
     events.Ended("us", "", 1, make_stats(), undelivered_texts=[events.Undelivered("hi", "7")]),
-    events.Failed("nobody listens there", 3),
+    events.ProgramFailed("nobody listens there", 3),
 ]
 assert {type(event) for event in ONE_OF_EACH} == set(KINDS)

@@ -20,7 +20,7 @@ from tests.console.test_terminal import Terminal
 from voicemux.console.printing import WRAPPING_OFF, WRAPPING_ON
 from voicemux.console.rows import LEAST_COLUMNS, OURS, Mark, Screen
 from voicemux.console.wording import mark_of, written
-from voicemux.events import Connected, Ended, Event, Failed, Ringing, TextReceived
+from voicemux.events import CallRinging, Connected, Ended, Event, ProgramFailed, TextReceived
 
 ALICE = "alice"  # the user
 WIDTHS = [1, 14, 80, *(pytest.param(columns, marks=pytest.mark.long) for columns in (7, 20, 40, 132))]
@@ -33,9 +33,9 @@ def ways(forged: str) -> list[Event]:
         TextReceived("mallory", forged),
         TextReceived(name, "hi"),
         Connected(name, "10.0.0.9", forged, "opus", "opus", "open", ["orbit", "velvet"]),
-        Ringing(name, "10.0.0.9", asks=True),
+        CallRinging(name, "10.0.0.9", asks=True),
         Ended("them", "", False, make_stats(), said=forged[-256:]),
-        Failed("busy", 1, said=forged[:256]),
+        ProgramFailed("busy", 1, said=forged[:256]),
     ]
 
 

@@ -17,7 +17,7 @@ from voicemux.console import plain
 from voicemux.console.commands import EndOfInput, HangUp, Mute, Say, Unknown
 from voicemux.console.plain import JsonConsole, PlainConsole, read_lines
 from voicemux.errors import VoicemuxError
-from voicemux.events import Failed, Notice, TextReceived, to_dict
+from voicemux.events import Notice, ProgramFailed, TextReceived, to_dict
 
 HI = TextReceived("bob", "hi")
 LONG = TextReceived("bob", "ü" * 50_000)  # more than a pipe holds
@@ -385,7 +385,7 @@ def test_commands_are_objects_on_lines():
 def test_a_program_that_reads_no_more_is_noticed_and_is_no_crash_at_the_end():
     with Piped("json") as console:
         console.out.close()
-        console.order(HI, Notice("unheard"), Failed(LOST, 1))
+        console.order(HI, Notice("unheard"), ProgramFailed(LOST, 1))
         assert [console.answer() for _ in range(3)] == [LOST, LOST, SHOWN]
         console.assert_ends_well()
 

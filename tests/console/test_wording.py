@@ -13,10 +13,10 @@ from voicemux.events import (
     AudioStarted,
     AudioStopped,
     Calling,
+    CallRinging,
     Connected,
     Delivered,
     Ended,
-    Failed,
     Interrupted,
     Invitation,
     Late,
@@ -26,10 +26,10 @@ from voicemux.events import (
     NewCode,
     Notice,
     PeerSwitched,
+    ProgramFailed,
     Quiet,
     Rejected,
     Resumed,
-    Ringing,
     Switched,
     TextReceived,
     TurnedAway,
@@ -86,9 +86,9 @@ def test_a_listener_is_told_what_the_other_side_types():
 
 def test_calling_and_ringing_are_told_at_both_sides():
     assert said(Calling("kitchen")) == "calling kitchen ..."
-    assert said(Ringing("", "kitchen")) == "it rings ..."
-    assert said(Ringing("bob", "192.168.1.5", security="known")) == "bob (192.168.1.5) is calling"
-    assert said(Ringing("", "192.168.1.5", security="known")) == "192.168.1.5 is calling"
+    assert said(CallRinging("", "kitchen")) == "it rings ..."
+    assert said(CallRinging("bob", "192.168.1.5", security="known")) == "bob (192.168.1.5) is calling"
+    assert said(CallRinging("", "192.168.1.5", security="known")) == "192.168.1.5 is calling"
 
 
 BOTH = Voice(sends=True, plays=True)
@@ -179,7 +179,7 @@ def test_only_who_is_remembered_is_said_to_be():
 
 def test_what_a_contact_calls_itself_stands_beside_its_name():
     assert (
-        said(Ringing("fred", "192.168.1.5", claims="alice", security="known"))
+        said(CallRinging("fred", "192.168.1.5", claims="alice", security="known"))
         == "fred (192.168.1.5, calls itself alice) is calling"
     )
     told = said(replace(CONNECTED, name="fred", claims="ali>ce"))
@@ -222,7 +222,7 @@ def test_that_no_code_follows_is_told():
     ],
 )
 def test_a_call_that_asks_says_who_that_is(security, who):
-    assert notice_lines(Ringing("bob", "192.168.1.5", asks=True, security=security)) == [
+    assert notice_lines(CallRinging("bob", "192.168.1.5", asks=True, security=security)) == [
         f"voicemux: bob (192.168.1.5) is calling, {who}",
         "voicemux: /accept or /decline",
     ]
@@ -293,11 +293,11 @@ def test_whoever_was_turned_away_is_named_with_the_reason():
 
 
 def test_a_failure_is_its_own_sentence():
-    assert said(Failed("nobody listens there", 3)) == "nobody listens there"
+    assert said(ProgramFailed("nobody listens there", 3)) == "nobody listens there"
 
 
 def test_a_failure_has_the_words_of_the_other_side_in_quotes_and_then_what_can_be_done():
-    failed = Failed("busy", 1, said='back "soon"\x1b[2J', hint="call later")
+    failed = ProgramFailed("busy", 1, said='back "soon"\x1b[2J', hint="call later")
     assert said(failed) == r"""busy (the other side says: "back 'soon'\x1b[2J"); call later"""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.peers import PATIENCE
-from voicemux.net.listener import Listener, accept
+from voicemux.net.listener import ListeningSockets, accept
 from voicemux.net.tcp import TcpStream
 
 
@@ -34,15 +34,15 @@ needs_ipv6 = pytest.mark.skipif(not has("::1"), reason="this machine has no IPv6
 
 
 @contextlib.contextmanager
-def listening(host: str | None, port: int = 0) -> Iterator[Listener]:
-    listener = Listener(host, port)
+def listening(host: str | None, port: int = 0) -> Iterator[ListeningSockets]:
+    listener = ListeningSockets(host, port)
     try:
         yield listener
     finally:
         listener.close()
 
 
-def answer(listener: Listener) -> TcpStream:
+def answer(listener: ListeningSockets) -> TcpStream:
     ready, _, _ = select.select(listener.sockets, [], [], PATIENCE)
     stream = accept(ready[0])
     assert isinstance(stream, TcpStream)

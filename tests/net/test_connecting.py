@@ -13,7 +13,7 @@ from voicemux.errors import Kind, Unreachable
 from voicemux.net import connecting
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.net.socket_errors import reason
 
 
@@ -41,7 +41,7 @@ def test_ipv6_reaches_the_listener(listen):
         caller.close()
 
 
-@pytest.mark.parametrize("call", [lambda host: Listener(host, 0), lambda host: connect(Address(host, 1))])
+@pytest.mark.parametrize("call", [lambda host: ListeningSockets(host, 0), lambda host: connect(Address(host, 1))])
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 64 + ".example", "a..b"])
 def test_a_host_that_nobody_knows_is_unreachable(call, host):
     with pytest.raises(Unreachable, match=rf"^cannot find the host {host}: [a-z]"):
@@ -114,7 +114,7 @@ def test_no_way_to_a_private_address_may_mean_that_it_is_one_of_another_network(
 
 @needs_ipv6
 def test_a_link_local_address_without_its_interface_is_named_as_such():
-    for refused_by in (lambda: connect(Address("fe80::1", 1)), lambda: Listener("fe80::1", 0)):
+    for refused_by in (lambda: connect(Address("fe80::1", 1)), lambda: ListeningSockets("fe80::1", 0)):
         with pytest.raises(Unreachable) as refused:
             refused_by()
         assert refused.value.kind is Kind.NO_ZONE

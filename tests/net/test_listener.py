@@ -10,7 +10,7 @@ from voicemux.errors import Unreachable
 from voicemux.net import listener as listener_module
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
-from voicemux.net.listener import Listener, Wake, accept, local_addresses
+from voicemux.net.listener import ListeningSockets, Wake, accept, local_addresses
 
 
 def test_nobody_there_to_be_accepted_is_no_error():
@@ -20,7 +20,7 @@ def test_nobody_there_to_be_accepted_is_no_error():
 
 def test_a_port_that_is_in_use_cannot_be_had_again():
     with listening(None) as listener, pytest.raises(Unreachable) as refused:
-        Listener(None, listener.port)
+        ListeningSockets(None, listener.port)
     assert str(refused.value) == f"cannot listen on port {listener.port}: address already in use"
 
 
@@ -35,7 +35,7 @@ def test_a_port_can_be_had_again_after_a_call():
 
 def test_a_host_that_is_not_here_cannot_be_listened_on():
     with pytest.raises(Unreachable) as refused:
-        Listener("203.0.113.1", 0)
+        ListeningSockets("203.0.113.1", 0)
     assert str(refused.value) == "cannot listen on 203.0.113.1 port 0: cannot assign requested address"
 
 
@@ -70,7 +70,7 @@ def test_only_addresses_that_accept_are_announced(monkeypatch, host):
     monkeypatch.setattr(
         listener_module, "local_addresses", lambda families: [found[each] for each in found if each in families]
     )
-    with contextlib.closing(Listener(host, 0)) as listener:
+    with contextlib.closing(ListeningSockets(host, 0)) as listener:
         addresses = listener.addresses()
         assert {6 if ":" in each else 4 for each in addresses} == WHERE[host]
         for each in addresses:
@@ -79,7 +79,7 @@ def test_only_addresses_that_accept_are_announced(monkeypatch, host):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_host_that_was_chosen_is_announced_as_it_is(host):
-    with contextlib.closing(Listener(host, 0)) as listener:
+    with contextlib.closing(ListeningSockets(host, 0)) as listener:
         assert listener.addresses() == [host]
 
 
@@ -87,7 +87,7 @@ def test_a_host_that_was_chosen_is_announced_as_it_is(host):
 def test_a_machine_without_a_network_announces_itself(monkeypatch):
     monkeypatch.setattr(listener_module, "local_addresses", lambda families: [])
     for host, announced in ((None, "localhost"), ("0.0.0.0", "127.0.0.1"), ("::", "::1")):
-        with contextlib.closing(Listener(host, 0)) as listener:
+        with contextlib.closing(ListeningSockets(host, 0)) as listener:
             assert listener.addresses() == [announced]
             connect(Address(announced, listener.port)).close()
 
@@ -109,7 +109,7 @@ def test_a_wake_can_be_waited_for_and_stays_awake():
 
 
 def test_a_listener_gives_every_socket_back():
-    listener = Listener(None, 0)
+    listener = ListeningSockets(None, 0)
     listener.close()
     wait_until(lambda: all(each.fileno() == -1 for each in listener.sockets))
     assert accept(listener.sockets[0]) is None

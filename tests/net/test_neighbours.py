@@ -11,7 +11,7 @@ from tests.peers import wait_until
 from voicemux.errors import Unreachable
 from voicemux.net import neighbours
 from voicemux.net.address import Address
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.net.neighbours import Announcement, Neighbour, find_neighbours
 
 HOST = "192.0.2.7"
@@ -129,7 +129,7 @@ def test_where_there_is_no_network_both_say_so(monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])
 def test_a_listener_that_only_this_machine_reaches_has_nothing_to_announce(host: str) -> None:
-    listener = Listener(host, 0)
+    listener = ListeningSockets(host, 0)
     try:
         assert listener.numbers() == []
     finally:
@@ -138,7 +138,7 @@ def test_a_listener_that_only_this_machine_reaches_has_nothing_to_announce(host:
 
 @pytest.mark.parametrize("host", [None, "0.0.0.0"])
 def test_a_listener_on_every_interface_announces_addresses_as_others_reach_it(host: str | None) -> None:
-    listener = Listener(host, 0)
+    listener = ListeningSockets(host, 0)
     try:
         assert not {"0.0.0.0", "::", "127.0.0.1", "::1", "localhost"} & set(listener.numbers())
     finally:

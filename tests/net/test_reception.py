@@ -9,7 +9,7 @@ import pytest
 from tests.peers import PATIENCE, PROMPTLY, Peer, wait_until
 from voicemux.net import visitor as visitor_module
 from voicemux.net.caller import Caller
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.net.reception import MAX_VISITORS, Reception
 from voicemux.net.refusals import LINES, Refusal
 from voicemux.net.stream import SILENCE_TIMEOUT
@@ -23,7 +23,7 @@ class Desk:
     """A reception at work, who comes to it, and whom it turned away."""
 
     def __init__(self, capacity: int = 1) -> None:
-        listener = Listener("127.0.0.1", 0)
+        listener = ListeningSockets("127.0.0.1", 0)
         self.port = listener.port
         self.turned_away: list[str] = []
         self.reception = Reception(listener, self._turn_away, capacity=capacity)
@@ -415,7 +415,7 @@ def test_a_bug_in_the_reception_reaches_the_owner():
     def stumble(refusal: Refusal) -> None:
         raise ZeroDivisionError
 
-    listener = Listener("127.0.0.1", 0)
+    listener = ListeningSockets("127.0.0.1", 0)
     reception = Reception(listener, stumble)
     reception.start()
     with Peer(socket.create_connection(("127.0.0.1", listener.port))) as peer:

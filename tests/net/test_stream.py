@@ -9,7 +9,7 @@ import pytest
 
 from tests.memory import memory_streams
 from tests.peers import PATIENCE, PROMPTLY, answering_tls, dialling_tls, hear_hello, say_hello, sockets, stream_of
-from voicemux.calls.call import Call
+from voicemux.calls.call import RunningCall
 from voicemux.errors import ConnectionLost, Kind
 from voicemux.events import Ended, TextReceived
 from voicemux.net.stream import Stream, receive_within
@@ -146,7 +146,7 @@ def test_a_call_needs_no_more_than_a_stream(both):
     calls = []
     for stream, sending in zip(both, sendings, strict=True):
         receiving, hello = hear_hello(stream)
-        calls.append(Call(stream, sending, receiving, hello, None, None))
+        calls.append(RunningCall(stream, sending, receiving, hello, None, None))
     near, far = calls
     for call in calls:
         call.start()
@@ -162,7 +162,7 @@ def test_a_call_needs_no_more_than_a_stream(both):
             call.close()
 
 
-def _next(call: Call, kind: type):
+def _next(call: RunningCall, kind: type):
     while not isinstance(event := call.next_event(), kind):
         pass
     return event

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from voicemux.net.address import Address
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.relay.approach import Approach
 from voicemux.relay.limits import Limits
 from voicemux.relay.messages import CallFor, Paired, Parked, Refused, RelayMessage, Wait
@@ -20,7 +20,7 @@ GENEROUS = Limits(connections=400, unasked=100, waits=100, calls=10_000, pairs=2
 @contextlib.contextmanager
 def relay(limits: Limits = GENEROUS, port: int = 0, **options: Any) -> Iterator[tuple[RelayServer, RelayPlace]]:
     """One at 127.0.0.1, and where it is."""
-    listener = Listener("127.0.0.1", port)
+    listener = ListeningSockets("127.0.0.1", port)
     server = RelayServer([listener], limits, **options)
     server.start()
     try:

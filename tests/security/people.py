@@ -12,7 +12,7 @@ from voicemux.errors import VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.caller import Caller
 from voicemux.net.greeting import Greeting
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.net.stream import Stream
@@ -78,7 +78,7 @@ class House:
             on_guessing=self.warnings.append,
             **chosen,
         )
-        listener = Listener("127.0.0.1", 0)
+        listener = ListeningSockets("127.0.0.1", 0)
         self.port = listener.port
         self.reception = Reception(
             listener,
@@ -117,7 +117,7 @@ class Middle:
         """`port` is the true listener's; what is dialled is `self.port`."""
         self.said: list[bytes] = []  # by the dialler, inside TLS
         self._attacker = attacker
-        self._listener = Listener("127.0.0.1", 0)
+        self._listener = ListeningSockets("127.0.0.1", 0)
         self.port = self._listener.port
         self._true_port = port
         self._threads = [threading.Thread(target=self._attack)]

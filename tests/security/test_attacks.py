@@ -25,7 +25,7 @@ from voicemux.net import visitor as visitor_module
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
 from voicemux.net.greeting import Greeting
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.net.reception import Reception
 from voicemux.net.tls import MOST_HANDSHAKE
 from voicemux.protocol.frames import Frame, encode_frame
@@ -470,7 +470,7 @@ def test_a_plain_caller_of_an_encrypted_listener_is_told_and_the_reverse(bob):
         assert plain.hear_to_the_end() == [Preface(), Bye(9)]
         assert house.turned_away == ["a plain call, and only encrypted ones are taken"]
     turned_away: list[str] = []
-    listener = Listener("127.0.0.1", 0)
+    listener = ListeningSockets("127.0.0.1", 0)
     reception = Reception(listener, lambda refusal: turned_away.append(refusal.why))
     reception.start()
     with pytest.raises(SecurityError, match=r"^plain calls are taken there, not encrypted ones$"):

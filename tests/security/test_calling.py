@@ -14,7 +14,7 @@ from voicemux.calls.target import resolve
 from voicemux.calls.trust import Security, Trust
 from voicemux.errors import Kind, SecurityError, VoicemuxError
 from voicemux.net.address import Address
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.net.stream import Stream
 from voicemux.net.tcp import TcpStream
 from voicemux.net.tls import TlsStream, listener_context
@@ -33,7 +33,7 @@ class Trap:
         self.heard: list[bytes] = []
         self.calls = 0
         self._owner = owner
-        self._listener = Listener("127.0.0.1", 0)
+        self._listener = ListeningSockets("127.0.0.1", 0)
         self.address = f"127.0.0.1:{self._listener.port}"
         self._thread = threading.Thread(target=self._serve)
         self._is_over = threading.Event()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voicemux.api import arguments, leftovers
-from voicemux.calls.call import Call as _Call
+from voicemux.calls.call import RunningCall
 from voicemux.calls.establishing import own_hello
 from voicemux.calls.introduction import Introduced
 from voicemux.errors import VoicemuxError
@@ -41,7 +41,7 @@ class Call:
         player = booth.make_player() if booth else None
         self._source = booth.source if booth and transmitter else None
         self._sink = booth.sink if booth else None
-        self._call = _Call(met.stream, met.sending, met.receiving, hello, transmitter, player, bond=met.bond)
+        self._call = RunningCall(met.stream, met.sending, met.receiving, hello, transmitter, player, bond=met.bond)
         self._read_all = self._closed = False
         self._speaking = threading.Lock()  # by one thread at a time
         self._closing = threading.Lock()
@@ -222,13 +222,13 @@ class Call:
             leftovers.forget(self)
 
 
-def _finish_speaking(call: _Call, source: "BlockSource") -> None:
+def _finish_speaking(call: RunningCall, source: "BlockSource") -> None:
     deadline = time.monotonic() + LAST_WORDS
     while call.goes_on and not source.wait_until_said(SHORT_NAP) and time.monotonic() < deadline:
         pass
 
 
-def inner(call: Call) -> _Call:
+def inner(call: Call) -> RunningCall:
     """The call of `voicemux.calls` that one of ours stands for: for the listener that has made it."""
     return call._call
 

@@ -12,7 +12,7 @@ from voicemux.calls.introduction import name_peer
 from voicemux.calls.trust import Trust
 from voicemux.errors import ConnectionLost, OutOfResources
 from voicemux.net.caller import Caller
-from voicemux.net.listener import Listener as _Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.net.refusals import Refusal
 from voicemux.threads import NAP
 
@@ -26,7 +26,7 @@ class Listener:
         self, host: str | None, port: int, trust: Trust | None, name: str, *, audio: bool, echo: str, grace: int
     ) -> None:
         """Not for programs: `listen` makes listeners."""
-        listener = _Listener(host, port)
+        listener = ListeningSockets(host, port)
         self._port = listener.port
         self._trust, self._name, self._grace = trust, name, grace
         self._make_booth = partial(make_booth, audio, echo)

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 
 if TYPE_CHECKING:
     from voicemux.net.neighbours import Announcement
 
 
-def announce(name: str | None, listener: Listener, tell: Callable[[str], None]) -> "Announcement | None":
+def announce(name: str | None, listener: ListeningSockets, tell: Callable[[str], None]) -> "Announcement | None":
     """Announce the listener by that name; None: the user does not want that. `tell` hears the result, in any thread.
 
     Raises OutOfResources.

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from voicemux.calls.introduction import Named
 from voicemux.errors import ConnectionLost, RemoteProtocolError
-from voicemux.events import Answered, Event, Missed, MissedCalls, Ringing
+from voicemux.events import Answered, CallRinging, Event, Missed, MissedCalls
 from voicemux.net.caller import Caller, is_same
 from voicemux.net.reception import Reception
 from voicemux.net.ring_limit import RingLimit
@@ -116,7 +116,7 @@ class Answering:
             self._undecided = asks
             self._no_question = NO_QUESTION
         began = datetime.now()
-        self._show(Ringing(name, host, asks, named.claims, _security(caller, known)))
+        self._show(CallRinging(name, host, asks, named.claims, _security(caller, known)))
         self._bell()
         if question is None:
             return True

@@ -97,9 +97,9 @@ def conform_dialer(host: str, port: str, command: str, **options: Any) -> None:
     def examine(keys: "Keys | None", selection: "Selection", tell: "Tell") -> "list[Result]":
         from voicemux.conform.runner import examine_dialler
         from voicemux.net.address import parse_host, parse_port
-        from voicemux.net.listener import Listener
+        from voicemux.net.listener import ListeningSockets
 
-        with contextlib.closing(Listener(parse_host(host), parse_port(port, lowest=0))) as listener:
+        with contextlib.closing(ListeningSockets(parse_host(host), parse_port(port, lowest=0))) as listener:
             click.echo(f"voicemux: waiting at {host} port {listener.port}", err=True)
             return examine_dialler(listener, keys, selection, command, tell)
 

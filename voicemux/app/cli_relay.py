@@ -69,7 +69,7 @@ def relay_command(
     if bool(cert) != bool(key):
         raise click.UsageError("--cert and --key belong together")
     from voicemux.net.address import parse_host, parse_port
-    from voicemux.net.listener import Listener, most_connections
+    from voicemux.net.listener import ListeningSockets, most_connections
     from voicemux.relay.certificate import Certificate
     from voicemux.relay.limits import Limits
     from voicemux.relay.pace import Rate
@@ -83,9 +83,9 @@ def relay_command(
         tokens = _tokens(token_file) if token_file else ()
         most = connections or max(2, int(most_connections() * DESCRIPTORS))
         limits = Limits(most, waits=waits, calls=calls, pairs=pairs)
-        listeners: list[Listener] = []
+        listeners: list[ListeningSockets] = []
         for port in ports or (str(RELAY_PORT),):
-            listener = Listener(None if host is None else parse_host(host), parse_port(port, lowest=0))
+            listener = ListeningSockets(None if host is None else parse_host(host), parse_port(port, lowest=0))
             ending.callback(listener.close)
             listeners.append(listener)
         server = RelayServer(

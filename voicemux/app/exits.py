@@ -32,9 +32,9 @@ def exits(
         from voicemux.console.plain import screen_of
         from voicemux.console.remedies import hint
         from voicemux.console.wording import written
-        from voicemux.events import Failed
+        from voicemux.events import ProgramFailed
 
-        failed = Failed(str(error), code, said=error.said, kind=str(error.kind or ""), hint=hint(error))
+        failed = ProgramFailed(str(error), code, said=error.said, kind=str(error.kind or ""), hint=hint(error))
         if console:
             console.show(failed)
         with contextlib.suppress(OSError):  # the exit code is told though the line cannot be

@@ -5,10 +5,10 @@ import time
 from voicemux.app.answering import GLANCE, NO_QUESTION, Answering, Asks
 from voicemux.app.departure import Departure, Why
 from voicemux.app.held import Held, hurry_away
-from voicemux.app.invitation import Invitation
+from voicemux.app.invitation import Inviter
 from voicemux.app.notices import Notices
 from voicemux.app.settings import Settings
-from voicemux.calls.call import Call
+from voicemux.calls.call import RunningCall
 from voicemux.calls.introduction import remember
 from voicemux.calls.trust import Trust
 from voicemux.console.commands import (
@@ -51,7 +51,7 @@ class CommandHandler:
         console: Console,
         departure: Departure,
         trust: Trust | None,
-        invitation: Invitation,
+        invitation: Inviter,
         held: Held,
         notices: Notices,
         *,
@@ -180,7 +180,7 @@ class CommandHandler:
                 "standard input has ended, so no call that rings can be taken; --auto-accept takes every call"
             )
 
-    def _heard_by(self, command: Command) -> Call | None:
+    def _heard_by(self, command: Command) -> RunningCall | None:
         """The call in which the command is given. In a pipe, what is said waits for the call that rings."""
         if not self._console.eager and isinstance(command, Say | EndOfInput):
             answering = self.answering

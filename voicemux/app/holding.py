@@ -11,7 +11,7 @@ from voicemux.app.held import Held, hurry_away
 from voicemux.app.notices import Notices
 from voicemux.app.settings import Settings
 from voicemux.app.sound import Halves, Sound
-from voicemux.calls.call import Call
+from voicemux.calls.call import RunningCall
 from voicemux.calls.introduction import Introduced, Named, name_peer
 from voicemux.calls.trust import Trust
 from voicemux.console.plain import Console
@@ -75,7 +75,7 @@ class Holding:
             watch(met.sending, met.receiving, self._trace)
             sends = halves.transmitter.codec.name.lower() if halves.transmitter else ""
             self._trace(CallBegan(met.security, met.hello.agent, sends, halves.player is not None))
-        call = Call(
+        call = RunningCall(
             line,
             met.sending,
             met.receiving,
@@ -101,7 +101,7 @@ class Holding:
                 held.call = held.met = None
                 call.close()
 
-    def _tell_how_it_begins(self, call: Call, met: Introduced, named: Named, halves: Halves) -> None:
+    def _tell_how_it_begins(self, call: RunningCall, met: Introduced, named: Named, halves: Halves) -> None:
         transmitter, wanted = halves.transmitter, self._settings.voice.codec
         sends = transmitter.codec.name.lower() if transmitter else ""
         self._console.show(self._connected(call, met, named, sends))
@@ -115,7 +115,7 @@ class Holding:
         if transmitter and transmitter.muted:
             self._console.show(Switched("muted", True))
 
-    def _connected(self, call: Call, met: Introduced, named: Named, sends: str) -> Connected:
+    def _connected(self, call: RunningCall, met: Introduced, named: Named, sends: str) -> Connected:
         """Who it is, and who hears whom, as far as the other side has said so."""
         told, came_as = call.watch_the_peer(STATE_PATIENCE)
         hears = ""
@@ -138,7 +138,7 @@ class Holding:
             relay=met.stream.relay,
         )
 
-    def _show_until_the_end(self, call: Call) -> Outcome:
+    def _show_until_the_end(self, call: RunningCall) -> Outcome:
         held = self._held
         while True:
             event = call.next_event()
@@ -159,7 +159,7 @@ class Holding:
                 lost_text = bool(event.undelivered or held.unsent)
                 return Outcome(event, call.error or self._sound.broken, held.interrupted is call, lost_text)
 
-    def _on_broken(self, stopped: AudioStopped, call: Call) -> None:
+    def _on_broken(self, stopped: AudioStopped, call: RunningCall) -> None:
         """A file or pipe that was named is of no use any more. A pipe without a reader ends the call."""
         self._sound.broken = DeviceError(stopped.error)
         if stopped.ends_call:

@@ -14,8 +14,8 @@ from voicemux.threads import Threads
 PATIENCE = 12.0  # seconds for the call to come about; the caller has 10 for its HELLO (protocol.md §11)
 
 
-class Invitation:
-    """Any thread."""
+class Inviter:
+    """Tells the user what a new caller types. Any thread."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

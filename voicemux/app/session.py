@@ -16,7 +16,7 @@ from voicemux.app.departure import Departure
 from voicemux.app.handler import CommandHandler
 from voicemux.app.held import Held
 from voicemux.app.holding import Holding, Outcome
-from voicemux.app.invitation import Invitation
+from voicemux.app.invitation import Inviter
 from voicemux.app.notices import Notices
 from voicemux.app.settings import Settings
 from voicemux.app.sound import Sound
@@ -33,15 +33,15 @@ from voicemux.errors import (
 )
 from voicemux.events import (
     Calling,
+    CallRinging,
     Listening,
     NewCode,
     Notice,
-    Ringing,
     TurnedAway,
 )
 from voicemux.net.address import Address, is_inside
 from voicemux.net.caller import Caller
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.connection import Receiving, Sending
@@ -70,7 +70,7 @@ class Session:
         self._departure = departure
         self._notices = Notices(console)
         self._trust = Trust(settings.security) if settings.security else None
-        self._invitation = Invitation(console)
+        self._invitation = Inviter(console)
         self._held = Held(reads_input=reads_input)
         self._sound = Sound(settings, self._notices.once, trace)
         self._trace = trace
@@ -119,7 +119,7 @@ class Session:
                     self._trust,
                     self._hello,
                     lambda address: self._console.show(Calling(address)),
-                    lambda address: self._console.show(Ringing("", address)),
+                    lambda address: self._console.show(CallRinging("", address)),
                     ask_code,
                     patience=self._settings.silence_timeout,
                     tell=self._notices.once,
@@ -132,7 +132,7 @@ class Session:
         """Serve one caller after the other; only the first if `once`. Raises VoicemuxError if that cannot be."""
         self._sound.check()
         self._check_contacts()
-        listener = Listener(host, port)
+        listener = ListeningSockets(host, port)
         self._posts = wait_at(self._settings.relay, listener, self._trust, self._notices.once)
         addresses = listener.addresses()
         places = [Address(each, listener.port) for each in addresses]

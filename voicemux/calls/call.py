@@ -25,7 +25,7 @@ from voicemux.calls.lines import Lines
 from voicemux.calls.parts import Hears, SoundHalves, make_parts
 from voicemux.calls.resuming import Resuming
 from voicemux.calls.timekeeper import SHORT, Timekeeper
-from voicemux.calls.voice import Player, Transmitter
+from voicemux.calls.voice import Player, VoiceSender
 from voicemux.errors import OutOfResources, VoicemuxError
 from voicemux.events import Delivered, Ended, Event, Stats, TextReceived, Voice
 from voicemux.net.reception import REPLACED
@@ -41,7 +41,7 @@ REPLACED_PATIENCE = 0.3  # seconds for the goodbye to a peer who has called agai
 DELIVERY_PATIENCE = 10.0  # seconds without an acknowledgement after which waiting for delivery is given up
 
 
-class Call:
+class RunningCall:
     """Make it, `start()`, take events from `next_event()` until it gives `Ended`, `close()`: the owner does."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Call:
         sending: Sending,
         receiving: Receiving,
         hello: Hello,
-        transmitter: Transmitter | None,
+        transmitter: VoiceSender | None,
         player: Player | None,
         *,
         recorder: Player | None = None,

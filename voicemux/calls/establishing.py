@@ -27,7 +27,7 @@ from voicemux.errors import (
 from voicemux.net.address import ends_like_a_port
 from voicemux.net.caller import Caller
 from voicemux.net.greeting import Greeting, Watcher, part, unwatched
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.net.sessions import Sessions
@@ -259,7 +259,7 @@ def _ignore(_: str) -> None:
 
 
 def receive(
-    listener: Listener,
+    listener: ListeningSockets,
     trust: Trust | None,
     on_turned_away: Callable[[Refusal], None],
     on_code: Callable[[str, str], None],

@@ -12,7 +12,7 @@ from voicemux.calls.sound_threads import SoundThreads
 from voicemux.calls.survival import SUSPICION, Survival
 from voicemux.calls.texts import Texts
 from voicemux.calls.vitals import Vitals
-from voicemux.calls.voice import Player, Transmitter
+from voicemux.calls.voice import Player, VoiceSender
 from voicemux.calls.voice_states import VoiceStates
 from voicemux.events import Event
 from voicemux.net.stream import Stream
@@ -25,7 +25,7 @@ from voicemux.trace.facts import Trace
 class SoundHalves:
     """What sends and plays voice, as far as there is any. The recorder gets what the player gets."""
 
-    transmitter: Transmitter | None
+    transmitter: VoiceSender | None
     player: Player | None
     recorder: Player | None
 

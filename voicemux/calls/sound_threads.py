@@ -1,6 +1,6 @@
 """The threads of a call's sound: each runs one half until it ends, and gets a broken device back if it can.
 
-microphone      waits for the source   `Transmitter.stop()`
+microphone      waits for the source   `VoiceSender.stop()`
 speaker         waits for the sink     `Player.stop()`
 recorder        likewise: a second player, whose sink is a file
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from voicemux.calls.ending import Ending
-from voicemux.calls.voice import Half, Player, Transmitter
+from voicemux.calls.voice import Half, Player, VoiceSender
 from voicemux.errors import DeviceError
 from voicemux.events import AudioStarted, AudioStopped, Event, Notice
 from voicemux.protocol.messages import Audio
@@ -26,7 +26,7 @@ class SoundThreads:
 
     def __init__(
         self,
-        transmitter: Transmitter | None,
+        transmitter: VoiceSender | None,
         player: Player | None,
         recorder: Player | None,
         ending: Ending,

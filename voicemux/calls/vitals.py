@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from voicemux.calls.voice import Player, Transmitter
+from voicemux.calls.voice import Player, VoiceSender
 from voicemux.events import Stats
 from voicemux.net.stream import Stream
 from voicemux.protocol.messages import Ping, Pong
@@ -26,7 +26,7 @@ class Vitals:
         self,
         stream: Stream,
         sent: SentCounts,
-        transmitter: Transmitter | None,
+        transmitter: VoiceSender | None,
         player: Player | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -57,7 +57,7 @@ class Half(Protocol):
         """End `run`."""
 
 
-class Transmitter(Half, Protocol):
+class VoiceSender(Half, Protocol):
     """The microphone's side."""
 
     muted: bool

@@ -2,7 +2,7 @@
 
 import threading
 
-from voicemux.calls.voice import Player, Transmitter
+from voicemux.calls.voice import Player, VoiceSender
 from voicemux.calls.watch import Signs, Watch
 from voicemux.events import AudioStarted, AudioStopped, Event, Late, PeerSwitched, Quiet, Rejected, Switched, Voice
 from voicemux.protocol.messages import OWN_SOURCE, Audio, VoiceState
@@ -14,7 +14,7 @@ class VoiceStates:
     def __init__(
         self,
         name: str,
-        transmitter: Transmitter | None,
+        transmitter: VoiceSender | None,
         player: Player | None,
         recorder: Player | None,
         *,

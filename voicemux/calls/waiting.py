@@ -10,7 +10,7 @@ from collections.abc import Callable
 from voicemux.calls.rendezvous import ids_to_wait_for
 from voicemux.calls.trust import Trust
 from voicemux.errors import SecurityError, VoicemuxError
-from voicemux.net.listener import Doorway, Listener
+from voicemux.net.listener import Doorway, ListeningSockets
 from voicemux.relay.ids import id_of_number
 from voicemux.relay.places import RelayPlace
 from voicemux.relay.post import Post, is_taken
@@ -22,7 +22,7 @@ DIGITS = (4, 4, 4, 6, 6, 6)  # of a number, by how many before it were taken
 
 
 def wait_at(
-    place: RelayPlace | None, listener: Listener, trust: Trust | None, tell: Callable[[str], None]
+    place: RelayPlace | None, listener: ListeningSockets, trust: Trust | None, tell: Callable[[str], None]
 ) -> "RelayPosts | None":
     """Have callers come to the listener through the relay, too, until it closes; None without a relay.
 

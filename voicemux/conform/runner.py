@@ -10,7 +10,7 @@ from voicemux.conform.subject import AGAIN, BUSY_PATIENCE, DiallerSubject, Keys,
 from voicemux.conform.verdict import CASES, FAIL, PASS, SKIP, Case, Failed, Result, Skipped
 from voicemux.errors import RemoteProtocolError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
-from voicemux.net.listener import Listener
+from voicemux.net.listener import ListeningSockets
 
 THEMES = (opening, texts, sounds, states, endings, strangers, resuming)  # importing them has entered their cases
 Tell = Callable[[Result], None]
@@ -63,7 +63,7 @@ def examine_listener(
 
 
 def examine_dialler(
-    listener: Listener,
+    listener: ListeningSockets,
     keys: Keys | None = None,
     selection: Selection = ALL,
     command: str = "",

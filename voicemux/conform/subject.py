@@ -19,7 +19,7 @@ from voicemux.conform.verdict import DIALLER, LISTENER, Failed
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
-from voicemux.net.listener import Listener, accept
+from voicemux.net.listener import ListeningSockets, accept
 from voicemux.net.stream import Stream
 from voicemux.net.tls import Context, TlsStream, dialler_context, listener_context
 from voicemux.protocol.messages import (
@@ -204,7 +204,7 @@ class DiallerSubject(Subject):
 
     role = DIALLER
 
-    def __init__(self, listener: Listener, keys: Keys | None, command: str = "") -> None:
+    def __init__(self, listener: ListeningSockets, keys: Keys | None, command: str = "") -> None:
         """`command` is a shell's, with {port} and {code} in it."""
         super().__init__(keys)
         self._listener = listener

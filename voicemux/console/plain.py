@@ -27,7 +27,7 @@ from voicemux.console.commands import (
 )
 from voicemux.console.rows import Screen
 from voicemux.errors import VoicemuxError
-from voicemux.events import Event, Failed, Notice, TextReceived, to_dict
+from voicemux.events import Event, Notice, ProgramFailed, TextReceived, to_dict
 from voicemux.threads import Threads
 
 READ_SIZE = 65_536  # bytes
@@ -214,7 +214,7 @@ class JsonConsole(PlainConsole):
 
     def show(self, event: Event) -> None:
         # A failure is the last event, and may be that the output has no reader.
-        with contextlib.suppress(VoicemuxError) if isinstance(event, Failed) else contextlib.nullcontext():
+        with contextlib.suppress(VoicemuxError) if isinstance(event, ProgramFailed) else contextlib.nullcontext():
             self._write(self._texts, [f"{json.dumps(to_dict(event))}\n"])
 
 

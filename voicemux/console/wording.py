@@ -11,11 +11,11 @@ from voicemux.events import (
     AudioStarted,
     AudioStopped,
     Calling,
+    CallRinging,
     Connected,
     Delivered,
     Ended,
     Event,
-    Failed,
     Interrupted,
     Invitation,
     Late,
@@ -25,10 +25,10 @@ from voicemux.events import (
     NewCode,
     Notice,
     PeerSwitched,
+    ProgramFailed,
     Quiet,
     Rejected,
     Resumed,
-    Ringing,
     Stats,
     Status,
     Switched,
@@ -107,7 +107,7 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
             return [f"the other side types:  {event.dial[0]}" if event.dial else "only a listener has a code"]
         case Calling():
             return [f"calling {event.address} ..."]
-        case Ringing():
+        case CallRinging():
             return _ringing(event)
         case Answered():
             who = quoted_name(event.name) or event.address
@@ -160,7 +160,7 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
             return [event.why]
         case Ended():
             return _ended(event)
-        case Failed():
+        case ProgramFailed():
             return [f"{event.error}{they_say(event.said)}{'; ' if event.hint else ''}{event.hint}"]
         case AudioStarted() | AudioStopped() | TextReceived() | Delivered():
             return []
@@ -173,7 +173,7 @@ def _turned_away(event: TurnedAway) -> str:
     return f"turned away {who} from {event.address}: {event.why}"
 
 
-def _ringing(event: Ringing) -> list[str]:
+def _ringing(event: CallRinging) -> list[str]:
     if not event.security:
         return ["it rings ..."]
     who = f"{_who(event.name, event.address, event.claims)} is calling"

@@ -11,12 +11,12 @@ from typing import Any
 from voicemux.events.beginnings import (
     Answered,
     Calling,
+    CallRinging,
     Invitation,
     Listening,
     Missed,
     MissedCalls,
     NewCode,
-    Ringing,
     TurnedAway,
 )
 from voicemux.events.calls import (
@@ -44,12 +44,12 @@ __all__ = [
     "Answered",
     "AudioStarted",
     "AudioStopped",
+    "CallRinging",
     "Calling",
     "Connected",
     "Delivered",
     "Ended",
     "Event",
-    "Failed",
     "Interrupted",
     "Invitation",
     "Late",
@@ -59,10 +59,10 @@ __all__ = [
     "NewCode",
     "Notice",
     "PeerSwitched",
+    "ProgramFailed",
     "Quiet",
     "Rejected",
     "Resumed",
-    "Ringing",
     "Stats",
     "Status",
     "Switched",
@@ -83,7 +83,7 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Failed:
+class ProgramFailed:
     """Why the program ends, when not well. `said`, `kind` and `hint` are as those of `Ended`."""
 
     error: str
@@ -98,7 +98,7 @@ Event = (
     | NewCode
     | Invitation
     | Calling
-    | Ringing
+    | CallRinging
     | Answered
     | Missed
     | MissedCalls
@@ -120,7 +120,7 @@ Event = (
     | Delivered
     | Rejected
     | Ended
-    | Failed
+    | ProgramFailed
 )
 
 
@@ -130,4 +130,4 @@ def to_dict(event: Event) -> dict[str, Any]:
     return {"event": _NAMES.get(name, name), **asdict(event)}
 
 
-_NAMES = {"text_received": "text", "status": "stats"}
+_NAMES = {"text_received": "text", "status": "stats", "call_ringing": "ringing", "program_failed": "failed"}

@@ -40,7 +40,7 @@ class Calling:
 
 
 @dataclass(frozen=True)
-class Ringing:
+class CallRinging:
     """A caller rings (at the listener), or it rings at the other side (at the dialler; the name is not known yet).
 
     `name` is a contact's if its key is known, and `claims` what it calls itself then, if that is something else.

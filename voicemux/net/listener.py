@@ -70,7 +70,7 @@ class Doorway:
         self._wake.close()
 
 
-class Listener:
+class ListeningSockets:
     """Listening sockets: of every address of a host, or of every interface, IPv6 and IPv4."""
 
     def __init__(self, host: str | None, port: int) -> None:

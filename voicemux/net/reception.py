@@ -15,7 +15,7 @@ from typing import Any
 
 from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError, SecurityError, Unreachable
 from voicemux.net.caller import Caller
-from voicemux.net.listener import Doorway, Listener, Wake, accept, most_connections
+from voicemux.net.listener import Doorway, ListeningSockets, Wake, accept, most_connections
 from voicemux.net.lobby import Lobby
 from voicemux.net.refusals import Refusal, RefusalBook
 from voicemux.net.sessions import Sessions
@@ -41,7 +41,7 @@ class Reception:
 
     def __init__(
         self,
-        listener: Listener,
+        listener: ListeningSockets,
         on_turned_away: Callable[[Refusal], None],
         admission: Admission | None = None,
         identity: Path | None = None,

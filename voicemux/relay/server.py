@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from voicemux.errors import ConnectionLost, RemoteProtocolError, VoicemuxError
 from voicemux.net.address import Address
-from voicemux.net.listener import Listener, Wake
+from voicemux.net.listener import ListeningSockets, Wake
 from voicemux.net.tls import Context
 from voicemux.relay.desk import Cut, Desk, Join, RelayCounts, Step, Tell
 from voicemux.relay.leg import Leg, next_leg
@@ -33,7 +33,7 @@ class RelayServer:
 
     def __init__(
         self,
-        listeners: Sequence[Listener],
+        listeners: Sequence[ListeningSockets],
         limits: Limits,
         rate: Rate = USUAL_RATE,
         tokens: Collection[str] = (),
