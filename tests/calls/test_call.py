@@ -20,6 +20,7 @@ from tests.peers import (
     wait_until,
 )
 from voicemux.audio.capture.ladder import Ladder, Rung
+from voicemux.audio.levels import SoundLevels
 from voicemux.audio.playout.playout import Figures
 from voicemux.calls import call as call_module
 from voicemux.calls import carrier, sound_threads, timekeeper, vitals, watch
@@ -30,6 +31,7 @@ from voicemux.events import (
     AudioStopped,
     Ended,
     Event,
+    Level,
     Notice,
     PeerSwitched,
     Quiet,
@@ -97,6 +99,7 @@ class Microphone(Sound):
         self.capture_ms, self.xruns, self.eager, self.silent_for = 30.0, 5, False, 0.0
         self.echo, self.echo_db = "on", -14.21
         self.ladder = Ladder(Rung(20, 32_000))
+        self.levels, self.speaks, self.spoken = SoundLevels(-30.04, -12.0, -24.04, -61.0, 7, 2), True, 1.5
         self._voice = voice
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
@@ -114,6 +117,7 @@ class Speaker(Sound):
         self.heard: list[Audio] = []
         self.round_trips: list[float] = []
         self.put = put or self.heard.append
+        self.levels = SoundLevels(-27.0, -15.0, -22.96, -70.0, 0, 0)
 
     @property
     def figures(self) -> Figures:
@@ -938,6 +942,9 @@ def test_the_figures_of_a_call_add_up():
         assert (stats.texts_sent, stats.texts_received) == (2, 1)
         assert (stats.shortened_ms, stats.lengthened_ms, stats.drift_ppm, stats.xruns) == (11, 12, -21.0, 5 + 6)
         assert (stats.echo, stats.echo_db) == ("on", -14.2)
+        assert (stats.input_level_db, stats.input_peak_db, stats.input_clipped) == (-30.0, -12.0, 7)
+        assert (stats.speaking, stats.their_level_db) == (True, -27.0)
+        assert owner.call.states.level() == Level(-24.0, -61.0, 7, muted=False, their_speech_db=-23.0)
         parts = (stats.capture_ms, stats.packet_ms, stats.network_ms, stats.buffer_ms, stats.playout_ms)
         assert parts == (30.0, 26.5, pytest.approx(stats.round_trip_ms / 2, abs=0.1), 44.0, 15.0)
         assert stats.mouth_to_ear_ms == pytest.approx(sum(parts), abs=0.2)

@@ -1,7 +1,8 @@
 import pytest
 
 from tests.console.strategies import make_stats
-from voicemux.console.figures import stats_line, stats_lines, status_line
+from voicemux.console.figures import level_line, meter, stats_line, stats_lines, status_line
+from voicemux.events import Level
 
 
 def test_figures_tell_how_often_the_line_was_lost_and_what_text_waits():
@@ -57,3 +58,50 @@ def test_figures_of_a_call_with_voice():
         "received 499, late 2, concealed 3 packets",
     ):
         assert part in line
+
+
+def test_meters_stand_below_the_prompt_where_there_is_sound():
+    stats = make_stats(input_level_db=-28.3, input_peak_db=-17.0, their_level_db=-37.0, audio_received=5)
+    assert "mic [#####.|.] -28 dB · them [###.....]" in status_line(stats, 79)
+    assert "mic" not in status_line(make_stats(), 79)
+
+
+@pytest.mark.parametrize(
+    ("level", "peak", "clipped", "shown"),
+    [
+        (-100, None, False, "[........]"),
+        (-54, None, False, "[#.......]"),
+        (-30, -20, False, "[#####|..]"),
+        (-6, 0, False, "[#######|]"),
+        (-30, 0, True, "[#####..!]"),
+    ],
+)
+def test_a_meter_has_a_cell_for_each_six_decibels(level, peak, clipped, shown):
+    assert meter(level, peak, clipped=clipped) == shown
+
+
+@pytest.mark.parametrize(
+    ("level", "said"),
+    [
+        (
+            Level(-24.2, -61.3, 0, False, -23.4),
+            "your microphone: speech at -24 dB (good), noise at -61 dB, never clipped; their speech comes at -23 dB",
+        ),
+        (
+            Level(-10.0, -50.0, 12, True, None),
+            "your microphone: speech at -10 dB (loud), noise at -50 dB, clipped 12 samples; you are muted; "
+            "no speech has come from them",
+        ),
+        (
+            Level(None, -61.0, 0, False, None),
+            "your microphone: no speech in the last 10 seconds, noise at -61 dB, never clipped; "
+            "no speech has come from them",
+        ),
+        (
+            Level(None, None, 0, False, -41.0),
+            "your microphone: nothing has come from it; their speech comes at -41 dB",
+        ),
+    ],
+)
+def test_levels_are_told_in_a_sentence(level, said):
+    assert level_line(level) == said

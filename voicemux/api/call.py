@@ -11,7 +11,7 @@ from voicemux.calls.call import RunningCall
 from voicemux.calls.establishing import own_hello
 from voicemux.calls.introduction import Introduced
 from voicemux.errors import VoicemuxError
-from voicemux.events import Ended, Stats, TextReceived
+from voicemux.events import Ended, Level, Stats, TextReceived
 from voicemux.protocol.messages import Hello
 from voicemux.threads import NAP
 
@@ -180,6 +180,10 @@ class Call:
     def stats(self) -> Stats:
         """Figures of the call so far."""
         return self._call.stats()
+
+    def level(self) -> Level:
+        """How loud both voices were in the last ten seconds: what is spoken here, and what is heard."""
+        return self._call.states.level()
 
     def subscribe(self, watcher: "Watcher") -> Callable[[], None]:
         """Have `watcher` called with each event, at once and in any thread: it must not wait. What this returns ends

@@ -22,6 +22,7 @@ from voicemux.console.commands import (
     Mute,
     Say,
     ShowCode,
+    ShowLevel,
     ShowMissed,
     ShowStats,
     ShowWords,
@@ -34,6 +35,7 @@ from voicemux.events import MissedCalls, Notice, Rejected
 
 WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
     Say: "that was not sent",
+    ShowLevel: "there is nothing to measure",
     ShowStats: "there are no figures yet",
     ShowWords: "there are no words to compare",
     Verify: "there are no words to compare",
@@ -129,6 +131,8 @@ class CommandHandler:
                 call.deafen()
             case ShowStats():
                 call.post(call.stats())
+            case ShowLevel():
+                call.post(call.states.level())
             case HangUp():
                 call.hang_up()
             case Interrupt() if self._held.interrupted is call or not call.goes_on:
@@ -156,7 +160,7 @@ class CommandHandler:
         if not self._trust or (met and not met.words):
             useless |= {"words", "verify"}
         if not self._settings.sound.is_wanted:
-            useless |= {"mute", "deafen"}
+            useless |= {"mute", "deafen", "level"}
         return useless
 
     def _reject(self, why: str, command: Command | None = None) -> None:

@@ -98,16 +98,17 @@ class Studio:
     def cancel_echo(
         self, choice: EchoChoice, tell: Callable[[str], None], missing: Callable[[LibraryMissing], None]
     ) -> None:
-        """Take out of the microphone what the loudspeaker plays, if there are both and the user wants it.
+        """Take out of the microphone what the loudspeaker plays, if there are both and the user wants it; if not,
+        measure how loud it is.
 
         `tell` is given what the user should know, and `missing` why it cannot be done; by the microphone's thread.
         """
-        if choice is EchoChoice.OFF:
-            self._processing = Processing(EchoState.OFF)
-        elif self._has_device("input") and self._has_device("output"):
+        if self._has_device("input") and self._has_device("output"):
             self._hands_free = HandsFree(choice, self._names, tell, missing)
             self._processing = self._hands_free
             self._listen_to_sink()
+        elif choice is EchoChoice.OFF:
+            self._processing = Processing(EchoState.OFF)
 
     def suppress_noise(self, choice: NoiseChoice, missing: Callable[[LibraryMissing], None]) -> None:
         """Have less noise in what the microphone hears, if there is one. To be said after `cancel_echo`.

@@ -68,8 +68,8 @@ class RunningCall:
         plays = bool(hello.playable)
         parts = make_parts(self.name, stream, halves, hears, bond, trace, peer_plays=plays, goodbye=GOODBYE_TIMEOUT)
         self._survival, self._vitals, self._texts = parts.survival, parts.vitals, parts.texts
-        self._ending, self._states, self._sound = parts.ending, parts.states, parts.sound
-        self._events.subscribe(self._states.on_event)
+        self._ending, self.states, self._sound = parts.ending, parts.states, parts.sound
+        self._events.subscribe(self.states.on_event)
         self._lines = Lines(parts, self._on_over)
         self._closing = self._lines.closing
         self._first = self._lines.seat(stream, sending, receiving)
@@ -109,7 +109,7 @@ class RunningCall:
 
     def watch_the_peer(self, patience: float) -> tuple[Voice | None, int | None]:
         """From now on, report what the peer does with voice; returns what it has said so far: `VoiceStates.watch`."""
-        return self._states.watch(patience, of_line=not self._survival.may_survive)
+        return self.states.watch(patience, of_line=not self._survival.may_survive)
 
     def close(self) -> None:
         """End what has not ended, join every thread, close the stream. The owner only; once.
@@ -165,16 +165,16 @@ class RunningCall:
 
     def mute(self) -> None:
         """Stop sending voice, or send it again."""
-        self.post(self._states.mute())
+        self.post(self.states.mute())
 
     def deafen(self) -> None:
         """Stop playing the peer's voice, or play it again."""
-        self.post(self._states.deafen())
+        self.post(self.states.deafen())
 
     @property
     def voice(self) -> Voice:
         """What we do with voice now."""
-        return self._states.own
+        return self.states.own
 
     def stats(self) -> Stats:
         """Figures of the call so far."""
@@ -219,7 +219,7 @@ class RunningCall:
         """Nothing more comes from the peer."""
         self._resuming.end()
         self._events.close()
-        self._states.release()
+        self.states.release()
 
     def _on_failure(self, error: BaseException) -> None:
         """A bug. It ends the call and is raised where the owner sees it."""

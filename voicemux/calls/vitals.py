@@ -4,6 +4,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from voicemux.calls.voice import Player, VoiceSender
 from voicemux.events import Stats
@@ -150,7 +151,20 @@ class Vitals:
             texts_received=texts_received,
             bytes_sent=written,
             bytes_received=read,
+            **self._levels(),
         )
+
+    def _levels(self) -> dict[str, Any]:
+        """The figures of how loud it is."""
+        own = self._transmitter.levels if self._transmitter else None
+        theirs = self._player.levels if self._player else None
+        return {
+            "input_level_db": _rounded(own.level_db if own else None),
+            "input_peak_db": _rounded(own.peak_db if own else None),
+            "input_clipped": own.clipped if own else 0,
+            "speaking": self._transmitter.speaks if self._transmitter else None,
+            "their_level_db": _rounded(theirs.level_db if theirs else None),
+        }
 
 
 def _rounded(number: float | None) -> float | None:

@@ -41,6 +41,28 @@ class PlayerFigures(Protocol):
     def xruns(self) -> int: ...
 
 
+class Levels(Protocol):
+    """How loud sound is; `audio.levels.SoundLevels` says what each is."""
+
+    @property
+    def level_db(self) -> float | None: ...
+
+    @property
+    def peak_db(self) -> float | None: ...
+
+    @property
+    def speech_db(self) -> float | None: ...
+
+    @property
+    def noise_db(self) -> float | None: ...
+
+    @property
+    def clipped(self) -> int: ...
+
+    @property
+    def clips(self) -> int: ...
+
+
 class Half(Protocol):
     """What the microphone's side and the loudspeaker's have in common, as the call sees them."""
 
@@ -64,7 +86,19 @@ class VoiceSender(Half, Protocol):
 
     @property
     def silent_for(self) -> float:
-        """Seconds since there was anything but digital silence; 0 while it is muted."""
+        """Seconds since the source gave anything but silence; 0 while it is muted."""
+
+    @property
+    def levels(self) -> Levels:
+        """Of what the microphone hears."""
+
+    @property
+    def speaks(self) -> bool | None:
+        """Whether the user does; None where there is no detector."""
+
+    @property
+    def spoken(self) -> float | None:
+        """Seconds for which the user has spoken so far, likewise."""
 
     @property
     def capture_ms(self) -> float:
@@ -103,6 +137,10 @@ class Player(Half, Protocol):
     @property
     def figures(self) -> PlayerFigures:
         """How it goes."""
+
+    @property
+    def levels(self) -> Levels:
+        """Of the peer's voice as it came."""
 
     def put(self, audio: Audio) -> None:
         """Take a packet; does not wait."""

@@ -2,9 +2,22 @@
 
 import threading
 
+from voicemux.calls.hints import Hints, OwnSound
 from voicemux.calls.voice import Player, VoiceSender
 from voicemux.calls.watch import Signs, Watch
-from voicemux.events import AudioStarted, AudioStopped, Event, Late, PeerSwitched, Quiet, Rejected, Switched, Voice
+from voicemux.events import (
+    AudioStarted,
+    AudioStopped,
+    Event,
+    Hint,
+    Late,
+    Level,
+    PeerSwitched,
+    Quiet,
+    Rejected,
+    Switched,
+    Voice,
+)
 from voicemux.protocol.messages import OWN_SOURCE, Audio, VoiceState
 
 
@@ -33,6 +46,7 @@ class VoiceStates:
         self._newest: Audio | None = None
         self._peer_is_known = threading.Event()  # it has said what it does with voice, or shown it, or never will
         self._watch: Watch | None = None
+        self._hints = Hints()
 
     # --- ours
 
@@ -66,6 +80,18 @@ class VoiceStates:
             return Rejected("you hear no voice in this call")
         self._player.deafened = not self._player.deafened
         return Switched("deafened", self._player.deafened)
+
+    def level(self) -> Level:
+        """How loud both voices were in the last seconds."""
+        own = self._transmitter.levels if self._transmitter else None
+        theirs = self._player.levels if self._player else None
+        return Level(
+            speech_db=_rounded(own.speech_db if own else None),
+            noise_db=_rounded(own.noise_db if own else None),
+            clipped=own.clipped if own else 0,
+            muted=self.own.muted,
+            their_speech_db=_rounded(theirs.speech_db if theirs else None),
+        )
 
     def news(self) -> VoiceState | None:
         """What to tell the peer of what we do with voice; None if it knows."""
@@ -111,7 +137,7 @@ class VoiceStates:
         self._watch = watch
         return voice, newest.codec if newest else None
 
-    def look(self, now: float, bytes_read: int, late: float | None) -> list[Quiet | Late | PeerSwitched]:
+    def look(self, now: float, bytes_read: int, late: float | None) -> list[Quiet | Late | PeerSwitched | Hint]:
         """What to tell the user, for whom the peer is watched. `late` is as in `Signs`."""
         if self._watch is None:
             return []
@@ -124,4 +150,15 @@ class VoiceStates:
             late=late,
             own_silence=transmitter.silent_for if transmitter and self._speaks else 0.0,
         )
-        return self._watch.look(now, signs)
+        return [*self._watch.look(now, signs), *self._hints_for(now, transmitter)]
+
+    def _hints_for(self, now: float, transmitter: VoiceSender | None) -> list[Hint]:
+        """Only of a microphone: a file that clips is as it is."""
+        if not (transmitter and transmitter.can_reopen and self._speaks):
+            return []
+        clips, muted, spoken = transmitter.levels.clips, transmitter.muted, transmitter.spoken
+        return self._hints.look(now, OwnSound(clips, muted, spoken, transmitter.echo, transmitter.echo_db))
+
+
+def _rounded(db: float | None) -> float | None:
+    return None if db is None else round(db, 1)

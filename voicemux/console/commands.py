@@ -33,6 +33,11 @@ class ShowStats:
 
 
 @dataclass(frozen=True)
+class ShowLevel:
+    """How loud both voices are."""
+
+
+@dataclass(frozen=True)
 class ShowCode:
     """What a new caller types, the code included."""
 
@@ -94,6 +99,7 @@ Command = (
     | Mute
     | Deafen
     | ShowStats
+    | ShowLevel
     | ShowCode
     | ShowWords
     | Verify
@@ -110,6 +116,7 @@ _WORDS: dict[str, Command] = {
     "mute": Mute(),
     "deafen": Deafen(),
     "stats": ShowStats(),
+    "level": ShowLevel(),
     "code": ShowCode(),
     "words": ShowWords(),
     "verify": Verify(),
@@ -125,6 +132,7 @@ _HELP = {
     "mute": "stop sending your voice, or send it again",
     "deafen": "stop playing their voice, or play it again",
     "stats": "figures of the call, or of the last one",
+    "level": "how loud you and they are",
     "code": "what a new caller has to type, once more",
     "words": "the words to compare, once more",
     "verify": "the words are the same on both sides: remember them",

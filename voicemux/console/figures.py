@@ -1,8 +1,11 @@
 """The figures of a call in words."""
 
-from voicemux.events import Stats
+from voicemux.events import Level, Stats
 
 NOTHING_HEARD = "no voice comes now"
+SOFT, LOUD = -40.0, -15.0  # dB of speech: what is softer is lost in noise, what is louder clips
+CELLS, CELL = 8, 6.0  # of a meter, and dB of each
+LOWEST_CELL = -54.0  # dB at which the first cell begins
 
 
 def stats_line(stats: Stats) -> str:
@@ -27,7 +30,7 @@ def stats_line(stats: Stats) -> str:
 
 def status_line(stats: Stats, width: int) -> str:
     """The figures that say how the call goes, as far as they fit into `width` columns."""
-    if len(line := stats_line(stats)) <= width:
+    if len(line := " · ".join([stats_line(stats), *meters(stats)])) <= width:
         return line
     parts = [clock(stats.seconds)]
     if stats.mouth_to_ear_ms is not None:
@@ -39,9 +42,53 @@ def status_line(stats: Stats, width: int) -> str:
     if stats.audio_received or stats.audio_sent or stats.audio_dropped:
         parts.append(f"dropped {stats.audio_dropped}, late {stats.audio_late}, concealed {stats.audio_concealed}")
     parts.append(f"lines {stats.texts_sent}/{stats.texts_received}")
+    parts[1:1] = meters(stats)
     while len(parts) > 1 and len(" · ".join(parts)) > width:
         parts.pop()
     return " · ".join(parts)[: max(0, width)]
+
+
+def meters(stats: Stats) -> list[str]:
+    """How loud it is at both ends, as far as that is known: `mic [####.|..] -23 dB`."""
+    found = []
+    if stats.input_level_db is not None:
+        bar = meter(stats.input_level_db, stats.input_peak_db, clipped=stats.input_clipped > 0)
+        found.append(f"mic {bar} {stats.input_level_db:.0f} dB")
+    if stats.their_level_db is not None and stats.audio_received:
+        found.append(f"them {meter(stats.their_level_db)}")
+    return found
+
+
+def meter(level_db: float, peak_db: float | None = None, *, clipped: bool = False) -> str:
+    """`#` is as loud as it is, `|` the highest peak, `!` that something was clipped. ASCII, of one width."""
+    cells = ["#" if level_db >= LOWEST_CELL + number * CELL else "." for number in range(CELLS)]
+    if peak_db is not None and peak_db >= LOWEST_CELL:
+        cells[min(CELLS - 1, int((peak_db - LOWEST_CELL) / CELL))] = "|"
+    if clipped:
+        cells[-1] = "!"
+    return f"[{''.join(cells)}]"
+
+
+def level_line(level: Level) -> str:
+    """How loud both voices are, as a sentence for the ear."""
+    return f"your microphone: {_own_level(level)}; {_their_level(level)}"
+
+
+def _own_level(level: Level) -> str:
+    if level.noise_db is None:
+        return "nothing has come from it"
+    clipped = f"clipped {level.clipped} samples" if level.clipped else "never clipped"
+    noise = f"noise at {level.noise_db:.0f} dB, {clipped}"
+    muted = "; you are muted" if level.muted else ""
+    if level.speech_db is None:
+        return f"no speech in the last 10 seconds, {noise}{muted}"
+    verdict = "soft" if level.speech_db < SOFT else "loud" if level.speech_db > LOUD else "good"
+    return f"speech at {level.speech_db:.0f} dB ({verdict}), {noise}{muted}"
+
+
+def _their_level(level: Level) -> str:
+    theirs = level.their_speech_db
+    return "no speech has come from them" if theirs is None else f"their speech comes at {theirs:.0f} dB"
 
 
 def stats_lines(stats: Stats) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from voicemux.console.figures import clock, stats_line, stats_lines
+from voicemux.console.figures import clock, level_line, stats_line, stats_lines
 from voicemux.console.printable import THEM, name_and_tag, printable
 from voicemux.console.quoting import quoted_name, they_say
 from voicemux.console.rows import OURS, Mark, Screen, rows, whole_lines
@@ -16,9 +16,11 @@ from voicemux.events import (
     Delivered,
     Ended,
     Event,
+    Hint,
     Interrupted,
     Invitation,
     Late,
+    Level,
     Listening,
     Missed,
     MissedCalls,
@@ -138,6 +140,10 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
             return [f"the line is busy with something else: you hear {name} {event.seconds:.1f} s late"]
         case Late():
             return ["the line is free again"]
+        case Hint():
+            return [event.text]
+        case Level():
+            return [level_line(event)]
         case AudioStopped() if event.error:
             rest = "the call" if event.direction == "recording" else "text"
             return [f"{event.error}; {'the call ends' if event.ends_call else f'{rest} goes on'}"]

@@ -25,8 +25,10 @@ from voicemux.events.calls import (
     Connected,
     Delivered,
     Ended,
+    Hint,
     Interrupted,
     Late,
+    Level,
     PeerSwitched,
     Quiet,
     Rejected,
@@ -50,9 +52,11 @@ __all__ = [
     "Delivered",
     "Ended",
     "Event",
+    "Hint",
     "Interrupted",
     "Invitation",
     "Late",
+    "Level",
     "Listening",
     "Missed",
     "MissedCalls",
@@ -108,6 +112,8 @@ Event = (
     | Interrupted
     | Resumed
     | Late
+    | Hint
+    | Level
     | AudioStarted
     | AudioStopped
     | TextReceived

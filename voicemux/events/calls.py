@@ -90,6 +90,15 @@ class Resumed:
 
 
 @dataclass(frozen=True)
+class Hint:
+    """Something about our own sound that the other side suffers from: `kind` is "clipping" (of the microphone),
+    "muted" (though the user speaks) or "echo" (of the other side's voice). `text` says it in a sentence."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Late:
     """The other side's voice comes `seconds` later than it did, because the line is busy with something else;
     or, if not `on`, it no longer does."""
@@ -180,11 +189,30 @@ class Stats:
     bytes_received: int
     interruptions: int = 0  # of the line, which the call has outlived or tries to
     texts_waiting: int = 0  # that the peer has not acknowledged yet
+    input_level_db: float | None = None  # of what the microphone heard in the last second, of full scale
+    input_peak_db: float | None = None  # the highest sample of the last 3 s
+    input_clipped: int = 0  # samples so far
+    speaking: bool | None = None  # whether the user speaks; None where there is no detector
+    their_level_db: float | None = None  # of what has come from the other side in the last second
 
 
 @dataclass(frozen=True)
 class Status(Stats):
     """The same, every second, with `--status`."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """How loud both voices are, in the last 10 s, in dB of full scale; None is "not known": no speech, no sound.
+
+    `clipped` counts samples of the microphone since the call began.
+    """
+
+    speech_db: float | None  # ours
+    noise_db: float | None  # around us, in the pauses
+    clipped: int
+    muted: bool
+    their_speech_db: float | None
 
 
 @dataclass(frozen=True)

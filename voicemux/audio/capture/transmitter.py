@@ -4,11 +4,14 @@ import threading
 import time
 from collections.abc import Callable
 
+from voicemux.audio.activity import VoiceActivity, make_activity
 from voicemux.audio.capture.ladder import Ladder
 from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.codec import Encoder
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES, Block, Source
+from voicemux.audio.levels import LevelMeter, SoundLevels
 from voicemux.audio.processing import Processing
+from voicemux.audio.resample import from_bytes
 from voicemux.protocol.messages import OWN_SOURCE, Audio, Codec
 
 
@@ -39,6 +42,8 @@ class Transmitter:
         self._source = source
         self._encoder = encoder
         self._processing = processing or Processing()
+        self._activity: VoiceActivity | None = None  # of a microphone
+        self._meter = LevelMeter()
         self._clock = clock
         if encoder.codec != Codec.OPUS:
             wish = Wish(encoder.bitrate, encoder.frame_samples * 1000 / RATE)
@@ -47,7 +52,6 @@ class Transmitter:
         self._send: Callable[[Audio], None]
         self._gathered = bytearray()  # captured, and not yet a packet's worth
         self._position = 0  # behind it
-        self._sounded_at = 0  # position behind the last block that was not digital silence
         self._silent_from = 0  # position behind the last packet
         self._silent = True
 
@@ -66,6 +70,21 @@ class Transmitter:
         self._muted = muted
         if not muted:
             self._wanted.set()
+
+    @property
+    def levels(self) -> SoundLevels:
+        """Of what the source gives, before anything is done with it."""
+        return self._meter.levels
+
+    @property
+    def speaks(self) -> bool | None:
+        """Whether the user does; None where there is no detector."""
+        return self._activity.speaks if self._activity else None
+
+    @property
+    def spoken(self) -> float | None:
+        """Seconds for which the user has spoken so far, likewise."""
+        return self._activity.spoken if self._activity else None
 
     @property
     def capture_ms(self) -> float:
@@ -89,8 +108,8 @@ class Transmitter:
 
     @property
     def silent_for(self) -> float:
-        """Seconds since there was anything but digital silence; 0 while it is muted."""
-        return (self._position - self._sounded_at) / RATE
+        """Seconds since there was a sound, see `LevelMeter.silent_for`; 0 while it is muted."""
+        return 0.0 if self._muted else self._meter.silent_for
 
     @property
     def eager(self) -> bool:
@@ -111,14 +130,17 @@ class Transmitter:
         if self._opens_late:
             self._opens_late = False
             self.reopen()
+        if self.can_reopen and not self._activity:
+            self._activity = make_activity()
         self._processing.begin()
         started = self._source.start()
         on_start(started)
         self._began = started if self._began is None else self._began
         self._send = send
         self._gathered.clear()
-        self._position = self._silent_from = self._sounded_at = offset = round((started - self._began) * RATE)
+        self._position = self._silent_from = offset = round((started - self._began) * RATE)
         self._silent = True
+        self._meter.begin()
         self._encoder.adapt(*self._ladder.rung)
         try:
             while (block := self._read()) is not None:
@@ -137,10 +159,11 @@ class Transmitter:
             self._processing.lost(max(0, position - self._position))
         now, samples = self._clock(), len(pcm) // SAMPLE_BYTES
         self._position = position + samples
-        if self._muted or pcm.count(0) < len(pcm):
-            self._sounded_at = self._position
+        self._meter.hear(from_bytes(pcm))
         # So also while it is muted: what learns the echo from both directions goes on.
         pcm = self._processing.captured(pcm, now - self._source.delay_ms / 1000 - samples / RATE)
+        if self._activity:
+            self._activity.hear(from_bytes(pcm))
         if self._muted:
             self._gathered.clear()
             self._fall_silent()

@@ -12,7 +12,7 @@ from voicemux.audio.resample import Samples
 from voicemux.errors import LibraryMissing
 
 if TYPE_CHECKING:
-    from pywebrtc_audio import EchoCanceller, NoiseSuppressor
+    from pywebrtc_audio import EchoCanceller, GainController, NoiseSuppressor
 
 WHOLE = RATE // 100  # samples (10 ms) that it takes at a time
 BEHIND = 430  # samples (9 ms) by which its output is behind its input, mostly its filter bank's
@@ -50,6 +50,23 @@ class Suppressor:
         return self._suppressor.process(near)
 
 
+class SpeechDetector:
+    """Tells speech from other sounds, by the recurrent network of WebRTC's gain control, which changes nothing here.
+
+    Of one microphone, likewise. It takes 15 us for 10 ms.
+    """
+
+    def __init__(self) -> None:
+        """Raises LibraryMissing."""
+        self._control = _load_detector()
+
+    def probability(self, near: Samples) -> float:
+        """How probable speech is in these 10 ms."""
+        assert len(near) == WHOLE
+        self._control.process(near)
+        return float(self._control.speech_probability)
+
+
 def check_canceller() -> None:
     """Raises LibraryMissing if echo cannot be cancelled here."""
     _load()
@@ -69,3 +86,11 @@ def _load_suppressor(level: int) -> "NoiseSuppressor":
     except ImportError as error:
         raise LibraryMissing("pywebrtc-audio", f"no noise suppression: {str(error).lower()}") from error
     return NoiseSuppressor(RATE, level=level)
+
+
+def _load_detector() -> "GainController":
+    try:
+        from pywebrtc_audio import GainController
+    except ImportError as error:
+        raise LibraryMissing("pywebrtc-audio", f"no detection of speech: {str(error).lower()}") from error
+    return GainController(RATE, max_gain_db=0.0)

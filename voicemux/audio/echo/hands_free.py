@@ -46,6 +46,7 @@ class HandsFree(Processing):
         self._missing = missing
         self._reference = Reference()
         self._runs = False  # whether anything is done
+        self._only_measures = False  # how loud the echo is, for the user
         self._begin_anew()
 
     def played(self, pcm: bytes, rate: int, channels: int) -> None:
@@ -57,19 +58,23 @@ class HandsFree(Processing):
         """Find out what the devices are now: another may have been plugged in. Waits for the sound server, 1 s."""
         self._runs = False
         self._echo, self.batch = EchoState.NOT_NEEDED, 1
-        if self._choice is EchoChoice.AUTO:
+        self._only_measures = self._choice is EchoChoice.OFF
+        if self._only_measures:
+            self._echo = EchoState.OFF
+        if self._choice is not EchoChoice.ON:
             names = self._names()
-            if is_cleaned(names):
+            if is_cleaned(names) and not self._only_measures:
                 self._tell(CLEANED_ALREADY)
             if is_cleaned(names) or is_headset(names):
                 return
-        try:
-            self._canceller = Canceller()
-        except LibraryMissing as error:
-            self._echo = EchoState.NOT_INSTALLED
-            self._missing(error)
-            return
-        self._echo, self.batch = EchoState.ON, type(self).batch
+        if not self._only_measures:
+            try:
+                self._canceller = Canceller()
+                self._echo = EchoState.ON
+            except LibraryMissing as error:
+                self._echo, self._only_measures = EchoState.NOT_INSTALLED, True
+                self._missing(error)
+        self.batch = type(self).batch
         self._reference.restart()
         self._begin_anew()
         self._runs = True
@@ -81,9 +86,9 @@ class HandsFree(Processing):
         self._near: Samples = np.zeros(0, np.int16)  # captured, and not yet whole
         self._clean: Samples = np.zeros(0, np.int16)  # cancelled, and not yet handed out
         self._held = 0  # samples by which it is later, where blocks are not whole
-        self._cancels = True
+        self._cancels = not self._only_measures
         self._warm = 0  # samples until the canceller may be heard
-        self._share = 1.0  # of the canceller, in what is sent
+        self._share = 1.0 if self._cancels else 0.0  # of the canceller, in what is sent
 
     @property
     def echo_db(self) -> float | None:
@@ -146,6 +151,8 @@ class HandsFree(Processing):
         if self._watch.is_lost and self._reference.is_held_back:  # another loudspeaker plays now
             self._reference.restart()
             self._meter.restart()
+        if self._only_measures:
+            return
         is_needed = self._watch.is_heard or self._choice is EchoChoice.ON
         if is_needed != self._cancels:
             self._turn(is_needed)

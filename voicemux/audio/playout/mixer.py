@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicemux.audio.endpoints import Sink
+from voicemux.audio.levels import LevelMeter, SoundLevels
 from voicemux.audio.playout.limiter import Limiter
 from voicemux.audio.playout.playout import Figures, Playout
 from voicemux.audio.playout.tones import Tones
@@ -54,6 +55,7 @@ class Mixer:
         self._clock = clock
         self.deafened = False
         self._stopped = False
+        self._meter = LevelMeter()
         self._made: dict[int, Samples] = {source: np.zeros(0, np.int16) for source in playouts}  # and not written
 
     @property
@@ -65,6 +67,11 @@ class Mixer:
     def figures(self) -> Figures:
         """How the peer's voice is played. Any thread."""
         return self._playouts[OWN_SOURCE].figures(self._sink.delay_ms, self._sink.xruns)
+
+    @property
+    def levels(self) -> SoundLevels:
+        """How loud the peer is, as it came. Any thread."""
+        return self._meter.levels
 
     def report(self) -> Report | None:
         """What the peer is told of its voice; None until it was heard."""
@@ -114,6 +121,7 @@ class Mixer:
     def _mix(self, now: float) -> Samples:
         """What is heard at the time `now` and from then on, at least one sample."""
         total = self._sum(now)
+        self._meter.hear(total)
         if self.deafened:
             total = np.zeros_like(total)
         if self.tones:
