@@ -16,7 +16,7 @@ from collections.abc import Generator
 import pytest
 
 RUNS_MORE = 2  # a machine that has stalled once often stalls again
-STALL = 0.1  # seconds: more than the playout delay of a call on a good line, so what stalls for as long is heard
+STALL = 0.03  # seconds: more than the playout delay of a call on a good line, so what stalls for as long is heard
 SAID = 0.05  # seconds after which a stall that has just ended has been told of
 STALLED = "seconds that the machine stood still"
 
