@@ -165,13 +165,15 @@ class Program:
         lines.put(None)
 
 
-def run(*arguments: str, stdin: str = "", env: Environment = None) -> tuple[int, list[str], list[str]]:
+def run(
+    *arguments: str, stdin: str = "", env: Environment = None, patience: float = PATIENCE
+) -> tuple[int, list[str], list[str]]:
     """Exit code, standard output and standard error of the program, run to its end."""
     with Program(*arguments, env=env) as program:
         if stdin:
             program.write(stdin)
         program.close_input()
-        code = program.wait()
+        code = program.wait(patience)
         return code, program.out, program.err
 
 

@@ -8,6 +8,7 @@ import soundfile
 from tests.running import Environment, run
 from tests.tries import TRIES
 
+LONGEST = 60.0  # seconds that a demo may take on a busy machine; 15 here
 Outcome = tuple[int, list[str], list[str]]  # exit code, standard output, standard error
 
 
@@ -26,7 +27,7 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
 def hold(*arguments: str, env: Environment = None) -> Outcome:
     """The demo judges by the ear whether it works, and a stall is a gap: it may try several times."""
     for _ in range(TRIES):
-        outcome = run("demo", *arguments, env=env)
+        outcome = run("demo", *arguments, env=env, patience=LONGEST)
         if outcome[0] == 0:
             break
     return outcome
