@@ -14,6 +14,7 @@ from typing import Any, cast
 import click
 import numpy as np
 import pytest
+import soundfile
 
 import voicemux
 import voicemux.protocol
@@ -23,8 +24,8 @@ from voicemux.api.call import inner
 from voicemux.audio.blocks import MOST_HEARD, STANDING, USUAL_BACKLOG, BlockSink, BlockSource
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE
 from voicemux.audio.resample import to_pcm
-from voicemux.errors import VoicemuxError
-from voicemux.events import Event
+from voicemux.errors import DeviceError, VoicemuxError
+from voicemux.events import Event, PeerSwitched
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
 from voicemux.protocol.messages import Bye, ByeCode, Text
@@ -113,6 +114,7 @@ def test_a_call_has_only_names_that_are_meant_to_be_kept(tmp_path):
         assert {each for each in dir(call) if not each.startswith("_")} == {
             *("name", "address", "security", "words", "ended", "error", "stats", "subscribe"),
             *("undelivered", "send", "texts", "hear", "speak", "wait_for_delivery", "hang_up", "close"),
+            *("record", "stop_recording"),
         }
         assert {each for each in dir(listener) if not each.startswith("_")} == {"code", "port", "stop", "close"}
 
@@ -209,6 +211,40 @@ def test_sound_goes_both_ways(tmp_path):
         ear.join()
     assert {(block.dtype.name, block.shape) for block in heard} == {("int16", (BLOCK_SAMPLES,))}
     assert likeness(FEW_WORDS, np.concatenate(heard), SYLLABLE) > ALIKE
+
+
+def test_a_program_records_both_sides_and_the_other_one_is_told(tmp_path):
+    told: list[Event] = []
+
+    def echo_sound(call: voicemux.Call) -> None:
+        inner(call).watch_the_peer(0)
+        call.subscribe(told.append)
+        for block in call.hear():
+            call.speak(block)
+
+    def records() -> list[bool]:
+        return [each.on for each in told if isinstance(each, PeerSwitched) and each.what == "records"]
+
+    with answering(tmp_path, echo_sound) as listener, dial(listener, tmp_path) as call:
+        path = call.record(str(tmp_path / "call.wav"))
+        wait_until(lambda: records() == [True])
+        with pytest.raises(DeviceError, match="is being recorded already"):
+            call.record(str(tmp_path / "other.wav"))
+        assert call.speak(FEW_WORDS)
+        assert call.wait_for_delivery()
+        wait_until(lambda: likeness(FEW_WORDS, soundfile.read(path, dtype="int16")[0][:, 1], SYLLABLE) > ALIKE)
+        call.stop_recording()
+        wait_until(lambda: records() == [True, False])
+    left, _ = soundfile.read(path, dtype="int16")[0].T
+    assert likeness(FEW_WORDS, left, SYLLABLE) > ALIKE
+
+
+def test_a_call_without_sound_has_nothing_to_record(tmp_path):
+    with answering(tmp_path, echo) as listener, dial(listener, tmp_path, audio=False) as call:
+        with pytest.raises(DeviceError, match="there is no voice to record"):
+            call.record(str(tmp_path / "call.wav"))
+        call.stop_recording()
+    assert not (tmp_path / "call.wav").exists()
 
 
 def test_a_program_with_a_loudspeaker_sends_no_echo_if_it_asks_for_that(tmp_path):

@@ -50,6 +50,7 @@ def test_without_options_all_is_as_the_settings_have_it() -> None:
         ("--input /dev/stdin", SoundSettings(StandardStream(), DefaultDevice())),
         ("--output - --input 3", SoundSettings(NamedDevice("3"), StandardStream())),
         ("--record a.flac --output b.wav", SoundSettings(output=SoundFile("b.wav"), record=SoundFile("a.flac"))),
+        ("--record-call both.opus", SoundSettings(record_call=SoundFile("both.opus"))),
         ("--max-delay 60", SoundSettings(max_delay=0.06)),
         ("--no-tones", SoundSettings(tones=False)),
     ],
@@ -82,7 +83,14 @@ def test_voice_is_sent_as_it_was_typed(words: str, voice: VoiceSettings) -> None
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ("--no-audio --record a.wav", "--no-audio goes with none of --input, --output and --record"),
+        (
+            "--no-audio --record a.wav",
+            "--no-audio goes with none of --input, --output, --record and --record-call",
+        ),
+        (
+            "--no-audio --record-call a.wav",
+            "--no-audio goes with none of --input, --output, --record and --record-call",
+        ),
         ("--json --input -", "--json and raw sound cannot share standard input and output"),
         ("--json --output -", "--json and raw sound cannot share standard input and output"),
         ("--record a.mp3", "--record takes a file that ends in .wav or .flac or .ogg"),

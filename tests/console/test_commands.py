@@ -7,19 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.console.strategies import tricky_texts
-from voicemux.console import commands
 from voicemux.console.commands import (
     Answer,
     Deafen,
     HangUp,
     Help,
     Mute,
+    RecordBoth,
     Say,
     ShowCode,
     ShowLevel,
     ShowMissed,
     ShowStats,
     ShowWords,
+    StopRecording,
     Unknown,
     Verify,
     parse_json,
@@ -99,6 +100,33 @@ def test_two_slashes_say_one(line, said):
 @pytest.mark.parametrize("word", ["", "unknown", "mute me", "quiet"])
 def test_a_command_that_there_is_not_is_never_sent(word):
     assert parse_line(f"/{word}") == Unknown(f"there is no command /{word}; /help lists them, // sends a slash")
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("/record /home/a b/call.wav", RecordBoth("/home/a b/call.wav")),
+        ("/ Record  ~/call.opus \n", RecordBoth("~/call.opus")),
+        ("/record stop", StopRecording()),
+        ("/record STOP", StopRecording()),
+        ("/record", Unknown("/record FILE records both sides, /record stop ends that")),
+        ("/recorder /home", Say("/recorder /home")),
+        ("/record a.wav\nand more", Say("/record a.wav\nand more")),
+    ],
+)
+def test_a_recording_has_the_rest_of_the_line_as_its_name(line, command):
+    assert parse_line(line) == command
+
+
+@pytest.mark.parametrize("file", [None, "", 7, ["a.wav"], "\0", "\ud800"])
+def test_a_recording_without_a_name_is_told_what_it_needs(file):
+    line = json.dumps({"command": "record", "file": file})
+    assert parse_json(line) == Unknown('expected {"command": "record", "file": the name of a file}')
+
+
+def test_a_recording_of_a_program_begins_and_ends():
+    assert parse_json('{"command": "record", "file": "call.wav"}') == RecordBoth("call.wav")
+    assert parse_json('{"command": "stop_recording"}') == StopRecording()
 
 
 def test_a_pasted_paragraph_is_one_text():
@@ -195,19 +223,19 @@ def test_every_documented_json_command_exists_and_every_one_is_documented():
     example = re.findall(r"`(\{.*?\})`", text)[0]
     words = [word for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)]
     assert parse_json(example) == Say("hi")
-    assert sorted(words) == sorted(WORDS) == sorted(commands._WORDS)
+    assert sorted(words) == sorted([*WORDS, "record", "stop_recording"])
     unknown = parse_json("{}")
     assert isinstance(unknown, Unknown)
-    assert unknown.why == f'expected a "command" out of say, {", ".join(commands._WORDS)}'
+    assert unknown.why == f'expected a "command" out of say, {", ".join([*WORDS, "record", "stop_recording"])}'
 
 
 def test_every_documented_typed_command_exists_and_every_one_is_documented():
-    documented = re.findall(r"^\| `/(\w+)` \|", section("command-line.md", "During a call"), re.MULTILINE)
-    assert sorted(documented) == sorted(commands._WORDS)
+    documented = re.findall(r"^\| `/(\w+)( FILE)?` \|", section("command-line.md", "During a call"), re.MULTILINE)
+    assert sorted(documented) == sorted([*((word, "") for word in WORDS), ("record", " FILE")])
 
 
 def test_help_lists_every_command():
     shown = typed_help()
-    assert re.findall(r"^  /(\w+) ", shown, re.MULTILINE) == [*commands._WORDS]
+    assert sorted(re.findall(r"^  /(\w+) ", shown, re.MULTILINE)) == sorted([*WORDS, "record"])
     assert "  //" in shown
     assert max(map(len, shown.splitlines())) < 70

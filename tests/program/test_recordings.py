@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.audio.speech import ALIKE, DIALLER, RATE, SYLLABLE, Samples, level, likeness, speech
+from tests.audio.speech import ALIKE, DIALLER, LISTENER, RATE, SYLLABLE, Samples, level, likeness, speech
+from tests.peers import wait_until
 from tests.running import Program, calling, listening
 from tests.soundcards import SoundCards, without_sound
 
@@ -167,3 +168,82 @@ def test_an_output_whose_reader_goes_ends_the_call_and_the_program(command: str,
         assert other.wait() == 0
         (said,) = [line for line in program.err if "broken pipe" in line]
         assert said == "voicemux: cannot write standard output: broken pipe; the call ends"
+
+
+def both_sides_of(path: Path) -> tuple[Samples, Samples]:
+    both, rate = soundfile.read(path, dtype="int16", always_2d=True)
+    assert (rate, both.shape[1]) == (RATE, 2)
+    return both[:, 0], both[:, 1]
+
+
+def test_both_sides_are_recorded_side_by_side_and_the_other_side_is_told(tmp_path: Path) -> None:
+    """Alice says one thing, Bob another, both at once; then Alice is killed, and her file can be played."""
+    kept, hers, his = (tmp_path / name for name in ("call.wav", "hers.wav", "his.wav"))
+    soundfile.write(hers, speech(DIALLER, 4), RATE)
+    soundfile.write(his, speech(LISTENER, 4), RATE)
+    bob = ("--input", str(his), "--output", "none", "--record", str(tmp_path / "heard.wav"), "--name", "bob")
+    with (
+        listening(*bob) as (listener, address),
+        Program(
+            "dial", address, "--name", "alice", "--input", str(hers), "--output", "none", "--record-call", str(kept)
+        ) as alice,
+    ):
+        listener.notice_with("record")  # in what is said of the call at its beginning, or in a line of its own
+        alice.notice_with("connected to")
+        wait_until(lambda: kept.stat().st_size > 6 * RATE * 4)
+        alice.process.send_signal(signal.SIGKILL)
+        alice.wait()
+    left, right = both_sides_of(kept)
+    assert likeness(speech(DIALLER, 3), left, SYLLABLE) > ALIKE
+    assert likeness(speech(LISTENER, 3), right, SYLLABLE) > ALIKE
+
+
+def test_a_recording_begins_and_ends_in_a_call_when_the_user_says_so(tmp_path: Path) -> None:
+    kept = tmp_path / "call.ogg"
+    alice = ("--json", "--name", "alice", *SPEAKER)
+    with (
+        listening(*SPEAKER, "--record", str(tmp_path / "heard.wav"), "--name", "bob") as (bob, address),
+        Program("dial", address, *alice) as caller,
+    ):
+        caller.event("connected")
+        caller.command(command="record", file=str(tmp_path / "call.txt"))
+        assert "a recording's name ends in .wav" in caller.event("rejected")["why"]
+        caller.command(command="stop_recording")
+        assert "not being recorded" in caller.event("rejected")["why"]
+        caller.command(command="record", file=str(kept))
+        assert caller.event("audio_started")["device"] == "call.ogg"
+        bob.notice_with("alice records what you say")
+        caller.command(command="record", file=str(tmp_path / "more.wav"))
+        assert "call.ogg is being recorded already" in caller.event("rejected")["why"]
+        wait_until(lambda: kept.stat().st_size > 10_000)
+        caller.command(command="stop_recording")
+        assert caller.event("audio_stopped")["error"] == ""
+        bob.notice_with("alice no longer records what you say")
+        size = kept.stat().st_size
+        caller.command(command="say", text="that was off the record", id="1")
+        caller.event("delivered")
+        assert kept.stat().st_size == size
+        caller.command(command="quit")
+        assert caller.wait() == 0
+    left, right = both_sides_of(kept)
+    assert len(left) == len(right) > RATE // 2
+    assert level(left) > 100
+
+
+def test_a_full_disk_ends_the_recording_of_both_sides_and_no_call(tmp_path: Path) -> None:
+    kept = tmp_path / "call.wav"
+    sound = ("--input", "none", "--output", "none", "--record-call", str(kept))
+    with (
+        listening(*SPEAKER, "--name", "bob") as (bob, address),
+        Program("dial", address, "--name", "alice", *sound, preexec_fn=small_files) as alice,
+    ):
+        assert (
+            alice.notice_with("cannot write") == "voicemux: cannot write call.wav: file too large; the call goes on"
+        )
+        bob.notice_with("alice no longer records what you say")
+        alice.write("I cannot record you\n")
+        assert bob.read() == "alice> I cannot record you"
+        alice.close_input()
+        assert alice.wait() == 5
+        assert len([line for line in alice.err if "cannot write" in line]) == 1
+    assert len(both_sides_of(kept)[0]) == (100_001 - 44) // 4

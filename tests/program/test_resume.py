@@ -116,6 +116,22 @@ def test_while_there_is_no_line_text_waits_and_the_listener_is_busy_for_others()
         talk(bob, alice, "after", "all")
 
 
+def test_a_recording_of_both_sides_goes_on_in_its_file_when_the_call_has_another_line(tmp_path: Path) -> None:
+    kept = tmp_path / "call.wav"
+    sound = ("--json", "--input", "none", "--output", "none", "--record-call", str(kept))
+    with call_through_a_relay(alice_sound=sound) as (alice, bob, relay):
+        break_the_line(alice, bob, relay)
+        relay.is_open = True
+        for side in (alice, bob):
+            side.event("resumed")
+        size = kept.stat().st_size
+        wait_until(lambda: kept.stat().st_size > size + RATE)
+        alice.command(command="quit")
+        assert alice.wait() == 0
+    assert [each.name for each in tmp_path.iterdir()] == ["call.wav"]
+    assert soundfile.read(kept)[0].shape[1] == 2
+
+
 def test_a_line_that_stays_away_ends_the_call_on_both_sides_with_what_was_not_delivered() -> None:
     with call_through_a_relay("--grace", str(SHORT)) as (alice, bob, relay):
         break_the_line(alice, bob, relay)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voicemux.api import arguments, leftovers
+from voicemux.api.recording import RecordedCall
 from voicemux.calls.call import RunningCall
 from voicemux.calls.establishing import own_hello
 from voicemux.calls.introduction import Introduced
@@ -24,7 +25,7 @@ LAST_WORDS = 2.0  # seconds at most for what was spoken before a call is closed:
 SHORT_NAP = 0.05  # seconds
 
 
-class Call:
+class Call(RecordedCall):
     """A call that is up, until one side hangs up or the line breaks. It is closed at the end of a `with`.
 
     One thread may use `texts`, another one `hear`; everything else may be used by any thread. Nothing raises because
@@ -42,6 +43,7 @@ class Call:
         self._source = booth.source if booth and transmitter else None
         self._sink = booth.sink if booth else None
         self._call = RunningCall(met.stream, met.sending, met.receiving, hello, transmitter, player, bond=met.bond)
+        RecordedCall.__init__(self, self._call, booth.make_sides(transmitter) if booth else None)
         self._read_all = self._closed = False
         self._speaking = threading.Lock()  # by one thread at a time
         self._closing = threading.Lock()
@@ -218,6 +220,7 @@ class Call:
             self.hang_up()
             try:
                 self._call.close()
+                self._end_recordings()
             except Exception:
                 self._closed = True  # after a bug; after an interruption the program may close it again
                 leftovers.forget(self)

@@ -35,6 +35,10 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             " - is raw sound on standard output.",
         ),
         click.option("--record", metavar="FILE", default="", help="Keep what you hear in a sound file, too."),
+        click.option(
+            "--record-call", metavar="FILE", default="",
+            help="Keep both sides in a sound file: you on the left, the other side on the right, which it is told.",
+        ),
         click.option("--no-audio", is_flag=True, help="Text only."),
         click.option("--start-muted", is_flag=True, help="Send no voice until you type /mute."),
         click.option(
@@ -119,6 +123,7 @@ class CallOptions:
     input_: str
     output: str
     record: str
+    record_call: str
     no_audio: bool
     start_muted: bool
     echo: str
@@ -145,16 +150,16 @@ class CallOptions:
         """Raises UsageError for options that contradict each other."""
         from voicemux.app.settings import SoundSettings
 
-        if self.no_audio and (self.input_ or self.output or self.record):
-            raise click.UsageError("--no-audio goes with none of --input, --output and --record")
+        if self.no_audio and (self.input_ or self.output or self.record or self.record_call):
+            raise click.UsageError("--no-audio goes with none of --input, --output, --record and --record-call")
         source = Nothing() if self.no_audio else choice("-" if self.input_ in STANDARD_INPUT else self.input_)
         sink = Nothing() if self.no_audio else choice(self.output)
         if self.as_json and StandardStream() in (source, sink):
             raise click.UsageError("--json and raw sound cannot share standard input and output")
         if self.record and not self.record.lower().endswith(RECORDING_ENDINGS):
             raise click.UsageError(f"--record takes a file that ends in {' or '.join(RECORDING_ENDINGS)}")
-        record = SoundFile(self.record) if self.record else None
-        return SoundSettings(source, sink, record, self.max_delay / 1000, tones=not self.no_tones)
+        record, call = (SoundFile(each) if each else None for each in (self.record, self.record_call))
+        return SoundSettings(source, sink, record, call, self.max_delay / 1000, tones=not self.no_tones)
 
     def voice(self) -> "VoiceSettings":
         """Raises UsageError if no packets are such as the options say."""

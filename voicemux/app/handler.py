@@ -3,6 +3,7 @@
 import time
 
 from voicemux.app.answering import GLANCE, NO_QUESTION, Answering, Asks
+from voicemux.app.call_recording import begin_recording, end_recording
 from voicemux.app.departure import Departure, Why
 from voicemux.app.held import Held, hurry_away
 from voicemux.app.invitation import Inviter
@@ -20,12 +21,14 @@ from voicemux.console.commands import (
     Help,
     Interrupt,
     Mute,
+    RecordBoth,
     Say,
     ShowCode,
     ShowLevel,
     ShowMissed,
     ShowStats,
     ShowWords,
+    StopRecording,
     Unknown,
     Verify,
 )
@@ -41,6 +44,8 @@ WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
     Verify: "there are no words to compare",
     Mute: "there is no voice to mute",
     Deafen: "there is no voice to hear",
+    RecordBoth: "there is no call to record",
+    StopRecording: "there is no call to record",
 }
 
 
@@ -129,6 +134,10 @@ class CommandHandler:
                 call.mute()
             case Deafen():
                 call.deafen()
+            case RecordBoth():
+                self._console.show(begin_recording(call, self._held.sides, command.path))
+            case StopRecording():
+                self._console.show(end_recording(call, self._held.sides))
             case ShowStats():
                 call.post(call.stats())
             case ShowLevel():
@@ -160,7 +169,7 @@ class CommandHandler:
         if not self._trust or (met and not met.words):
             useless |= {"words", "verify"}
         if not self._settings.sound.is_wanted:
-            useless |= {"mute", "deafen", "level"}
+            useless |= {"mute", "deafen", "level", "record", "stop_recording"}
         return useless
 
     def _reject(self, why: str, command: Command | None = None) -> None:

@@ -1,9 +1,14 @@
 """The call that is held now, as the main thread and the keyboard's thread both know it."""
 
+from typing import TYPE_CHECKING
+
 from voicemux.calls.call import RunningCall
 from voicemux.calls.introduction import Introduced
 from voicemux.console.plain import Console
 from voicemux.events import Stats
+
+if TYPE_CHECKING:
+    from voicemux.audio.both_sides import BothSides
 
 
 class Held:
@@ -14,6 +19,7 @@ class Held:
         # Set by the main thread.
         self.call: RunningCall | None = None
         self.met: Introduced | None = None  # who is in the call
+        self.sides: BothSides | None = None  # its recording
         self.last: Stats | None = None  # figures of the call before
         self.is_finite = False  # the sound that is sent has an end of its own
         self.has_sent_all = False  # and has reached it

@@ -89,7 +89,10 @@ class Holding:
         )
         with self._departure.waking(partial(hurry_away, call, self._console), call.abandon), _collected_garbage():
             call.subscribe(halves.on_event)
+            if halves.sides and halves.sides.recorder:
+                call.record(halves.sides.recorder)
             call.start()
+            held.sides = halves.sides
             held.call = call  # before the user is told: what is typed at once is for this call
             try:
                 if is_replaced():
@@ -98,7 +101,7 @@ class Holding:
                 self._start_console()
                 return self._show_until_the_end(call)
             finally:
-                held.call = held.met = None
+                held.call = held.met = held.sides = None
                 call.close()
 
     def _tell_how_it_begins(self, call: RunningCall, met: Introduced, named: Named, halves: Halves) -> None:

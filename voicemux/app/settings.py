@@ -18,12 +18,13 @@ class SoundSettings:
     input: Choice = field(default_factory=DefaultDevice)
     output: Choice = field(default_factory=DefaultDevice)
     record: SoundFile | None = None  # for what is heard
+    record_call: SoundFile | None = None  # for both sides
     max_delay: float = 0.3  # seconds of playout delay
     tones: bool = True  # in the loudspeaker, when the line is lost and when it is back
 
     @property
     def is_wanted(self) -> bool:
-        return not self.input == self.output == Nothing() or self.record is not None
+        return not self.input == self.output == Nothing() or bool(self.record or self.record_call)
 
 
 @dataclass(frozen=True)

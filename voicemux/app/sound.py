@@ -14,6 +14,7 @@ from voicemux.errors import DeviceError, LibraryMissing
 from voicemux.events import AudioStopped, Event, Interrupted, Resumed
 
 if TYPE_CHECKING:
+    from voicemux.audio.both_sides import BothSides
     from voicemux.audio.capture.transmitter import Transmitter
     from voicemux.audio.playout.tones import Tones
     from voicemux.audio.stream import SoundStream
@@ -30,6 +31,7 @@ class Halves:
     recorder: Player | None = None
     is_finite: bool = False  # the input has an end of its own
     tones: "Tones | None" = None  # in the player, for the user
+    sides: "BothSides | None" = None  # to record the call; None if it has no sound
 
     def on_event(self, event: Event) -> None:
         """Let the user hear that the line is lost, or back. Any thread."""
@@ -50,6 +52,7 @@ class Sound:
         self._trace = trace
         self._stream: SoundStream | None = None  # of the whole run: a pipe is opened once
         self._studio: Studio | None = None  # of this call
+        self._sides: BothSides | None = None  # of this call
         self.broken: DeviceError | None = None  # a recording or pipe that was named, and took no more
 
     def check(self) -> None:
@@ -60,8 +63,9 @@ class Sound:
 
             if wanted.output != DefaultDevice():
                 check_output(wanted.output)
-            if wanted.record:
-                check_output(wanted.record)
+            for each in (wanted.record, wanted.record_call):
+                if each:
+                    check_output(each)
             self._stream = None if wanted.input == DefaultDevice() else check_input(wanted.input)
 
     @contextlib.contextmanager
@@ -70,10 +74,11 @@ class Sound:
         try:
             yield
         finally:
-            studio, self._studio = self._studio, None
-            if studio:
+            closing = [each.close for each in (self._sides, self._studio) if each]
+            self._sides = self._studio = None
+            for close in closing:
                 try:
-                    studio.close()
+                    close()
                 except DeviceError as error:  # the end of a recording
                     self.broken = error
                     self._tell(str(error))
@@ -111,13 +116,27 @@ class Sound:
         tones = self._make_tones()
         make_player = partial(studio.make_player, trace=self._trace, tones=tones)
         player, recorder = (self._made(make) for make in (make_player, studio.make_recorder))
+        sides = self._make_sides(transmitter)
         for wanted, made in studio.renamed:
             self._tell(f"{wanted} is there already: recording to {made}")
         if voice.wish.bandwidth and playable and studio.source and not transmitter:
             self._tell("the other side plays nothing that --bandwidth has room for: your voice is not sent")
         if transmitter:
             transmitter.muted = voice.starts_muted
-        return Halves(transmitter, player, recorder, studio.finite, tones)
+        return Halves(transmitter, player, recorder, studio.finite, tones, sides)
+
+    def _make_sides(self, transmitter: "Transmitter | None") -> "BothSides":
+        from voicemux.audio.both_sides import BothSides
+
+        self._sides = BothSides(transmitter, self._wanted.max_delay)
+        if wanted := self._wanted.record_call:
+            try:
+                self._sides.start(wanted.path)
+                if self._sides.path != wanted.path:
+                    self._tell(f"{wanted.path} is there already: recording to {self._sides.path}")
+            except DeviceError as error:
+                self._miss(error)
+        return self._sides
 
     def _make_tones(self) -> "Tones | None":
         if not self._wanted.tones:
@@ -138,9 +157,12 @@ class Sound:
         try:
             return make(self._wanted.max_delay)
         except DeviceError as error:
-            self.broken = error
-            self._tell(f"{error}; the call goes on without it")
+            self._miss(error)
             return None
+
+    def _miss(self, error: DeviceError) -> None:
+        self.broken = error
+        self._tell(f"{error}; the call goes on without it")
 
     def _miss_canceller(self, error: LibraryMissing) -> None:
         self._tell(f"{error}: wear headphones, or the other side hears itself; {hint(error)}")
@@ -149,6 +171,7 @@ class Sound:
         from voicemux.audio.studio import Studio
 
         studio, wanted = Studio(), self._wanted
+        studio.is_recorded = wanted.record_call is not None
         self._studio = studio
         steps: tuple[Callable[[], None], ...] = (
             partial(studio.open_input, wanted.input, self._stream, late=self._voice.starts_muted),

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from voicemux.audio.both_sides import BothSides
 from voicemux.audio.capture.transmitter import Transmitter
 from voicemux.audio.choices import EchoChoice
 from voicemux.audio.codec import make_decoders, make_encoder
@@ -12,6 +13,7 @@ from voicemux.audio.echo.hands_free import HandsFree
 from voicemux.audio.echo.verdict import Names
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES, TAIL_BLOCKS, Block
 from voicemux.audio.metronome import Metronome, PacedSink
+from voicemux.audio.playout.jitter import MAX_DELAY
 from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
 from voicemux.audio.playout.stretch import join
@@ -188,6 +190,10 @@ class Booth:
         """None if the peer can play nothing that we can make."""
         encoder = make_encoder(playable)
         return Transmitter(self.source, encoder, processing=self._processing) if encoder else None
+
+    def make_sides(self, transmitter: Transmitter | None) -> BothSides:
+        """What can record the call."""
+        return BothSides(transmitter, MAX_DELAY)
 
     def make_player(self) -> Mixer:
         return Mixer(self.sink, {OWN_SOURCE: Playout(self._decoders)})

@@ -1,4 +1,4 @@
-"""Recordings: new sound files in 48 kHz mono that can be played at any time, also after this program was killed.
+"""Recordings: new sound files in 48 kHz that can be played at any time, also after this program was killed.
 
 What tells a player how long a file is stands at its beginning, and would be written at its end. So it is written
 anew with each piece. WAV, AIFF and AU are made here; libsndfile makes the others, of which Ogg needs short pages,
@@ -20,7 +20,9 @@ from voicemux.audio.endpoints import RATE, SAMPLE_BYTES, SILENT_BLOCK
 from voicemux.audio.metronome import PacedSink
 from voicemux.errors import DeviceError
 
-PIECE = RATE // 20 * SAMPLE_BYTES  # bytes (50 ms) that are written at a time: what a killed program loses
+PIECE = (
+    RATE // 20 * SAMPLE_BYTES
+)  # bytes (50 ms) of a channel that are written at a time: what a killed program loses
 PAGE_MS = 200.0  # milliseconds in a page of Ogg, which is written as a whole
 MOST_NAMES = 10_000  # that are tried for one recording
 MAX_SIZE = 2**32 - 1  # bytes that a header can tell of, 12 hours; players read on to the end of a longer file
@@ -36,25 +38,26 @@ _CODED: dict[str, dict[str, Any]] = {
 }
 
 
-def _wav(size: int) -> bytes:
+def _wav(size: int, channels: int) -> bytes:
     size = min(size, MAX_SIZE - 36)
-    form = struct.pack("<IHHIIHH", 16, 1, 1, RATE, RATE * SAMPLE_BYTES, SAMPLE_BYTES, 8 * SAMPLE_BYTES)
+    frame = channels * SAMPLE_BYTES
+    form = struct.pack("<IHHIIHH", 16, 1, channels, RATE, RATE * frame, frame, 8 * SAMPLE_BYTES)
     return b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + form + b"data" + struct.pack("<I", size)
 
 
-def _aiff(size: int) -> bytes:
+def _aiff(size: int, channels: int) -> bytes:
     size = min(size, MAX_SIZE - 46)
     rate = b"\x40\x0e\xbb\x80" + bytes(6)  # 48,000 in 80 bits of floating point
-    form = struct.pack(">IhIh", 18, 1, size // SAMPLE_BYTES, 8 * SAMPLE_BYTES) + rate
+    form = struct.pack(">IhIh", 18, channels, size // (channels * SAMPLE_BYTES), 8 * SAMPLE_BYTES) + rate
     return b"FORM" + struct.pack(">I", 46 + size) + b"AIFFCOMM" + form + b"SSND" + struct.pack(">III", size + 8, 0, 0)
 
 
-def _au(size: int) -> bytes:
-    return b".snd" + struct.pack(">IIIII", 24, min(size, MAX_SIZE), 3, RATE, 1)  # 3: linear, 16 bits
+def _au(size: int, channels: int) -> bytes:
+    return b".snd" + struct.pack(">IIIII", 24, min(size, MAX_SIZE), 3, RATE, channels)  # 3: linear, 16 bits
 
 
-# The header in front of that many bytes of samples; those of WAV alone are little endian.
-_HEADERS: dict[str, Callable[[int], bytes]] = {".wav": _wav, ".aiff": _aiff, ".aif": _aiff, ".au": _au}
+# The header in front of that many bytes of samples, of that many channels; those of WAV alone are little endian.
+_HEADERS: dict[str, Callable[[int, int], bytes]] = {".wav": _wav, ".aiff": _aiff, ".aif": _aiff, ".au": _au}
 
 ENDINGS = (*_HEADERS, *_CODED)
 
@@ -62,26 +65,27 @@ ENDINGS = (*_HEADERS, *_CODED)
 class Recording:
     """A file that is being written. It never replaces one: `path` is the first free name, see `claim`."""
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, channels: int = 1) -> None:
         """Raises DeviceError if there can be no such file."""
         self._descriptor, self.path = claim(wanted)
+        self._piece = channels * PIECE
         self._name = os.path.basename(self.path)
         self._held = bytearray()
         self._failed = False
         ending = os.path.splitext(wanted)[1].lower()
         try:
             if make_header := _HEADERS.get(ending):
-                self._body: _Plain | _Coded = _Plain(self._descriptor, make_header)
+                self._body: _Plain | _Coded = _Plain(self._descriptor, make_header, channels)
             else:
-                self._body = _Coded(self._descriptor, ending)
+                self._body = _Coded(self._descriptor, ending, channels)
         except (OSError, soundfile.SoundFileError) as error:
             os.close(self._descriptor)
             raise self._broken(error) from error
 
     def write(self, pcm: bytes) -> None:
-        """Append samples. Raises DeviceError."""
+        """Append samples, those of several channels interleaved. Raises DeviceError."""
         self._held += pcm
-        if len(self._held) >= PIECE:
+        if len(self._held) >= self._piece:
             self._flush()
 
     def close(self) -> None:
@@ -133,12 +137,13 @@ class FileSink(PacedSink):
 class _Plain:
     """A header, and samples as they are."""
 
-    def __init__(self, descriptor: int, make_header: Callable[[int], bytes]) -> None:
+    def __init__(self, descriptor: int, make_header: Callable[[int, int], bytes], channels: int) -> None:
         self._descriptor = descriptor
         self._make_header = make_header
         self._is_little = make_header is _wav
+        self._channels = channels
         self._size = 0
-        _write_all(descriptor, make_header(0))
+        _write_all(descriptor, make_header(0, channels))
 
     def write(self, pcm: bytes) -> None:
         samples = array.array("h", pcm)
@@ -147,9 +152,9 @@ class _Plain:
         try:
             _write_all(self._descriptor, samples.tobytes())
         finally:  # also of a disk that has become full in between
-            header = len(self._make_header(0))
-            self._size = (os.lseek(self._descriptor, 0, os.SEEK_END) - header) // SAMPLE_BYTES * SAMPLE_BYTES
-            _patch(self._descriptor, 0, self._make_header(self._size))
+            header, frame = len(self._make_header(0, self._channels)), self._channels * SAMPLE_BYTES
+            self._size = (os.lseek(self._descriptor, 0, os.SEEK_END) - header) // frame * frame
+            _patch(self._descriptor, 0, self._make_header(self._size, self._channels))
 
     def close(self) -> None:
         pass
@@ -158,19 +163,20 @@ class _Plain:
 class _Coded:
     """What libsndfile makes."""
 
-    def __init__(self, descriptor: int, ending: str) -> None:
+    def __init__(self, descriptor: int, ending: str, channels: int) -> None:
         self._descriptor = descriptor
+        self._channels = channels
         self._is_flac = ending == ".flac"
         self._frames = 0  # written
         self._file: Any = soundfile.SoundFile(
-            descriptor, "w", samplerate=RATE, channels=1, closefd=False, **_CODED[ending]
+            descriptor, "w", samplerate=RATE, channels=channels, closefd=False, **_CODED[ending]
         )
         if _CODED[ending]["format"] == "OGG":
             _shorten_pages(self._file)
 
     def write(self, pcm: bytes) -> None:
         self._file.buffer_write(pcm, dtype="int16")
-        self._frames += len(pcm) // SAMPLE_BYTES
+        self._frames += len(pcm) // (self._channels * SAMPLE_BYTES)
         if self._is_flac:
             self._tell_length()
 

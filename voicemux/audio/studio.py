@@ -59,6 +59,7 @@ class Studio:
         self._decoders = make_decoders()
         self._processing = Processing()  # of what goes through the sound cards
         self._hands_free: HandsFree | None = None
+        self.is_recorded = False  # the call is, both sides
         self.renamed: list[tuple[str, str]] = []  # recordings that were there already: what was wanted, and made
 
     def open_input(self, wanted: Choice, stream: "SoundStream | None" = None, *, late: bool = False) -> None:
@@ -139,7 +140,7 @@ class Studio:
 
     @property
     def _hears(self) -> bool:
-        return self._sink is not None or any(self._kept.values()) or bool(self._recordings)
+        return self._sink is not None or any(self._kept.values()) or bool(self._recordings) or self.is_recorded
 
     @property
     def finite(self) -> bool:

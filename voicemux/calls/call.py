@@ -69,6 +69,7 @@ class RunningCall:
         parts = make_parts(self.name, stream, halves, hears, bond, trace, peer_plays=plays, goodbye=GOODBYE_TIMEOUT)
         self._survival, self._vitals, self._texts = parts.survival, parts.vitals, parts.texts
         self._ending, self.states, self._sound = parts.ending, parts.states, parts.sound
+        self.record = self._sound.record  # any thread may have the call recorded, or no longer
         self._events.subscribe(self.states.on_event)
         self._lines = Lines(parts, self._on_over)
         self._closing = self._lines.closing

@@ -87,6 +87,7 @@ def make_parts(
         suspicion=min(SUSPICION, stream.timeout),
         chance=random.random,
     )
+    sound = SoundThreads(transmitter, player, recorder, ending, hears.post)
     return Parts(
         name,
         stream.timeout,
@@ -94,8 +95,8 @@ def make_parts(
         changed,
         survival,
         ending,
-        VoiceStates(name, transmitter, player, recorder, peer_plays=peer_plays),
-        SoundThreads(transmitter, player, recorder, ending, hears.post),
+        VoiceStates(name, transmitter, player, lambda: sound.recorders, peer_plays=peer_plays),
+        sound,
         Vitals(stream, counts, transmitter, player),
         counts,
         Texts(conversation, changed, counts, is_in_doubt=lambda: survival.wants_dial),

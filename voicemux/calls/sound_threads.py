@@ -2,10 +2,11 @@
 
 microphone      waits for the source   `VoiceSender.stop()`
 speaker         waits for the sink     `Player.stop()`
-recorder        likewise: a second player, whose sink is a file
+recorder        likewise: a second player, whose sink is a file; there may be several, and they come and go
 """
 
 import contextlib
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -35,8 +36,10 @@ class SoundThreads:
         """`post` tells the user. The threads end with the call, when `ending` has begun and after `stop`."""
         self.transmitter = transmitter
         self.player = player
-        self._recorder = recorder
-        self.players = [each for each in (player, recorder) if each]
+        self.recorders = [recorder] if recorder else []
+        self._threads: Threads | None = None  # once they have been started
+        self._changes = threading.Lock()
+        self._is_over = False
         self._playable: tuple[int, ...] | None = None  # by the peer, if it has said so since the call began
         self._ending = ending
         self._post = post
@@ -52,8 +55,31 @@ class SoundThreads:
             threads.start("microphone", partial(self._run, "input", voice, partial(voice.run, send_playable)))
         if player := self.player:
             threads.start("speaker", partial(self._run, "output", player, player.run))
-        if recorder := self._recorder:
-            threads.start("recorder", partial(self._run, "recording", recorder, recorder.run))
+        with self._changes:
+            self._threads = threads
+            for recorder in self.recorders:
+                self._start_recorder(threads, recorder)
+
+    @property
+    def players(self) -> list[Player]:
+        """All that get the peer's voice."""
+        return [*([self.player] if self.player else []), *self.recorders]
+
+    def record(self, recorder: Player, *, on: bool = True) -> None:
+        """Have another recorder from now on, or this one no longer; the peer is told. Raises OutOfResources: the call
+        is not recorded then. Any thread."""
+        with self._changes:
+            if not on:
+                recorder.records = False
+                recorder.stop()
+                self.recorders = [each for each in self.recorders if each is not recorder]
+            elif not self._is_over:
+                if self._threads:
+                    self._start_recorder(self._threads, recorder)
+                self.recorders = [*self.recorders, recorder]
+
+    def _start_recorder(self, threads: Threads, recorder: Player) -> None:
+        threads.start("recorder", partial(self._run, "recording", recorder, recorder.run))
 
     def begin_again(self, playable: tuple[int, ...]) -> None:
         """Another connection carries the call: nothing is known of its line. The peer plays these codecs there."""
@@ -65,6 +91,8 @@ class SoundThreads:
 
     def stop(self) -> None:
         """End them."""
+        with self._changes:
+            self._is_over = True
         for half in (self.transmitter, *self.players):
             if half:
                 half.stop()

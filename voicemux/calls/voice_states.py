@@ -1,6 +1,7 @@
 """What each side does with voice: what the peer is told of ours, what it tells of its own, what the user learns."""
 
 import threading
+from collections.abc import Callable, Sequence
 
 from voicemux.calls.hints import Hints, OwnSound
 from voicemux.calls.voice import Player, VoiceSender
@@ -29,15 +30,15 @@ class VoiceStates:
         name: str,
         transmitter: VoiceSender | None,
         player: Player | None,
-        recorder: Player | None,
+        recorders: Callable[[], Sequence[Player]],
         *,
         peer_plays: bool,
     ) -> None:
-        """`name` is the peer's; `peer_plays` is whether it can play voice."""
+        """`name` is the peer's; `recorders` are those of now; `peer_plays` is whether the peer can play voice."""
         self._name = name
         self._transmitter = transmitter
         self._player = player
-        self._recorder = recorder
+        self._recorders = recorders
         self._peer_plays = peer_plays
         self._speaks = transmitter is not None  # until its source ends or breaks
         self._told: VoiceState | None = None  # what the peer was told last
@@ -59,7 +60,7 @@ class VoiceStates:
             plays=player is not None,
             muted=bool(transmitter and transmitter.muted),
             deafened=bool(player and player.deafened),
-            records=any(each.records for each in (player, self._recorder) if each),
+            records=any(each.records for each in (player, *self._recorders()) if each),
         )
 
     def on_event(self, event: Event) -> None:

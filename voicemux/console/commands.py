@@ -28,6 +28,18 @@ class Deafen:
 
 
 @dataclass(frozen=True)
+class RecordBoth:
+    """Both sides, to a new file of that name."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class StopRecording:
+    pass
+
+
+@dataclass(frozen=True)
 class ShowStats:
     pass
 
@@ -98,6 +110,8 @@ Command = (
     Say
     | Mute
     | Deafen
+    | RecordBoth
+    | StopRecording
     | ShowStats
     | ShowLevel
     | ShowCode
@@ -128,9 +142,13 @@ _WORDS: dict[str, Command] = {
 }
 
 
+_MORE_WORDS = ("record", "stop_recording")  # of JSON
+_HOW_TO_RECORD = "/record FILE records both sides, /record stop ends that"
+
 _HELP = {
     "mute": "stop sending your voice, or send it again",
     "deafen": "stop playing their voice, or play it again",
+    "record": "FILE: record both sides, and tell the other; stop: end it",
     "stats": "figures of the call, or of the last one",
     "level": "how loud you and they are",
     "code": "what a new caller has to type, once more",
@@ -158,7 +176,7 @@ def typed_help(useless: Collection[str] = ()) -> str:
 
 def json_help(useless: Collection[str] = ()) -> str:
     """Likewise, for programs."""
-    words = ", ".join(word for word in _WORDS if word not in useless)
+    words = ", ".join(word for word in (*_WORDS, *_MORE_WORDS) if word not in useless)
     return (
         'a line of standard input is a JSON object: {"command": "say", "text": "hi"}, with an "id" if you want to '
         f'know it has been delivered; or with a "command" out of {words}'
@@ -179,10 +197,18 @@ def parse_line(line: str) -> Command | None:
         return HangUp()
     if text.startswith("//"):
         return Say(text[1:])
+    if text.startswith("/") and "\n" not in text and text[1:].lower().split(None, 1)[:1] == ["record"]:
+        return _parse_record(text[1:].strip()[len("record") :].strip())
     if text.startswith("/") and "/" not in text[1:] and "\n" not in text:  # else a path, or what was pasted
         word = text[1:].strip().lower()
         return _WORDS.get(word) or Unknown(f"there is no command /{word}; /help lists them, // sends a slash")
     return Say(text) if text.strip() else None
+
+
+def _parse_record(words: str) -> Command:
+    if words.lower() == "stop":
+        return StopRecording()
+    return RecordBoth(words) if words else Unknown(_HOW_TO_RECORD)
 
 
 def parse_json(line: str) -> Command | None:
@@ -204,9 +230,16 @@ def parse_json(line: str) -> Command | None:
         if not isinstance(text, str) or not _is_unicode(text):
             return Unknown('expected {"command": "say", "text": a string}', number)
         return Say(text, number)
+    if word == "record":
+        path = given.get("file")
+        if isinstance(path, str) and path and _is_unicode(path) and "\0" not in path:
+            return RecordBoth(path)
+        return Unknown('expected {"command": "record", "file": the name of a file}')
+    if word == "stop_recording":
+        return StopRecording()
     if isinstance(word, str) and word in _WORDS:
         return _WORDS[word]
-    return Unknown(f'expected a "command" out of say, {", ".join(_WORDS)}')
+    return Unknown(f'expected a "command" out of say, {", ".join((*_WORDS, *_MORE_WORDS))}')
 
 
 def _is_unicode(text: str) -> bool:

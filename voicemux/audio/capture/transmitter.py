@@ -38,6 +38,8 @@ class Transmitter:
         self._stopped = False
         self._began: float | None = None  # when the first source did: the zero of time stamps
         self.codec = encoder.codec
+        # Told of what is sent: its place, when that reached the microphone by the monotonic clock, the samples.
+        self.tap: Callable[[int, float, bytes], None] | None = None
         self._muted = False
         self._source = source
         self._encoder = encoder
@@ -169,6 +171,8 @@ class Transmitter:
             self._fall_silent()
             return
         self._silent = False
+        if tap := self.tap:
+            tap(position, now - self.capture_ms / 1000 - samples / RATE, pcm)
         self._gathered += pcm
         start = self._position - len(self._gathered) // SAMPLE_BYTES
         while len(self._gathered) >= (size := self._encoder.frame_samples * SAMPLE_BYTES):
