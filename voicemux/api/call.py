@@ -154,18 +154,9 @@ class Call(RecordedCall):
             if not self._call.goes_on:
                 return False
         try:
-            return self._source is not None and self._say(self._source, pcm)
+            return self._source is not None and _speak(self._call, self._source, pcm)
         finally:
             self._speaking.release()
-
-    def _say(self, source: "BlockSource", pcm: bytes) -> bool:
-        from voicemux.audio.endpoints import BLOCK_BYTES
-
-        for start in range(0, len(pcm), BLOCK_BYTES):
-            while not (self._call.goes_on and source.put(pcm[start : start + BLOCK_BYTES], NAP, len(pcm))):
-                if not self._call.goes_on:
-                    return False
-        return self._call.goes_on
 
     # --- the call itself
 
@@ -227,6 +218,16 @@ class Call(RecordedCall):
                 raise
             self._closed = True
             leftovers.forget(self)
+
+
+def _speak(call: RunningCall, source: "BlockSource", pcm: bytes) -> bool:
+    from voicemux.audio.endpoints import BLOCK_BYTES
+
+    for start in range(0, len(pcm), BLOCK_BYTES):
+        while not (call.goes_on and source.put(pcm[start : start + BLOCK_BYTES], NAP, len(pcm))):
+            if not call.goes_on:
+                return False
+    return call.goes_on
 
 
 def _finish_speaking(call: RunningCall, source: "BlockSource") -> None:
