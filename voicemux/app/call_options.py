@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from voicemux.app.options import STANDARD_INPUT, a_number, stacked, unencrypted
+from voicemux.app.standard_streams import keeps_errors
 from voicemux.audio.choices import EchoChoice, NoiseChoice, Nothing, SoundFile, StandardStream, choice
 
 if TYPE_CHECKING:
@@ -213,8 +214,12 @@ def settings_of(
     ring: "RingSettings",
     security: "partial[Security]",
     proxy: "Proxy | None" = None,
+    *,
+    stdio: bool = False,
 ) -> "Settings":
-    """`security` lacks the folder and the name. Raises SecurityError if there is no folder for the key."""
+    """`stdio`: the call is on standard input and output.
+
+    `security` lacks the folder and the name. Raises SecurityError if there is no folder for the key."""
     from voicemux.app.settings import DisplaySettings, Settings
     from voicemux.security.files import usual_folder
 
@@ -228,6 +233,7 @@ def settings_of(
             draws=not typed.line_mode,
             status_interval=1.0 if typed.status else 0.0,
             verbose=typed.verbose,
+            is_silent=stdio and not keeps_errors(),
         ),
         ring=ring,
         security=None if typed.plain else security(usual_folder(), own_name=name),
@@ -235,7 +241,8 @@ def settings_of(
         relay_token=typed.relay_token,
         silence_timeout=typed.timeout,
         proxy=proxy,
-        grace=typed.grace,
+        grace=0 if stdio else typed.grace,  # another connection would lead to another program
+        stdio=stdio,
         trace=typed.trace,
     )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from voicemux.app.session import Session
     from voicemux.app.settings import RingSettings
     from voicemux.calls.trust import Security
+    from voicemux.net.listener import ListeningSockets
     from voicemux.net.ways import Proxy
 
 MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no end
@@ -28,6 +29,15 @@ MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no en
 @click.option("--host", metavar="HOST", help="Listen on this address only.  [default: all, IPv6 and IPv4]")
 @click.option("--port", metavar="PORT", default="8689", show_default=True, help="0 lets the system choose one.")
 @click.option("--once", is_flag=True, help="End after the first call.")
+@click.option(
+    "--stdio",
+    is_flag=True,
+    help="One call over standard input and output, for `dial --proxy-command 'ssh HERE voicemux listen --stdio'`:"
+    " for contacts, and for who knows --code.",
+)
+@click.option(
+    "--unix", metavar="PATH", help="Listen on a Unix socket that only you can connect to: `dial unix:PATH`."
+)
 @click.option(
     "--code",
     envvar="VOICEMUX_CODE",
@@ -68,6 +78,8 @@ def listen_command(
     host: str | None,
     port: str,
     once: bool,
+    stdio: bool,
+    unix: str | None,
     code: str | None,
     code_words: int,
     is_open: bool,
@@ -94,17 +106,33 @@ def listen_command(
     from voicemux.app.answering import Asks
     from voicemux.app.settings import RingSettings
     from voicemux.calls.trust import Security
-    from voicemux.net.address import parse_host, parse_port
 
-    asks_all = ask or (is_attended() and not typed.as_json and typed.input_ != "-")
+    asks_all = ask or (is_attended() and not (typed.as_json or stdio or typed.input_ == "-"))
     asks = Asks.NOBODY if auto_accept else Asks.EVERYBODY if asks_all else Asks.STRANGERS
-    security = partial(Security, code=code or "", words=code_words, is_open=is_open, allowed=allowed)
+    words = 0 if stdio else code_words  # no one sees a code that is made for standard input and output
+    security = partial(Security, code=code or "", words=words, is_open=is_open, allowed=allowed)
+    refuse_what_means_nothing()
+    announced = (typed.name or "") if announce else None
+    with exits(interrupts=contextlib.nullcontext()):
+        make_listener = _listener_of(stdio, unix, host, port)
 
     def body(session: "Session", signals: "Signals") -> "Outcome":
-        return session.listen(None if host is None else parse_host(host), parse_port(port, lowest=0), once=once)
+        return session.listen(make_listener, once=once or stdio)
 
-    announced = (typed.name or "") if announce else None
-    _hold_calls(typed, "listener", RingSettings(asks, bell, announced), security, body)
+    _hold_calls(typed, "listener", RingSettings(asks, bell, announced), security, body, stdio=stdio)
+
+
+def _listener_of(stdio: bool, unix: str | None, host: str | None, port: str) -> "Callable[[], ListeningSockets]":
+    """What makes the listener that was asked for. Raises Unreachable, AddressError."""
+    from voicemux.net.address import parse_host, parse_port
+    from voicemux.net.listener import ListeningSockets
+    from voicemux.net.local_listeners import StdioListener, UnixListener, take_standard_streams
+
+    if stdio:  # at once: nothing may be printed on what is a call
+        return partial(StdioListener, take_standard_streams())
+    if unix is not None:
+        return partial(UnixListener, unix)
+    return partial(ListeningSockets, None if host is None else parse_host(host), parse_port(port, lowest=0))
 
 
 @click.command("dial")
@@ -181,6 +209,8 @@ def _hold_calls(
     security: "partial[Security]",
     body: "Callable[[Session, Signals], Outcome]",
     proxy: "Proxy | None" = None,
+    *,
+    stdio: bool = False,
 ) -> None:
     """Check the options against each other, and run a session as they say.
 
@@ -189,7 +219,7 @@ def _hold_calls(
     refuse_what_means_nothing()
     sound = typed.sound()
     with exits(interrupts=contextlib.nullcontext()):
-        settings = settings_of(typed, sound, ring, security, proxy)
+        settings = settings_of(typed, sound, ring, security, proxy, stdio=stdio)
     run(settings, role, body)
 
 

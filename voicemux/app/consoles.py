@@ -15,12 +15,14 @@ PLAIN_TERMINALS = ("", "dumb", "unknown")  # values of TERM
 
 
 def make_console(settings: "Settings") -> "Console":
-    from voicemux.console.plain import JsonConsole, PlainConsole
+    from voicemux.console.plain import JsonConsole, PlainConsole, SilentConsole
 
     display, sound, bell = settings.display, settings.sound, settings.ring.bell
+    if display.is_silent:
+        return SilentConsole()
     if display.as_json:
         return JsonConsole()
-    if isinstance(sound.output, StandardStream):
+    if settings.stdio or isinstance(sound.output, StandardStream):
         return PlainConsole(texts=sys.stderr, bell=bell)
     if is_terminal() and not isinstance(sound.input, StandardStream):
         if display.draws and _can_be_drawn_on():

@@ -14,6 +14,7 @@ VOICE_THAT_IS_SENT = (
 )
 MAKING = "for codes that are made here"
 NO_ANSWER = "nobody can answer a call, for standard input is sound"
+NO_TYPING = "standard input and output are the call"
 NO_INPUT = "an empty standard input"  # of a listener: /dev/null, or none
 NO_READER = "no answer to a call can be typed, and --auto-accept takes every one"
 
@@ -36,6 +37,17 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--allow", ("--code-words",), MAKING, ()),
     ("--unencrypted", ("--code-words",), MAKING, ()),
     ("--unencrypted", ("--relay", "--relay-token"), "a relay would hear all that is said", ()),
+    ("--stdio", ("--input -", "--output -", "--json", "--line-mode", "--bell", "--ask"), NO_TYPING, ()),
+    ("--stdio", ("--open",), "no answer to a call can be typed there", ("--auto-accept",)),
+    (
+        "--stdio",
+        ("--unix", "--host", "--port", "--announce", "--relay", "--relay-token"),
+        "nothing else leads there",
+        (),
+    ),
+    ("--stdio", ("--code-words",), "no one would see the code", ()),
+    ("--stdio", ("--grace",), "another connection leads to another program", ()),
+    ("--unix", ("--host", "--port", "--announce"), "the socket has no address in a network", ()),
     ("--input -", ("--ask",), NO_ANSWER, ()),
     ("--input -", ("--open",), NO_ANSWER, ("--auto-accept", "dial")),
     (NO_INPUT, ("--ask",), NO_READER, ()),

@@ -56,7 +56,7 @@ def refuse_what_means_nothing() -> None:
     }
     if given.get("--input") in STANDARD_INPUT:
         given["--input"] = "-"
-    if context.info_name == "listen" and has_no_input():
+    if context.info_name == "listen" and not given.get("--stdio") and has_no_input():
         given[NO_INPUT] = True
     if clause := contradiction({str(context.info_name): True, **given}):
         raise click.UsageError(clause)

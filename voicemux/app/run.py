@@ -30,7 +30,7 @@ def run(settings: "Settings", role: str, body: "Callable[[Session, Signals], Out
     sys.setswitchinterval(0.0005)  # seconds; with the usual 0.005 one busy thread makes a 5 ms callback late
     departure = Departure()
     signals = Signals(departure, console.restore, console.resume, console.interrupt)
-    reads_input = not isinstance(settings.sound.input, StandardStream)
+    reads_input = not (settings.stdio or isinstance(settings.sound.input, StandardStream))
     outcome = None
     with exits(console if settings.display.as_json else None, contextlib.nullcontext()):
         try:

@@ -39,9 +39,10 @@ from voicemux.events import (
     Notice,
     TurnedAway,
 )
-from voicemux.net.address import Address, is_inside
+from voicemux.net.address import is_inside
 from voicemux.net.caller import Caller
 from voicemux.net.listener import ListeningSockets
+from voicemux.net.local_listeners import StdioListener
 from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.connection import Receiving, Sending
@@ -128,14 +129,13 @@ class Session:
                 )
             return self._holding.hold(met)
 
-    def listen(self, host: str | None, port: int, *, once: bool) -> Outcome:
+    def listen(self, listen: Callable[[], ListeningSockets], *, once: bool) -> Outcome:
         """Serve one caller after the other; only the first if `once`. Raises VoicemuxError if that cannot be."""
         self._sound.check()
         self._check_contacts()
-        listener = ListeningSockets(host, port)
+        listener = listen()
         self._posts = wait_at(self._settings.relay, listener, self._trust, self._notices.once)
-        addresses = listener.addresses()
-        places = [Address(each, listener.port) for each in addresses]
+        addresses, places = listener.addresses(), listener.places()
         reception, admission = receive(
             listener,
             self._trust,
@@ -159,11 +159,10 @@ class Session:
             self._invitation.begin(self._dials(places, code), once=once)
             reception.start()  # if there is no thread for it, nothing invites callers
             self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
-            if self._trust and is_inside(addresses[0]) and not (self._posts or self._trust.known.all()):
-                self._notices.once(
-                    f"{addresses[0]} works inside your own network only: from elsewhere it takes a VPN, a tunnel, or "
-                    f"a router that forwards port {listener.port} to this machine, and the router's address"
-                )
+            if self._trust and not (self._posts or self._trust.known.all()):
+                _warn_of_routers(addresses, listener.port, self._notices.once)
+            if isinstance(listener, StdioListener):
+                listener.open(lambda: reception.calls.interrupt(ConnectionLost("the caller went without a call")))
             if self._console.eager:
                 self._handler.start()
             announcement = announce(self._settings.ring.announced, listener, self._notices.once)
@@ -190,14 +189,14 @@ class Session:
             reception.close()
             self._invitation.close()
 
-    def _dials(self, places: list[Address], code: str) -> list[str]:
+    def _dials(self, places: list[str], code: str) -> list[str]:
         """What the other side types."""
         security = self._settings.security
         option = "--unencrypted " if security is None else "--open " if security.is_open and not code else ""
         direct = [f"voicemux dial {option}{place} {code}".rstrip() for place in places]
         return [*(self._posts.dials(code, option) if self._posts else ()), *direct]
 
-    def _on_code(self, places: list[Address], code: str, why: str) -> None:
+    def _on_code(self, places: list[str], code: str, why: str) -> None:
         self._invitation.changed(NewCode(code, why, self._dials(places, code)))
 
     def _take(self, caller: Caller, reception: Reception) -> Outcome:
@@ -264,6 +263,15 @@ def _meant(text: str, trust: Trust | None, settings: Settings, tell: Callable[[s
 
     known = trust.known if trust else None
     return resolve(text, known, tell, settings.relay, settings.relay_token, through).through(settings.proxy)
+
+
+def _warn_of_routers(addresses: list[str], port: int, tell: Callable[[str], None]) -> None:
+    """Say so if the address that others are told works in one network only."""
+    if any(map(is_inside, addresses[:1])):
+        tell(
+            f"{addresses[0]} works inside your own network only: from elsewhere it takes a VPN, a tunnel, or "
+            f"a router that forwards port {port} to this machine, and the router's address"
+        )
 
 
 def _nothing() -> None:

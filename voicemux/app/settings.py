@@ -46,6 +46,7 @@ class DisplaySettings:
     draws: bool = True  # on a terminal that takes it; else lines are written one below the other
     status_interval: float = 0.0  # seconds between figures that are shown unasked; 0: never
     verbose: bool = False
+    is_silent: bool = False  # nothing is shown but why the program fails
 
 
 @dataclass(frozen=True)
@@ -73,3 +74,4 @@ class Settings:
     relay_token: str = field(default="", repr=False)  # for a private relay
     silence_timeout: float = 15.0  # seconds without a sign of life after which a call is given up
     grace: int = 60  # seconds for which a call goes on without a line
+    stdio: bool = False  # standard input and output are a call, and nothing is typed

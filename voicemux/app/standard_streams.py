@@ -38,6 +38,14 @@ def _is_tty(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
+def keeps_errors() -> bool:
+    """Whether standard error is a terminal or a file; of a pipe or socket, as ssh has, another program gets it."""
+    with contextlib.suppress(OSError):
+        mode = os.fstat(2).st_mode
+        return stat.S_ISCHR(mode) or stat.S_ISREG(mode)
+    return False
+
+
 def drop_what_cannot_be_written() -> None:
     """Forget what an output did not take: Python 3.13 tries again when it ends, and makes the exit code 120."""
     for stream in (sys.stdout, sys.stderr):

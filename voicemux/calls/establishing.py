@@ -34,7 +34,7 @@ from voicemux.net.sessions import Sessions
 from voicemux.protocol.connection import Receiving, State
 from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
-from voicemux.relay.places import AnyWay, RelayedWay, RelayPlace
+from voicemux.relay.places import AnyWay, RelayedWay, RelayPlace, remembered
 from voicemux.relay.relayed import stream_to
 from voicemux.security.admission import Admission
 from voicemux.security.handshake import Peer
@@ -189,7 +189,7 @@ class _Attempt:
             greeting.receiving,
             theirs,
             peer,
-            "" if isinstance(self._way, RelayedWay) else where,
+            remembered(self._way),
             is_caller=False,
             known=target.known,
             bond=self._bond(own, theirs, peer),
@@ -221,9 +221,8 @@ class _Attempt:
         """
         trust, known = self._trust, self._target.known
         if trust and peer.method is Method.CODE and not (trust.is_self(peer) or known_as(peer, known, _ignore)):
-            address = "" if isinstance(self._way, RelayedWay) else str(self._way)
             with contextlib.suppress(SecurityError):  # why there is no call matters more
-                trust.remember(peer, "", address, known, host=self._way.host)
+                trust.remember(peer, "", remembered(self._way), known, host=self._way.host)
 
 
 def _explained(error: VoicemuxError, text: str) -> VoicemuxError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from voicemux.errors import AddressError, SecurityError
 from voicemux.net.address import Address, parse_address, parse_port
-from voicemux.net.ways import Proxied, Proxy
+from voicemux.net.ways import Proxied, Proxy, parse_unix
 from voicemux.relay.places import AnyWay, RelayedWay, RelayPlace, parse_relayed
 from voicemux.security.directory import Directory
 from voicemux.security.entries import Contact
@@ -43,12 +43,16 @@ def resolve(
 ) -> Target:
     """Find out whom the user means, and the ways there: the addresses of a contact of that name, or what was typed.
 
-    NAME:PORT is that port of the contact's hosts. Without `known`, as in a plain call, only addresses can be meant.
-    CODE@RELAY is who waits at that relay with that code, and CODE alone who waits at the `relay` that the user always
-    has; `token` is for that relay, or for any without it. `through` has the ways to a contact through relays. `tell`
-    hears of what is written down as an address and is
-    none. Raises AddressError; SecurityError if no address of the contact is known, or the contacts cannot be read.
+    unix:PATH is a socket of this machine, NAME:PORT that port of the contact's hosts. Without `known`, as in a plain
+    call, only addresses and sockets can be meant. CODE@RELAY is who waits at that relay with that code, and CODE
+    alone who waits at the `relay` that the user always has; `token` is for that relay, or for any without it.
+    `through` has the ways to a contact through relays. `tell` hears of what is written down as an address and is
+    none.
+
+    Raises AddressError; SecurityError if no address of the contact is known, or the contacts cannot be read.
     """
+    if unix := parse_unix(text):
+        return Target(text, (unix,), None, known)
     if relayed := parse_relayed(text, relay, token):
         way, code = relayed
         if known is None:

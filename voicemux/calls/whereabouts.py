@@ -14,7 +14,7 @@ from voicemux.net.connecting import Place, look_up, reach
 from voicemux.net.proxies import connect_by
 from voicemux.net.reaching import reach_by
 from voicemux.net.stream import Stream
-from voicemux.net.ways import Proxied
+from voicemux.net.ways import Proxied, UnixPath
 from voicemux.relay.places import RelayedWay
 from voicemux.relay.relayed import reach_relayed
 from voicemux.threads import within
@@ -48,7 +48,7 @@ class Whereabouts:
     def reach(self, goes_on: Callable[[], bool], dials: int) -> Stream | None:
         """A connection; None if `goes_on` says that none is wanted any more. What went through a proxy goes through
         it again. `dials` counts them since the line was up. Raises VoicemuxError."""
-        proxied = [way for way in self._bond.ways if isinstance(way, Proxied)]
+        proxied = [way for way in self._bond.ways if isinstance(way, Proxied | UnixPath)]
         if proxied:
             return reach_by(proxied[dials % len(proxied)], goes_on, connect_by)
         places, until = self._places(dials), time.monotonic() + REACH_LIMIT

@@ -195,6 +195,16 @@ class PlainConsole:
         return failure
 
 
+class SilentConsole(PlainConsole):
+    """Shows nothing: who is at the other end of standard error is the peer, as with ssh."""
+
+    def show(self, event: Event) -> None:
+        pass
+
+    def ring(self) -> None:
+        pass
+
+
 class JsonConsole(PlainConsole):
     """One JSON object a line, in and out; ASCII only, so that it is the same everywhere."""
 

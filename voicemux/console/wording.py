@@ -61,6 +61,7 @@ CALLERS = {
 }
 PREFIX = OURS.before(OURS.first)  # of our own notices; no line of a peer's begins with it
 # They have a command to copy, which is not to be taken apart, and no words of a peer.
+OVER = "the code is over: "
 COPIED = Listening | NewCode | Invitation
 HOW_TO_COMPARE = {  # by whether commands can be typed
     True: "say them; if so: /verify",
@@ -101,10 +102,9 @@ def notice_lines(event: Event, *, is_typed: bool = True) -> list[str]:
 def _words(event: Event, *, is_typed: bool = True) -> list[str]:
     match event:
         case Listening():
-            where = f" ({', '.join(event.addresses)})" if event.addresses else ""
-            return [f"listening on port {event.port}{where}", _tell(event.dial)]
+            return [f"listening on {_where(event)}", *([_tell(event.dial)] if event.dial else ())]
         case NewCode():
-            return [f"somebody else types:  {event.dial[0]}" if event.code else f"the code is over: {event.why}"]
+            return [f"somebody else types:  {event.dial[0]}" if event.dial and event.code else f"{OVER}{event.why}"]
         case Invitation():
             return [f"the other side types:  {event.dial[0]}" if event.dial else "only a listener has a code"]
         case Calling():
@@ -216,6 +216,14 @@ def _undelivered(event: Ended) -> list[str]:
     lines = [f"{count} {'text' if count == 1 else 'texts'} may not have arrived{':' if shown else ''}"]
     lines += [f"  {line}" for each in shown for line in each.text.splitlines() or [""]][:MOST_UNDELIVERED_LINES]
     return [*lines, f"  and {count - len(shown)} more"] if 0 < len(shown) < count else lines
+
+
+def _where(event: Listening) -> str:
+    """A port and its addresses; a Unix socket, which has no port; or neither."""
+    addresses = ", ".join(event.addresses)
+    if event.port:
+        return f"port {event.port} ({addresses})" if addresses else f"port {event.port}"
+    return addresses or "standard input and output"
 
 
 def _tell(dial: list[str]) -> str:

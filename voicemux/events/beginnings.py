@@ -7,6 +7,7 @@ from dataclasses import dataclass
 class Listening:
     """Callers can come. `dial` is what the other side would type, one line for each address of this machine.
 
+    A Unix socket has port 0 and one address, unix:PATH; standard input and output have port 0 and no address.
     `code` is what a caller must know who is not a contact; empty if none helps, or none is needed.
     """
 

@@ -25,6 +25,7 @@ BACKLOG = 128  # callers that the kernel may hold until the reception looks: wha
 EVERYWHERE = "*"  # a host to listen on: every interface
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 WILDCARDS = ("0.0.0.0", "::")  # what sockets call it, of one family
+LOCAL_HOST = "127.0.0.1"  # of callers who come from this machine without an address
 
 
 class Doorway:
@@ -134,6 +135,10 @@ class ListeningSockets:
         fallback = "127.0.0.1" if families == {socket.AF_INET} else "::1" if self._host else "localhost"
         return local_addresses(families) or [fallback]
 
+    def places(self) -> list[str]:
+        """The same as diallers type it."""
+        return [str(Address(each, self.port)) for each in self.addresses()]
+
     def numbers(self) -> list[str]:
         """The same as IP addresses; none of names, and none by which only this machine can reach it."""
         bound = {place for _, place in self._bound()}
@@ -156,6 +161,8 @@ def accept(listening: socket.socket) -> TcpStream | None:
         if error.errno in EXHAUSTED:
             raise Unreachable(f"no connection can be taken: {reason(error)}") from error
         return None
+    if not isinstance(place, tuple):  # of a Unix socket
+        return TcpStream(connection, Address(LOCAL_HOST, 0))
     return TcpStream(connection, Address(place[0].removeprefix("::ffff:"), place[1]))
 
 

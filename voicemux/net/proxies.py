@@ -1,4 +1,4 @@
-"""Goes the way to a listener: TCP, a SOCKS5 proxy, or a command such as ssh."""
+"""Goes the way to a listener: TCP, a SOCKS5 proxy, a command such as ssh, or a Unix socket."""
 
 import contextlib
 import socket
@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from voicemux.errors import ConnectionLost, Kind, Unreachable
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
+from voicemux.net.socket_errors import reason
 from voicemux.net.tcp import TcpStream
-from voicemux.net.ways import ProxyCommand, SocksProxy, Way
+from voicemux.net.ways import ProxyCommand, SocksProxy, UnixPath, Way
 
 SOCKS_TIMEOUT = 60.0  # seconds: Tor may take 30 to build a way to an onion service
 COMMAND_END = 2.0  # seconds that a command has to end by itself when its connection has ended
@@ -20,6 +21,8 @@ def connect_by(way: Way) -> TcpStream:
     """Raises Unreachable, with what came of it."""
     if isinstance(way, Address):
         return connect(way)
+    if isinstance(way, UnixPath):
+        return _connect_to_path(way)
     if isinstance(way.proxy, SocksProxy):
         return _connect_by_socks(way.address, way.proxy)
     return _connect_by_command(way.address, way.proxy)
@@ -113,3 +116,17 @@ def _connect_by_command(address: Address, proxy: ProxyCommand) -> TcpStream:
     finally:
         theirs.close()
     return CommandStream(ours, address, command)
+
+
+def _connect_to_path(way: UnixPath) -> TcpStream:
+    if sys.platform == "win32":
+        raise Unreachable("Windows has no Unix sockets here")
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(way.path)
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        connection.close()
+        why = reason(error) if isinstance(error, OSError) else "that is not a path"
+        is_absent = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+        raise Unreachable(f"cannot reach {way}: {why}", kind=Kind.NOBODY_LISTENS if is_absent else None) from error
+    return TcpStream(connection, Address(way.host, 0))

@@ -1,4 +1,4 @@
-"""How to get to a listener: its address, or that and a proxy. Pure; `net.proxies` goes there.
+"""How to get to a listener: its address, that and a proxy, or a Unix socket. Pure; `net.proxies` goes there.
 
 A way has `str(way)`, for the user and the contacts file, and the listener's `host`.
 """
@@ -11,6 +11,7 @@ from voicemux.errors import AddressError, Unreachable
 from voicemux.net.address import Address, parse_address
 
 SOCKS_PORT = 1080  # RFC 1928
+UNIX_SCHEME = "unix:"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,31 @@ class Proxied:
         return str(self.address)
 
 
-Way = Address | Proxied
+@dataclass(frozen=True)
+class UnixPath:
+    """The way to a listener on this machine, by the Unix socket at a path."""
+
+    path: str
+
+    @property
+    def host(self) -> str:
+        """This machine."""
+        return "127.0.0.1"
+
+    def __str__(self) -> str:
+        return f"{UNIX_SCHEME}{self.path}"
+
+
+Way = Address | Proxied | UnixPath
+
+
+def parse_unix(text: str) -> UnixPath | None:
+    """unix:PATH; None if that is not meant. Raises AddressError without a path."""
+    if not text.startswith(UNIX_SCHEME):
+        return None
+    if not (path := text.removeprefix(UNIX_SCHEME)):
+        raise AddressError("a Unix socket is given as unix:PATH")
+    return UnixPath(path)
 
 
 def parse_socks(text: str) -> SocksProxy:

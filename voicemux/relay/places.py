@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from voicemux.errors import AddressError
 from voicemux.net.address import Address, parse_address
-from voicemux.net.ways import Way
+from voicemux.net.ways import UnixPath, Way
 from voicemux.relay.ids import id_of_number
 
 RELAY_PORT = 8690
@@ -48,7 +48,12 @@ class RelayedWay:
         return self.relay.address.host
 
 
-AnyWay = Way | RelayedWay  # to a listener; only direct ones are written down in the contacts file
+AnyWay = Way | RelayedWay  # to a listener
+
+
+def remembered(way: AnyWay) -> str:
+    """As it is written down in the contacts file; "" for what is not: a relay, and a socket of this machine."""
+    return "" if isinstance(way, RelayedWay | UnixPath) else str(way)
 
 
 def parse_relay(text: str, token: str = "") -> RelayPlace:
