@@ -198,3 +198,17 @@ def test_in_a_call_the_terminal_is_asked_for_nothing_and_the_cursor_stays_in_the
     assert b"\x1b[6n" not in recorded
     assert max(int(count or 1) for count in re.findall(rb"\x1b\[(\d*)A", recorded)) == 1
     assert not re.findall(rb"\x1b\[\d*;?\d*[Hfd]|\x1bM", recorded)
+
+
+def test_ctrl_c_right_behind_a_line_ends_the_call_and_not_the_listener(shell, tmp_path):
+    """The terminal makes a signal of it until the next prompt has begun, and it is told of when that has."""
+    port = listen(shell)
+    for calls in range(1, 4):
+        with calling(port, tmp_path) as alice:
+            shell.wait_for("connected to alice", times=calls)
+            shell.wait_for_last("bob>")
+            shell.type(b"bye\r")
+            assert alice.hears() == "bye"
+            os.killpg(os.tcgetpgrp(shell.master), signal.SIGINT)
+            shell.wait_for("you hung up after", times=calls)
+        shell.wait_for_last("bob>")

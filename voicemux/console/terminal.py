@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import os
 import threading
+import time
 from collections.abc import Iterable
 
 from voicemux.console.cells import is_wide_locale
@@ -37,6 +38,7 @@ PATIENCE = 2.0  # seconds that a notice may take to be on the screen; no caller 
 GLANCE = 0.1  # seconds between two looks at whether a text still has to be waited for
 MOST_REPEATED = 20  # rows of a paste that stay on the screen once it is sent
 TEXT_WAITS = "text waits"  # what the prompt says while there is no line
+AFTERWARDS = 0.3  # seconds of a prompt in which SIGINT is taken for a Ctrl-C that was typed before it
 LOOK_INTERVAL = 0.25  # seconds between two looks at whether the program is in the foreground again
 
 
@@ -57,6 +59,7 @@ class TerminalConsole(PlainConsole):
         self._printing = Printing(self._write_rows, self._prompt.print_above)
         self._in_call = False
         self._between = False  # the first prompt has been there; not the last
+        self._began = 0.0  # the prompt, `time.monotonic`
         self._modes = Modes()
         self._closing = threading.Event()
         self._keyboard = Threads()
@@ -96,8 +99,10 @@ class TerminalConsole(PlainConsole):
         self._keyboard.join()
 
     def interrupt(self) -> bool:
-        """Between two prompts, while a line is being sent, the terminal gives Ctrl-C as a signal."""
-        if self._between and not self._printing.has_prompt and in_foreground():
+        """Between two prompts, while a line is being sent, the terminal gives Ctrl-C as a signal. The next prompt may
+        have begun before this is told of it."""
+        is_between = not self._printing.has_prompt or time.monotonic() - self._began < AFTERWARDS
+        if self._between and is_between and in_foreground():
             self._give(Interrupt())
             return True
         return False
@@ -157,6 +162,7 @@ class TerminalConsole(PlainConsole):
 
     def _begin(self) -> None:
         """A prompt is about to be on the screen."""
+        self._began = time.monotonic()
         self._printing.begin(self._prompt.loop)
         self._between = True
         if self._closing.is_set():
