@@ -7,6 +7,8 @@ import pytest
 from tests.relay.notation import CLASSES, VECTORS, message, vectors
 from tests.test_protocol_md import SIZES, numbered, sections, tables
 from tests.vectors.making.relay import write
+from voicemux.conform.runner import Selection
+from voicemux.conform.verdict import RELAY
 from voicemux.errors import RemoteProtocolError
 from voicemux.protocol.frames import FrameDecoder
 from voicemux.protocol.wire import MAX_PAYLOAD
@@ -87,7 +89,11 @@ def test_every_must_has_a_number_of_its_own_and_is_proved() -> None:
     named = [set(re.findall(r"`([\w-]+)`", " ".join(row[2:]))) for row in PROOFS]
     assert all(named)
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-    known = {each["name"] for each in vectors("streams")} | set(re.findall(r"def (test_\w+)\(", tests))
+    known = (
+        {case.name for case in Selection().cases(RELAY, encrypted=False)}
+        | {each["name"] for each in vectors("streams")}
+        | set(re.findall(r"def (test_\w+)\(", tests))
+    )
     assert set().union(*named) <= known
 
 

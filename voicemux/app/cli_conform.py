@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def conform() -> None:
-    """Find out whether another program speaks protocol.md, by calling it or being called by it.
+    """Find out whether another program speaks protocol.md, by calling it or being called by it; or a relay relay.md.
 
-    The program under test takes every call by itself, without asking; stays in it until the BYE, also when its
-    standard input has ended; and, to have everything checked, makes sound and writes more than 64 KiB of text from
-    the beginning of each call. What it does not offer is skipped, and said.
+    A listener or dialler under test takes every call by itself, without asking; stays in it until the BYE, also when
+    its standard input has ended; and, to have everything checked, makes sound and writes more than 64 KiB of text
+    from the beginning of each call. What it does not offer is skipped, and said.
     """
 
 
@@ -44,23 +44,31 @@ class ConformOptions:
     junit: str | None  # a file
 
 
-def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that both roles share."""
+def report_options(document: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options that all roles share: which cases of `document`, and what is told of them."""
     options = (
-        *unencrypted("Calls without encryption."),
-        click.option("--code", envvar="VOICEMUX_CODE", metavar="CODE", default="", help="Of encrypted calls."),
-        click.option("--open", "is_open", is_flag=True, help="Encrypted calls without a code, for who takes them."),
         click.option("--case", "names", multiple=True, metavar="NAME", help="Only this case; repeatable."),
         click.option("--section", "sections", multiple=True, type=int, metavar="N", help="Only cases of this section"
-            " of protocol.md; repeatable."),
+            f" of {document}; repeatable."),
         click.option("--quick", is_flag=True, help="No case that takes over 5 seconds."),
         click.option("--list", "lists", is_flag=True, help="Show the cases and run none."),
-        click.option("-v", "--verbose", is_flag=True, help="Of a case that failed, show what protocol.md says and"
+        click.option("-v", "--verbose", is_flag=True, help=f"Of a case that failed, show what {document} says and"
             " every frame, in both directions."),
         click.option("--json", "as_json", is_flag=True, help="The results as one JSON object."),
         click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write the"
             " results in JUnit's XML, too."),
     )  # fmt: skip
+    return lambda command: stacked(options, command)
+
+
+def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that listeners and diallers share."""
+    options = (
+        *unencrypted("Calls without encryption."),
+        click.option("--code", envvar="VOICEMUX_CODE", metavar="CODE", default="", help="Of encrypted calls."),
+        click.option("--open", "is_open", is_flag=True, help="Encrypted calls without a code, for who takes them."),
+        report_options("protocol.md"),
+    )
     return stacked(options, command)
 
 
@@ -107,6 +115,28 @@ def conform_dialer(host: str, port: str, command: str, **options: Any) -> None:
 
 
 conform.add_command(conform_dialer, "dialler")
+
+
+@conform.command("relay")
+@click.argument("target", metavar="HOST[:PORT]", required=False)
+@click.option("--token", metavar="TOKEN", envvar="VOICEMUX_RELAY_TOKEN", default="", help="Of a private relay.")
+@report_options("relay.md")
+def conform_relay(target: str | None, token: str, **options: Any) -> None:
+    """Play the clients of the relay under test. tls://HOST is asked in TLS.
+
+    That takes about 20 calls in ten seconds: a relay may allow an address less, and then the rest is skipped.
+    """
+    typed = ConformOptions(plain=True, code="", is_open=False, **options)
+    if not typed.lists and not target:
+        raise click.UsageError("missing argument HOST[:PORT]")
+
+    def examine(keys: "Keys | None", selection: "Selection", tell: "Tell") -> "list[Result]":
+        from voicemux.conform.runner import examine_relay
+        from voicemux.relay.places import parse_relay
+
+        return examine_relay(parse_relay(target or "", token), selection, tell)
+
+    _conform("relay", typed, examine)
 
 
 def _conform(

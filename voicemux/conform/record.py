@@ -53,33 +53,34 @@ class Record:
     def sent(self, time: float, data: bytes) -> None:
         """Cut into frames where it can be: a case may send anything."""
         if data.startswith(PREFACE):
-            self._add(time, True, PREFACE, "the preface")
+            self.add(time, True, PREFACE, "the preface")
             data = data[len(PREFACE) :]
         decoder = FrameDecoder()
         try:
             for frame in decoder.feed(data):
-                self._add(time, True, encode_frame(frame), meaning(frame))
+                self.add(time, True, encode_frame(frame), meaning(frame))
                 data = data[len(encode_frame(frame)) :]
         except RemoteProtocolError:
             pass
         if data:
-            self._add(time, True, data, "bytes")
+            self.add(time, True, data, "bytes")
 
     def received(self, time: float, frame: Frame, message: Message | None) -> None:
-        self._add(time, False, encode_frame(frame), _described(frame, message))
+        self.add(time, False, encode_frame(frame), _described(frame, message))
 
     def received_bytes(self, time: float, data: bytes) -> None:
         """Bytes outside frames: a preface, the beginning of TLS, or something else."""
-        self._add(time, False, data, "the preface" if data == PREFACE else "bytes")
+        self.add(time, False, data, "the preface" if data == PREFACE else "bytes")
 
     def note(self, time: float, what: str, *, is_ours: bool) -> None:
         """Something that has no bytes: an end, a reset."""
-        self._add(time, is_ours, b"", what)
+        self.add(time, is_ours, b"", what)
 
     def talk(self) -> Talk:
         return Talk(tuple(self.lines), self.forgotten)
 
-    def _add(self, time: float, is_ours: bool, data: bytes, means: str) -> None:
+    def add(self, time: float, is_ours: bool, data: bytes, means: str) -> None:
+        """One line."""
         self.lines.append(Line(time, is_ours, data, means))
         if len(self.lines) > MOST_LINES:
             del self.lines[0]

@@ -19,10 +19,11 @@ def line(result: Result) -> str:
 
 
 def details(result: Result) -> str:
-    """Of a case that failed: what protocol.md says, and what was said. Empty for others."""
+    """Of a case that failed: what the protocol says, and what was said. Empty for others."""
     if result.verdict != FAIL:
         return ""
-    said = [f'protocol.md, section {result.section}: "{rule}"' for rule in rules(result.name)]
+    found = rules(result.name, result.document)
+    said = [f'{result.document}, section {result.section}: "{rule}"' for rule in found]
     for number, talk in enumerate(result.said, 1):
         said.append(f"connection {number} (seconds, --> from the tester, <-- from the program)")
         if talk.forgotten:
@@ -55,9 +56,11 @@ def as_json(results: Sequence[Result], *, verbose: bool = False) -> str:
 
 
 def _as_data(result: Result, *, verbose: bool) -> dict[str, object]:
-    data: dict[str, object] = {name: value for name, value in vars(result).items() if name != "said"}
+    data: dict[str, object] = {
+        name: value for name, value in vars(result).items() if name not in ("said", "document")
+    }
     if verbose and result.verdict == FAIL:
-        data["rules"] = rules(result.name)
+        data["rules"] = rules(result.name, result.document)
         data["connections"] = [talk.as_data() for talk in result.said]
     return data
 
@@ -69,7 +72,7 @@ def as_junit(results: Sequence[Result]) -> bytes:
         skipped=str(counts[SKIP]), time=f"{sum(result.seconds for result in results):.3f}",
     )  # fmt: skip
     for result in results:
-        section = f"protocol.md section {result.section}"
+        section = f"{result.document} section {result.section}"
         case = ElementTree.SubElement(
             suite, "testcase", classname=section, name=result.name, time=f"{result.seconds:.3f}"
         )

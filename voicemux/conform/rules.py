@@ -1,21 +1,22 @@
-"""What protocol.md says that a case is about, word by word. Its section 18 knows which case proves which MUST."""
+"""What protocol.md or relay.md says that a case is about, word by word. Their last sections know which case proves
+which MUST."""
 
 import re
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-PLACES = (PACKAGE / "protocol.md", PACKAGE.parent / "protocol.md")  # installed, and in a checkout
-TABLE = "## 18. What proves it"
+FOLDERS = (PACKAGE, PACKAGE.parent)  # installed, and in a checkout
+TABLES = {"protocol.md": "## 18. What proves it", "relay.md": "## 11. What proves it"}
 BREAKS = ("\n\n", "\n- ", "\n| ")  # of paragraphs, items and rows of tables
 SENTENCE_END = re.compile(r"(?<=[.!?)])\s+(?=[A-Z`*(])")
 
 
-def rules(case: str) -> list[str]:
+def rules(case: str, document: str = "protocol.md") -> list[str]:
     """The sentences with a MUST that this case is there for; none if it is about a SHOULD."""
-    text = _document()
-    rows = [row.split("|") for row in text.partition(TABLE)[2].splitlines() if row.startswith("| ")]
-    numbers = [cells[1].strip() for cells in rows if f"`{case}`" in cells[4]]
+    text = _text_of(document)
+    rows = [row.split("|") for row in text.partition(TABLES[document])[2].splitlines() if row.startswith("| ")]
+    numbers = [cells[1].strip() for cells in rows if f"`{case}`" in cells[-2]]
     return [sentence for number in numbers if (sentence := _sentence(text, number))]
 
 
@@ -31,9 +32,9 @@ def _sentence(text: str, number: str) -> str:
 
 
 @cache
-def _document() -> str:
+def _text_of(document: str) -> str:
     """Nothing where the package was built without it."""
-    for place in PLACES:
-        if place.is_file():
+    for folder in FOLDERS:
+        if (place := folder / document).is_file():
             return place.read_text(encoding="utf-8")
     return ""

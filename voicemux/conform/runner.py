@@ -4,15 +4,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicemux.conform import endings, opening, resuming, sounds, states, strangers, texts
+from voicemux.conform import endings, opening, relay_cases, relay_passing, resuming, sounds, states, strangers, texts
 from voicemux.conform.record import Talk
+from voicemux.conform.relay_subject import RELAY_CASES, RelaySubject
 from voicemux.conform.subject import AGAIN, BUSY_PATIENCE, DiallerSubject, Keys, ListenerSubject, Subject
-from voicemux.conform.verdict import CASES, FAIL, PASS, SKIP, Case, Failed, Result, Skipped
+from voicemux.conform.verdict import CASES, FAIL, PASS, RELAY, SKIP, Case, Failed, Result, Skipped
 from voicemux.errors import RemoteProtocolError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.listener import ListeningSockets
+from voicemux.relay.places import RelayPlace
 
-THEMES = (opening, texts, sounds, states, endings, strangers, resuming)  # importing them has entered their cases
+THEMES = (
+    opening,
+    texts,
+    sounds,
+    states,
+    endings,
+    strangers,
+    resuming,
+    relay_cases,
+    relay_passing,
+)  # importing them has entered their cases
 Tell = Callable[[Result], None]
 
 
@@ -25,8 +37,11 @@ class Selection:
     quick: bool = False  # none that takes over five seconds
 
     def cases(self, role: str, *, encrypted: bool) -> list[Case]:
-        """In the order of protocol.md."""
-        return sorted((case for case in CASES if self._has(case, role, encrypted)), key=lambda case: case.section)
+        """In the order of protocol.md, or of relay.md."""
+        all_of_them = RELAY_CASES if role == RELAY else CASES
+        return sorted(
+            (case for case in all_of_them if self._has(case, role, encrypted)), key=lambda case: case.section
+        )
 
     def _has(self, case: Case, role: str, encrypted: bool) -> bool:
         return (
@@ -76,10 +91,18 @@ def examine_dialler(
     return _examine(DiallerSubject(listener, keys, command), selection, tell)
 
 
-def _examine(subject: Subject, selection: Selection, tell: Tell) -> list[Result]:
+def examine_relay(place: RelayPlace, selection: Selection = ALL, tell: Tell = lambda result: None) -> list[Result]:
+    """Play the clients of a relay. Raises Unreachable if none is there, SecurityError if its certificate does not
+    fit."""
+    return _examine(RelaySubject(place), selection, tell, "relay.md")
+
+
+def _examine(
+    subject: Subject | RelaySubject, selection: Selection, tell: Tell, document: str = "protocol.md"
+) -> list[Result]:
     results: list[Result] = []
     gone = ""
-    for case in selection.cases(subject.role, encrypted=subject.keys is not None):
+    for case in selection.cases(subject.role, encrypted=subject.is_encrypted):
         start = time.monotonic()
         said: tuple[Talk, ...] = ()
         try:
@@ -97,12 +120,13 @@ def _examine(subject: Subject, selection: Selection, tell: Tell) -> list[Result]
             said = subject.said()
             subject.close_all()
         duration = time.monotonic() - start
-        results.append(Result(case.name, case.section, verdict, detail, duration, said if verdict == FAIL else ()))
+        told = said if verdict == FAIL else ()
+        results.append(Result(case.name, case.section, verdict, detail, duration, told, document))
         tell(results[-1])
     return results
 
 
-def _try(case: Case, subject: Subject) -> tuple[str, str]:
+def _try(case: Case, subject: Subject | RelaySubject) -> tuple[str, str]:
     try:
         case.body(subject)
     except Failed as failure:

@@ -92,6 +92,11 @@ class Subject:
         raise NotImplementedError
 
     @property
+    def is_encrypted(self) -> bool:
+        """Whether its calls are."""
+        return self.keys is not None
+
+    @property
     def was_busy(self) -> bool:
         """Whether it has said so: the case before is not over there."""
         return self.heard(ByeCode.BUSY)

@@ -6,12 +6,12 @@ from typing import Any
 
 from voicemux.conform.record import Talk
 
-LISTENER, DIALLER = "listener", "dialler"  # which of the two the program under test is
+LISTENER, DIALLER, RELAY = "listener", "dialler", "relay"  # which of them the program under test is
 PASS, FAIL, SKIP = "pass", "fail", "skip"
 
 
 class Failed(Exception):
-    """The program under test does not do what protocol.md says: "expected ..., got ...".
+    """The program under test does not do what protocol.md, or relay.md of a relay, says: "expected ..., got ...".
 
     `hangs`: what was wrong is that nothing came, not even an end.
     """
@@ -30,7 +30,7 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """`section` is of protocol.md; `body` plays the other side, and raises Failed or Skipped."""
+    """`section` is of protocol.md, or of relay.md; `body` plays the other side, and raises Failed or Skipped."""
 
     name: str
     section: int
@@ -54,6 +54,7 @@ class Result:
     detail: str
     seconds: float
     said: tuple[Talk, ...] = ()  # of a case that failed: what was said on each of its connections
+    document: str = "protocol.md"  # that it is about
 
 
 CASES: list[Case] = []

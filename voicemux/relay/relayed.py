@@ -93,18 +93,27 @@ def reach_relayed(way: RelayedWay, timeout: float = PATIENCE) -> RelayedStream:
 
 def knock(place: RelayPlace, approach: Approach, timeout: float = PATIENCE) -> Stream:
     """A connection to the relay on which all has been said that is to be said. Raises as `reach_relayed`."""
+    stream = connect_to_relay(place, timeout)
     try:
-        stream: Stream = _connected(place, timeout)
-    except Unreachable as error:
-        raise Unreachable(f"the relay cannot be reached: {error}", kind=_of_the_relay(error.kind)) from error
-    try:
-        if place.is_tls:
-            stream = _secured(stream, place, time.monotonic() + timeout)
         stream.write(approach.opening())
     except BaseException:
         stream.close()
         raise
     return stream
+
+
+def connect_to_relay(place: RelayPlace, timeout: float = PATIENCE) -> Stream:
+    """A connection on which nothing has been said, inside TLS if that is how the relay is asked. Raises Unreachable,
+    SecurityError."""
+    try:
+        stream: Stream = _connected(place, timeout)
+    except Unreachable as error:
+        raise Unreachable(f"the relay cannot be reached: {error}", kind=_of_the_relay(error.kind)) from error
+    try:
+        return _secured(stream, place, time.monotonic() + timeout) if place.is_tls else stream
+    except BaseException:
+        stream.close()
+        raise
 
 
 def replies(stream: Stream, approach: Approach, deadline: float) -> Iterator[Reply]:
