@@ -4,7 +4,7 @@ import heapq
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, Fit, JitterBuffer, Pause, Play
 from voicemux.audio.playout.stretch import LONGEST_PERIOD, SHORTEST_PERIOD
@@ -16,13 +16,14 @@ PACKET = 960  # ticks: 20 ms
 QUIET = b"quiet"  # the data of a packet in which nobody speaks; in any other, somebody does
 
 Action = Play | Conceal | Pause
+A = TypeVar("A", Play, Action)
 
 
-class Heard(NamedTuple):
+class Heard(NamedTuple, Generic[A]):
     """What was played at a time, and what the delay and its target were then."""
 
     at: float
-    action: Action
+    action: A
     delay: float
     target: float
 
@@ -63,7 +64,7 @@ class Ear:
     ahead: float = 0.0  # seconds from when more is wanted until it is to be played
     keeps: bool = True  # what was heard
     length: Callable[[Audio], int] = lambda packet: PACKET  # ticks
-    heard: list[Heard] = field(default_factory=list)
+    heard: list[Heard[Action]] = field(default_factory=list)
     given: int = 0  # ticks
     shortened: int = 0
     lengthened: int = 0
@@ -120,19 +121,27 @@ class Ear:
         return [action.audio for action in actions if isinstance(action, Play) and action.missed < PACKET]
 
     @property
-    def plays(self) -> list[Heard]:
-        return [each for each in self.heard if isinstance(each.action, Play)]
+    def plays(self) -> list[Heard[Play]]:
+        return [
+            Heard(each.at, each.action, each.delay, each.target)
+            for each in self.heard
+            if isinstance(each.action, Play)
+        ]
 
     @property
     def concealed(self) -> int:
         return sum(each.action.ticks for each in self.heard if isinstance(each.action, Conceal))
 
-    def between(self, first: Audio, second: Audio) -> list[Action]:
+    def between(self, first: Audio, second: Audio) -> list[Conceal | Pause]:
+        """What was heard between these two packets, which must be no other packet."""
         actions = [each.action for each in self.heard]
         places = [
             i for i, action in enumerate(actions) if isinstance(action, Play) and action.audio in (first, second)
         ]
-        return actions[places[0] + 1 : places[1]]
+        between = actions[places[0] + 1 : places[1]]
+        fillings = [action for action in between if not isinstance(action, Play)]
+        assert fillings == between
+        return fillings
 
     def delays(self, since: float = 0.0, until: float = math.inf) -> list[float]:
         return [each.delay for each in self.plays if since <= each.at < until]

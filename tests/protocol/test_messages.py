@@ -153,14 +153,20 @@ def test_what_cannot_be_encoded_is_a_fault_of_our_own(message):
         encode_frame(to_frame(message))
 
 
+def hello_of(payload: str) -> Hello:
+    hello = from_frame(Frame(HELLO, 0, bytes.fromhex(payload)))
+    assert isinstance(hello, Hello)
+    return hello
+
+
 def test_an_empty_hello_is_a_nameless_peer_that_plays_pcm():
-    hello = from_frame(Frame(HELLO, 0, b""))
+    hello = hello_of("")
     assert hello == Hello()
     assert hello.playable == (Codec.PCM,)
 
 
 def test_a_hello_with_no_codecs_wants_no_audio():
-    assert from_frame(Frame(HELLO, 0, bytes.fromhex("03 00"))).playable == ()
+    assert hello_of("03 00").playable == ()
 
 
 def test_unknown_keys_are_skipped_and_of_a_key_that_comes_twice_the_first_counts():
@@ -188,12 +194,15 @@ def test_a_certificate_and_a_share_have_room():
 
 
 def test_methods_that_a_later_version_may_have_are_passed_on_for_others_to_judge():
-    assert from_frame(Frame(CLAIM, 0, b"\x7f" + bytes(33))).method == 0x7F
-    assert from_frame(Frame(WELCOME, 0, b"\x7f")).admitted == 0x7F
+    claim, welcome = from_frame(Frame(CLAIM, 0, b"\x7f" + bytes(33))), from_frame(Frame(WELCOME, 0, b"\x7f"))
+    assert isinstance(claim, Claim)
+    assert claim.method == 0x7F
+    assert isinstance(welcome, Welcome)
+    assert welcome.admitted == 0x7F
 
 
 def test_unknown_codecs_and_codes_are_passed_on_for_others_to_ignore():
-    assert from_frame(Frame(HELLO, 0, bytes.fromhex("03 02 fa 01"))).playable == (0xFA, Codec.PCM)
+    assert hello_of("03 02 fa 01").playable == (0xFA, Codec.PCM)
     assert from_frame(Frame(BYE, 0, bytes.fromhex("12 34"))) == Bye(0x1234)
 
 

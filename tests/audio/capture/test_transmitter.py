@@ -23,6 +23,7 @@ class Script:
     finite = True
     delay_ms = 7.0
     xruns = 2
+    batch = 1
 
     def __init__(self, blocks: list[Block]) -> None:
         self.at: dict[int, object] = {}
