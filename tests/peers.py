@@ -179,6 +179,20 @@ class Owner:
             pass
         return event
 
+    def hears_none(self, kind: type, seconds: float) -> bool:
+        """Whether no event of that type comes for so long; others are passed over."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                if isinstance(self._news.get(timeout=left), kind):
+                    return False
+        return True
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether the call is over, and everything closed, before so long has passed."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
     def wait_for_texts(self, count: int) -> list[str]:
         wait_until(lambda: len(self.texts) >= count)
         return self.texts

@@ -299,7 +299,7 @@ def test_delivery_is_what_the_peer_says_it_is():
         waiter = threading.Thread(target=lambda: delivered.append(owner.call.wait_for_delivery()))
         waiter.start()
         peer.hear(Text)
-        time.sleep(0.05)
+        waiter.join(0.05)
         assert not delivered
         peer.send(TextAck(1))
         waiter.join(PATIENCE)
@@ -450,7 +450,7 @@ def test_the_user_is_told_once_what_a_call_waits_for_that_does_not_end(texts, mo
         assert owner.wait_for(Waiting) == Waiting("peer", texts)
         owner.call.hang_up()
         peer.hear(Bye)
-        time.sleep(0.1)
+        assert owner.hears_none(Waiting, 0.1)
         peer.finish()
         owner.wait_for_end()
         waiter.join(PATIENCE)
@@ -592,8 +592,7 @@ def test_a_peer_that_takes_nothing_is_lost_after_the_timeout_also_if_it_goes_on_
         with contextlib.suppress(ConnectionError):
             for number in range(1, 1000):
                 peer.send(Text(number, "and so on"))
-                time.sleep(0.01)
-                if owner.ended:
+                if owner.ends_within(0.01):
                     break
         lost(owner, r"^the other side takes nothing for 0\.4 s$")
 
@@ -602,7 +601,7 @@ def test_any_byte_is_a_sign_of_life():
     with in_call(silence=SILENCE) as (owner, peer):
         for byte in encode(Text(1, "slow"), Text(2, "ly")):
             peer.send(bytes([byte]))
-            time.sleep(0.1)
+            assert not owner.ends_within(0.1)
         assert owner.wait_for_texts(2) == ["slow", "ly"]
         assert owner.ended is None
 
@@ -613,7 +612,7 @@ def test_two_that_are_silent_keep_each_other_alive():
         stream.set_timeout(SILENCE)
     near_call, far_call = greet(near, far)
     with Owner(near_call) as one, Owner(far_call) as other:
-        time.sleep(1.5 * SILENCE)
+        assert not one.ends_within(1.5 * SILENCE)
         assert one.ended is other.ended is None
         assert near_call.stats().round_trip_ms is not None
 
@@ -686,7 +685,7 @@ def test_a_fault_is_told_also_to_a_peer_that_talks_on():
         peer.send(bytes(4))
         for _ in range(30):  # unread bytes would make a close a reset, which destroys the goodbye
             peer.send(b"and so on" * 1000)
-            time.sleep(0.005)
+            assert not owner.ends_within(0.005)
         assert peer.hear(Bye).code == ByeCode.PROTOCOL
         peer.finish()
         assert owner.wait_for_end().by == "error"
@@ -856,13 +855,14 @@ def test_the_peer_is_told_where_there_is_no_voice_or_where_it_has_ended():
 
 
 def test_the_peer_is_not_told_of_each_of_many_changes():
-    with in_call(Microphone()) as (owner, peer):
-        for _ in range(301):
+    last = VoiceState(voice=True, deafened=True)
+    told: list[VoiceState] = []
+    with in_call(Microphone(), Speaker()) as (owner, peer):
+        for _ in range(300):
             owner.call.mute()
-        time.sleep(0.35)
-        owner.call.hang_up()
-        told = [each for each in peer.hear_to_the_end() if isinstance(each, VoiceState)]
-    assert told[-1] == VoiceState(voice=True, muted=True)
+        owner.call.deafen()
+        while last not in told:
+            told.append(peer.hear(VoiceState))
     assert len(told) <= 30  # four without a stall, and ten more for each second of one
 
 
@@ -885,8 +885,7 @@ def test_of_a_peer_that_says_nothing_its_voice_shows_that_it_sends_some():
 def test_nobody_is_told_of_the_peer_who_did_not_ask():
     with in_call() as (owner, peer):
         peer.send(VoiceState(voice=True, records=True), VOICE)
-        time.sleep(0.3)
-        assert not [each for each in owner.events if isinstance(each, PeerSwitched)]
+        assert owner.hears_none(PeerSwitched, 0.3)
 
 
 def test_a_peer_that_falls_silent_is_told_of_and_when_it_is_back(monkeypatch):
@@ -988,15 +987,14 @@ def test_whoever_wants_to_watch_gets_the_figures_again_and_again():
 
 def test_nobody_else_gets_them():
     with in_call(player=Speaker()) as (owner, _):
-        time.sleep(3 * vitals.LOOK_INTERVAL)
-        owner.call.hang_up()
-    assert not [event for event in owner.events if isinstance(event, Status)]
+        assert owner.hears_none(Status, 3 * vitals.LOOK_INTERVAL)
 
 
 def test_a_line_that_is_roomy_gets_more_voice_when_that_is_known():
     microphone = Microphone(VOICE)
-    with in_call(microphone) as (_, peer):
-        time.sleep(3 * vitals.LOOK_INTERVAL)
+    with in_call(microphone, status=vitals.LOOK_INTERVAL) as (owner, peer):
+        for _ in range(3):
+            owner.wait_for(Status)  # so the line has been looked at
         assert microphone.ladder.at, "nothing is known of the line yet, so it is not calm"
 
         def answer() -> bool:

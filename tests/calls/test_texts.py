@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -80,7 +79,7 @@ def test_delivery_is_waited_for_as_long_as_there_is_progress(side):
         assert not side.texts.wait_for_delivery(0.05)
         thread, delivered = waiting(lambda: side.texts.wait_for_delivery(PROMPTLY))
         for _ in range(4):
-            time.sleep(0.3 * PROMPTLY)
+            thread.join(0.3 * PROMPTLY)
             assert not delivered
             text = side.sent()
             assert text
