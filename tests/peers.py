@@ -70,6 +70,16 @@ def wait_until(condition: Callable[[], Any], timeout: float = PATIENCE) -> None:
         time.sleep(0.002)
 
 
+def holds(condition: Callable[[], Any], seconds: float) -> bool:
+    """Whether it is so for so long, looked at again and again: what happens meanwhile does not change it."""
+    deadline = time.monotonic() + seconds
+    while held := condition():
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.002)
+    return bool(held)
+
+
 class Peer:
     """The far end, held by hand: says exactly what it is told to, and holds us to the protocol."""
 

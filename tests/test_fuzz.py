@@ -24,17 +24,19 @@ SECONDS = 1  # for each target
 AT_ONCE = 2
 
 
+feed = FrameDecoder.feed
+
+
 def forget(decoder: FrameDecoder, data: bytes) -> Iterator[frames.Frame]:
     """Frames out of these bytes alone."""
-    decoder._buffer[:] = data
-    return decoder._cut()
+    return feed(FrameDecoder(), data)
 
 
 # What is put in the place of what, for the target to notice.
 FAULTS = {
     "preface": (Receiving, "_judge_preface", lambda receiving: None),
     "frames": (frames, "MAX_PAYLOAD", 65_535),
-    "messages": (encoding, "_READERS", encoding._READERS | {4: (Ping, lambda frame: Ping(bytes(8)))}),
+    "messages": (encoding, "Ping", lambda data: Ping(bytes(8))),
     "connection": (FrameDecoder, "feed", forget),
     "delivery": (delivery, "split_text", lambda text, limit: [text, ""]),
     "resume": (Outbox, "resume", Outbox.acknowledge),

@@ -10,6 +10,7 @@ import pytest
 TESTS = Path(__file__).parent
 # A test that reads what is private fails when nothing has changed for anybody else; one that sleeps is slow where the
 # machine is quick, and fails where it is slow: pass a clock, or wait for what is to happen.
+OF_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}  # public, but for their names
 LEFT = {
     "private state of others": 92,
     "time.sleep": 91,
@@ -22,7 +23,10 @@ def habits(path: Path) -> Counter[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute):
             owner = ast.unparse(node.value)
-            if node.attr.startswith("_") and not node.attr.endswith("__") and owner not in ("self", "cls", "super()"):
+            is_private = (
+                node.attr.startswith("_") and not node.attr.endswith("__") and node.attr not in OF_NAMED_TUPLES
+            )
+            if is_private and owner not in ("self", "cls", "super()"):
                 found["private state of others"] += 1
             found["time.sleep"] += (owner, node.attr) == ("time", "sleep")
     return found

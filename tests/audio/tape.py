@@ -42,7 +42,7 @@ class Tape:
         self._arrivals = sorted(arrivals, key=lambda arrival: arrival[0])
         self._next = 0
         self._before = before
-        self._stopped = False
+        self.stopped = False
         self._written_before = -1
 
     def played_by(self, playouts: Mapping[int, Playout], **options: Any) -> Mixer:
@@ -80,7 +80,7 @@ class Tape:
             self._player.put(audio)
             self._next += 1
         self._now = due
-        return not self._stopped and self.samples_written / RATE < self._seconds
+        return not self.stopped and self.samples_written / RATE < self._seconds
 
     def write(self, pcm: bytes) -> None:
         assert len(pcm) % 2 == 0 < len(pcm)
@@ -88,7 +88,7 @@ class Tape:
         self.samples_written += len(pcm) // 2
 
     def stop(self) -> None:
-        self._stopped = True
+        self.stopped = True
 
     def close(self) -> None:
         pass

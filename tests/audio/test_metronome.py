@@ -13,8 +13,8 @@ from voicemux.audio.metronome import MAX_LAG, Metronome, PacedSink
 class Bucket(PacedSink):
     """Counts what a recording would have: the blocks written and those that a stall has swallowed."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, metronome: Metronome | None = None) -> None:
+        super().__init__(metronome)
         self.blocks = 0.0
 
     def write(self, pcm: bytes) -> None:
@@ -64,14 +64,14 @@ def test_stop_ends_a_wait_at_once_and_for_good() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 1200).map(lambda samples: 2 * samples), st.integers(0, 3)), max_size=60))
 def test_what_a_paced_sink_takes_is_as_long_as_the_beats(pieces: list[tuple[int, int]]) -> None:
-    sink = Bucket()
     beats, stalls = [0], [0]
 
-    def wait() -> int:
-        beats.append(beats[-1] + 1 + stalls.pop() if stalls else beats[-1] + 1)
-        return beats[-1] - 1
+    class Stalling(Metronome):
+        def wait(self) -> int:
+            beats.append(beats[-1] + 1 + stalls.pop() if stalls else beats[-1] + 1)
+            return beats[-1] - 1
 
-    sink._metronome.wait = wait
+    sink = Bucket(Stalling(first=0))
     for size, stall in pieces:
         stalls = [stall]
         assert sink.ready()

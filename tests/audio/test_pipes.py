@@ -1,5 +1,4 @@
 import io
-import itertools
 import os
 import select
 import socket
@@ -18,6 +17,7 @@ from tests.audio.clock import Clock
 from tests.audio.speech import pitch, samples_of, speech, tone
 from voicemux.audio.choices import SoundFile, choice
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, TAIL_BLOCKS, Block
+from voicemux.audio.metronome import Metronome
 from voicemux.audio.pipes import PipeSink, PipeSource
 from voicemux.audio.stream import SoundStream as AudioStream
 from voicemux.audio.stream import standard_input
@@ -270,9 +270,18 @@ def writing(path: Path, data: bytes) -> threading.Thread:
     return writer
 
 
+class Unpaced(Metronome):
+    """Beats as soon as it is waited for."""
+
+    beats = 0
+
+    def wait(self) -> int:
+        self.beats += 1
+        return self.beats
+
+
 def sound_of(stream: AudioStream) -> bytes:
-    source = PipeSource(stream)
-    source._metronome.wait = itertools.count(1).__next__
+    source = PipeSource(stream, Unpaced(first=1))
     pcm = b""
     while block := source.read():
         pcm += block.pcm

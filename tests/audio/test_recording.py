@@ -203,10 +203,12 @@ def test_a_recording_has_silence_where_nothing_was_played_in_time(tmp_path: Path
 
 
 def test_a_stall_of_a_minute_becomes_a_minute_of_silence_piece_by_piece(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink = FileSink(str(tmp_path / "heard.wav"))
-    sink._lost = round(60 / BLOCK_SECONDS)
+    sink.start()
+    clock.sleep(60)
+    assert sink.ready()
     sizes = []
     write = Recording.write
     monkeypatch.setattr(Recording, "write", lambda recording, pcm: (sizes.append(len(pcm)), write(recording, pcm))[1])

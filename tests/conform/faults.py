@@ -26,7 +26,6 @@ from voicemux.protocol.messages import (
     Bye,
     ByeCode,
     Challenge,
-    Claim,
     Codec,
     Hello,
     Message,
@@ -612,27 +611,24 @@ class TakesOldTls(Peer):
 
 @caught_by("wrong-nonce", LISTENER, is_secure=True)
 class DoesNotCheckTheNonce(Peer):
-    def challenge(self, claim: Claim) -> None:
-        self.claim = claim
-        super().challenge(claim)
-
-    def admit(self, proof: Proof) -> None:
-        self.theirs._claim = replace(self.claim, commitment=sha256(handshake.COMMITMENT + proof.nonce).digest())
-        super().admit(proof)
+    class challenger(handshake.Challenger):
+        def judge(self, proof: Proof) -> handshake.Peer:
+            committed = sha256(handshake.COMMITMENT + proof.nonce).digest()
+            self._claim = replace(self._claim, commitment=committed)
+            return super().judge(proof)
 
 
 @caught_by("wrong-signature", LISTENER, is_secure=True)
 class DoesNotCheckTheSignature(Peer):
-    def admit(self, proof: Proof) -> None:
-        theirs = self.theirs
-        try:
-            super().admit(proof)
-        except RemoteProtocolError:
-            exchange = theirs._exchange
-            if not (theirs._transcript and exchange):  # it is the nonce that is wrong
-                raise
-            theirs._key = exchange.finish(theirs._claim.share)
-            self.say(theirs.welcome(Method.CODE))
+    class challenger(handshake.Challenger):
+        def judge(self, proof: Proof) -> handshake.Peer:
+            try:
+                return super().judge(proof)
+            except RemoteProtocolError:
+                if not (self._transcript and self._exchange):  # it is the nonce that is wrong
+                    raise
+                self._key = self._exchange.finish(self._claim.share)
+                return handshake.Peer(self.fingerprint, self.method, (), b"")
 
 
 @caught_by("wrong-confirmation", LISTENER, is_secure=True)

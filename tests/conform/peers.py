@@ -66,6 +66,7 @@ class Over(Exception):
 class Peer:
     """One side of one call. `run()` is all of it, from the first byte to the last."""
 
+    challenger = handshake.Challenger
     hello = Hello("peer", "peer/1", (Codec.PCM,))
     longest_payload = MAX_PAYLOAD
     lowest_tag = 1
@@ -164,7 +165,7 @@ class Peer:
             self.say(self.hello)
 
     def challenge(self, claim: Claim) -> None:
-        self.theirs = handshake.Challenger(self.identity.certificate, claim, self.code)
+        self.theirs = self.challenger(self.identity.certificate, claim, self.code)
         self.say(self.theirs.challenge)
 
     def admit(self, proof: Proof) -> None:

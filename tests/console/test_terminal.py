@@ -91,14 +91,14 @@ class Terminal(Puppet):
     def wait_for(self, readable: Any) -> None:
         deadline = time.monotonic() + PATIENCE
         while not select.select([readable], [], [], 0)[0]:
-            self._draw(deadline, readable)
+            self.draw(deadline, readable)
 
     def wait_for_screen(self, *lines: str) -> None:
         """Wait until exactly this is on the screen."""
         deadline = time.monotonic() + PATIENCE
         while self.lines != [*lines]:
             assert time.monotonic() < deadline, f"on the screen: {self.lines}"
-            self._draw(deadline)
+            self.draw(deadline)
 
     def wait_for_prompt(self) -> None:
         """Wait until there is an empty one behind all lines."""
@@ -108,14 +108,14 @@ class Terminal(Puppet):
         deadline = time.monotonic() + PATIENCE
         while self.lines[-1:] != [line]:
             assert time.monotonic() < deadline, f"on the screen: {self.lines}"
-            self._draw(deadline)
+            self.draw(deadline)
 
     def wait(self) -> int:
         """Its exit code, once its orders have ended; everything that it wrote is on the screen then."""
         self.socket.shutdown(socket.SHUT_WR)
         with contextlib.suppress(OSError):  # how a pseudo-terminal says that nobody holds its other end any more
             while self.master >= 0:
-                self._draw(time.monotonic() + PATIENCE)
+                self.draw(time.monotonic() + PATIENCE)
         return self.process.wait(PATIENCE)
 
     @property
@@ -130,7 +130,8 @@ class Terminal(Puppet):
     def cursor(self) -> tuple[int, int]:
         return self.screen.cursor.y, self.screen.cursor.x
 
-    def _draw(self, deadline: float, *others: Any) -> None:
+    def draw(self, deadline: float, *others: Any) -> None:
+        """Wait for what comes next, and draw it; one of `others` that can be read ends the waiting, too."""
         watched = [*others, *([self.master] if self.master >= 0 else [])]
         ready, _, _ = select.select(watched, [], [], max(0, deadline - time.monotonic()))
         if not ready:
@@ -485,7 +486,7 @@ def test_a_paste_that_is_higher_than_the_screen_leaves_room_for_what_comes_and_n
         for number in range(10):
             terminal.show(TextReceived("bob", f"line {number}"))
         while not any("bob> line 9" in line for line in terminal.lines):
-            terminal._draw(time.monotonic() + PATIENCE)
+            terminal.draw(time.monotonic() + PATIENCE)
         for number in range(10):
             assert terminal.raw.count(b"bob> line %d\r\n" % number) == 1
         assert b"paste 3\r" not in terminal.raw

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.weight import outgrows
 from voicemux.net.lobby import CROWD, HALF_LIFE, MOST_NETWORKS, Lobby, Stage
 
 PLACES = 60
@@ -137,18 +138,29 @@ def test_a_network_that_has_lost_many_places_is_a_crowd_also_when_few_of_it_are_
 
 
 def test_what_a_network_has_lost_is_forgotten_in_time():
-    lobby: Lobby[str] = Lobby(PLACES)
-    for number in range(2 * PLACES):
-        lobby.enter(f"{number}", "192.0.2.1", 0.0)
-    assert lobby._lost_by("192.0.2.0/24", 0.0) == PLACES
-    assert lobby._lost_by("192.0.2.0/24", HALF_LIFE) == PLACES / 2
+    """One of them that comes later goes before an older one of another network, as long as they count as a crowd."""
+
+    def first_to_go(seconds: float) -> str | None:
+        lobby: Lobby[str] = Lobby(2)
+        for number in range(2 * CROWD + 2):  # all but two of them lose their places
+            lobby.enter(f"{number}", "192.0.2.1", 0.0)
+        for visitor in list(lobby):
+            lobby.leave(visitor)
+        lobby.enter("older", "198.51.100.7", seconds)
+        lobby.enter("of that network", "192.0.2.9", seconds)
+        return lobby.evict(seconds)
+
+    assert first_to_go(0.0) == first_to_go(HALF_LIFE) == "of that network"
+    assert first_to_go(1.1 * HALF_LIFE) == "older"
 
 
 def test_memory_has_a_bound():
     lobby: Lobby[int] = Lobby(4)
-    for number in range(2 * MOST_NETWORKS):
+
+    def enter(number: int) -> None:
         lobby.enter(number, f"10.{number >> 8}.{number & 255}.1", 0.0)
-    assert len(lobby._lost) == MOST_NETWORKS
+
+    assert outgrows(lobby, enter, MOST_NETWORKS) < 1.5
 
 
 def test_who_was_told_goodbye_gives_up_its_place_before_others():

@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.weight import outgrows
 from voicemux.net.refusals import ELSEWHERE, LINES, MOST_KINDS, SUMMARIES, WINDOW, Refusal, Refusals
 
 WHY = "a wrong code"
@@ -54,10 +55,13 @@ def test_each_of_the_commonest_reasons_has_a_line_and_the_others_have_one():
 
 def test_memory_has_a_bound():
     refusals = Refusals()
-    at(0.0, *(f"10.{number >> 8}.{number & 255}.1" for number in range(10_000)), refusals=refusals)
-    assert len(refusals._untold) <= MOST_KINDS + 1
+
+    def refuse(number: int) -> None:
+        at(0.0, f"10.{number >> 8}.{number & 255}.1", refusals=refusals)
+
+    assert outgrows(refusals, refuse, MOST_KINDS) < 1.5
     (summary,) = refusals.due(WINDOW)
-    assert summary.times == 10_000 - LINES
+    assert summary.times == 8 * MOST_KINDS - LINES
     assert ELSEWHERE in summary.address
 
 

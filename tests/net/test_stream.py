@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -109,7 +108,7 @@ def test_cutting_wakes_the_thread_that_waits_and_ends_the_other_side(both, waits
 
     thread = threading.Thread(target=wait)
     thread.start()
-    time.sleep(0.05)
+    thread.join(0.05)
     assert thread.is_alive()
     near.cut()
     thread.join(PATIENCE)

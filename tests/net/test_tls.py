@@ -16,6 +16,7 @@ from tests.peers import PATIENCE, PROMPTLY, answering_tls, connected, dialling_t
 from tests.protocol.strategies import cuts
 from tests.security import certificates
 from voicemux.errors import ConnectionLost, RemoteProtocolError, SecurityError, VoicemuxError
+from voicemux.net.tcp import TcpStream
 from voicemux.net.tls import MOST_HANDSHAKE, Channel, TlsStream, dialler_context, listener_context
 from voicemux.protocol.wire import PREFACE
 from voicemux.security.identity import Identity, load_identity
@@ -147,10 +148,16 @@ def test_a_bit_that_was_changed_is_noticed_and_nothing_can_be_said_after_it(chan
         listener.seal(b"paid")
 
 
-def test_no_tickets_are_given_out_that_would_be_one_more_secret(channels):
-    dialler, listener = channels
-    assert listener.take_outgoing() == b""
-    assert dialler._tls.session is None or not dialler._tls.session.has_ticket
+def test_no_tickets_are_given_out_that_would_be_one_more_secret(server_context):
+    dialler, listener = pair(server_context)
+    listener.receive(dialler.take_outgoing())
+    dialler.receive(listener.take_outgoing())
+    finished = dialler.take_outgoing()
+    assert dialler.established
+    listener.receive(finished)
+    assert listener.established
+    assert listener.take_outgoing() == b"", "where a listener has tickets, they follow the dialler's last word"
+    assert server_context.num_tickets == 0
 
 
 def older(protocol: int, identity: Path | None = None) -> ssl.SSLContext:
@@ -284,7 +291,12 @@ def test_what_a_line_counts_is_what_goes_over_the_network(server_context):
 @contextlib.contextmanager
 def encrypted(identity: Identity) -> Iterator[tuple[TlsStream, TlsStream]]:
     """Both ends of an encrypted stream, the dialler's first."""
-    near, far = map(stream_of, sockets())
+    with encrypted_over(identity, *map(stream_of, sockets())) as both:
+        yield both
+
+
+@contextlib.contextmanager
+def encrypted_over(identity: Identity, near: TcpStream, far: TcpStream) -> Iterator[tuple[TlsStream, TlsStream]]:
     try:
         dialler = dialling_tls(near)
         listener = answering_tls(far, listener_context(identity.path))
@@ -348,7 +360,8 @@ def test_cutting_wakes_whoever_reads_inside_tls(identity):
         got = []
         reader = threading.Thread(target=lambda: got.append(dialler.read()))
         reader.start()
-        time.sleep(0.05)
+        reader.join(0.05)
+        assert reader.is_alive()
         dialler.cut()
         reader.join(PROMPTLY)
         assert got == [b""]
@@ -356,8 +369,9 @@ def test_cutting_wakes_whoever_reads_inside_tls(identity):
 
 
 def test_what_is_changed_on_its_way_is_a_lost_connection(identity):
-    with encrypted(identity) as (dialler, listener):
-        listener._stream.write(b"\x17\x03\x03\0\x20" + bytes(32))
+    near, far = map(stream_of, sockets())
+    with encrypted_over(identity, near, far) as (dialler, _):
+        far.write(b"\x17\x03\x03\0\x20" + bytes(32))
         with pytest.raises(ConnectionLost, match=r"^the encrypted stream is damaged: "):
             dialler.read()
 

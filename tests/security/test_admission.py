@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -207,7 +208,7 @@ def test_a_contact_may_say_old_codes_but_not_guess(alice, bob):
 def test_whoever_only_shows_the_certificate_of_a_contact_guesses(alice, bob, mallory):
     bob.knows(alice, "alice")
     door = Door(bob, words=3)
-    stolen = mallory.identity.__class__(alice.identity.certificate, mallory.identity.path, mallory.identity._key)
+    stolen = replace(mallory.identity, certificate=alice.identity.certificate)
     mallory.identity = stolen
     with pytest.raises(RemoteProtocolError, match="signature"):
         door.knock(mallory, Method.CODE, GUESS)

@@ -208,7 +208,7 @@ def test_whoever_is_unknown_is_told_so_and_nothing_else(bob, mallory):
 def test_the_certificate_of_a_contact_without_its_key_is_no_use(alice, bob, mallory):
     bob.knows(alice, "alice")
     with bob.listening() as house, mallory.dialling(house.port) as (greeting, certificate):
-        stolen = mallory.identity.__class__(alice.identity.certificate, mallory.identity.path, mallory.identity._key)
+        stolen = replace(mallory.identity, certificate=alice.identity.certificate)
         greeting.open()
         with pytest.raises(VoicemuxError) as refused:
             greeting.authenticate(Dialler(stolen, certificate, Method.KNOWN))
@@ -299,7 +299,7 @@ def test_a_strange_certificate_of_a_dialler_is_refused(alice, bob, certificate, 
         certificate
     ]()
     with bob.listening(is_open=True) as house, alice.dialling(house.port) as (greeting, theirs):
-        strange = alice.identity.__class__(der, alice.identity.path, alice.identity._key)
+        strange = replace(alice.identity, certificate=der)
         greeting.open()
         with pytest.raises(VoicemuxError) as refused:
             greeting.authenticate(Dialler(strange, theirs, Method.OPEN))

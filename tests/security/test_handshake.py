@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import secrets
 from dataclasses import replace
@@ -113,7 +114,9 @@ def test_the_listeners_own_confirmation_is_no_diallers(alice, bob):
     dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
     listener = Challenger(bob.certificate, dialler.claim(), CODE)
     proof = dialler.prove(listener.challenge)
-    theirs = handshake._confirm(dialler._key, handshake.LISTENER, dialler._transcript)
+    twin = copy.deepcopy(listener)
+    twin.judge(proof)
+    theirs = twin.welcome(Method.CODE).confirmation
     with pytest.raises(NotAdmitted, match="a wrong code"):
         listener.judge(replace(proof, confirmation=theirs))
 

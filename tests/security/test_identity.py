@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicemux.errors import SecurityError
-from voicemux.security import identity as identity_module
+from voicemux.security import files
 from voicemux.security.files import OPEN_TO_READ
 from voicemux.security.identity import fingerprint_of, load_identity, verify
 
@@ -225,14 +225,14 @@ def test_programs_that_start_at_once_have_the_same_identity(tmp_path):
 
 
 def test_who_finds_that_another_was_faster_takes_its_identity(tmp_path, monkeypatch):
-    make, faster = identity_module._make_identity, []
+    write_first, faster = files.write_first, []
 
-    def make_slowly() -> bytes:
-        monkeypatch.setattr(identity_module, "_make_identity", make)
+    def write_too_late(path: Path, content: bytes) -> None:
+        monkeypatch.setattr(files, "write_first", write_first)
         faster.append(load_identity(tmp_path))
-        return make()
+        write_first(path, content)
 
-    monkeypatch.setattr(identity_module, "_make_identity", make_slowly)
+    monkeypatch.setattr(files, "write_first", write_too_late)
     assert load_identity(tmp_path).certificate == faster[0].certificate
     assert os.listdir(tmp_path) == ["identity.pem"]
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.weight import outgrows
 from voicemux.sending.lateness import (
     BASE_SLOTS,
     LONGER_SLOTS,
@@ -85,7 +86,7 @@ def test_how_a_queue_grows_is_a_slope() -> None:
 
 
 @given(st.lists(st.tuples(seconds, seconds), max_size=200))
-def test_whatever_it_is_told_it_keeps_little_and_lateness_is_never_negative(told: list[tuple[float, float]]) -> None:
+def test_whatever_it_is_told_lateness_is_never_negative(told: list[tuple[float, float]]) -> None:
     lateness, moments, now = Lateness(), Moments(), 0.0
     for transit, step in told:
         now += abs(step) % 3
@@ -93,8 +94,17 @@ def test_whatever_it_is_told_it_keeps_little_and_lateness_is_never_negative(told
         assert 0 <= late <= MOST_LATE
         moments.add(Moment(now, late, late, now))
         assert all(math.isfinite(each) for each in (moments.spread(now), moments.slope(now, 1.0) or 0.0))
-    assert len(moments._kept) <= MOST_KEPT
-    assert len(lateness._slots) <= LONGER_SLOTS
+
+
+@pytest.mark.parametrize("step", [0.001, 1.0, 100.0])
+def test_of_any_number_of_tellings_it_keeps_little(step: float) -> None:
+    lateness, moments = Lateness(), Moments()
+
+    def tell(number: int) -> None:
+        late = lateness.add(number % 7 / 100, number * step)
+        moments.add(Moment(number * step, late, late, number * step))
+
+    assert outgrows((lateness, moments), tell, MOST_KEPT + LONGER_SLOTS) < 1.5
 
 
 def test_time_stamps_wrap_around() -> None:

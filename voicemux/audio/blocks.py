@@ -58,8 +58,9 @@ class BlockSource:
     delay_ms = 0.0
     xruns = 0
 
-    def __init__(self) -> None:
-        self._metronome = Metronome(first=1)
+    def __init__(self, metronome: Metronome | None = None) -> None:
+        """Without a `metronome` the source has a beat of its own."""
+        self._metronome = metronome or Metronome(first=1)
         self._changed = threading.Condition()
         self._unsaid = bytearray()
         self._silent = TAIL_BLOCKS  # blocks since the last that was not

@@ -52,8 +52,9 @@ class PacedSink:
     urgent = True
     xruns = 0
 
-    def __init__(self) -> None:
-        self._metronome = Metronome(first=0)
+    def __init__(self, metronome: Metronome | None = None) -> None:
+        """Without a `metronome` the sink has a beat of its own."""
+        self._metronome = metronome or Metronome(first=0)
         self._ahead = 0  # bytes written whose beats have not come yet; below 0: bytes that are missing
         self._lost = 0  # beats that a stall has swallowed since the last `write`
         self._beats = 0

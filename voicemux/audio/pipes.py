@@ -28,11 +28,12 @@ class PipeSource:
     delay_ms = 0.0
     xruns = 0
 
-    def __init__(self, stream: SoundStream) -> None:
-        """It is not closed with this: the next call may go on with it."""
+    def __init__(self, stream: SoundStream, metronome: Metronome | None = None) -> None:
+        """The stream is not closed with this: the next call may go on with it. Without a `metronome` the source has
+        a beat of its own."""
         self.label = stream.label
         self._stream = stream
-        self._metronome = Metronome(first=1)
+        self._metronome = metronome or Metronome(first=1)
         self._wake = os.pipe()
         self._pcm = bytearray()
         self._tail = TAIL_BLOCKS

@@ -1,3 +1,4 @@
+import math
 import random
 from collections.abc import Callable
 from itertools import pairwise
@@ -129,7 +130,7 @@ def test_what_comes_late_but_soon_is_played_whole_and_a_second_later_the_delay_i
 
 def test_what_is_concealed_below_the_target_is_time_gained_and_what_comes_is_played_whole() -> None:
     ear = Ear().expect(on_time(stream(10))).listen(0.15)
-    ear.jitter._arrivals._usual = 0.15  # the line is known for being late
+    ear.jitter.least_target = 0.15
     ear.listen(0.17)
     assert ear.concealed > 0
     assert ear.jitter.position == 10 * PACKET
@@ -252,20 +253,38 @@ def test_what_has_waited_for_an_outage_to_end_is_none_of_that() -> None:
     assert max(ear.delays(since=33)) < 0.3
 
 
+def highest_target(jitter: JitterBuffer) -> float:
+    jitter.least_target = math.inf
+    return jitter.target
+
+
+def drops(jitter: JitterBuffer, late: float) -> bool:
+    """Whether it drops one packet that is so late on a line that never is."""
+    for arrival, packet in on_time(stream(51), lambda sent: late if sent > 51 * PACKET / RATE - 0.001 else 0.0):
+        jitter.put(packet, arrival)
+    return jitter.late > 0
+
+
 @pytest.mark.parametrize(("round_trip", "ceiling"), [(0.001, 0.2), (0.3, 0.455), (9.0, MOST_CEILING)])
 def test_on_a_long_line_a_packet_that_is_repeated_is_worth_waiting_for(round_trip: float, ceiling: float) -> None:
-    jitter = JitterBuffer()
-    jitter.round_trip(round_trip)
-    assert jitter._arrivals.ceiling == pytest.approx(ceiling)
-    assert jitter._max_delay == pytest.approx(max(MAX_DELAY, ceiling / ROOM))
-    jitter.round_trip(0.001)
-    assert jitter._max_delay == pytest.approx(MAX_DELAY)
+    def after(*round_trips: float) -> JitterBuffer:
+        jitter = JitterBuffer()
+        for each in round_trips:
+            jitter.round_trip(each)
+        return jitter
+
+    assert highest_target(after(round_trip)) == pytest.approx(ceiling)
+    most = max(MAX_DELAY, ceiling / ROOM)
+    assert [drops(after(round_trip), late) for late in (most - 0.001, most + 0.001)] == [False, True]
+    again = after(round_trip, 0.001), after(round_trip, 0.001)
+    assert [drops(*each) for each in zip(again, (MAX_DELAY - 0.001, MAX_DELAY + 0.001), strict=True)] == [False, True]
 
 
 def test_but_no_longer_than_the_user_has_chosen() -> None:
-    jitter = JitterBuffer(0.1)
-    jitter.round_trip(0.3)
-    assert jitter._max_delay == 0.1
+    for late, is_dropped in ((0.099, False), (0.101, True)):
+        jitter = JitterBuffer(0.1)
+        jitter.round_trip(0.3)
+        assert drops(jitter, late) == is_dropped
 
 
 def test_what_voice_waits_here_is_not_what_it_is_late_on_the_line() -> None:

@@ -65,7 +65,7 @@ def test_a_sink_that_breaks_is_reported_and_its_successor_is_used() -> None:
     player.run(lambda since: None)
     assert successor.pieces
     player.stop()
-    assert successor._stopped
+    assert successor.stopped
     assert not Mixer(broken, voice()).can_reopen
 
 
