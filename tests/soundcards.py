@@ -171,6 +171,27 @@ class SoundCards:
         )
         self._pactl("set-default-source", f"{side}_mic.monitor.echo-cancel")
 
+    def add_microphone(self, name: str, description: str, sink: str) -> str:
+        """Plug in a microphone that hears what is played into `sink`; what `unplug` takes."""
+        return self._pactl(
+            "load-module", "module-remap-source", f"master={sink}.monitor", f"source_name={name}",
+            f"source_properties=device.description={description}",
+        ).strip()  # fmt: skip
+
+    def add_loudspeaker(self, name: str) -> str:
+        """Plug in a loudspeaker; what `unplug` takes."""
+        return self._pactl(
+            "load-module", "module-null-sink", f"sink_name={name}", f"rate={RATE}", "channels=1", "norewinds=1"
+        ).strip()
+
+    def unplug(self, device: str) -> None:
+        """Take away what was plugged in."""
+        self._pactl("unload-module", device)
+
+    def set_default(self, kind: str, name: str) -> None:
+        """`kind` is "input" or "output". Programs whose environment names a device do not follow."""
+        self._pactl(f"set-default-{'source' if kind == 'input' else 'sink'}", name)
+
     def _pactl(self, *command: str) -> str:
         env = {**os.environ, **self._environment, "LC_ALL": "C.UTF-8"}
         return subprocess.run(["pactl", *command], env=env, stdout=subprocess.PIPE, text=True, check=True).stdout

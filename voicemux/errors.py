@@ -48,6 +48,7 @@ class Kind(enum.StrEnum):
     NUMBER_TAKEN = "number_taken"  # at the relay, by another program
     WANTS_TOKEN = "wants_token"  # the relay, and has heard none or a wrong one
     NO_SUCH_DEVICE = "no_such_device"
+    ONLY_A_MONITOR = "only_a_monitor"  # the default input hears what the loudspeaker plays, and no voice
     NOT_RAW = "not_raw"  # what was piped in is not raw sound
     UNKNOWN_FORM = "unknown_form"  # of a sound file
     COMPRESSED = "compressed"  # an archive, which may hold a sound file

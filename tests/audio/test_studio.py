@@ -245,14 +245,14 @@ def test_a_loudspeaker_that_is_opened_again_is_listened_to_again(
         opened.append(open_sink(portaudio, wanted))
         return opened[-1]
 
-    monkeypatch.setattr("voicemux.audio.studio.open_sink", open_and_keep)
+    monkeypatch.setattr("voicemux.audio.cards.open_sink", open_and_keep)
     studio = Studio()
     studio.open_input(DefaultDevice())
     studio.open_output(DefaultDevice())
     studio.cancel_echo(EchoChoice.AUTO, print, print)
     player = studio.make_player(MAX_DELAY)
     assert player
-    player.reopen()
+    player.in_use.reopen()
     studio.close()
     assert len(opened) == 2
     assert opened[0].tap

@@ -70,7 +70,8 @@ class Sound:
 
     def __init__(self, plan: Callable[[], None] | None = None) -> None:
         self.label = "a device"
-        self.can_reopen = False
+        self.in_use = self  # the device, too
+        self.can_reopen = self.is_missing = self.has_another = False
         self.attempts: list[float] = []  # to have it back
         self.stopped = threading.Event()
         self._plan = plan or (lambda: None)

@@ -37,6 +37,7 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
 }
 _BY_KIND: dict[type, dict[str, st.SearchStrategy[Any]]] = {
     events.PeerSwitched: {"what": st.sampled_from(["sends", "muted", "deafened", "records"])},
+    events.DeviceChanged: {"direction": st.sampled_from(["input", "output"])},
     events.Quiet: {"what": st.sampled_from(["line", "voice", "microphone"])},
 }
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
@@ -51,6 +52,8 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     events.Voice: st.builds(events.Voice),
     events.Voice | None: st.none() | st.builds(events.Voice),
     list[events.Missed]: st.deferred(lambda: st.lists(events_of(events.Missed), max_size=3)),
+    int | None: st.none() | st.integers(0, 100),
+    list[events.ListedDevice]: st.deferred(lambda: st.lists(events_of(events.ListedDevice), max_size=3)),
     Stats: st.deferred(lambda: events_of(Stats)),
 }
 
@@ -88,6 +91,8 @@ ONE_OF_EACH: list[Event] = [
     events.Late(True, "bob", 1.2),
     events.AudioStarted("input", "microphone", 12.5),
     events.AudioStopped("output", "the loudspeaker has gone"),
+    events.DeviceChanged("output", "headset"),
+    events.DeviceList([events.ListedDevice(2, "default", "ALSA", 32, 32)], 2, None),
     events.TextReceived("bob", "hi"),
     events.Switched("muted", True),
     events.Waiting("bob", 2),

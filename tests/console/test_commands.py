@@ -12,6 +12,7 @@ from voicemux.console.commands import (
     Deafen,
     HangUp,
     Help,
+    ListDevices,
     Mute,
     RecordBoth,
     Say,
@@ -22,6 +23,7 @@ from voicemux.console.commands import (
     ShowWords,
     StopRecording,
     Unknown,
+    UseDevice,
     Verify,
     parse_json,
     parse_line,
@@ -38,6 +40,7 @@ WORDS = {
     "code": ShowCode(),
     "words": ShowWords(),
     "verify": Verify(),
+    "devices": ListDevices(),
     "accept": Answer(True),
     "decline": Answer(False),
     "missed": ShowMissed(),
@@ -65,6 +68,29 @@ def section(document: str, title: str) -> str:
 def test_a_word_after_a_slash_is_a_command(word):
     for line in (f"/{word}", f"/{word}\n", f"/ {word} ", f"/{word.upper()}"):
         assert parse_line(line) == WORDS[word]
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("/input default", UseDevice("input", "default")),
+        ("/OUTPUT  Built-in Audio Analog/Digital ", UseDevice("output", "Built-in Audio Analog/Digital")),
+        ("/output 3", UseDevice("output", "3")),
+        ("/input", ListDevices()),
+        ("/output ", ListDevices()),
+        ("/input a\nb", Say("/input a\nb")),
+        ("/inputs a/b", Say("/inputs a/b")),
+    ],
+)
+def test_a_device_is_named_behind_its_direction_also_with_slashes_in_it(line, command):
+    assert parse_line(line) == command
+
+
+def test_a_program_names_a_device_with_a_key_of_its_own():
+    assert parse_json('{"command": "input", "device": " USB "}') == UseDevice("input", "USB")
+    for device in ('""', "3", "null", '"\\ud800"'):
+        unknown = parse_json(f'{{"command": "output", "device": {device}}}')
+        assert unknown == Unknown('expected {"command": "output", "device": a name or number}')
 
 
 @pytest.mark.parametrize("line", ["hi", " indented /mute", "a/b", "mute", "quit it", "😀"])
@@ -212,7 +238,7 @@ def test_nonsense_from_a_program_is_answered_with_what_was_expected(line, expect
 
 @given(json_values)
 def test_every_value_of_json_is_a_command_or_nonsense(value):
-    assert isinstance(parse_json(json.dumps(value)), (Say, Unknown, *map(type, WORDS.values())))
+    assert isinstance(parse_json(json.dumps(value)), (Say, Unknown, UseDevice, *map(type, WORDS.values())))
 
 
 # --- what the documents say
@@ -223,19 +249,23 @@ def test_every_documented_json_command_exists_and_every_one_is_documented():
     example = re.findall(r"`(\{.*?\})`", text)[0]
     words = [word for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)]
     assert parse_json(example) == Say("hi")
-    assert sorted(words) == sorted([*WORDS, "record", "stop_recording"])
+    more = ["record", "stop_recording", "input", "output"]
+    assert sorted(words) == sorted([*WORDS, *more])
     unknown = parse_json("{}")
     assert isinstance(unknown, Unknown)
-    assert unknown.why == f'expected a "command" out of say, {", ".join([*WORDS, "record", "stop_recording"])}'
+    assert unknown.why == f'expected a "command" out of say, {", ".join([*WORDS, *more])}'
 
 
 def test_every_documented_typed_command_exists_and_every_one_is_documented():
-    documented = re.findall(r"^\| `/(\w+)( FILE)?` \|", section("command-line.md", "During a call"), re.MULTILINE)
-    assert sorted(documented) == sorted([*((word, "") for word in WORDS), ("record", " FILE")])
+    text = section("command-line.md", "During a call")
+    documented = re.findall(r"^\| `/(\w+)( FILE| NAME)?` \|", text, re.MULTILINE)
+    more = [("record", " FILE"), ("input", " NAME"), ("output", " NAME")]
+    assert sorted(documented) == sorted([*((word, "") for word in WORDS), *more])
 
 
 def test_help_lists_every_command():
     shown = typed_help()
-    assert sorted(re.findall(r"^  /(\w+) ", shown, re.MULTILINE)) == sorted([*WORDS, "record"])
+    listed = re.findall(r"^  /(\w+) ", shown, re.MULTILINE)
+    assert sorted(listed) == sorted([*WORDS, "record", "input", "output"])
     assert "  //" in shown
     assert max(map(len, shown.splitlines())) < 70

@@ -5,6 +5,7 @@ import time
 from voicemux.app.answering import GLANCE, NO_QUESTION, Answering, Asks
 from voicemux.app.call_recording import begin_recording, end_recording
 from voicemux.app.departure import Departure, Why
+from voicemux.app.exchanging import obey
 from voicemux.app.held import Held, hurry_away
 from voicemux.app.invitation import Inviter
 from voicemux.app.notices import Notices
@@ -20,6 +21,7 @@ from voicemux.console.commands import (
     HangUp,
     Help,
     Interrupt,
+    ListDevices,
     Mute,
     RecordBoth,
     Say,
@@ -30,6 +32,7 @@ from voicemux.console.commands import (
     ShowWords,
     StopRecording,
     Unknown,
+    UseDevice,
     Verify,
 )
 from voicemux.console.plain import Console
@@ -46,6 +49,8 @@ WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
     Deafen: "there is no voice to hear",
     RecordBoth: "there is no call to record",
     StopRecording: "there is no call to record",
+    UseDevice: "the next call takes --input and --output",
+    ListDevices: "voicemux devices lists them",
 }
 
 
@@ -138,6 +143,8 @@ class CommandHandler:
                 self._console.show(begin_recording(call, self._held.sides, command.path))
             case StopRecording():
                 self._console.show(end_recording(call, self._held.sides))
+            case UseDevice() | ListDevices():
+                obey(command, self._held.exchange, call.post)
             case ShowStats():
                 call.post(call.stats())
             case ShowLevel():
@@ -169,7 +176,7 @@ class CommandHandler:
         if not self._trust or (met and not met.words):
             useless |= {"words", "verify"}
         if not self._settings.sound.is_wanted:
-            useless |= {"mute", "deafen", "level", "record", "stop_recording"}
+            useless |= {"mute", "deafen", "level", "record", "stop_recording", "devices", "input", "output"}
         return useless
 
     def _reject(self, why: str, command: Command | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from voicemux.app.exchanging import DeviceExchange
 from voicemux.calls.call import RunningCall
 from voicemux.calls.introduction import Introduced
 from voicemux.console.plain import Console
@@ -20,6 +21,7 @@ class Held:
         self.call: RunningCall | None = None
         self.met: Introduced | None = None  # who is in the call
         self.sides: BothSides | None = None  # its recording
+        self.exchange: DeviceExchange | None = None  # of its devices
         self.last: Stats | None = None  # figures of the call before
         self.is_finite = False  # the sound that is sent has an end of its own
         self.has_sent_all = False  # and has reached it

@@ -92,7 +92,7 @@ class Holding:
             if halves.sides and halves.sides.recorder:
                 call.record(halves.sides.recorder)
             call.start()
-            held.sides = halves.sides
+            held.sides, held.exchange = halves.sides, halves.exchange
             held.call = call  # before the user is told: what is typed at once is for this call
             try:
                 if is_replaced():
@@ -101,12 +101,12 @@ class Holding:
                 self._start_console()
                 return self._show_until_the_end(call)
             finally:
-                held.call = held.met = held.sides = None
+                held.call = held.met = held.sides = held.exchange = None
                 call.close()
 
     def _tell_how_it_begins(self, call: RunningCall, met: Introduced, named: Named, halves: Halves) -> None:
         transmitter, wanted = halves.transmitter, self._settings.voice.codec
-        sends = transmitter.codec.name.lower() if transmitter else ""
+        sends = transmitter.codec.name.lower() if transmitter and not transmitter.in_use.is_missing else ""
         self._console.show(self._connected(call, met, named, sends))
         if self._settings.display.verbose:
             self._console.show(Notice(f"the connection has: {', '.join(met.stream.options) or 'no options'}"))

@@ -2,12 +2,13 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from voicemux.app.exchanging import DeviceExchange
 from voicemux.app.settings import Settings
-from voicemux.audio.choices import DefaultDevice, StandardStream
+from voicemux.audio.choices import DefaultDevice, NamedDevice, StandardStream
 from voicemux.calls.voice import Player
 from voicemux.console.remedies import hint
 from voicemux.errors import DeviceError, LibraryMissing
@@ -16,6 +17,7 @@ from voicemux.events import AudioStopped, Event, Interrupted, Resumed
 if TYPE_CHECKING:
     from voicemux.audio.both_sides import BothSides
     from voicemux.audio.capture.transmitter import Transmitter
+    from voicemux.audio.playout.mixer import Mixer
     from voicemux.audio.playout.tones import Tones
     from voicemux.audio.stream import SoundStream
     from voicemux.audio.studio import Studio
@@ -32,6 +34,7 @@ class Halves:
     is_finite: bool = False  # the input has an end of its own
     tones: "Tones | None" = None  # in the player, for the user
     sides: "BothSides | None" = None  # to record the call; None if it has no sound
+    exchange: DeviceExchange | None = None  # of its devices, likewise
 
     def on_event(self, event: Event) -> None:
         """Let the user hear that the line is lost, or back. Any thread."""
@@ -53,6 +56,7 @@ class Sound:
         self._stream: SoundStream | None = None  # of the whole run: a pipe is opened once
         self._studio: Studio | None = None  # of this call
         self._sides: BothSides | None = None  # of this call
+        self._exchange: DeviceExchange | None = None  # of devices in this call
         self.broken: DeviceError | None = None  # a recording or pipe that was named, and took no more
 
     def check(self) -> None:
@@ -74,6 +78,9 @@ class Sound:
         try:
             yield
         finally:
+            exchange, self._exchange = self._exchange, None
+            if exchange:
+                exchange.close()
             closing = [each.close for each in (self._sides, self._studio) if each]
             self._sides = self._studio = None
             for close in closing:
@@ -117,13 +124,14 @@ class Sound:
         make_player = partial(studio.make_player, trace=self._trace, tones=tones)
         player, recorder = (self._made(make) for make in (make_player, studio.make_recorder))
         sides = self._make_sides(transmitter)
+        self._exchange = DeviceExchange(studio.cards, transmitter, player, self._choose)
         for wanted, made in studio.renamed:
             self._tell(f"{wanted} is there already: recording to {made}")
         if voice.wish.bandwidth and playable and studio.source and not transmitter:
             self._tell("the other side plays nothing that --bandwidth has room for: your voice is not sent")
         if transmitter:
             transmitter.muted = voice.starts_muted
-        return Halves(transmitter, player, recorder, studio.finite, tones, sides)
+        return Halves(transmitter, player, recorder, studio.finite, tones, sides, self._exchange)
 
     def _make_sides(self, transmitter: "Transmitter | None") -> "BothSides":
         from voicemux.audio.both_sides import BothSides
@@ -137,6 +145,14 @@ class Sound:
             except DeviceError as error:
                 self._miss(error)
         return self._sides
+
+    def _choose(self, direction: str, name: str) -> None:
+        """The user wants that device from now on, also in the calls that follow. By the thread of the exchange."""
+        chosen = NamedDevice(name) if name else DefaultDevice()
+        if direction == "input":
+            self._wanted = replace(self._wanted, input=chosen)
+        else:
+            self._wanted = replace(self._wanted, output=chosen)
 
     def _make_tones(self) -> "Tones | None":
         if not self._wanted.tones:
@@ -153,7 +169,7 @@ class Sound:
         """Whether the program that was to hear the call has gone."""
         return self.is_over(stopped) and stopped.direction == "output" and self.is_piped
 
-    def _made(self, make: Callable[[float], Player | None]) -> Player | None:
+    def _made(self, make: "Callable[[float], Mixer | None]") -> "Mixer | None":
         try:
             return make(self._wanted.max_delay)
         except DeviceError as error:

@@ -27,7 +27,7 @@ class Card:
         self.label = device.name
         self.xruns = 0  # gaps
         self._portaudio = portaudio
-        self._device = device
+        self.device = device
         self._kind = kind
         self._blocks = 1  # in a period of the card
         failure = "it takes no usual form of sound"
@@ -43,7 +43,7 @@ class Card:
 
     def _open(self) -> None:
         self._stream: Any = self._portaudio.open(
-            self._enter, self._kind, self._device, self._rate, self._channels, self._blocks
+            self._enter, self._kind, self.device, self._rate, self._channels, self._blocks
         )
         self._closed = False
 

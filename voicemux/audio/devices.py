@@ -1,30 +1,140 @@
-"""Opens the microphones and loudspeakers of sound cards, each in the way that was measured to be best for it."""
+"""Finds and opens the microphones and loudspeakers of sound cards, each in the way that was measured to be best."""
+
+import re
+from dataclasses import replace
 
 from voicemux.audio import alsa, pulse
 from voicemux.audio.blocking import PacedLoudspeaker, PacedMicrophone
 from voicemux.audio.callbacks import CalledLoudspeaker, CalledMicrophone
 from voicemux.audio.card import CardLoudspeaker, CardMicrophone
 from voicemux.audio.portaudio import Device, PortAudio
+from voicemux.errors import DeviceError, Kind
+
+SERVERS = frozenset({"pulse", "pipewire"})  # plugins of ALSA behind which there is a sound server that runs
+SERVED = frozenset({"default", "pulse", "pipewire"})  # names of devices that say nothing of what is behind them
+MONITOR = re.compile(r"\.monitor$|^monitor of |stereo mix|what u hear|blackhole|\bloopback\b", re.IGNORECASE)
 
 
 def open_source(portaudio: PortAudio, wanted: str) -> CardMicrophone:
-    """The microphone of that number, or with that in its name; the default for "". Raises DeviceError."""
-    device = portaudio.find("input", wanted)
+    """The microphone as `find_device` finds it. Raises DeviceError."""
+    device = find_device(portaudio, "input", wanted)
     return (PacedMicrophone if _is_paced(device, "input") else CalledMicrophone)(portaudio, device)
 
 
 def open_sink(portaudio: PortAudio, wanted: str) -> CardLoudspeaker:
     """The loudspeaker, likewise."""
-    device = portaudio.find("output", wanted)
+    device = find_device(portaudio, "output", wanted)
     return (PacedLoudspeaker if _is_paced(device, "output") else CalledLoudspeaker)(portaudio, device)
 
 
-SERVERS = frozenset({"pulse", "pipewire"})  # plugins of ALSA behind which there is a sound server that runs
-SERVED = frozenset({"default", "pulse", "pipewire"})  # names of devices that say nothing of what is behind them
+def find_device(portaudio: PortAudio, kind: str, wanted: str) -> Device:
+    """The device of that number, or with `wanted` in its name; the default for "". `kind` is "input" or "output".
+
+    Names are those of PortAudio and, if it has none that fits, those of the sound server. A default input that only
+    hears what is played is passed over. Raises DeviceError if there is no such device, or more than one.
+    """
+    try:
+        device = portaudio.find(kind, wanted)
+    except DeviceError:
+        if found := _find_served(portaudio, kind, wanted):
+            return found
+        raise
+    return device if wanted or kind == "output" else _microphone(portaudio, device)
 
 
-def names_of(label: str, kind: str) -> tuple[str, ...]:
-    """All that the system calls the device of that name. `kind` is "input" or "output". May wait for a second."""
+def all_devices(portaudio: PortAudio) -> list[Device]:
+    """Those of PortAudio, by their numbers, and behind them those of the sound server."""
+    own = portaudio.devices()
+    served = [each for kind in ("input", "output") for each in _served(own, kind)]
+    return [*own, *(replace(each, number=len(own) + i) for i, each in enumerate(served))]
+
+
+def _served(own: list[Device], kind: str) -> list[Device]:
+    """The server's devices, where there is an ALSA device through which each of them can be used."""
+    through = next((each for each in own if each.system == "ALSA" and _leads_to_server(each.name, kind)), None)
+    if through is None:
+        return []
+    return [
+        replace(
+            through,
+            name=each.description,
+            system="sound server",
+            inputs=each.channels if kind == "input" else 0,
+            outputs=each.channels if kind == "output" else 0,
+            default_input=False,
+            default_output=False,
+            target=each.name,
+        )
+        for each in pulse.served_devices(kind)
+    ]
+
+
+def _leads_to_server(name: str, kind: str) -> bool:
+    return name.lower() in SERVED and alsa.plugin(name, kind) == "pulse"
+
+
+def _find_served(portaudio: PortAudio, kind: str, wanted: str) -> Device | None:
+    """The server's device by number, by one of its two names, or by a part of one. A monitor only by a whole name.
+
+    Raises DeviceError if there are several.
+    """
+    own = portaudio.devices()
+    served = _served(own, kind)
+    if wanted.isdecimal():
+        both = all_devices(portaudio)
+        return next((each for each in both if each.target and each.number == int(wanted) and _is(each, kind)), None)
+    word = wanted.lower()
+    found = [each for each in served if word in (each.target.lower(), each.name.lower())]
+    found = found or [each for each in served if _has(each, word) and not is_monitor(each)]
+    if len(found) > 1:
+        names = ", ".join(f"{each.target} ({each.name})" for each in found)
+        raise DeviceError(f"{kind} device {wanted!r} could be any of: {names}", kind=Kind.NO_SUCH_DEVICE)
+    return found[0] if wanted and found else None
+
+
+def _is(device: Device, kind: str) -> bool:
+    return bool(device.inputs if kind == "input" else device.outputs)
+
+
+def _has(device: Device, word: str) -> bool:
+    return word in device.target.lower() or word in device.name.lower()
+
+
+def is_monitor(device: Device) -> bool:
+    """Whether it captures what a loudspeaker plays, by its names."""
+    return any(MONITOR.search(name) for name in (device.name, device.target))
+
+
+def _microphone(portaudio: PortAudio, device: Device) -> Device:
+    """The default device, or another one if that only hears what is played. Raises DeviceError if there is none."""
+    if not _leads_to_server(device.name, "input"):
+        if is_monitor(device):
+            raise _no_microphone(device.name)
+        return device
+    default = None if pulse.is_named("input") else pulse.default_device("input")
+    if default is None or not default.is_monitor:
+        return device
+    others = [each for each in _served(portaudio.devices(), "input") if not is_monitor(each)]
+    if not others:
+        raise _no_microphone(default.description)
+    return others[0]
+
+
+def _no_microphone(monitor: str) -> DeviceError:
+    return DeviceError(
+        f"no microphone: the system's default input, {monitor}, only hears what is played",
+        kind=Kind.ONLY_A_MONITOR,
+    )
+
+
+def names_of(label: str, kind: str, target: str = "") -> tuple[str, ...]:
+    """All that the system calls the device of that name. `kind` is "input" or "output". May wait for a second.
+
+    `target` is the name of the sound server's device behind it, if it is not the default one.
+    """
+    if target:
+        found = next((each for each in pulse.served_devices(kind) if each.name == target), None)
+        return (label, *(found.names if found else (target,)))
     if label.lower() in SERVED and alsa.plugin(label, kind) in SERVERS:
         return (label, *pulse.names_of_default(kind))
     return (label,)
@@ -37,8 +147,7 @@ def _is_paced(device: Device, kind: str) -> bool:
     speech through a loudspeaker that is written was destroyed there (likeness 0.3; with callbacks 0.99). PipeWire's
     own plugin, cards without a sound server ("hw") and other systems were not measured. All these keep callbacks.
     """
-    return (
-        device.system == "ALSA"
-        and alsa.plugin(device.name, kind) == "pulse"
-        and pulse.server_name() == pulse.PULSEAUDIO
-    )
+    if device.system != "ALSA" and not device.target:
+        return False
+    is_pulse = bool(device.target) or alsa.plugin(device.name, kind) == "pulse"
+    return is_pulse and pulse.server_name() == pulse.PULSEAUDIO

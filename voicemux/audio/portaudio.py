@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE
+from voicemux.audio.pulse import aimed_at
 from voicemux.errors import DeviceError, Kind, LibraryMissing
 from voicemux.threads import Answer, within
 
@@ -27,7 +28,10 @@ Callback = Callable[[bytes | None, int, Mapping[str, float], int], tuple[bytes |
 
 @dataclass(frozen=True)
 class Device:
-    """One device as PortAudio has it; `inputs` and `outputs` are channels, `rate` is what it likes best."""
+    """One device as PortAudio has it; `inputs` and `outputs` are channels, `rate` is what it likes best.
+
+    `target` is a device of the sound server that is to be used behind it; empty for the server's default.
+    """
 
     number: int
     name: str
@@ -37,6 +41,7 @@ class Device:
     rate: int
     default_input: bool
     default_output: bool
+    target: str = ""
 
 
 class PortAudio:
@@ -116,17 +121,18 @@ class PortAudio:
         is_late = threading.Event()
 
         def opened() -> Any:
-            stream = self._portaudio.open(
-                rate=rate,
-                channels=channels,
-                format=self._pyaudio.paInt16,
-                input=kind == "input",
-                output=kind == "output",
-                frames_per_buffer=blocks * rate * BLOCK_SAMPLES // RATE,
-                stream_callback=callback,
-                start=False,
-                **which,
-            )
+            with aimed_at(kind, device.target):
+                stream = self._portaudio.open(
+                    rate=rate,
+                    channels=channels,
+                    format=self._pyaudio.paInt16,
+                    input=kind == "input",
+                    output=kind == "output",
+                    frames_per_buffer=blocks * rate * BLOCK_SAMPLES // RATE,
+                    stream_callback=callback,
+                    start=False,
+                    **which,
+                )
             if is_late.is_set():
                 stream.close()
             return stream

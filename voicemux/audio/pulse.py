@@ -1,8 +1,13 @@
-"""Asks the sound server behind ALSA's plugin "pulse" what it is (PulseAudio, or PipeWire in its place), and what its
-default devices are called."""
+"""Asks the sound server behind ALSA's plugin "pulse" what it is (PulseAudio, or PipeWire in its place), and which
+devices it has.
 
+What pulsectl (24.12) tells of a device's rate is wrong for all devices but one: libpulse has reused that memory.
+"""
+
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from voicemux.errors import OutOfResources
@@ -17,21 +22,102 @@ def server_name() -> str:
     return str(_asked(lambda pulse: pulse.server_info().server_name) or "")
 
 
+@dataclass(frozen=True)
+class ServedDevice:
+    """A device of the sound server. `name` is unique, `description` is for people."""
+
+    name: str
+    description: str
+    channels: int
+    is_monitor: bool = False  # it captures what a loudspeaker plays
+    names: tuple[str, ...] = ()  # all that it and the connected plug are called, and the profile of a wireless one
+
+
+def served_devices(kind: str) -> list[ServedDevice]:
+    """All of the server; none if it cannot be asked. `kind` is "input" or "output". May wait for a second."""
+    return _asked(lambda pulse: [_served(each) for each in _all(pulse, kind)]) or []
+
+
+def default_device(kind: str) -> ServedDevice | None:
+    """The default one, as of now; None if that cannot be found out, or there is none. May wait for a second."""
+    found: ServedDevice | None = _asked(lambda pulse: _default(pulse, kind))
+    return found
+
+
 def names_of_default(kind: str) -> tuple[str, ...]:
-    """All that the default device and its plug are called, as of now; nothing if that cannot be found out.
+    """All that the default device and its plug are called, as of now; nothing if that cannot be found out."""
+    found = default_device(kind)
+    return found.names if found else ()
 
-    `kind` is "input" or "output".
+
+def is_named(kind: str) -> bool:
+    """Whether the user has named the default device of the programs that are started here."""
+    return bool(os.environ.get(_variable(kind)))
+
+
+def own_devices(kind: str) -> tuple[str, ...] | None:
+    """The names of the devices that streams of this process use now; None if the server cannot be asked."""
+    found: tuple[str, ...] | None = _asked(lambda pulse: _own(pulse, kind))
+    return found
+
+
+@contextlib.contextmanager
+def aimed_at(kind: str, name: str) -> Iterator[None]:
+    """Streams that are opened meanwhile use the device of that name; if it is empty, nothing changes.
+
+    libpulse reads the variable of the environment when ALSA's plugin makes a connection, which it does for each
+    stream. A stream that is moved later would have the server remember that for all programs of this kind.
     """
-    return tuple(_asked(lambda pulse: _names(pulse, kind)) or ())
+    variable = _variable(kind)
+    before = os.environ.get(variable)
+    if name:
+        os.environ[variable] = name
+    try:
+        yield
+    finally:
+        if name and before is None:
+            del os.environ[variable]
+        elif name and before is not None:
+            os.environ[variable] = before
 
 
-def _names(pulse: Any, kind: str) -> list[str]:
+def _variable(kind: str) -> str:
+    return "PULSE_SOURCE" if kind == "input" else "PULSE_SINK"
+
+
+def _all(pulse: Any, kind: str) -> list[Any]:
+    return list(pulse.source_list() if kind == "input" else pulse.sink_list())
+
+
+def _default(pulse: Any, kind: str) -> ServedDevice | None:
     what = "source" if kind == "input" else "sink"
-    wanted = os.environ.get(f"PULSE_{what.upper()}") or getattr(pulse.server_info(), f"default_{what}_name")
-    device = getattr(pulse, f"get_{what}_by_name")(wanted)
+    wanted = os.environ.get(_variable(kind)) or getattr(pulse.server_info(), f"default_{what}_name")
+    return next((_served(each) for each in _all(pulse, kind) if each.name == wanted), None)
+
+
+def _own(pulse: Any, kind: str) -> tuple[str, ...]:
+    devices = {each.index: each.name for each in _all(pulse, kind)}
+    streams = pulse.source_output_list() if kind == "input" else pulse.sink_input_list()
+    what = "source" if kind == "input" else "sink"
+    ours = [each for each in streams if each.proplist.get("application.process.id") == str(os.getpid())]
+    return tuple(devices.get(getattr(each, what), "") for each in ours)
+
+
+PROFILES = ("device.form_factor", "bluetooth.protocol", "api.bluez5.profile")
+
+
+def _served(device: Any) -> ServedDevice:
     port = device.port_active
-    names = [device.name, device.description, device.proplist.get("device.form_factor")]
-    return [name for name in (*names, *((port.name, port.description) if port else ())) if name]
+    also = (device.proplist.get(each) for each in PROFILES)
+    names = (device.name, device.description, *also, *((port.name, port.description) if port else ()))
+    is_monitor = bool(getattr(device, "monitor_of_sink_name", None)) or device.name.endswith(".monitor")
+    return ServedDevice(
+        device.name,
+        device.description or device.name,
+        device.channel_count,
+        is_monitor,
+        tuple(name for name in names if name),
+    )
 
 
 def _asked(question: Callable[[Any], Any]) -> Any:

@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from voicemux.audio.absent import Absent
 from voicemux.audio.capture.transmitter import Transmitter
 from voicemux.audio.capture.wish import ANY, Wish
-from voicemux.audio.card import CardLoudspeaker
+from voicemux.audio.cards import Cards
 from voicemux.audio.choices import (
     FILE_ENDINGS,
     Choice,
@@ -21,10 +21,10 @@ from voicemux.audio.choices import (
     StandardStream,
 )
 from voicemux.audio.codec import check_opus, make_decoders, make_encoder
-from voicemux.audio.devices import names_of, open_sink, open_source
+from voicemux.audio.devices import find_device
 from voicemux.audio.echo.hands_free import HandsFree
 from voicemux.audio.echo.verdict import EchoState, Names
-from voicemux.audio.endpoints import Block, Sink, Source
+from voicemux.audio.endpoints import Sink, Source
 from voicemux.audio.noise import Quieting
 from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.limiter import Limiter
@@ -43,15 +43,10 @@ if TYPE_CHECKING:
 
 
 class Studio:
-    """The sound of one call. One thread makes it, asks it for both halves, and closes it.
-
-    The threads of the halves may have their broken devices opened again: what they share is under a lock.
-    """
+    """The sound of one call. One thread makes it, asks it for both halves, and closes it. The `cards` are for any."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._wanted: dict[str, str] = {}  # the names of what is opened as devices, by direction
-        self._portaudio: PortAudio | None = None
+        self.cards = Cards()
         self._source: Source | None = None
         self._sink: Sink | None = None
         self._kept: dict[str, str] = {"output": "", "record": ""}  # recordings that are wanted
@@ -65,20 +60,18 @@ class Studio:
     def open_input(self, wanted: Choice, stream: "SoundStream | None" = None, *, late: bool = False) -> None:
         """`stream` is what `check_input` gave. If `late`, a microphone is found, and opened when it is to be heard.
 
-        Raises DeviceError; there is no microphone then.
+        Raises DeviceError; there is no microphone then. A device may come later.
         """
         if isinstance(wanted, DefaultDevice | NamedDevice):
-            self._source = (
-                _Unopened(self._devices().find("input", wanted.name).name)
-                if late
-                else open_source(self._devices(), wanted.name)
-            )
-            self._wanted["input"] = wanted.name
+            try:
+                self.cards.open_source(wanted.name, late=late)
+            finally:
+                self._source = self.cards.source
         else:
             self._source = _open_source(wanted, stream)
 
     def open_output(self, wanted: Choice) -> None:
-        """Raises DeviceError; there is no loudspeaker then."""
+        """Raises DeviceError; there is no loudspeaker then. A device may come later."""
         match wanted:
             case SoundFile(path):
                 self._kept["output"] = path
@@ -87,8 +80,10 @@ class Studio:
 
                 self._sink = PipeSink()
             case DefaultDevice() | NamedDevice():
-                self._sink = open_sink(self._devices(), wanted.name)
-                self._wanted["output"] = wanted.name
+                try:
+                    self.cards.open_sink(wanted.name)
+                finally:
+                    self._sink = self.cards.sink
             case Nothing():
                 pass
 
@@ -104,10 +99,11 @@ class Studio:
 
         `tell` is given what the user should know, and `missing` why it cannot be done; by the microphone's thread.
         """
-        if self._has_device("input") and self._has_device("output"):
+        if self.cards.has("input") and self.cards.has("output"):
             self._hands_free = HandsFree(choice, self._names, tell, missing)
             self._processing = self._hands_free
-            self._listen_to_sink()
+            self.cards.listen_to_sink(self._hands_free.played)
+            self.cards.on_change = self._hands_free.renew
         elif choice is EchoChoice.OFF:
             self._processing = Processing(EchoState.OFF)
 
@@ -116,17 +112,14 @@ class Studio:
 
         `missing` is given why it cannot be done, by the microphone's thread.
         """
-        if choice is not NoiseChoice.OFF and self._has_device("input"):
+        if choice is not NoiseChoice.OFF and self.cards.has("input"):
             self._processing = Quieting(self._processing, choice, missing)
 
-    def _names(self) -> Names:
-        assert self._source
-        assert self._sink
-        return Names(names_of(self._source.label, "input"), names_of(self._sink.label, "output"))
-
-    def _listen_to_sink(self) -> None:
-        if self._hands_free and isinstance(self._sink, CardLoudspeaker):
-            self._sink.tap = self._hands_free.played
+    def _names(self) -> Names | None:
+        """None if the loudspeaker is missing."""
+        if self.cards.device("output") is None:
+            return None
+        return Names(self.cards.names("input"), self.cards.names("output"))
 
     def check_codec(self) -> None:
         """Raises LibraryMissing if there is sound, and no Opus for it: it goes as PCM then."""
@@ -150,7 +143,8 @@ class Studio:
     @property
     def source(self) -> str:
         """The name of the input; empty if there is none."""
-        return self._source.label if self._source else ""
+        source = self.cards.source or self._source
+        return source.label if source else ""
 
     def make_player(self, max_delay: float, trace: Trace | None = None, tones: Tones | None = None) -> Mixer | None:
         """None without a loudspeaker or recording. `max_delay` is in seconds. `trace` hears how it is played.
@@ -162,10 +156,10 @@ class Studio:
         if self._sink is None:
             return self._make_recorder("output", max_delay, trace) or self._make_recorder("record", max_delay, trace)
         playouts = {OWN_SOURCE: Playout(self._decoders, max_delay, Account(trace, OWN_SOURCE))}
-        if not self._has_device("output"):  # what is piped stays as it came, and no microphone hears it
+        if not self.cards.has("output"):  # what is piped stays as it came, and no microphone hears it
             return Mixer(self._sink, playouts)
         return Mixer(
-            self._sink, playouts, self._reopen_sink, limiter=Limiter(), processing=self._processing, tones=tones
+            self._sink, playouts, self.cards.reopen_sink, limiter=Limiter(), processing=self._processing, tones=tones
         )
 
     def make_recorder(self, max_delay: float) -> Mixer | None:
@@ -195,8 +189,8 @@ class Studio:
         encoder = make_encoder(playable, wanted, wish)
         if encoder is None:
             return None
-        reopen = self._reopen_source if self._has_device("input") else None
-        opens_late = isinstance(self._source, _Unopened)
+        reopen = self.cards.reopen_source if self.cards.has("input") else None
+        opens_late = isinstance(self._source, Absent) and bool(self._source.label)
         return Transmitter(
             self._source, encoder, reopen, wish=wish, opens_late=opens_late, processing=self._processing
         )
@@ -204,7 +198,7 @@ class Studio:
     def close(self) -> None:
         """Raises DeviceError if the end of a recording cannot be written; the rest is closed all the same."""
         with contextlib.ExitStack() as stack:
-            for each in (self._portaudio, *self._recordings, self._sink, self._source):
+            for each in (self.cards, *self._recordings, self._sink, self._source):
                 if each is not None:
                     stack.callback(each.close)
 
@@ -212,59 +206,7 @@ class Studio:
         """Whether what has broken is a sound card, and no file or pipe. `direction` is that of `AudioStopped`."""
         if direction == "recording" or (direction == "output" and self._sink is None):
             return False
-        return self._has_device(direction)
-
-    def _has_device(self, kind: str) -> bool:
-        """Whether it is a sound card, which may come back when it has broken."""
-        return kind in self._wanted
-
-    def _reopen_source(self) -> Source:
-        """The microphone again, or what now goes by that name. Raises DeviceError."""
-        with self._lock:
-            assert self._source
-            self._source.close()
-            self._devices().look_again()
-            self._source = open_source(self._devices(), self._wanted["input"])
-            return self._source
-
-    def _reopen_sink(self) -> Sink:
-        """The loudspeaker again, or what now goes by that name. Raises DeviceError."""
-        with self._lock:
-            assert self._sink
-            self._sink.close()
-            self._devices().look_again()
-            self._sink = open_sink(self._devices(), self._wanted["output"])
-            self._listen_to_sink()
-            return self._sink
-
-    def _devices(self) -> PortAudio:
-        if self._portaudio is None:
-            self._portaudio = PortAudio()
-        return self._portaudio
-
-
-class _Unopened:
-    """Stands for a microphone that is there and not opened: its light is off."""
-
-    finite = False
-    xruns = 0
-    batch = 1
-    delay_ms = 0.0
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-
-    def start(self) -> float:
-        raise DeviceError(f"the input device {self.label} is not open")
-
-    def read(self) -> Block | None:
-        return None
-
-    def stop(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+        return self.cards.has(direction)
 
 
 def _open_source(wanted: SoundFile | StandardStream | Nothing, stream: "SoundStream | None") -> Source | None:
@@ -337,6 +279,6 @@ def _check_recording(path: str) -> None:
 def _check_device(kind: str, wanted: str) -> None:
     portaudio = PortAudio()
     try:
-        portaudio.find(kind, wanted)
+        find_device(portaudio, kind, wanted)
     finally:
         portaudio.close()

@@ -7,6 +7,7 @@ recorder        likewise: a second player, whose sink is a file; there may be se
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -18,6 +19,8 @@ from voicemux.protocol.messages import Audio
 from voicemux.threads import Threads
 
 REOPEN_INTERVAL = 2.0  # seconds between two attempts to have a broken device back
+GLANCE = 0.1  # seconds between two looks whether the user has chosen another one meanwhile
+WORDS = {"input": "a microphone", "output": "a loudspeaker"}
 
 Run = Callable[[Callable[[float], None]], None]  # the body of a half
 
@@ -99,6 +102,10 @@ class SoundThreads:
 
     def _run(self, direction: str, half: Half, body: Run) -> None:
         """Voice may end for a reason of its own; the call goes on, and a device may come back."""
+        if half.in_use.is_missing:
+            if not self._get_back(half):
+                return
+            self._post(Notice(f"there is {WORDS.get(direction, 'a device')} now: {half.label}"))
         while not self._ending.has_begun:
             error = ""
             try:
@@ -116,8 +123,16 @@ class SoundThreads:
 
     def _get_back(self, half: Half) -> bool:
         """Wait until a broken device is there again. False if it never will be, or the call ends."""
-        while half.can_reopen and not self._ending.wait(REOPEN_INTERVAL):
+        while half.in_use.can_reopen and not self._waits_in_vain(half):
             with contextlib.suppress(DeviceError):
-                half.reopen()
+                half.in_use.reopen()
                 return True
         return False
+
+    def _waits_in_vain(self, half: Half) -> bool:
+        """Wait until it is time for another attempt. Whether the call ends."""
+        again = time.monotonic() + REOPEN_INTERVAL
+        while not half.in_use.has_another and (left := again - time.monotonic()) > 0:
+            if self._ending.wait(min(left, GLANCE)):
+                break
+        return self._ending.has_begun

@@ -63,17 +63,32 @@ class Levels(Protocol):
     def clips(self) -> int: ...
 
 
+class DeviceInUse(Protocol):
+    """The device of a half, which may come later, break and come back, or be exchanged."""
+
+    can_reopen: bool  # whether a broken or missing device may come
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it has not been there yet."""
+
+    @property
+    def has_another(self) -> bool:
+        """Whether another one waits to take its place."""
+
+    def reopen(self) -> None:
+        """Try to have it back, after `Half.run` has raised; then run again. Raises DeviceError."""
+
+
 class Half(Protocol):
     """What the microphone's side and the loudspeaker's have in common, as the call sees them."""
 
-    can_reopen: bool  # whether a broken device may come back
+    @property
+    def in_use(self) -> DeviceInUse: ...
 
     @property
     def label(self) -> str:
         """The name of the source or sink."""
-
-    def reopen(self) -> None:
-        """Try to have it back, after `run` has raised; then `run` again. Raises DeviceError."""
 
     def stop(self) -> None:
         """End `run`."""

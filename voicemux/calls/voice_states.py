@@ -40,7 +40,9 @@ class VoiceStates:
         self._player = player
         self._recorders = recorders
         self._peer_plays = peer_plays
-        self._speaks = transmitter is not None  # until its source ends or breaks
+        self._speaks = (
+            transmitter is not None and not transmitter.in_use.is_missing
+        )  # until its source ends or breaks
         self._told: VoiceState | None = None  # what the peer was told last
         self._peer_voice: Voice | None = None  # what the peer has told
         self._packets = 0  # of the peer's voice
@@ -57,7 +59,7 @@ class VoiceStates:
         transmitter, player = self._transmitter, self._player
         return Voice(
             sends=self._speaks,
-            plays=player is not None,
+            plays=player is not None and not player.in_use.is_missing,
             muted=bool(transmitter and transmitter.muted),
             deafened=bool(player and player.deafened),
             records=any(each.records for each in (player, *self._recorders()) if each),
@@ -97,7 +99,8 @@ class VoiceStates:
     def news(self) -> VoiceState | None:
         """What to tell the peer of what we do with voice; None if it knows."""
         own = self.own
-        state = VoiceState(voice=own.sends, muted=own.muted, deafened=own.deafened, records=own.records)
+        is_deaf = own.deafened or (self._player is not None and not own.plays)
+        state = VoiceState(voice=own.sends, muted=own.muted, deafened=is_deaf, records=own.records)
         if state == self._told:
             return None
         self._told = state
@@ -155,7 +158,7 @@ class VoiceStates:
 
     def _hints_for(self, now: float, transmitter: VoiceSender | None) -> list[Hint]:
         """Only of a microphone: a file that clips is as it is."""
-        if not (transmitter and transmitter.can_reopen and self._speaks):
+        if not (transmitter and transmitter.in_use.can_reopen and self._speaks):
             return []
         clips, muted, spoken = transmitter.levels.clips, transmitter.muted, transmitter.spoken
         return self._hints.look(now, OwnSound(clips, muted, spoken, transmitter.echo, transmitter.echo_db))

@@ -65,6 +65,20 @@ class Verify:
 
 
 @dataclass(frozen=True)
+class UseDevice:
+    """Go on with another microphone ("input") or loudspeaker ("output"). `name` is that of `voicemux devices`, its
+    number, or a part of it; "default" is the system's."""
+
+    direction: str
+    name: str
+
+
+@dataclass(frozen=True)
+class ListDevices:
+    """The microphones and loudspeakers to choose from."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """To a call that rings."""
 
@@ -117,6 +131,8 @@ Command = (
     | ShowCode
     | ShowWords
     | Verify
+    | UseDevice
+    | ListDevices
     | Answer
     | ShowMissed
     | Help
@@ -134,6 +150,7 @@ _WORDS: dict[str, Command] = {
     "code": ShowCode(),
     "words": ShowWords(),
     "verify": Verify(),
+    "devices": ListDevices(),
     "accept": Answer(True),
     "decline": Answer(False),
     "missed": ShowMissed(),
@@ -142,7 +159,8 @@ _WORDS: dict[str, Command] = {
 }
 
 
-_MORE_WORDS = ("record", "stop_recording")  # of JSON
+DIRECTIONS = ("input", "output")  # commands with the name of a device behind them
+_MORE_WORDS = ("record", "stop_recording", *DIRECTIONS)  # of JSON
 _HOW_TO_RECORD = "/record FILE records both sides, /record stop ends that"
 
 _HELP = {
@@ -154,6 +172,9 @@ _HELP = {
     "code": "what a new caller has to type, once more",
     "words": "the words to compare, once more",
     "verify": "the words are the same on both sides: remember them",
+    "devices": "list the microphones and loudspeakers",
+    "input": "NAME: use that microphone from now on",
+    "output": "NAME: use that loudspeaker from now on",
     "accept": "take the call that rings",
     "decline": "do not take it",
     "missed": "list the calls that nobody has taken",
@@ -199,6 +220,8 @@ def parse_line(line: str) -> Command | None:
         return Say(text[1:])
     if text.startswith("/") and "\n" not in text and text[1:].lower().split(None, 1)[:1] == ["record"]:
         return _parse_record(text[1:].strip()[len("record") :].strip())
+    if text.startswith("/") and (command := _parse_direction(text[1:])):
+        return command
     if text.startswith("/") and "/" not in text[1:] and "\n" not in text:  # else a path, or what was pasted
         word = text[1:].strip().lower()
         return _WORDS.get(word) or Unknown(f"there is no command /{word}; /help lists them, // sends a slash")
@@ -209,6 +232,14 @@ def _parse_record(words: str) -> Command:
     if words.lower() == "stop":
         return StopRecording()
     return RecordBoth(words) if words else Unknown(_HOW_TO_RECORD)
+
+
+def _parse_direction(text: str) -> Command | None:
+    """`text` is a line without its slash. A name of a device may have slashes in it."""
+    word, *rest = text.strip().split(maxsplit=1)[:2] or [""]
+    if word.lower() not in DIRECTIONS or "\n" in text:
+        return None
+    return UseDevice(word.lower(), rest[0].strip()) if rest else ListDevices()
 
 
 def parse_json(line: str) -> Command | None:
@@ -237,6 +268,11 @@ def parse_json(line: str) -> Command | None:
         return Unknown('expected {"command": "record", "file": the name of a file}')
     if word == "stop_recording":
         return StopRecording()
+    if isinstance(word, str) and word in DIRECTIONS:
+        name = given.get("device")
+        if not isinstance(name, str) or not _is_unicode(name) or not name.strip():
+            return Unknown(f'expected {{"command": "{word}", "device": a name or number}}')
+        return UseDevice(word, name.strip())
     if isinstance(word, str) and word in _WORDS:
         return _WORDS[word]
     return Unknown(f'expected a "command" out of say, {", ".join((*_WORDS, *_MORE_WORDS))}')

@@ -71,6 +71,7 @@ _HINTS = {
     Kind.NUMBER_TAKEN: "choose a code that begins with another number",
     Kind.WANTS_TOKEN: "ask its owner for the token, and set VOICEMUX_RELAY_TOKEN",
     Kind.NO_SUCH_DEVICE: "voicemux devices lists what there is",
+    Kind.ONLY_A_MONITOR: "plug in a microphone; --input with the whole name sends what is played all the same",
     Kind.NOT_RAW: "this makes raw sound of it: ... | ffmpeg -i - -f s16le -ar 48000 -ac 1 - | voicemux ... --input -",
     Kind.COMPRESSED: "unpack it first",
     Kind.UNKNOWN_FORM: "if it is sound, this makes a file of it that can be used: ffmpeg -i FILE sound.wav",

@@ -14,6 +14,8 @@ from voicemux.events import (
     CallRinging,
     Connected,
     Delivered,
+    DeviceChanged,
+    DeviceList,
     Ended,
     Event,
     Hint,
@@ -21,6 +23,7 @@ from voicemux.events import (
     Invitation,
     Late,
     Level,
+    ListedDevice,
     Listening,
     Missed,
     MissedCalls,
@@ -59,6 +62,7 @@ CALLERS = {
     "code": "who knows the code",
     "open": "somebody unknown, whatever the name says",
 }
+DEVICES = {"input": "your microphone", "output": "your loudspeaker"}
 PREFIX = OURS.before(OURS.first)  # of our own notices; no line of a peer's begins with it
 # They have a command to copy, which is not to be taken apart, and no words of a peer.
 OVER = "the code is over: "
@@ -147,6 +151,11 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
         case AudioStopped() if event.error:
             rest = "the call" if event.direction == "recording" else "text"
             return [f"{event.error}; {'the call ends' if event.ends_call else f'{rest} goes on'}"]
+        case DeviceChanged():
+            return [f"{DEVICES[event.direction]} is now {event.device}"]
+        case DeviceList():
+            used = (event.input, event.output)
+            return [_listed(each, used) for each in event.devices] or ["this system has no sound devices"]
         case Switched():
             other = {"muted": "they hear you again", "deafened": "you hear them again"}
             words = {"muted": "muted: they do not hear you", "deafened": "deafened: you do not hear them"}
@@ -177,6 +186,13 @@ def _turned_away(event: TurnedAway) -> str:
         return f"{_who(event.name, event.address)} called meanwhile and was told that you are in a call"
     who = f"{event.times} more callers" if event.times > 1 else "a caller"
     return f"turned away {who} from {event.address}: {event.why}"
+
+
+def _listed(device: ListedDevice, used: tuple[int | None, int | None]) -> str:
+    kinds = zip((device.inputs, device.outputs), ("input", "output"), used, strict=True)
+    marks = [f"{kind}{', in use' if device.number == number else ''}" for count, kind, number in kinds if count]
+    also = f", {device.target}" if device.target else ""
+    return f"{device.number:3}  {device.name}  ({'; '.join(marks)}{also})"
 
 
 def _ringing(event: CallRinging) -> list[str]:

@@ -24,11 +24,14 @@ from voicemux.events.calls import (
     AudioStopped,
     Connected,
     Delivered,
+    DeviceChanged,
+    DeviceList,
     Ended,
     Hint,
     Interrupted,
     Late,
     Level,
+    ListedDevice,
     PeerSwitched,
     Quiet,
     Rejected,
@@ -50,6 +53,8 @@ __all__ = [
     "Calling",
     "Connected",
     "Delivered",
+    "DeviceChanged",
+    "DeviceList",
     "Ended",
     "Event",
     "Hint",
@@ -57,6 +62,7 @@ __all__ = [
     "Invitation",
     "Late",
     "Level",
+    "ListedDevice",
     "Listening",
     "Missed",
     "MissedCalls",
@@ -116,6 +122,8 @@ Event = (
     | Level
     | AudioStarted
     | AudioStopped
+    | DeviceChanged
+    | DeviceList
     | TextReceived
     | Switched
     | Waiting
@@ -136,4 +144,10 @@ def to_dict(event: Event) -> dict[str, Any]:
     return {"event": _NAMES.get(name, name), **asdict(event)}
 
 
-_NAMES = {"text_received": "text", "status": "stats", "call_ringing": "ringing", "program_failed": "failed"}
+_NAMES = {
+    "text_received": "text",
+    "status": "stats",
+    "call_ringing": "ringing",
+    "program_failed": "failed",
+    "device_list": "devices",
+}

@@ -130,6 +130,36 @@ class AudioStopped:
 
 
 @dataclass(frozen=True)
+class DeviceChanged:
+    """Another device is used in one direction, as the user wanted: `audio_started` has told when that began."""
+
+    direction: str  # "input" or "output"
+    device: str
+
+
+@dataclass(frozen=True)
+class ListedDevice:
+    """A device that can be chosen, as `voicemux devices` has it. `target` is its name in the sound server, which has
+    it; else empty."""
+
+    number: int
+    name: str
+    system: str
+    inputs: int  # channels
+    outputs: int
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class DeviceList:
+    """The answer to `/devices`. `input` and `output` are the numbers of those that are used now, None for none."""
+
+    devices: list[ListedDevice]
+    input: int | None
+    output: int | None
+
+
+@dataclass(frozen=True)
 class TextReceived:
     name: str
     text: str

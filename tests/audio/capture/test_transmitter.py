@@ -158,7 +158,7 @@ def test_a_source_that_opens_late_and_cannot_be_opened_is_tried_again_like_a_bro
     transmitter = Transmitter(Script([]), PcmEncoder(20), open_it, opens_late=True)
     with pytest.raises(DeviceError, match="it is away"):
         transmit(Script([]), transmitter)
-    transmitter.reopen()
+    transmitter.in_use.reopen()
     assert len(transmit(Script([]), transmitter)) == 2
     assert sources == []
 

@@ -58,22 +58,22 @@ def test_a_sink_that_breaks_is_reported_and_its_successor_is_used() -> None:
 
     broken, successor = Tape(1000, before=fail), Tape(0.1)
     player = Mixer(broken, voice(), reopen=lambda: successor)
-    assert player.can_reopen
+    assert player.in_use.can_reopen
     with pytest.raises(DeviceError, match="it has stopped"):
         player.run(lambda since: None)
-    player.reopen()
+    player.in_use.reopen()
     player.run(lambda since: None)
     assert successor.pieces
     player.stop()
     assert successor.stopped
-    assert not Mixer(broken, voice()).can_reopen
+    assert not Mixer(broken, voice()).in_use.can_reopen
 
 
 def test_a_sink_that_is_opened_after_the_end_is_stopped_at_once() -> None:
     successor = Tape(1000)
     player = Mixer(Tape(1), voice(), reopen=lambda: successor)
     player.stop()
-    player.reopen()
+    player.in_use.reopen()
     player.run(lambda since: None)
     assert successor.pieces == []
 

@@ -9,6 +9,7 @@ from voicemux.audio.capture.ladder import Ladder
 from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.codec import Encoder
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES, Block, Source
+from voicemux.audio.in_use import InUse
 from voicemux.audio.levels import LevelMeter, SoundLevels
 from voicemux.audio.processing import Processing
 from voicemux.audio.resample import from_bytes
@@ -31,17 +32,14 @@ class Transmitter:
     ) -> None:
         """`reopen` gives a source for one that has broken; if `opens_late`, for one that is not open before voice is
         to be sent. `wish` is for an encoder that adapts."""
-        self.can_reopen = reopen is not None
+        self.in_use: InUse[Source] = InUse(source, reopen)
         self._opens_late = opens_late
         self._wanted = threading.Event()  # something is to be sent, or never will be
-        self._reopen = reopen
-        self._stopped = False
         self._began: float | None = None  # when the first source did: the zero of time stamps
         self.codec = encoder.codec
         # Told of what is sent: its place, when that reached the microphone by the monotonic clock, the samples.
         self.tap: Callable[[int, float, bytes], None] | None = None
         self._muted = False
-        self._source = source
         self._encoder = encoder
         self._processing = processing or Processing()
         self._activity: VoiceActivity | None = None  # of a microphone
@@ -127,18 +125,23 @@ class Transmitter:
         """Send voice until the source ends, or `stop()`. Raises DeviceError; time stamps go on after `reopen()`."""
         if self._opens_late and self._muted:
             self._wanted.wait()
-        if self._stopped:
+        if self.in_use.is_stopped:
             return
         if self._opens_late:
             self._opens_late = False
-            self.reopen()
-        if self.can_reopen and not self._activity:
+            self.in_use.reopen()
+        if self.in_use.can_reopen and not self._activity:
             self._activity = make_activity()
-        self._processing.begin()
-        started = self._source.start()
-        on_start(started)
-        self._began = started if self._began is None else self._began
         self._send = send
+        self._send_all(on_start)
+        while self.in_use.goes_on:
+            self._send_all(on_start)
+
+    def _send_all(self, on_start: Callable[[float], None]) -> None:
+        """What comes from one source. Time stamps go on behind those of the source before."""
+        before = max(self._position, self._silent_from)
+        started = self.in_use.begin(on_start, self._processing.begin)
+        self._began = started if self._began is None else self._began
         self._gathered.clear()
         self._position = self._silent_from = offset = round((started - self._began) * RATE)
         self._silent = True
@@ -146,9 +149,14 @@ class Transmitter:
         self._encoder.adapt(*self._ladder.rung)
         try:
             while (block := self._read()) is not None:
-                self._take(offset + block.position, block.pcm)
+                if offset + block.position >= before:  # else it was captured while the other source was still used
+                    self._take(offset + block.position, block.pcm)
         finally:
             self._fall_silent()
+
+    @property
+    def _source(self) -> Source:
+        return self.in_use.now
 
     def _read(self) -> Block | None:
         self._source.batch = max(1, self._encoder.frame_samples // BLOCK_SAMPLES, self._processing.batch)
@@ -195,17 +203,9 @@ class Transmitter:
         self._send(self._audio(self._silent_from, b""))
         self._silent = True
 
-    def reopen(self) -> None:
-        """Have the source again after `run` has raised. Raises DeviceError if it is not there yet."""
-        assert self._reopen
-        self._source = self._reopen()
-        if self._stopped:  # while it was being opened
-            self._source.stop()
-
     def stop(self) -> None:
-        self._stopped = True
+        self.in_use.stop()
         self._wanted.set()
-        self._source.stop()
 
     def _audio(self, position: int, data: bytes) -> Audio:
         self._sequence = (self._sequence + 1) % 2**16

@@ -33,13 +33,13 @@ class HandsFree(Processing):
     def __init__(
         self,
         choice: EchoChoice,
-        names: Callable[[], Names],
+        names: Callable[[], Names | None],
         tell: Callable[[str], None],
         missing: Callable[[LibraryMissing], None],
     ) -> None:
-        """`names` is asked whenever the microphone starts. `tell` is given what the user should know, and `missing`
-        why echo cannot be cancelled."""
-        super().__init__()
+        """`names` is asked whenever the microphone starts or another device is used; None: there is no loudspeaker
+        now. `tell` is given what the user should know, and `missing` why echo cannot be cancelled."""
+        super().__init__(EchoState.OFF if choice is EchoChoice.OFF else EchoState.NOT_NEEDED)
         self._choice = choice
         self._names = names
         self._tell = tell
@@ -47,6 +47,7 @@ class HandsFree(Processing):
         self._reference = Reference()
         self._runs = False  # whether anything is done
         self._only_measures = False  # how loud the echo is, for the user
+        self._is_outdated = False  # other devices are used than when it began
         self._begin_anew()
 
     def played(self, pcm: bytes, rate: int, channels: int) -> None:
@@ -54,15 +55,21 @@ class HandsFree(Processing):
         if self._runs:
             self._reference.played(pcm, rate, channels)
 
+    def renew(self) -> None:
+        """Another device is used. Any thread."""
+        self._is_outdated = True
+
     def begin(self) -> None:
         """Find out what the devices are now: another may have been plugged in. Waits for the sound server, 1 s."""
-        self._runs = False
+        self._runs = self._is_outdated = False
         self._echo, self.batch = EchoState.NOT_NEEDED, 1
         self._only_measures = self._choice is EchoChoice.OFF
         if self._only_measures:
             self._echo = EchoState.OFF
+        names = self._names()
+        if names is None:
+            return
         if self._choice is not EchoChoice.ON:
-            names = self._names()
             if is_cleaned(names) and not self._only_measures:
                 self._tell(CLEANED_ALREADY)
             if is_cleaned(names) or is_headset(names):
@@ -101,6 +108,8 @@ class HandsFree(Processing):
         return (BEHIND + self._held if self._share > 0 else self._slide.delay) * 1000 / RATE
 
     def captured(self, pcm: bytes, at: float) -> bytes:
+        if self._is_outdated:
+            self.begin()
         if not self._runs:
             return pcm
         self._near = np.concatenate((self._near, from_bytes(pcm)))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicemux.audio.endpoints import Sink
+from voicemux.audio.in_use import InUse
 from voicemux.audio.levels import LevelMeter, SoundLevels
 from voicemux.audio.playout.limiter import Limiter
 from voicemux.audio.playout.playout import Figures, Playout
@@ -44,17 +45,14 @@ class Mixer:
         `reopen` gives a sink for one that has broken. `tones` are heard also while the user has deafened the peer.
         `records`: the sink keeps what is heard.
         """
-        self._sink = sink
+        self.in_use: InUse[Sink] = InUse(sink, reopen)
         self._playouts = playouts
-        self._reopen = reopen
-        self.can_reopen = reopen is not None
         self._limiter = limiter
         self._processing = processing or Processing()
         self.tones = tones
         self.records = records
         self._clock = clock
         self.deafened = False
-        self._stopped = False
         self._meter = LevelMeter()
         self._made: dict[int, Samples] = {source: np.zeros(0, np.int16) for source in playouts}  # and not written
 
@@ -89,14 +87,21 @@ class Mixer:
 
     def run(self, on_start: Callable[[float], None]) -> None:
         """Play until `stop()`. Raises DeviceError."""
-        on_start(self._sink.start())
         try:
-            self._play_on()
+            self._play_on(on_start)
+            while self.in_use.goes_on:
+                self._play_on(on_start)
         except DeviceError:
             self.records = False
             raise
 
-    def _play_on(self) -> None:
+    @property
+    def _sink(self) -> Sink:
+        return self.in_use.now
+
+    def _play_on(self, on_start: Callable[[float], None]) -> None:
+        """On one sink, to its end."""
+        self.in_use.begin(on_start)
         while self._sink.ready():
             has_more = self._take_in()
             if has_more or self._sink.urgent:
@@ -140,17 +145,9 @@ class Mixer:
         self._made = {source: made[length:] for source, made in self._made.items()}
         return total
 
-    def reopen(self) -> None:
-        """Have the sink again after `run` has raised. Raises DeviceError if it is not there yet."""
-        assert self._reopen
-        self._sink = self._reopen()
-        if self._stopped:  # while it was being opened
-            self._sink.stop()
-
     def stop(self) -> None:
         """End `run`. Any thread."""
-        self._stopped = True
-        self._sink.stop()
+        self.in_use.stop()
 
     def round_trip(self, seconds: float) -> None:
         """The shortest of the last round trips: see `JitterBuffer.round_trip`. Any thread."""
