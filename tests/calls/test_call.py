@@ -3,6 +3,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -100,7 +101,8 @@ class Microphone(Sound):
         self.capture_ms, self.xruns, self.eager, self.silent_for = 30.0, 5, False, 0.0
         self.echo, self.echo_db = "on", -14.21
         self.ladder = Ladder(Rung(20, 32_000))
-        self.levels, self.speaks, self.spoken = SoundLevels(-30.04, -12.0, -24.04, -61.0, 7, 2), True, 1.5
+        self.levels = SoundLevels(-30.04, -12.0, -24.04, -61.0, 7, 2)
+        self.gate = SimpleNamespace(speaks=True, spoken=1.5, mode="open", talks=False, choose=lambda mode: None)
         self._voice = voice
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:

@@ -32,7 +32,8 @@ tricky_texts = st.text(max_size=40) | st.lists(st.sampled_from(TRICKS) | st.char
 
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "by": st.sampled_from(["us", "them", "error"]),
-    "what": st.sampled_from(["muted", "deafened"]),
+    "what": st.sampled_from(["muted", "deafened", "talking"]),
+    "mode": st.sampled_from(["open", "voice", "ptt"]),
     "security": st.sampled_from(["plain", "known", "code", "open"]),
 }
 _BY_KIND: dict[type, dict[str, st.SearchStrategy[Any]]] = {
@@ -86,6 +87,7 @@ ONE_OF_EACH: list[Event] = [
     events.Quiet("voice", True, "bob", 3.0),
     events.Interrupted("bob", 4.0),
     events.Resumed("bob", 7.2, "192.168.1.5:8689"),
+    events.MicModeChosen("ptt"),
     events.Hint("muted", "you are muted, but speaking"),
     events.Level(-24.0, -61.0, 0, False, None),
     events.Late(True, "bob", 1.2),

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from tests.console.strategies import tricky_texts
 from voicemux.console.commands import (
     Answer,
+    ChooseMic,
     Deafen,
     HangUp,
     Help,
     ListDevices,
     Mute,
+    PushToTalk,
     RecordBoth,
     Say,
     ShowCode,
@@ -37,6 +39,8 @@ WORDS = {
     "deafen": Deafen(),
     "stats": ShowStats(),
     "level": ShowLevel(),
+    "mic": ChooseMic(),
+    "talk": PushToTalk(),
     "code": ShowCode(),
     "words": ShowWords(),
     "verify": Verify(),
@@ -123,6 +127,12 @@ def test_two_slashes_say_one(line, said):
     assert parse_line(line) == Say(said)
 
 
+@pytest.mark.parametrize("line", ["/mic voice", "/mic  Voice ", "/MIC VOICE\n"])
+def test_a_command_may_have_a_word_behind_it(line):
+    assert parse_line(line) == ChooseMic("voice")
+    assert isinstance(parse_line("/mic loud"), Unknown)
+
+
 @pytest.mark.parametrize("word", ["", "unknown", "mute me", "quiet"])
 def test_a_command_that_there_is_not_is_never_sent(word):
     assert parse_line(f"/{word}") == Unknown(f"there is no command /{word}; /help lists them, // sends a slash")
@@ -197,6 +207,17 @@ def test_what_programs_say_is_no_typed_command():
 )
 def test_in_a_pipe_all_is_text_and_some_of_it_an_answer_to_a_call_that_rings(line, accepts):
     assert parse_piped(line) == Say(line, accepts=accepts)
+
+
+def test_a_mode_and_a_switch_are_told_by_programs_as_data():
+    assert parse_json('{"command": "mic", "mode": "ptt"}') == ChooseMic("ptt")
+    assert parse_json('{"command": "talk", "on": true}') == PushToTalk(True)
+    for line in (
+        '{"command": "mic", "mode": 7}',
+        '{"command": "mic", "mode": "loud"}',
+        '{"command": "talk", "on": 1}',
+    ):
+        assert isinstance(parse_json(line), Unknown)
 
 
 def test_an_empty_line_means_nothing_to_programs():

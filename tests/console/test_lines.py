@@ -4,9 +4,9 @@ import time
 import pytest
 
 from tests.console.test_terminal import CTRL_C, CTRL_D, ENTER, HI, UP, Terminal
-from voicemux.console.commands import HangUp, Interrupt, Mute, Say
+from voicemux.console.commands import HangUp, Interrupt, Mute, PushToTalk, Say
 from voicemux.console.lines import REST
-from voicemux.events import Notice, TextReceived
+from voicemux.events import Connected, MicModeChosen, Notice, Switched, TextReceived
 
 
 @pytest.fixture
@@ -104,3 +104,17 @@ def test_a_terminal_that_goes_hangs_up(terminal):
     assert terminal.command() == HangUp()
     terminal.close()
     assert terminal.wait() == 0
+
+
+def test_the_space_bar_and_ctrl_t_open_the_microphone(terminal):
+    terminal.show(Connected("bob", "192.168.1.5", "", "opus", "opus"))
+    terminal.type(b"\x14")
+    assert terminal.command() == Mute()
+    terminal.show(MicModeChosen("ptt"))
+    terminal.type(b" ")
+    assert terminal.command() == PushToTalk(True)
+    terminal.show(Switched("talking", True))
+    terminal.type(b"   ")
+    assert terminal.command() == PushToTalk(False)
+    terminal.type(b"a b" + ENTER)
+    assert terminal.command() == Say("a b")

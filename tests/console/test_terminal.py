@@ -16,13 +16,14 @@ import pyte
 import pytest
 
 from tests.console.puppet import PATIENCE, SHOWN, Puppet
-from voicemux.console.commands import HangUp, Help, Interrupt, Mute, Say, typed_help
+from voicemux.console.commands import HangUp, Help, Interrupt, Mute, PushToTalk, Say, typed_help
 from voicemux.console.figures import status_line
 from voicemux.console.wording import notice_lines
 from voicemux.events import (
     Calling,
     Connected,
     Interrupted,
+    MicModeChosen,
     Notice,
     Resumed,
     Status,
@@ -504,6 +505,33 @@ def test_the_prompt_says_who_is_muted(terminal):
     terminal.wait_for_last("alice (muted, deafened)>")
     terminal.show(Switched("muted", False))
     terminal.wait_for_last("alice (deafened)>")
+
+
+def test_with_push_to_talk_the_space_bar_opens_the_microphone_and_shuts_it_and_the_prompt_shows_that(terminal):
+    terminal.show(Connected("bob", "192.168.1.5", "", "opus", "opus"), MicModeChosen("ptt"))
+    terminal.wait_for_last("alice (push to talk)>")
+    terminal.type(b" ")
+    assert terminal.command() == PushToTalk(True)
+    terminal.show(Switched("talking", True))
+    terminal.wait_for_last("alice (talking, push to talk)>")
+    terminal.type(b"\x14")
+    assert terminal.command() == PushToTalk(False)
+    terminal.show(Switched("talking", False))
+    terminal.wait_for_last("alice (push to talk)>")
+    terminal.type(b"hi there" + ENTER)
+    assert terminal.command() == Say("hi there")
+    terminal.show(MicModeChosen("open"))
+    terminal.type(b"\x14 hi" + ENTER)
+    assert [terminal.command(), terminal.command()] == [Mute(), Say(" hi")]
+
+
+def test_a_space_bar_that_is_held_and_let_go_shuts_the_microphone(terminal):
+    terminal.show(Connected("bob", "192.168.1.5", "", "opus", "opus"), MicModeChosen("ptt"))
+    terminal.type(b" ")
+    assert terminal.command() == PushToTalk(True)
+    terminal.show(Switched("talking", True))
+    terminal.type(b"   ")
+    assert terminal.command() == PushToTalk(False)
 
 
 def test_the_figures_stand_right_below_the_prompt_and_are_whole():

@@ -11,7 +11,7 @@ import click
 
 from voicemux.app.options import STANDARD_INPUT, a_number, stacked, unencrypted
 from voicemux.app.standard_streams import keeps_errors
-from voicemux.audio.choices import EchoChoice, NoiseChoice, Nothing, SoundFile, StandardStream, choice
+from voicemux.audio.choices import EchoChoice, MicMode, NoiseChoice, Nothing, SoundFile, StandardStream, choice
 
 if TYPE_CHECKING:
     from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
@@ -50,6 +50,11 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--noise-suppression", type=click.Choice(["off", "low", "high"]), default="off", show_default=True,
             help="Take noise that goes on and on, such as a fan's, out of what the microphone hears; music suffers.",
+        ),
+        click.option(
+            "--mic-mode", type=click.Choice(["open", "voice", "ptt"]), default="open", show_default=True,
+            help="What opens the microphone: nothing, for it is open; that you speak; or /talk, Ctrl-T and the space"
+            " bar (push to talk). Otherwise silence is sent.",
         ),
         click.option(
             "--codec", type=click.Choice(["auto", "opus", "pcm"]), default="auto", show_default=True,
@@ -129,6 +134,7 @@ class CallOptions:
     start_muted: bool
     echo: str
     noise_suppression: str
+    mic_mode: str
     codec: str
     bitrate: int | None  # kbit/s
     frame_ms: str | None
@@ -173,6 +179,7 @@ class CallOptions:
             starts_muted=self.start_muted,
             echo=EchoChoice(self.echo),
             noise=NoiseChoice(self.noise_suppression),
+            mic_mode=MicMode(self.mic_mode),
         )
 
     def relay_place(self) -> "RelayPlace | None":

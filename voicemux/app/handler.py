@@ -15,6 +15,7 @@ from voicemux.calls.introduction import remember
 from voicemux.calls.trust import Trust
 from voicemux.console.commands import (
     Answer,
+    ChooseMic,
     Command,
     Deafen,
     EndOfInput,
@@ -23,6 +24,7 @@ from voicemux.console.commands import (
     Interrupt,
     ListDevices,
     Mute,
+    PushToTalk,
     RecordBoth,
     Say,
     ShowCode,
@@ -45,6 +47,8 @@ WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
     ShowStats: "there are no figures yet",
     ShowWords: "there are no words to compare",
     Verify: "there are no words to compare",
+    ChooseMic: "there is no microphone to open",
+    PushToTalk: "there is no microphone to open",
     Mute: "there is no voice to mute",
     Deafen: "there is no voice to hear",
     RecordBoth: "there is no call to record",
@@ -147,6 +151,10 @@ class CommandHandler:
                 obey(command, self._held.exchange, call.post)
             case ShowStats():
                 call.post(call.stats())
+            case ChooseMic():
+                call.post(call.states.choose_mode(command.mode))
+            case PushToTalk():
+                call.post(call.states.talk(command.on))
             case ShowLevel():
                 call.post(call.states.level())
             case HangUp():
@@ -176,7 +184,8 @@ class CommandHandler:
         if not self._trust or (met and not met.words):
             useless |= {"words", "verify"}
         if not self._settings.sound.is_wanted:
-            useless |= {"mute", "deafen", "level", "record", "stop_recording", "devices", "input", "output"}
+            useless |= {"mute", "deafen", "level", "mic", "talk", "record", "stop_recording"}
+            useless |= {"devices", "input", "output"}
         return useless
 
     def _reject(self, why: str, command: Command | None = None) -> None:

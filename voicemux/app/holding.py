@@ -11,12 +11,13 @@ from voicemux.app.held import Held, hurry_away
 from voicemux.app.notices import Notices
 from voicemux.app.settings import Settings
 from voicemux.app.sound import Halves, Sound
+from voicemux.audio.choices import MicMode
 from voicemux.calls.call import RunningCall
 from voicemux.calls.introduction import Introduced, Named, name_peer
 from voicemux.calls.trust import Trust
 from voicemux.console.plain import Console
 from voicemux.errors import DeviceError, VoicemuxError
-from voicemux.events import AudioStopped, Connected, Ended, Notice, Switched
+from voicemux.events import AudioStopped, Connected, Ended, MicModeChosen, Notice, Switched
 from voicemux.protocol.messages import Codec
 from voicemux.trace.facts import CallBegan, CallEnded, Trace
 from voicemux.trace.frames import watch
@@ -117,6 +118,8 @@ class Holding:
             self._held.hang_up_if_all_is_said(call)
         if transmitter and transmitter.muted:
             self._console.show(Switched("muted", True))
+        if transmitter and transmitter.gate.mode != MicMode.OPEN:
+            self._console.show(MicModeChosen(transmitter.gate.mode))
 
     def _connected(self, call: RunningCall, met: Introduced, named: Named, sends: str) -> Connected:
         """Who it is, and who hears whom, as far as the other side has said so."""

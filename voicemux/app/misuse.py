@@ -11,6 +11,7 @@ VOICE_THAT_IS_SENT = (
     "--start-muted",
     "--echo",
     "--noise-suppression",
+    "--mic-mode",
 )
 MAKING = "for codes that are made here"
 NO_ANSWER = "nobody can answer a call, for standard input is sound"

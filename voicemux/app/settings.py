@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from voicemux.app.answering import Asks
 from voicemux.audio.capture.wish import ANY, Wish
-from voicemux.audio.choices import Choice, DefaultDevice, EchoChoice, NoiseChoice, Nothing, SoundFile
+from voicemux.audio.choices import Choice, DefaultDevice, EchoChoice, MicMode, NoiseChoice, Nothing, SoundFile
 from voicemux.calls.trust import Security
 from voicemux.net.ways import Proxy
 from voicemux.protocol.messages import Codec
@@ -36,6 +36,7 @@ class VoiceSettings:
     starts_muted: bool = False
     echo: EchoChoice = EchoChoice.AUTO
     noise: NoiseChoice = NoiseChoice.OFF
+    mic_mode: MicMode = MicMode.OPEN
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from voicemux.app.exchanging import DeviceExchange
 from voicemux.app.settings import Settings
-from voicemux.audio.choices import DefaultDevice, NamedDevice, StandardStream
+from voicemux.audio.choices import DefaultDevice, MicMode, NamedDevice, StandardStream
 from voicemux.calls.voice import Player
 from voicemux.console.remedies import hint
 from voicemux.errors import DeviceError, LibraryMissing
@@ -16,6 +16,7 @@ from voicemux.events import AudioStopped, Event, Interrupted, Resumed
 
 if TYPE_CHECKING:
     from voicemux.audio.both_sides import BothSides
+    from voicemux.audio.capture.gate import Gate
     from voicemux.audio.capture.transmitter import Transmitter
     from voicemux.audio.playout.mixer import Mixer
     from voicemux.audio.playout.tones import Tones
@@ -131,6 +132,7 @@ class Sound:
             self._tell("the other side plays nothing that --bandwidth has room for: your voice is not sent")
         if transmitter:
             transmitter.muted = voice.starts_muted
+            self._choose_mode(transmitter.gate)
         return Halves(transmitter, player, recorder, studio.finite, tones, sides, self._exchange)
 
     def _make_sides(self, transmitter: "Transmitter | None") -> "BothSides":
@@ -153,6 +155,14 @@ class Sound:
             self._wanted = replace(self._wanted, input=chosen)
         else:
             self._wanted = replace(self._wanted, output=chosen)
+
+    def _choose_mode(self, gate: "Gate") -> None:
+        if self._voice.mic_mode is MicMode.OPEN:
+            return
+        try:
+            gate.choose(self._voice.mic_mode)
+        except LibraryMissing as error:
+            self._tell(f"{error}; your microphone is open all the time; {hint(error)}")
 
     def _make_tones(self) -> "Tones | None":
         if not self._wanted.tones:

@@ -11,10 +11,9 @@ import numpy as np
 from voicemux.audio.echo.canceller import SpeechDetector
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.resample import Samples
-from voicemux.errors import LibraryMissing
 
 PIECE = RATE // 100  # samples (10 ms) of which the detector is asked
-BEGINS = 0.9  # probability from which the user begins to speak
+BEGINS = 0.7  # probability from which the user begins to speak
 GOES_ON = 0.5  # probability from which a user who speaks goes on
 HANG = RATE * 3 // 10  # samples (0.3 s) for which speech goes on behind its last sign: the pauses between words
 
@@ -55,9 +54,6 @@ class VoiceActivity:
         return self._spoken / RATE
 
 
-def make_activity() -> VoiceActivity | None:
-    """None without the library: then it is not known whether the user speaks."""
-    try:
-        return VoiceActivity(SpeechDetector().probability)
-    except LibraryMissing:
-        return None
+def load_activity() -> VoiceActivity:
+    """With WebRTC's detector. Raises LibraryMissing."""
+    return VoiceActivity(SpeechDetector().probability)

@@ -47,6 +47,14 @@ class EchoChoice(StrEnum):
     OFF = "off"
 
 
+class MicMode(StrEnum):
+    """What opens the microphone."""
+
+    OPEN = "open"  # nothing: it is open
+    VOICE = "voice"  # that the user speaks
+    PTT = "ptt"  # that the user wants it: push to talk
+
+
 class NoiseChoice(StrEnum):
     """How much noise is taken out of what a microphone hears."""
 

@@ -162,7 +162,7 @@ class Vitals:
             "input_level_db": _rounded(own.level_db if own else None),
             "input_peak_db": _rounded(own.peak_db if own else None),
             "input_clipped": own.clipped if own else 0,
-            "speaking": self._transmitter.speaks if self._transmitter else None,
+            "speaking": self._transmitter.gate.speaks if self._transmitter else None,
             "their_level_db": _rounded(theirs.level_db if theirs else None),
         }
 

@@ -80,6 +80,27 @@ class DeviceInUse(Protocol):
         """Try to have it back, after `Half.run` has raised; then run again. Raises DeviceError."""
 
 
+class MicrophoneGate(Protocol):
+    """Decides what is sent of what a microphone hears: `audio.capture.gate.Gate`."""
+
+    talks: bool  # with push to talk: the user is to be heard
+
+    @property
+    def mode(self) -> str:
+        """What opens it: "open" (it is open), "voice" (speech) or "ptt" (the user)."""
+
+    def choose(self, mode: str) -> None:
+        """Raises LibraryMissing if there is no detector of speech for it."""
+
+    @property
+    def speaks(self) -> bool | None:
+        """Whether the user does; None where there is no detector."""
+
+    @property
+    def spoken(self) -> float | None:
+        """Seconds for which the user has spoken so far, likewise."""
+
+
 class Half(Protocol):
     """What the microphone's side and the loudspeaker's have in common, as the call sees them."""
 
@@ -108,12 +129,8 @@ class VoiceSender(Half, Protocol):
         """Of what the microphone hears."""
 
     @property
-    def speaks(self) -> bool | None:
-        """Whether the user does; None where there is no detector."""
-
-    @property
-    def spoken(self) -> float | None:
-        """Seconds for which the user has spoken so far, likewise."""
+    def gate(self) -> MicrophoneGate:
+        """What is sent of what the microphone hears."""
 
     @property
     def capture_ms(self) -> float:

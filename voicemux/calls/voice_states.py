@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from voicemux.calls.hints import Hints, OwnSound
 from voicemux.calls.voice import Player, VoiceSender
 from voicemux.calls.watch import Signs, Watch
+from voicemux.console.remedies import hint
+from voicemux.errors import LibraryMissing
 from voicemux.events import (
     AudioStarted,
     AudioStopped,
@@ -13,6 +15,7 @@ from voicemux.events import (
     Hint,
     Late,
     Level,
+    MicModeChosen,
     PeerSwitched,
     Quiet,
     Rejected,
@@ -20,6 +23,8 @@ from voicemux.events import (
     Voice,
 )
 from voicemux.protocol.messages import OWN_SOURCE, Audio, VoiceState
+
+NO_VOICE = "you send no voice in this call"
 
 
 class VoiceStates:
@@ -73,7 +78,7 @@ class VoiceStates:
     def mute(self) -> Switched | Rejected:
         """Stop sending voice, or send it again. What to tell the user."""
         if not self._transmitter:
-            return Rejected("you send no voice in this call")
+            return Rejected(NO_VOICE)
         self._transmitter.muted = not self._transmitter.muted
         return Switched("muted", self._transmitter.muted)
 
@@ -83,6 +88,28 @@ class VoiceStates:
             return Rejected("you hear no voice in this call")
         self._player.deafened = not self._player.deafened
         return Switched("deafened", self._player.deafened)
+
+    def choose_mode(self, mode: str) -> MicModeChosen | Rejected:
+        """What opens the microphone: "open", "voice" or "ptt"; "" leaves it. What to tell the user."""
+        if not self._transmitter:
+            return Rejected(NO_VOICE)
+        gate = self._transmitter.gate
+        if mode:
+            try:
+                gate.choose(mode)
+            except LibraryMissing as error:
+                return Rejected(f"{error}; {hint(error)}")
+        return MicModeChosen(gate.mode)
+
+    def talk(self, on: bool | None) -> Switched | Rejected:
+        """With push to talk: be heard, or not; None is the other of the two. What to tell the user."""
+        if not self._transmitter:
+            return Rejected(NO_VOICE)
+        gate = self._transmitter.gate
+        if gate.mode != "ptt":
+            return Rejected(f"the microphone is in mode {gate.mode}: /talk is for /mic ptt")
+        gate.talks = not gate.talks if on is None else on
+        return Switched("talking", gate.talks)
 
     def level(self) -> Level:
         """How loud both voices were in the last seconds."""
@@ -160,7 +187,7 @@ class VoiceStates:
         """Only of a microphone: a file that clips is as it is."""
         if not (transmitter and transmitter.in_use.can_reopen and self._speaks):
             return []
-        clips, muted, spoken = transmitter.levels.clips, transmitter.muted, transmitter.spoken
+        clips, muted, spoken = transmitter.levels.clips, transmitter.muted, transmitter.gate.spoken
         return self._hints.look(now, OwnSound(clips, muted, spoken, transmitter.echo, transmitter.echo_db))
 
 

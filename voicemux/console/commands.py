@@ -1,10 +1,11 @@
 """What the user wants, from a typed line or from a line of JSON."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 MOST_OF_AN_ID = 64  # characters
+MIC_MODES = ("open", "voice", "ptt")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,20 @@ class RecordBoth:
 @dataclass(frozen=True)
 class StopRecording:
     pass
+
+
+@dataclass(frozen=True)
+class ChooseMic:
+    """What opens the microphone: one of `MIC_MODES`; "" asks what does."""
+
+    mode: str = ""
+
+
+@dataclass(frozen=True)
+class PushToTalk:
+    """With push to talk: be heard, or not; None is the other of the two."""
+
+    on: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +141,8 @@ Command = (
     | Deafen
     | RecordBoth
     | StopRecording
+    | ChooseMic
+    | PushToTalk
     | ShowStats
     | ShowLevel
     | ShowCode
@@ -147,6 +164,8 @@ _WORDS: dict[str, Command] = {
     "deafen": Deafen(),
     "stats": ShowStats(),
     "level": ShowLevel(),
+    "mic": ChooseMic(),
+    "talk": PushToTalk(),
     "code": ShowCode(),
     "words": ShowWords(),
     "verify": Verify(),
@@ -169,6 +188,8 @@ _HELP = {
     "record": "FILE: record both sides, and tell the other; stop: end it",
     "stats": "figures of the call, or of the last one",
     "level": "how loud you and they are",
+    "mic": "what opens the microphone: /mic open, voice or ptt",
+    "talk": "with /mic ptt: be heard, until the next /talk",
     "code": "what a new caller has to type, once more",
     "words": "the words to compare, once more",
     "verify": "the words are the same on both sides: remember them",
@@ -181,6 +202,16 @@ _HELP = {
     "help": "this",
     "quit": "hang up (so do: quit, Ctrl-D, Ctrl-C)",
 }
+
+
+def _choose_mic(mode: object) -> ChooseMic | Unknown:
+    """`mode` as it was typed, or as JSON has it."""
+    if isinstance(mode, str) and mode in MIC_MODES:
+        return ChooseMic(mode)
+    return Unknown(f"expected the mode of the microphone to be one of {', '.join(MIC_MODES)}")
+
+
+_WITH_WORDS: dict[str, Callable[[str], Command]] = {"mic": _choose_mic}  # commands that may have more behind them
 
 
 def typed_help(useless: Collection[str] = ()) -> str:
@@ -223,7 +254,10 @@ def parse_line(line: str) -> Command | None:
     if text.startswith("/") and (command := _parse_direction(text[1:])):
         return command
     if text.startswith("/") and "/" not in text[1:] and "\n" not in text:  # else a path, or what was pasted
-        word = text[1:].strip().lower()
+        word, *words = text[1:].lower().split() or [""]
+        if words and word in _WITH_WORDS:
+            return _WITH_WORDS[word](" ".join(words))
+        word = " ".join((word, *words))
         return _WORDS.get(word) or Unknown(f"there is no command /{word}; /help lists them, // sends a slash")
     return Say(text) if text.strip() else None
 
@@ -273,6 +307,13 @@ def parse_json(line: str) -> Command | None:
         if not isinstance(name, str) or not _is_unicode(name) or not name.strip():
             return Unknown(f'expected {{"command": "{word}", "device": a name or number}}')
         return UseDevice(word, name.strip())
+    if word == "mic" and "mode" in given:
+        return _choose_mic(given["mode"])
+    if word == "talk" and "on" in given:
+        on = given["on"]
+        return (
+            PushToTalk(on) if isinstance(on, bool) else Unknown('expected {"command": "talk", "on": true or false}')
+        )
     if isinstance(word, str) and word in _WORDS:
         return _WORDS[word]
     return Unknown(f'expected a "command" out of say, {", ".join((*_WORDS, *_MORE_WORDS))}')

@@ -15,6 +15,7 @@ import time
 
 from voicemux.console.cells import cells
 from voicemux.console.commands import HangUp, Interrupt, parse_line
+from voicemux.console.mic_keys import MicKeys
 from voicemux.console.modes import Modes, in_foreground, stop_job
 from voicemux.console.plain import READ_SIZE, Handler, PlainConsole
 from voicemux.errors import VoicemuxError
@@ -22,7 +23,7 @@ from voicemux.events import Event
 
 REST = 3.0  # seconds without a key, after which what has come is shown although a line is half typed
 GLANCE = 0.1  # seconds between two looks at whether that is so, and at whether the console is to close
-CTRL_C, CTRL_D, CTRL_U, CTRL_W, CTRL_Z, ESCAPE = "\x03", "\x04", "\x15", "\x17", "\x1a", "\x1b"
+CTRL_C, CTRL_D, CTRL_T, CTRL_U, CTRL_W, CTRL_Z, ESCAPE = "\x03", "\x04", "\x14", "\x15", "\x17", "\x1a", "\x1b"
 LINE_ENDS, BACKSPACES = "\r\n", "\x7f\b"
 
 
@@ -40,9 +41,11 @@ class LineConsole(PlainConsole):
         self._leaving = False
         self._is_ours = False  # the terminal, its modes and what is on it
         self._in_escape = ""  # of a key that sends an escape sequence: what has come of it
+        self._mic = MicKeys()
         self._closing = threading.Event()
 
     def show(self, event: Event) -> None:
+        self._mic.note(event)
         with self._turn:
             while self._is_on_screen and not self._leaving and time.monotonic() < self._typed_at + REST:
                 self._turn.wait(GLANCE)
@@ -94,6 +97,7 @@ class LineConsole(PlainConsole):
                     self._modes.keys()
                     with self._turn:
                         self._echo(self._line)
+                self._give(self._mic.look(time.monotonic()))
                 if not select.select([sys.stdin], [], [], GLANCE)[0]:
                     continue
                 try:
@@ -119,6 +123,11 @@ class LineConsole(PlainConsole):
             if self._in_escape or key == ESCAPE:
                 self._pass_over(key)
                 return
+            is_for_microphone = key == CTRL_T or (key == " " and not line and self._mic.takes_space)
+        if is_for_microphone:
+            self._give(self._mic.toggle() if key == CTRL_T else self._mic.press(time.monotonic()))
+            return
+        with self._turn:
             if key in LINE_ENDS or (key == CTRL_C and line):
                 self._line = ""
                 self._echo("\n")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -10,7 +11,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import has_focus
+from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
@@ -18,8 +19,10 @@ from prompt_toolkit.layout import BufferControl, Dimension
 from prompt_toolkit.renderer import CPR_Support
 from prompt_toolkit.utils import get_cwidth
 
+from voicemux.console.commands import Command
 from voicemux.console.figures import status_line
 from voicemux.console.focus import Focus
+from voicemux.console.mic_keys import MicKeys
 from voicemux.console.modes import in_foreground
 from voicemux.events import Status
 
@@ -33,8 +36,11 @@ class PutAside(Exception):
 class Prompt:
     """`read()` is for the keyboard's thread; what says so is for the loop that runs in it."""
 
-    def __init__(self, name: str, focus: Focus | None) -> None:
+    def __init__(self, name: str, focus: Focus | None, give: Callable[[Command], None]) -> None:
+        """`give` is told, in the loop, what keys want that do not end the line."""
         self._name = name
+        self._give = give
+        self.mic = MicKeys()
         self._session: PromptSession[str] = PromptSession(history=InMemoryHistory(), key_bindings=self._keys(focus))
         app = self._session.app
         # Otherwise the terminal itself shows what is typed while something is printed above the prompt, and in the
@@ -48,7 +54,7 @@ class Prompt:
         for window in app.layout.find_all_windows():
             if isinstance(window.content, BufferControl) and window.content.buffer is self._session.default_buffer:
                 window.height = self._typing_height
-        self._switched: dict[str, bool] = {}  # what is shown before the line: "muted", "deafened", "text waits"
+        self._switched: dict[str, bool] = {}  # what is shown before the line: "muted", "talking" ...
         self._draft = Document()  # what was typed when the prompt went away
         self._stops = False  # the process, as Ctrl-Z wants it
 
@@ -59,7 +65,16 @@ class Prompt:
         """
         self._session.app.erase_when_done = False
         draft, self._draft = self._draft, Document()
-        return _clean(self._session.prompt(self._mark, default=draft, handle_sigint=False, pre_run=begin))
+        return _clean(
+            self._session.prompt(self._mark, default=draft, handle_sigint=False, pre_run=self._begin(begin))
+        )
+
+    def _begin(self, begin: Callable[[], None]) -> Callable[[], None]:
+        def pre_run() -> None:
+            begin()
+            self._watch_the_space_bar()
+
+        return pre_run
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -79,6 +94,10 @@ class Prompt:
     def switch(self, what: str, on: bool) -> None:
         """Show that the user is muted, or has deafened the peer, or that text waits, or no longer."""
         self._switched[what] = on
+
+    def redraw(self) -> None:
+        """What stands before the line has changed."""
+        self._session.app.invalidate()
 
     def show_status(self, status: Status) -> None:
         """The one thing that is repainted; only if asked for."""
@@ -122,6 +141,20 @@ class Prompt:
             app.erase_when_done = True
             app.exit(exception=PutAside)
 
+    def _watch_the_space_bar(self) -> None:
+        """Look whether it has been let go, when that is due."""
+        due = self.mic.due
+        if due is not None:
+            asyncio.get_running_loop().call_later(max(0.0, due - time.monotonic()), self._look_at_the_space_bar)
+
+    def _look_at_the_space_bar(self) -> None:
+        self._do(self.mic.look(time.monotonic()))
+        self._watch_the_space_bar()
+
+    def _do(self, command: Command | None) -> None:
+        if command:
+            self._give(command)
+
     def _mark(self) -> str:
         marks = ", ".join(what for what, is_on in self._switched.items() if is_on)
         return f"{self._name} ({marks})> " if marks else f"{self._name}> "
@@ -131,6 +164,9 @@ class Prompt:
         with each line that comes, and no room for that line."""
         rows = self._session.app.output.get_size().rows
         return Dimension(max=max(1, min(MOST_TYPED, rows // 2)))
+
+    def _space_is_for_the_microphone(self) -> bool:
+        return self.mic.takes_space and not self._session.default_buffer.text
 
     def _keys(self, focus: Focus | None) -> KeyBindings:
         keys = KeyBindings()
@@ -155,6 +191,17 @@ class Prompt:
         @keys.add(Keys.BracketedPaste)
         def paste(event: KeyPressEvent) -> None:
             event.current_buffer.insert_text(_clean(event.data))
+
+        @keys.add("c-t")
+        def toggle(event: KeyPressEvent) -> None:
+            self._do(self.mic.toggle())
+
+        @keys.add(" ", filter=has_focus(DEFAULT_BUFFER) & Condition(self._space_is_for_the_microphone))
+        def talk(event: KeyPressEvent) -> None:
+            is_watched = self.mic.due is not None
+            self._do(self.mic.press(time.monotonic()))
+            if not is_watched:
+                self._watch_the_space_bar()
 
         @keys.add("c-q")
         def ignore(event: KeyPressEvent) -> None:

@@ -26,6 +26,7 @@ from voicemux.events import (
     Ended,
     Event,
     Interrupted,
+    MicModeChosen,
     Notice,
     Resumed,
     Status,
@@ -55,7 +56,7 @@ class TerminalConsole(PlainConsole):
         super().__init__(bell=bell)
         self._name = name
         self._focus = Focus() if bell == "unfocused" else None
-        self._prompt = Prompt(name, self._focus)
+        self._prompt = Prompt(name, self._focus, self._give)
         self._printing = Printing(self._write_rows, self._prompt.print_above)
         self._in_call = False
         self._between = False  # the first prompt has been there; not the last
@@ -70,6 +71,9 @@ class TerminalConsole(PlainConsole):
         self._take_note(event)
         if isinstance(event, Status):
             self._prompt.show_status(event)
+            return
+        if isinstance(event, Switched) and event.what == "talking":  # the prompt shows it, at each press of a key
+            self._prompt.redraw()
             return
         item = Rows(self._blanks.written(event, self._screen, self._name), wraps=isinstance(event, COPIED))
         if self._printing.put(item):
@@ -185,7 +189,11 @@ class TerminalConsole(PlainConsole):
 
     def _take_note(self, event: Event) -> None:
         """Of what the prompt shows."""
-        if isinstance(event, Switched):
+        self._prompt.mic.note(event)
+        if isinstance(event, MicModeChosen):
+            self._prompt.switch("talking", False)
+            self._prompt.switch("push to talk", event.mode == "ptt")
+        elif isinstance(event, Switched):
             self._prompt.switch(event.what, event.on)
         elif isinstance(event, Interrupted | Resumed):
             self._prompt.switch(TEXT_WAITS, isinstance(event, Interrupted))

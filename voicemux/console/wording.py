@@ -25,6 +25,7 @@ from voicemux.events import (
     Level,
     ListedDevice,
     Listening,
+    MicModeChosen,
     Missed,
     MissedCalls,
     NewCode,
@@ -55,6 +56,16 @@ PEER_SWITCHES = {  # of a peer, by what it says of its voice: off, on
     "muted": ("is no longer muted", "has muted: you do not hear them"),
     "deafened": ("hears you again", "has deafened: they do not hear you"),
     "records": ("no longer records what you say", "records what you say"),
+}
+SWITCHES = {  # of the user: off, on
+    "muted": ("they hear you again", "muted: they do not hear you"),
+    "deafened": ("you hear them again", "deafened: you do not hear them"),
+    "talking": ("they do not hear you", "they hear you"),
+}
+MODES = {
+    "open": "the microphone is open: they hear you, and all that is around you",
+    "voice": "the microphone opens when you speak; while you do not, silence is sent",
+    "ptt": "push to talk: they hear you from one /talk to the next (on a terminal: Ctrl-T, or hold the space bar)",
 }
 CALLERS = {
     "plain": "not encrypted",
@@ -157,9 +168,9 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
             used = (event.input, event.output)
             return [_listed(each, used) for each in event.devices] or ["this system has no sound devices"]
         case Switched():
-            other = {"muted": "they hear you again", "deafened": "you hear them again"}
-            words = {"muted": "muted: they do not hear you", "deafened": "deafened: you do not hear them"}
-            return [(words if event.on else other)[event.what]]
+            return [SWITCHES[event.what][event.on]]
+        case MicModeChosen():
+            return [MODES[event.mode]]
         case Waiting():
             what = "to confirm what you wrote" if event.undelivered else "to hang up, too"
             return [f"waiting for {quoted_name(event.name)} {what}; Ctrl-C leaves at once"]

@@ -32,6 +32,7 @@ from voicemux.events.calls import (
     Late,
     Level,
     ListedDevice,
+    MicModeChosen,
     PeerSwitched,
     Quiet,
     Rejected,
@@ -64,6 +65,7 @@ __all__ = [
     "Level",
     "ListedDevice",
     "Listening",
+    "MicModeChosen",
     "Missed",
     "MissedCalls",
     "NewCode",
@@ -126,6 +128,7 @@ Event = (
     | DeviceList
     | TextReceived
     | Switched
+    | MicModeChosen
     | Waiting
     | Notice
     | TurnedAway

@@ -167,10 +167,18 @@ class TextReceived:
 
 @dataclass(frozen=True)
 class Switched:
-    """`what` is "muted" (they do not hear us) or "deafened" (we do not hear them)."""
+    """`what` is "muted" (they do not hear us), "deafened" (we do not hear them) or "talking" (with push to talk, they
+    hear us)."""
 
     what: str
     on: bool
+
+
+@dataclass(frozen=True)
+class MicModeChosen:
+    """What opens our microphone: `mode` is "open" (it is open), "voice" (that we speak) or "ptt" (push to talk)."""
+
+    mode: str
 
 
 @dataclass(frozen=True)

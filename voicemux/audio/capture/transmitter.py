@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from voicemux.audio.activity import VoiceActivity, make_activity
+from voicemux.audio.capture.gate import Gate
 from voicemux.audio.capture.ladder import Ladder
 from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.codec import Encoder
@@ -42,7 +42,7 @@ class Transmitter:
         self._muted = False
         self._encoder = encoder
         self._processing = processing or Processing()
-        self._activity: VoiceActivity | None = None  # of a microphone
+        self.gate = Gate()
         self._meter = LevelMeter()
         self._clock = clock
         if encoder.codec != Codec.OPUS:
@@ -77,19 +77,9 @@ class Transmitter:
         return self._meter.levels
 
     @property
-    def speaks(self) -> bool | None:
-        """Whether the user does; None where there is no detector."""
-        return self._activity.speaks if self._activity else None
-
-    @property
-    def spoken(self) -> float | None:
-        """Seconds for which the user has spoken so far, likewise."""
-        return self._activity.spoken if self._activity else None
-
-    @property
     def capture_ms(self) -> float:
         """From the mouth to the end of a block of sound, as it is sent."""
-        return self._source.delay_ms + self._processing.delay_ms
+        return self._source.delay_ms + self._processing.delay_ms + self.gate.delay_ms
 
     @property
     def echo(self) -> str:
@@ -130,8 +120,8 @@ class Transmitter:
         if self._opens_late:
             self._opens_late = False
             self.in_use.reopen()
-        if self.in_use.can_reopen and not self._activity:
-            self._activity = make_activity()
+        if self.in_use.can_reopen:  # it is a microphone
+            self.gate.listen()
         self._send = send
         self._send_all(on_start)
         while self.in_use.goes_on:
@@ -172,9 +162,9 @@ class Transmitter:
         self._meter.hear(from_bytes(pcm))
         # So also while it is muted: what learns the echo from both directions goes on.
         pcm = self._processing.captured(pcm, now - self._source.delay_ms / 1000 - samples / RATE)
-        if self._activity:
-            self._activity.hear(from_bytes(pcm))
+        pcm = self.gate.take(pcm)
         if self._muted:
+            self.gate.forget()
             self._gathered.clear()
             self._fall_silent()
             return

@@ -1,0 +1,51 @@
+"""What opens the microphone, in calls of the shipped program."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from tests.audio.speech import LISTENER, RATE, speech
+from tests.running import PATIENCE, Program, calling
+
+SILENT, SPOKEN = -70.0, -45.0  # dB of what the other side hears
+
+
+def await_level(program: Program, is_so: Callable[[float], bool]) -> None:
+    """Wait until what the other side sends is as loud as that."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        program.command(command="stats")
+        level = program.event("stats")["their_level_db"]
+        if level is not None and is_so(level):
+            return
+        assert time.monotonic() < deadline
+
+
+def test_with_push_to_talk_and_voice_activity_the_other_side_hears_what_it_is_to_hear(tmp_path: Path) -> None:
+    said = tmp_path / "said.wav"
+    soundfile.write(said, np.tile(speech(LISTENER, 9.0), 12), RATE)
+    alice_sound = ("--input", "none", "--output", str(tmp_path / "heard.wav"))
+    bob_sound = ("--input", str(said), "--output", "none", "--mic-mode", "ptt")
+    with calling("--json", alice=alice_sound, bob=bob_sound) as (alice, bob):
+        assert bob.event("mic_mode_chosen")["mode"] == "ptt"
+        bob.event("audio_started")
+        alice.event("audio_started")
+        await_level(alice, lambda level: level < SILENT)
+        bob.command(command="talk", on=True)
+        assert bob.event("switched") == {"event": "switched", "what": "talking", "on": True}
+        await_level(alice, lambda level: level > SPOKEN)
+        bob.command(command="talk")
+        assert not bob.event("switched")["on"]
+        await_level(alice, lambda level: level < SILENT)
+        bob.command(command="mic", mode="voice")
+        assert bob.event("mic_mode_chosen")["mode"] == "voice"
+        await_level(alice, lambda level: level > SPOKEN)
+        bob.command(command="talk")
+        assert bob.event("rejected")["why"] == "the microphone is in mode voice: /talk is for /mic ptt"
+        bob.command(command="stats")
+        stats = bob.event("stats")
+    assert stats["speaking"] is not None
+    assert stats["audio_dropped"] < stats["audio_sent"]

@@ -1,0 +1,152 @@
+"""The gate behind a microphone: what passes it is sent, and silence where it is shut. Pure.
+
+The stream goes on all the time, in packets of the same sizes and at the same times: an observer of the line does not
+learn who speaks. Speech is found a little late. So what was said up to `PREROLL` before is sent, too, and all that
+follows is late by as much. That is made up for by and by: pitch periods are cut out of speech, and any length of
+pauses.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from voicemux.audio.activity import VoiceActivity, load_activity
+from voicemux.audio.choices import MicMode
+from voicemux.audio.endpoints import RATE
+from voicemux.audio.playout.stretch import shorten
+from voicemux.audio.resample import Samples, from_bytes
+from voicemux.errors import LibraryMissing
+
+PREROLL = RATE // 5  # samples (0.2 s) before speech is found: 0.1 s would lose the beginning of one word in ten
+FADE_IN = RATE // 200  # samples (5 ms): no click, and no consonant is lost
+FADE_OUT = RATE // 50  # samples (20 ms)
+CUT_EVERY = RATE // 25  # samples (40 ms) between two cuts in speech: with periods of 8 ms it is a fifth faster
+QUIET = 100.0**2  # mean square (-50 dB) below which a cut of any length is not heard
+
+NOWHERE = -1 - FADE_OUT  # a position before all sound
+
+
+class Gate:
+    """`take` and `listen` belong to the microphone's thread; the rest to any."""
+
+    def __init__(self, load: Callable[[], VoiceActivity] = load_activity) -> None:
+        """`load` makes a detector of speech, or raises LibraryMissing."""
+        self._load = load
+        self.talks = False  # with `MicMode.PTT`: the user is to be heard
+        self._mode = MicMode.OPEN
+        self._activity: VoiceActivity | None = None
+        self._known: Samples = np.zeros(0, np.int16)  # the newest sound, up to `_end`
+        self._end = 0  # position behind the last sample that was captured
+        self._read = 0  # position of the next sample to be sent
+        self._since = -FADE_IN  # position where the gate was opened
+        self._until = 0  # position up to which it is open
+        self._floor = 0  # position before which nothing is sent
+        self._cut_at = 0  # position of the last cut in speech
+        self._forgets = False  # what was captured so far is not to be sent
+
+    @property
+    def mode(self) -> MicMode:
+        """What opens it."""
+        return self._mode
+
+    def choose(self, mode: str) -> None:
+        """Raises LibraryMissing if there is no detector of speech for it; then nothing changes."""
+        if mode == MicMode.VOICE:
+            self._activity = self._activity or self._load()
+        self._forgets = True  # what was said while it was shut stays here
+        self._mode, self.talks = MicMode(mode), False
+
+    def listen(self) -> None:
+        """Have a detector, if there is one here."""
+        try:
+            self._activity = self._activity or self._load()
+        except LibraryMissing:
+            self._activity = None
+
+    def forget(self) -> None:
+        """Send nothing of what was captured so far. An open gate passes what comes now and nothing else."""
+        self._forgets = self._mode is not MicMode.OPEN
+
+    @property
+    def speaks(self) -> bool | None:
+        """Whether the user does; None where there is no detector."""
+        return self._activity.speaks if self._activity else None
+
+    @property
+    def spoken(self) -> float | None:
+        """Seconds for which the user has spoken so far, likewise."""
+        return self._activity.spoken if self._activity else None
+
+    @property
+    def delay_ms(self) -> float:
+        """By which what is sent now is older than what was captured."""
+        return (self._end - self._read) * 1000 / RATE
+
+    def take(self, pcm: bytes) -> bytes:
+        """What is sent instead of `pcm`, of the same length."""
+        sound = from_bytes(pcm)
+        if self._activity:
+            self._activity.hear(sound)
+        before, self._end = self._end, self._end + len(sound)
+        self._known = np.concatenate((self._known, sound))[-PREROLL - len(sound) :]
+        if self._forgets:
+            self._forgets, self._floor, self._read, self._until = False, before, before, NOWHERE
+        self._judge(before)
+        if self._mode is MicMode.OPEN and self._read == before >= self._since + FADE_IN:
+            self._read = self._end
+            return pcm
+        return self._made(len(sound)).tobytes()
+
+    def _judge(self, before: int) -> None:
+        """Open the gate, or let it shut. `before` is where the newest sound begins."""
+        if not self._is_wanted:
+            return
+        if self._is_shut():
+            preroll = PREROLL if self._mode is MicMode.VOICE else self._end - before
+            self._read = self._since = max(self._floor, self._until + FADE_OUT, self._end - preroll)
+        self._until = self._end
+
+    @property
+    def _is_wanted(self) -> bool:
+        """Whether the newest sound is to be sent."""
+        match self._mode:
+            case MicMode.OPEN:
+                return True
+            case MicMode.PTT:
+                return self.talks
+            case MicMode.VOICE:
+                return self._activity is None or self._activity.speaks
+
+    def _is_shut(self) -> bool:
+        return self._read >= self._until + FADE_OUT
+
+    def _made(self, count: int) -> Samples:
+        """The next `count` samples to be sent."""
+        if self._is_shut():
+            self._read = self._end
+            return np.zeros(count, np.int16)
+        sound = self._caught_up(count)
+        first = self._read - count
+        if first >= self._since + FADE_IN and self._read <= self._until:
+            return sound
+        places = np.arange(first, self._read)
+        gains = np.minimum((places - self._since) / FADE_IN, 1 - (places - self._until) / FADE_OUT)
+        faded: Samples = np.rint(sound * np.clip(gains, 0, 1)).astype(np.int16)
+        if self._is_shut():
+            self._read = self._end
+        return faded
+
+    def _caught_up(self, count: int) -> Samples:
+        """The next `count` samples from where it is read, and fewer are left behind them, if something can be cut."""
+        at = len(self._known) - (self._end - self._read)
+        most = min(self._end - self._read, self._until - self._read) - count
+        chunk = self._known[at : at + count]
+        quiet = float(np.mean(chunk.astype(np.float32) ** 2)) < QUIET
+        cut = 0
+        if most > 0 and (quiet or self._read >= self._cut_at + CUT_EVERY):
+            longer = self._known[at : at + count + min(most, count)]
+            shorter = shorten(longer, len(longer) - count, any_length=quiet)
+            cut, chunk = len(longer) - len(shorter), shorter[:count]
+            self._cut_at = self._read if cut else self._cut_at
+        self._read += count + cut
+        return chunk
