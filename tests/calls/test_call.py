@@ -117,6 +117,7 @@ class Speaker(Sound):
     def __init__(self, plan: Callable[[], None] | None = None, put: Callable[[Audio], None] | None = None) -> None:
         super().__init__(plan)
         self.deafened = self.records = False
+        self.volume = None
         self.heard: list[Audio] = []
         self.round_trips: list[float] = []
         self.put = put or self.heard.append

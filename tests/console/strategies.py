@@ -88,6 +88,7 @@ ONE_OF_EACH: list[Event] = [
     events.Interrupted("bob", 4.0),
     events.Resumed("bob", 7.2, "192.168.1.5:8689"),
     events.MicModeChosen("ptt"),
+    events.VolumeChosen(150, False),
     events.Hint("muted", "you are muted, but speaking"),
     events.Level(-24.0, -61.0, 0, False, None),
     events.Late(True, "bob", 1.2),

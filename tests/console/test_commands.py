@@ -10,6 +10,7 @@ from tests.console.strategies import tricky_texts
 from voicemux.console.commands import (
     Answer,
     ChooseMic,
+    ChooseVolume,
     Deafen,
     HangUp,
     Help,
@@ -41,6 +42,7 @@ WORDS = {
     "level": ShowLevel(),
     "mic": ChooseMic(),
     "talk": PushToTalk(),
+    "volume": ChooseVolume(),
     "code": ShowCode(),
     "words": ShowWords(),
     "verify": Verify(),
@@ -207,6 +209,27 @@ def test_what_programs_say_is_no_typed_command():
 )
 def test_in_a_pipe_all_is_text_and_some_of_it_an_answer_to_a_call_that_rings(line, accepts):
     assert parse_piped(line) == Say(line, accepts=accepts)
+
+
+@pytest.mark.parametrize(
+    ("to", "command"),
+    [
+        ("150", ChooseVolume(150)),
+        ("0%", ChooseVolume(0)),
+        ("400 %", ChooseVolume(400)),
+        ("+10", ChooseVolume(by=10)),
+        ("-25", ChooseVolume(by=-25)),
+        ("auto", ChooseVolume("auto")),
+        (150, ChooseVolume(150)),
+        *((each, None) for each in ("401", "loud", "1.5", "", "--5", "\u0665", True, 1.5, None, -5, [1])),
+    ],
+)
+def test_a_volume_is_in_percent_or_a_change_or_auto(to, command):
+    given = parse_json(json.dumps({"command": "volume", "to": to}))
+    assert given == command if command else isinstance(given, Unknown)
+    if isinstance(to, str) and to:
+        typed = parse_line(f"/volume {to}")
+        assert typed == command if command else isinstance(typed, Unknown)
 
 
 def test_a_mode_and_a_switch_are_told_by_programs_as_data():

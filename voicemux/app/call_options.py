@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 
 
+def _a_volume(context: click.Context, option: click.Parameter, value: str | None) -> int | str | None:
+    if value is None:
+        return None
+    from voicemux.console.commands import parse_volume
+
+    found = parse_volume(value)
+    if not found or found.to is None:
+        raise click.BadParameter(f"{value} is not a volume of 0 to 400 percent, or auto", context, option)
+    return found.to
+
+
 def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that `listen` and `dial` share."""
     options = (
@@ -34,6 +45,11 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--output", metavar="DEVICE", default="", help="Loudspeaker: likewise; a file is a recording,"
             " - is raw sound on standard output.",
+        ),
+        click.option(
+            "--volume", metavar="PERCENT|auto", callback=_a_volume,
+            help="How loud the other side is played: 0 to 400, or auto to level it.  [default: as you had it with"
+            " this contact before, or 100]",
         ),
         click.option("--record", metavar="FILE", default="", help="Keep what you hear in a sound file, too."),
         click.option(
@@ -130,6 +146,7 @@ class CallOptions:
     output: str
     record: str
     record_call: str
+    volume: int | str | None
     no_audio: bool
     start_muted: bool
     echo: str
@@ -166,7 +183,8 @@ class CallOptions:
         if self.record and not self.record.lower().endswith(RECORDING_ENDINGS):
             raise click.UsageError(f"--record takes a file that ends in {' or '.join(RECORDING_ENDINGS)}")
         record, call = (SoundFile(each) if each else None for each in (self.record, self.record_call))
-        return SoundSettings(source, sink, record, call, self.max_delay / 1000, tones=not self.no_tones)
+        tones = not self.no_tones
+        return SoundSettings(source, sink, record, call, self.max_delay / 1000, volume=self.volume, tones=tones)
 
     def voice(self) -> "VoiceSettings":
         """Raises UsageError if no packets are such as the options say."""

@@ -16,6 +16,7 @@ from voicemux.calls.trust import Trust
 from voicemux.console.commands import (
     Answer,
     ChooseMic,
+    ChooseVolume,
     Command,
     Deafen,
     EndOfInput,
@@ -39,7 +40,7 @@ from voicemux.console.commands import (
 )
 from voicemux.console.plain import Console
 from voicemux.console.quoting import quoted_name
-from voicemux.events import MissedCalls, Notice, Rejected
+from voicemux.events import MissedCalls, Notice, Rejected, VolumeChosen
 
 WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
     Say: "that was not sent",
@@ -49,6 +50,7 @@ WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
     Verify: "there are no words to compare",
     ChooseMic: "there is no microphone to open",
     PushToTalk: "there is no microphone to open",
+    ChooseVolume: "there is no voice to hear",
     Mute: "there is no voice to mute",
     Deafen: "there is no voice to hear",
     RecordBoth: "there is no call to record",
@@ -153,6 +155,11 @@ class CommandHandler:
                 call.post(call.stats())
             case ChooseMic():
                 call.post(call.states.choose_mode(command.mode))
+            case ChooseVolume():
+                chosen = call.states.choose_volume(command.to, command.by)
+                call.post(chosen)
+                if isinstance(chosen, VolumeChosen) and command != ChooseVolume() and self._held.volumes:
+                    self._held.volumes.keep(chosen, self._held.met)
             case PushToTalk():
                 call.post(call.states.talk(command.on))
             case ShowLevel():
@@ -184,7 +191,7 @@ class CommandHandler:
         if not self._trust or (met and not met.words):
             useless |= {"words", "verify"}
         if not self._settings.sound.is_wanted:
-            useless |= {"mute", "deafen", "level", "mic", "talk", "record", "stop_recording"}
+            useless |= {"mute", "deafen", "level", "mic", "talk", "volume", "record", "stop_recording"}
             useless |= {"devices", "input", "output"}
         return useless
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from voicemux.app.exchanging import DeviceExchange
+from voicemux.app.volumes import VolumeMemory
 from voicemux.calls.call import RunningCall
 from voicemux.calls.introduction import Introduced
 from voicemux.console.plain import Console
@@ -22,6 +23,7 @@ class Held:
         self.met: Introduced | None = None  # who is in the call
         self.sides: BothSides | None = None  # its recording
         self.exchange: DeviceExchange | None = None  # of its devices
+        self.volumes: VolumeMemory | None = None
         self.last: Stats | None = None  # figures of the call before
         self.is_finite = False  # the sound that is sent has an end of its own
         self.has_sent_all = False  # and has reached it

@@ -11,6 +11,7 @@ from voicemux.app.held import Held, hurry_away
 from voicemux.app.notices import Notices
 from voicemux.app.settings import Settings
 from voicemux.app.sound import Halves, Sound
+from voicemux.app.volumes import VolumeMemory
 from voicemux.audio.choices import MicMode
 from voicemux.calls.call import RunningCall
 from voicemux.calls.introduction import Introduced, Named, name_peer
@@ -59,6 +60,7 @@ class Holding:
         self._sound = sound
         self._held = held
         self._notices = notices
+        held.volumes = VolumeMemory(settings.sound.volume, trust, notices.once)
         self._start_console = start_console
         self._trace = trace
 
@@ -70,6 +72,8 @@ class Holding:
         hello = replace(met.hello, name=named.name)
         line.set_timeout(self._settings.silence_timeout)
         halves = self._sound.make_halves(hello.playable)
+        if held.volumes:
+            held.volumes.begin(halves.player, met)
         held.is_finite = halves.is_finite
         held.has_sent_all = halves.is_finite and halves.transmitter is None  # as of a file that has ended
         if self._trace:

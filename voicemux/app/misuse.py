@@ -22,12 +22,13 @@ NO_READER = "no answer to a call can be typed, and --auto-accept takes every one
 # What is given, what then means nothing, why, and what makes it mean something after all. An option that has a value
 # behind it stands for that value only.
 _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
-    ("--no-audio", (*VOICE_THAT_IS_SENT, "--max-delay", "--no-tones"), "there is no voice", ()),
+    ("--no-audio", (*VOICE_THAT_IS_SENT, "--max-delay", "--no-tones", "--volume"), "there is no voice", ()),
     ("--input none", VOICE_THAT_IS_SENT, "no voice is sent", ()),
     ("--output none", ("--max-delay",), "no voice is played", ("--record",)),
     ("--output none", ("--echo",), "there is no loudspeaker", ()),
-    ("--output none", ("--no-tones",), "no loudspeaker plays", ()),
+    ("--output none", ("--no-tones", "--volume"), "no loudspeaker plays", ()),
     ("--output -", ("--no-tones",), "only a loudspeaker has tones", ()),
+    ("--output -", ("--volume",), "only a loudspeaker has a volume", ()),
     ("--codec pcm", ("--bitrate",), "that is of Opus", ()),
     ("--codec pcm", ("--frame-ms 60",), "PCM has at most 40", ()),
     ("--frame-ms", ("--low-latency",), "both say how long packets are", ()),

@@ -20,6 +20,7 @@ class SoundSettings:
     record: SoundFile | None = None  # for what is heard
     record_call: SoundFile | None = None  # for both sides
     max_delay: float = 0.3  # seconds of playout delay
+    volume: int | str | None = None  # of a loudspeaker in percent, or "auto"; None: as each contact had it before
     tones: bool = True  # in the loudspeaker, when the line is lost and when it is back
 
     @property

@@ -17,6 +17,7 @@ from voicemux.security.entries import Contact
 from voicemux.security.handshake import Dialler, Peer
 from voicemux.security.identity import fingerprint_of, load_identity
 from voicemux.security.meetings import Meetings
+from voicemux.security.volumes import Volumes
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Trust:
         self.known.all()  # what is damaged is better found before anybody calls
         self.identity = load_identity(security.folder)
         self.meetings = Meetings(security.folder)
+        self.volumes = Volumes(security.folder)
 
     def judge(self, target: Target, way: AnyWay, certificate: bytes, *, by_code: bool = False) -> Dialler:
         """What to say to the listener who answers there with that certificate: nothing has been said to it so far.

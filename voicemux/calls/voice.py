@@ -160,8 +160,28 @@ class VoiceSender(Half, Protocol):
         """Send voice until the source ends or `stop()`. Raises DeviceError."""
 
 
+class LoudspeakerVolume(Protocol):
+    """How loud the peer is played: `audio.playout.volume.Volume`."""
+
+    @property
+    def auto(self) -> bool:
+        """Whether it is levelled."""
+
+    @property
+    def percent(self) -> int:
+        """What the user wants, or, where it is levelled, what it is now."""
+
+    def choose(self, percent: int) -> None: ...
+
+    def choose_auto(self) -> None: ...
+
+
 class Player(Half, Protocol):
     """The loudspeaker's side."""
+
+    @property
+    def volume(self) -> LoudspeakerVolume | None:
+        """None of a file or pipe, which gets the sound as it came."""
 
     deafened: bool
     records: bool  # whether what is heard is kept

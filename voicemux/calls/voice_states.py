@@ -21,6 +21,7 @@ from voicemux.events import (
     Rejected,
     Switched,
     Voice,
+    VolumeChosen,
 )
 from voicemux.protocol.messages import OWN_SOURCE, Audio, VoiceState
 
@@ -110,6 +111,18 @@ class VoiceStates:
             return Rejected(f"the microphone is in mode {gate.mode}: /talk is for /mic ptt")
         gate.talks = not gate.talks if on is None else on
         return Switched("talking", gate.talks)
+
+    def choose_volume(self, to: int | str | None, by: int = 0) -> VolumeChosen | Rejected:
+        """How loud the peer is played: percent, or "auto" to have it levelled; None leaves it as it is, but for `by`
+        percent. What to tell the user."""
+        volume = self._player.volume if self._player else None
+        if volume is None:
+            return Rejected("only a loudspeaker has a volume: files and pipes get the sound as it came")
+        if to == "auto":
+            volume.choose_auto()
+        elif isinstance(to, int) or by:
+            volume.choose((to if isinstance(to, int) else volume.percent) + by)
+        return VolumeChosen(volume.percent, volume.auto)
 
     def level(self) -> Level:
         """How loud both voices were in the last seconds."""

@@ -1,11 +1,14 @@
 """What the user wants, from a typed line or from a line of JSON."""
 
 import json
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 MOST_OF_AN_ID = 64  # characters
 MIC_MODES = ("open", "voice", "ptt")
+MOST_VOLUME = 400  # percent
+_VOLUME = re.compile(r"([+-]?)(\d{1,3}) ?%?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,14 @@ class ChooseMic:
     """What opens the microphone: one of `MIC_MODES`; "" asks what does."""
 
     mode: str = ""
+
+
+@dataclass(frozen=True)
+class ChooseVolume:
+    """How loud the other side is played: percent, or "auto"; None asks for it, or changes it `by` so much."""
+
+    to: int | str | None = None
+    by: int = 0
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,7 @@ Command = (
     | StopRecording
     | ChooseMic
     | PushToTalk
+    | ChooseVolume
     | ShowStats
     | ShowLevel
     | ShowCode
@@ -166,6 +178,7 @@ _WORDS: dict[str, Command] = {
     "level": ShowLevel(),
     "mic": ChooseMic(),
     "talk": PushToTalk(),
+    "volume": ChooseVolume(),
     "code": ShowCode(),
     "words": ShowWords(),
     "verify": Verify(),
@@ -190,6 +203,7 @@ _HELP = {
     "level": "how loud you and they are",
     "mic": "what opens the microphone: /mic open, voice or ptt",
     "talk": "with /mic ptt: be heard, until the next /talk",
+    "volume": "how loud they are: /volume 150, +10, -10 or auto",
     "code": "what a new caller has to type, once more",
     "words": "the words to compare, once more",
     "verify": "the words are the same on both sides: remember them",
@@ -211,7 +225,26 @@ def _choose_mic(mode: object) -> ChooseMic | Unknown:
     return Unknown(f"expected the mode of the microphone to be one of {', '.join(MIC_MODES)}")
 
 
-_WITH_WORDS: dict[str, Callable[[str], Command]] = {"mic": _choose_mic}  # commands that may have more behind them
+def parse_volume(to: object) -> ChooseVolume | None:
+    """150, "150", "150 %", "+10", "-10" or "auto"; None for all else."""
+    if to == "auto":
+        return ChooseVolume("auto")
+    found = _VOLUME.fullmatch(str(to)) if isinstance(to, int | str) and not isinstance(to, bool) else None
+    if not found or int(found[2]) > MOST_VOLUME:
+        return None
+    number = int(found[1] + found[2])
+    if not found[1]:
+        return ChooseVolume(number)
+    return ChooseVolume(by=number) if isinstance(to, str) else None
+
+
+def _choose_volume(to: object) -> ChooseVolume | Unknown:
+    """As it was typed, or as JSON has it."""
+    return parse_volume(to) or Unknown(f'expected a volume of 0 to {MOST_VOLUME} percent, "+10", "-10" or "auto"')
+
+
+# Commands that may have more behind them.
+_WITH_WORDS: dict[str, Callable[[str], Command]] = {"mic": _choose_mic, "volume": _choose_volume}
 
 
 def typed_help(useless: Collection[str] = ()) -> str:
@@ -307,6 +340,8 @@ def parse_json(line: str) -> Command | None:
         if not isinstance(name, str) or not _is_unicode(name) or not name.strip():
             return Unknown(f'expected {{"command": "{word}", "device": a name or number}}')
         return UseDevice(word, name.strip())
+    if word == "volume" and "to" in given:
+        return _choose_volume(given["to"])
     if word == "mic" and "mode" in given:
         return _choose_mic(given["mode"])
     if word == "talk" and "on" in given:

@@ -41,6 +41,7 @@ from voicemux.events import (
     TextReceived,
     TurnedAway,
     Voice,
+    VolumeChosen,
     Waiting,
 )
 from voicemux.security.likeness import alike
@@ -169,6 +170,9 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
             return [_listed(each, used) for each in event.devices] or ["this system has no sound devices"]
         case Switched():
             return [SWITCHES[event.what][event.on]]
+        case VolumeChosen():
+            how = "levelled, now" if event.auto else "played at"
+            return [f"their voice is {how} {event.percent} % of what comes"]
         case MicModeChosen():
             return [MODES[event.mode]]
         case Waiting():

@@ -43,6 +43,7 @@ from voicemux.events.calls import (
     TextReceived,
     Undelivered,
     Voice,
+    VolumeChosen,
     Waiting,
 )
 
@@ -82,6 +83,7 @@ __all__ = [
     "TurnedAway",
     "Undelivered",
     "Voice",
+    "VolumeChosen",
     "Waiting",
     "to_dict",
 ]
@@ -129,6 +131,7 @@ Event = (
     | TextReceived
     | Switched
     | MicModeChosen
+    | VolumeChosen
     | Waiting
     | Notice
     | TurnedAway

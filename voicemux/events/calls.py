@@ -182,6 +182,15 @@ class MicModeChosen:
 
 
 @dataclass(frozen=True)
+class VolumeChosen:
+    """How loud the other side is played, in percent of the amplitude as it came; with `auto`, that follows how loud
+    it speaks."""
+
+    percent: int
+    auto: bool
+
+
+@dataclass(frozen=True)
 class Waiting:
     """The call is to end, and that takes a while: for the `texts` that the peer has not acknowledged, or, if there
     are none, because it has not hung up."""

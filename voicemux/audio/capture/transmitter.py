@@ -170,7 +170,8 @@ class Transmitter:
             return
         self._silent = False
         if tap := self.tap:
-            tap(position, now - self.capture_ms / 1000 - samples / RATE, pcm)
+            known_ms = self._source.delay_ms + self._processing.delay_ms  # what the gate adds soon goes away
+            tap(position, now - known_ms / 1000 - samples / RATE, pcm)
         self._gathered += pcm
         start = self._position - len(self._gathered) // SAMPLE_BYTES
         while len(self._gathered) >= (size := self._encoder.frame_samples * SAMPLE_BYTES):

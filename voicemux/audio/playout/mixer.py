@@ -16,6 +16,7 @@ from voicemux.audio.levels import LevelMeter, SoundLevels
 from voicemux.audio.playout.limiter import Limiter
 from voicemux.audio.playout.playout import Figures, Playout
 from voicemux.audio.playout.tones import Tones
+from voicemux.audio.playout.volume import Volume
 from voicemux.audio.processing import Processing
 from voicemux.audio.resample import Samples
 from voicemux.errors import DeviceError
@@ -54,6 +55,7 @@ class Mixer:
         self._clock = clock
         self.deafened = False
         self._meter = LevelMeter()
+        self.volume = Volume(self._meter) if limiter else None  # of a loudspeaker
         self._made: dict[int, Samples] = {source: np.zeros(0, np.int16) for source in playouts}  # and not written
 
     @property
@@ -127,6 +129,8 @@ class Mixer:
         """What is heard at the time `now` and from then on, at least one sample."""
         total = self._sum(now)
         self._meter.hear(total)
+        if self.volume:
+            total = self.volume.apply(total)
         if self.deafened:
             total = np.zeros_like(total)
         if self.tones:

@@ -1,0 +1,46 @@
+"""The volume of a call: what the option says, or else what was chosen for this contact before."""
+
+from collections.abc import Callable
+
+from voicemux.calls.introduction import Introduced
+from voicemux.calls.trust import Trust
+from voicemux.calls.voice import Player
+from voicemux.errors import SecurityError
+from voicemux.events import VolumeChosen
+from voicemux.security.volumes import AUTO, KeptVolume
+
+
+class VolumeMemory:
+    """Of one run. Any thread."""
+
+    def __init__(self, option: KeptVolume | None, trust: Trust | None, tell: Callable[[str], None]) -> None:
+        """`option` is that of the command line. `tell` is given why something cannot be remembered."""
+        self._option = option
+        self._trust = trust
+        self._tell = tell
+
+    def begin(self, player: Player | None, met: Introduced) -> None:
+        """Set the volume of a call that begins."""
+        volume = player.volume if player else None
+        wanted = self._option if self._option is not None else self._remembered(met)
+        if volume and wanted == AUTO:
+            volume.choose_auto()
+        elif volume and isinstance(wanted, int):
+            volume.choose(wanted)
+
+    def keep(self, chosen: VolumeChosen, met: Introduced | None) -> None:
+        """Remember what the user has chosen in a call with a contact."""
+        if not (self._trust and met and met.peer):
+            return
+        try:
+            if self._trust.contacts.directory().with_fingerprint(met.peer.fingerprint):
+                self._trust.volumes.keep(met.peer.fingerprint, AUTO if chosen.auto else chosen.percent)
+        except SecurityError as error:
+            self._tell(str(error))
+
+    def _remembered(self, met: Introduced) -> KeptVolume | None:
+        try:
+            return self._trust.volumes.of(met.peer.fingerprint) if self._trust and met.peer else None
+        except SecurityError as error:
+            self._tell(str(error))
+            return None

@@ -1,0 +1,60 @@
+"""How loud each contact's voice is played, in a file beside the contacts.
+
+It is a file of its own, because older programs pass over a contact with a field that they do not know. What cannot
+be read in it is forgotten.
+"""
+
+import json
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from voicemux.errors import SecurityError
+from voicemux.security import files
+
+FILE = "volumes.json"
+LOCK_FILE = "volumes.json.lock"
+PATIENCE = 5.0  # seconds: others change the file within milliseconds
+MOST_BYTES = 1_000_000  # of the file
+MOST_VOLUMES = 1000  # those that were chosen last
+MOST_PERCENT = 400
+AUTO = "auto"
+
+KeptVolume = int | str  # percent, or AUTO
+
+
+class Volumes:
+    """The file in a folder. Any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / FILE
+
+    def of(self, fingerprint: str) -> KeptVolume | None:
+        """What was chosen for a contact; None if nothing was. Raises SecurityError."""
+        return self._all().get(fingerprint)
+
+    def keep(self, fingerprint: str, volume: KeptVolume) -> None:
+        """Raises SecurityError if that cannot be written down."""
+        files.make_folder(self._folder)
+        try:
+            with FileLock(self._folder / LOCK_FILE, timeout=PATIENCE, mode=0o600):
+                volumes = self._all()
+                volumes.pop(fingerprint, None)
+                volumes[fingerprint] = volume
+                kept = dict(list(volumes.items())[-MOST_VOLUMES:])
+                files.write(self._path, json.dumps(kept, indent=1).encode() + b"\n")
+        except (OSError, Timeout) as error:
+            raise SecurityError(f"cannot change {self._path}: {error}") from error
+
+    def _all(self) -> dict[str, KeptVolume]:
+        try:
+            told = json.loads(files.read(self._path, MOST_BYTES) or b"{}")
+        except (ValueError, RecursionError):
+            return {}
+        return {key: volume for key, volume in told.items() if _is_volume(volume)} if isinstance(told, dict) else {}
+
+
+def _is_volume(volume: object) -> bool:
+    is_percent = isinstance(volume, int) and not isinstance(volume, bool) and 0 <= volume <= MOST_PERCENT
+    return is_percent or volume == AUTO
