@@ -16,8 +16,8 @@ from statistics import median
 from typing import Any
 
 from bench import handshake
-from voicemux.audio.codec import PcmDecoder
 from voicemux.audio.endpoints import RATE
+from voicemux.audio.pcm import PcmDecoder
 from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
 from voicemux.net.demultiplexer import demultiplex

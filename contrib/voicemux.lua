@@ -14,8 +14,8 @@ local PREFACE, LONGEST, CODE = "VMUX/1\r\n", 4096, 2
 
 local TAGS = {"HELLO", "TEXT", "AUDIO", "PING", "PONG", "BYE", "TEXT_ACK", "REPORT", "RINGING", "CLAIM", "CHALLENGE",
   "PROOF", "WELCOME", [19] = "ARRIVALS", [20] = "STATE"}
-local KEYS = {"name", "agent", "codecs", "session", "last_text", [7] = "grace"}
-local CODECS = {"PCM", "Opus"}
+local KEYS = {"name", "agent", "codecs", "session", "last_text", [7] = "grace", [11] = "channels"}
+local CODECS = {"PCM", "Opus", "PCM_STEREO"}
 local CODES = {[0] = "NORMAL", "BUSY", "DECLINED", "PROTOCOL", "VERSION", "TIMEOUT", "FLOOD", "INTERNAL", "REPLACED",
   "SECURITY", "UNKNOWN_CALLER", "WRONG_CODE", "GONE", [16] = "LATER"}
 local METHODS = {[0] = "OPEN", "KNOWN", "CODE"}
@@ -39,6 +39,7 @@ local field = {
   session = ProtoField.bytes("voicemux.hello.session", "Session"),
   last_text = ProtoField.uint32("voicemux.hello.last_text", "Last text", base.DEC),
   grace = ProtoField.uint16("voicemux.hello.grace", "Grace (s)", base.DEC),
+  channels = ProtoField.uint8("voicemux.hello.channels", "Channels", base.DEC),
   id = ProtoField.uint32("voicemux.id", "Id", base.DEC),
   text = ProtoField.string("voicemux.text", "Text", base.UNICODE),
   codec = ProtoField.uint8("voicemux.codec", "Codec", base.DEC, CODECS),
@@ -143,6 +144,9 @@ function decode.HELLO(payload, tree, message)
     elseif key == 7 then
       if length ~= 2 then return nil, "HELLO grace: 2 bytes expected, got " .. length end
       item:add(field.grace, value)
+    elseif key == 11 then
+      if length ~= 1 then return nil, "HELLO channels: 1 byte expected, got " .. length end
+      item:add(field.channels, value)
     end
     seen[key] = true
     at = at + 2 + length

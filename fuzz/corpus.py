@@ -13,7 +13,8 @@ from fuzz.direction import Deed
 from fuzz.resumption import Act
 from tests.console.forgeries import forgeries
 from tests.notation import octets, vectors
-from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder
+from voicemux.audio.codec import Encoder, OpusEncoder
+from voicemux.audio.pcm import PcmEncoder
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.encoding import to_frame
 from voicemux.protocol.frames import encode_frame

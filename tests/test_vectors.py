@@ -13,8 +13,9 @@ from tests.audio.listening import Ear, on_time
 from tests.console.screens import drawn, impostors
 from tests.notation import VECTORS, characters, message, octets, vectors
 from tests.vectors.generate import generate
-from voicemux.audio.codec import UndecodableError, make_decoders
+from voicemux.audio.codec import make_decoders
 from voicemux.audio.endpoints import SAMPLE_BYTES
+from voicemux.audio.pcm import UndecodableError
 from voicemux.audio.playout.jitter import Conceal, Pause, Play
 from voicemux.calls.establishing import greet
 from voicemux.calls.target import resolve
@@ -232,14 +233,14 @@ def test_text_is_received_as_it_should(vector):
 def ticks_of(decoders: dict, frame: dict[str, Any]) -> int | None:
     """How long a frame is; None if it cannot be used."""
     try:
-        return len(decoders[frame["codec"]].decode(octets(frame["data"]))) // SAMPLE_BYTES
+        return len(decoders[frame["codec"]].decode(octets(frame["data"]))) // (2 * SAMPLE_BYTES)
     except (KeyError, UndecodableError):
         return None
 
 
 @each("audio")
 def test_each_frame_of_audio_is_what_it_should_be(vector):
-    decoders, usable, wanted = make_decoders(), [], []
+    decoders, usable, wanted = make_decoders(channels=2), [], []
     lengths: dict[int, int] = {}
     for frame in vector["frames"]:
         if frame["data"]:

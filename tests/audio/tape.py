@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from tests.audio.speech import samples_of
-from voicemux.audio.codec import Encoder, OpusEncoder, PcmEncoder, make_decoders
+from voicemux.audio.codec import Encoder, OpusEncoder, make_decoders
 from voicemux.audio.endpoints import BLOCK_SECONDS, RATE
+from voicemux.audio.pcm import PcmEncoder
 from voicemux.audio.playout.jitter import MAX_DELAY
 from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout

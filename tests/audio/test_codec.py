@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.speakers import speaker
-from tests.audio.speech import RATE, Samples, level, place, quality, samples_of, speech
+from tests.audio.speech import LISTENER, RATE, Samples, level, pitch, place, quality, samples_of, speech, tone
 from voicemux.audio.capture.wish import Wish
 from voicemux.audio.codec import (
     LOOKAHEAD_MS,
@@ -19,13 +19,11 @@ from voicemux.audio.codec import (
     Encoder,
     OpusDecoder,
     OpusEncoder,
-    PcmDecoder,
-    PcmEncoder,
-    UndecodableError,
     check_opus,
     make_decoders,
     make_encoder,
 )
+from voicemux.audio.pcm import PcmDecoder, PcmEncoder, StereoPcmDecoder, StereoPcmEncoder, UndecodableError
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.messages import Codec
 from voicemux.protocol.wire import MAX_PAYLOAD
@@ -280,3 +278,66 @@ def test_without_opus_there_is_pcm_and_a_reason() -> None:
 def test_with_opus_it_is_the_first_of_what_can_be_played() -> None:
     check_opus()
     assert list(make_decoders()) == [Codec.OPUS, Codec.PCM]
+
+
+def test_pcm_of_two_channels_comes_back_as_it_was_and_one_channel_on_both_sides() -> None:
+    left, right = speech(seconds=0.5), speech(LISTENER, 0.5)
+    pairs = np.stack((left, right), axis=1)
+    decoders = make_decoders(channels=2)
+    assert list(decoders) == [Codec.OPUS, Codec.PCM_STEREO, Codec.PCM]
+    encoder = StereoPcmEncoder(40)
+    size = encoder.frame_samples * 4
+    assert size <= MAX_PAYLOAD - AUDIO_HEADER
+    pcm = pairs.tobytes()
+    packets = [encoder.encode(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+    assert b"".join(map(decoders[Codec.PCM_STEREO].decode, packets)) == pcm
+    twice = samples_of(decoders[Codec.PCM].decode(left.tobytes())).reshape(-1, 2)
+    assert (twice == left[:, None]).all()
+
+
+@pytest.mark.parametrize("codec", [Codec.OPUS, Codec.PCM_STEREO, Codec.PCM])
+def test_what_is_missing_of_two_channels_is_made_up_in_pairs(codec: Codec) -> None:
+    decoder, said = make_decoders(channels=2)[codec], speech(seconds=2)[RATE:]
+    match codec:
+        case Codec.OPUS:
+            packets = packets_of(OpusEncoder(20.0, BITRATE), said.tobytes())
+        case Codec.PCM:
+            packets = [said[:960].tobytes()]
+        case _:
+            packets = [np.stack((said[:960], -said[:960]), axis=1).tobytes()]
+    for packet in packets:
+        decoder.decode(packet)
+    for samples in (240, 240, 960):
+        made = samples_of(decoder.conceal(samples)).reshape(-1, 2)
+        assert len(made) == samples
+        assert np.array_equal(made[:, 0], -made[:, 1] if codec == Codec.PCM_STEREO else made[:, 1])
+
+
+@given(st.binary(max_size=4088), st.sampled_from([1, 2]))
+def test_any_data_is_whole_pairs_or_refused(data: bytes, carried: int) -> None:
+    decoder = StereoPcmDecoder(carried)
+    if len(data) % (2 * carried):
+        with pytest.raises(UndecodableError):
+            decoder.decode(data)
+    else:
+        assert len(decoder.decode(data)) == len(data) * 2 // carried
+
+
+def test_a_packet_of_opus_with_two_channels_is_heard_on_one_and_one_channel_on_two() -> None:
+    """Whatever the other side says that it sends, and also if that changes from packet to packet."""
+    opus = pytest.importorskip("opuslib_next")
+    both = opus.Encoder(RATE, 2, "audio")
+    pairs = np.stack((tone(500, 1.0), tone(2000, 1.0)), axis=1)
+    two = [both.encode(pairs[at : at + 960].tobytes(), 960) for at in range(0, RATE, 960)]
+    one = packets_of(OpusEncoder(20.0, BITRATE), tone(500, 1.0).tobytes())
+    mono, stereo = OpusDecoder(), OpusDecoder(channels=2)
+    mean = samples_of(b"".join(map(mono.decode, two)))[RATE // 2 :]
+    spectrum = np.abs(np.fft.rfft(mean * np.hanning(len(mean))))
+    for hertz in (500, 2000):
+        assert spectrum[hertz // 2] > 0.3 * spectrum.max()
+    apart = samples_of(b"".join(map(stereo.decode, two))).reshape(-1, 2)[RATE // 2 :]
+    assert [pitch(apart[:, side]) for side in (0, 1)] == pytest.approx([500, 2000], abs=5)
+    same = samples_of(b"".join(map(stereo.decode, one))).reshape(-1, 2)[RATE // 2 :]
+    assert np.array_equal(same[:, 0], same[:, 1])
+    for packet in (packet for each in zip(one, two, strict=False) for packet in each):
+        assert (len(mono.decode(packet)), len(stereo.decode(packet))) == (1920, 3840)

@@ -419,6 +419,16 @@ class EndsOnUnusualLengths(Peer):
         super().take_audio(audio)
 
 
+@caught_by("audio-channels", LISTENER)
+class EndsWhereTheChannelsChange(Peer):
+    hello = Hello("peer", "peer/1", (Codec.PCM_STEREO, Codec.PCM), channels=2)
+
+    def take_audio(self, audio: Audio) -> None:
+        if self.newest and {audio.codec, self.newest.codec} == {Codec.PCM, Codec.PCM_STEREO}:
+            raise RemoteProtocolError("expected as many channels as before, got another number")
+        super().take_audio(audio)
+
+
 @caught_by("audio-unusable", LISTENER)
 class EndsOnUnusableSound(Peer):
     def take_audio(self, audio: Audio) -> None:

@@ -34,6 +34,7 @@ hellos = st.builds(
     name=texts_of_bytes(64),
     agent=texts_of_bytes(64),
     codecs=st.none() | st.lists(u8, max_size=255).map(tuple),
+    channels=u8,
 ) | st.builds(Hello, session=st.binary(min_size=16, max_size=16), last_text=st.none() | u32, grace=u16)
 in_call = st.one_of(
     st.builds(Text, id=u32, text=st.text(max_size=50), more=st.booleans()),

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicemux.audio.codec import OpusEncoder, PcmEncoder
+from voicemux.audio.codec import OpusEncoder
+from voicemux.audio.pcm import PcmEncoder
 from voicemux.protocol.durations import LONGEST, duration
 from voicemux.protocol.messages import Codec
 

@@ -24,7 +24,7 @@ NO_READER = "no answer to a call can be typed, and --auto-accept takes every one
 _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--no-audio", (*VOICE_THAT_IS_SENT, "--max-delay", "--no-tones", "--volume"), "there is no voice", ()),
     ("--input none", VOICE_THAT_IS_SENT, "no voice is sent", ()),
-    ("--output none", ("--max-delay",), "no voice is played", ("--record",)),
+    ("--output none", ("--max-delay",), "no voice is played", ("--record", "--record-call")),
     ("--output none", ("--echo",), "there is no loudspeaker", ()),
     ("--output none", ("--no-tones", "--volume"), "no loudspeaker plays", ()),
     ("--output -", ("--no-tones",), "only a loudspeaker has tones", ()),

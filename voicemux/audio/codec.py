@@ -1,4 +1,4 @@
-"""PCM and Opus, from samples to packets and back. The only home of opuslib_next."""
+"""Opus, and the choice between it and PCM: from samples to packets and back. The only home of opuslib_next."""
 
 import contextlib
 import ctypes
@@ -10,14 +10,12 @@ from voicemux.audio.capture.ladder import Rung
 from voicemux.audio.capture.slide import Slide
 from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.endpoints import RATE, SAMPLE_BYTES
+from voicemux.audio.pcm import MAX_PCM_MS, PcmDecoder, PcmEncoder, StereoPcmDecoder, UndecodableError, blended
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.messages import Codec
 from voicemux.protocol.wire import MAX_PAYLOAD
 
 MAX_OPUS_SAMPLES = RATE * 120 // 1000  # the longest packet that RFC 6716 allows
-MAX_PCM_MS = 40  # what still fits a frame: 2044 samples
-SOFTER = 0.7  # the factor of each repetition that conceals a gap in PCM
-SEAM = RATE * 5 // 1000  # samples of cross-fade from what was made up to PCM that has come
 LEAST_GUESS = RATE // 100  # samples: asked for 5 ms, libopus makes 10 of most speech and keeps the rest to itself
 LOOKAHEAD_MS = 6.5  # of Opus, measured as libopus's pre-skip of 312 samples
 LOW_DELAY_LOOKAHEAD_MS = 2.5  # of its low-delay application: 120 samples
@@ -42,10 +40,6 @@ DECODER_COMPLEXITY = 7
 FIRST_LOW_DELAY = 16  # the least configuration in a packet's first byte that is for low delay (RFC 6716, table 2)
 
 
-class UndecodableError(Exception):
-    """A packet that its codec refuses: to be treated as lost."""
-
-
 class Encoder(Protocol):
     codec: Codec
     bitrate: int  # bits a second
@@ -68,56 +62,6 @@ class Decoder(Protocol):
 
     def conceal(self, samples: int) -> bytes:
         """`samples` samples in place of a packet that is not there."""
-
-
-class PcmEncoder:
-    codec = Codec.PCM
-    bitrate = RATE * SAMPLE_BYTES * 8
-    lookahead_ms = 0.0
-
-    def __init__(self, frame_ms: float) -> None:
-        self.frame_samples = int(min(frame_ms, MAX_PCM_MS) * RATE / 1000)
-
-    def adapt(self, frame_ms: float, bitrate: int) -> None:
-        """It is what it is: longer packets would hardly be fewer bits."""
-
-    def encode(self, pcm: bytes) -> bytes:
-        return pcm
-
-
-class PcmDecoder:
-    """Conceals with what it had last, backwards and forwards again, ever softer: it begins without a click.
-
-    Nor does it end with one: what comes is faded into.
-    """
-
-    def __init__(self) -> None:
-        self._past = array("h")
-        self._mirrored = array("h")  # what is still to be given
-        self._guessing = False
-
-    def decode(self, packet: bytes) -> bytes:
-        if len(packet) % SAMPLE_BYTES:
-            raise UndecodableError("half a sample")
-        if self._guessing:
-            packet = _faded(self._guess(SEAM), packet)
-            self._guessing = False
-        self._past = array("h", packet)
-        self._mirrored = array("h")
-        return packet
-
-    def conceal(self, samples: int) -> bytes:
-        self._guessing = True
-        return self._guess(samples).tobytes()
-
-    def _guess(self, samples: int) -> "array[int]":
-        while len(self._mirrored) < samples:
-            fall = (1 - SOFTER) / max(1, len(self._past))
-            softer = (round(sample * (1 - fall * i)) for i, sample in enumerate(reversed(self._past)))
-            self._past = array("h", softer) or array("h", [0])
-            self._mirrored += self._past
-        made, self._mirrored = self._mirrored[:samples], self._mirrored[samples:]
-        return made
 
 
 class OpusEncoder:
@@ -207,25 +151,29 @@ class OpusEncoder:
 
 
 class OpusDecoder:
-    def __init__(self) -> None:
+    """Makes `channels` channels of packets with one or two: libopus takes the mean of two, or gives one twice."""
+
+    def __init__(self, channels: int = 1) -> None:
         """Raises LibraryMissing without libopus."""
-        self._decoder = _opus().Decoder(RATE, 1)
+        self._channels = channels
+        self._decoder = _opus().Decoder(RATE, channels)
         self._refines = False
         self._decode = _opus().api.decoder.libopus_decode
         self._pcm, self._pcm_pointer = _buffer()
-        self._guess = array("h")  # made up, and not asked for yet
+        self._guess = array("h")  # made up, and not asked for yet; of two channels in turn
 
     def decode(self, packet: bytes) -> bytes:
         if packet and self._refines != (packet[0] >> 3 < FIRST_LOW_DELAY):
             self._refine(not self._refines)
         pcm = self._run(packet, MAX_OPUS_SAMPLES)
         guess, self._guess = self._guess, array("h")
-        return _faded(guess, pcm) if guess else pcm
+        return blended(guess, pcm) if guess else pcm
 
     def conceal(self, samples: int) -> bytes:
-        while len(self._guess) < samples:
+        wanted = samples * self._channels
+        while len(self._guess) < wanted:
             self._guess.frombytes(self._run(b"", LEAST_GUESS))
-        made, self._guess = self._guess[:samples], self._guess[samples:]
+        made, self._guess = self._guess[:wanted], self._guess[wanted:]
         return made.tobytes()
 
     def _refine(self, on: bool) -> None:
@@ -242,7 +190,7 @@ class OpusDecoder:
         samples = self._decode(state, packet, len(packet), self._pcm_pointer, most, 0)
         if samples < 0:
             raise UndecodableError(f"libopus: error {samples}")
-        return ctypes.string_at(self._pcm, samples * SAMPLE_BYTES)
+        return ctypes.string_at(self._pcm, samples * self._channels * SAMPLE_BYTES)
 
 
 def lookahead_ms(codec: int, packet: bytes) -> float:
@@ -252,12 +200,15 @@ def lookahead_ms(codec: int, packet: bytes) -> float:
     return LOW_DELAY_LOOKAHEAD_MS if packet[0] >> 3 >= FIRST_LOW_DELAY else LOOKAHEAD_MS
 
 
-def make_decoders() -> dict[int, Decoder]:
-    """A decoder for each codec that can be played here, the best first."""
+def make_decoders(channels: int = 1) -> dict[int, Decoder]:
+    """A decoder for each codec that can be played here, the best first; each makes samples of that many channels."""
+    pcm: dict[int, Decoder] = {Codec.PCM: PcmDecoder()}
+    if channels == 2:
+        pcm = {Codec.PCM_STEREO: StereoPcmDecoder(2), Codec.PCM: StereoPcmDecoder(1)}
     try:
-        return {Codec.OPUS: OpusDecoder(), Codec.PCM: PcmDecoder()}
+        return {Codec.OPUS: OpusDecoder(channels), **pcm}
     except LibraryMissing:
-        return {Codec.PCM: PcmDecoder()}
+        return pcm
 
 
 def make_encoder(playable: Collection[int], wanted: Codec | None = None, wish: Wish = ANY) -> Encoder | None:
@@ -291,21 +242,12 @@ def check_opus() -> None:
     _opus()
 
 
-def _faded(guess: "array[int]", pcm: bytes) -> bytes:
-    """`pcm`, its beginning cross-faded from how what was made up would go on."""
-    samples = array("h", pcm)
-    length = min(len(guess), len(samples))
-    for i in range(length):
-        samples[i] += round((guess[i] - samples[i]) * (1 - i / length))
-    return samples.tobytes()
-
-
 def _buffer() -> tuple[Any, Any]:
-    """Room for the longest packet's samples, and a pointer to it.
+    """Room for the longest packet's samples of two channels, and a pointer to it.
 
     Kept, because ctypes' casts are reference cycles: opuslib_next's own methods leave 1 MB of garbage a second.
     """
-    pcm = (ctypes.c_int16 * MAX_OPUS_SAMPLES)()
+    pcm = (ctypes.c_int16 * (2 * MAX_OPUS_SAMPLES))()
     return pcm, ctypes.cast(pcm, _opus().api.c_int16_pointer)
 
 

@@ -102,6 +102,25 @@ def audio_lengths(subject: Subject) -> None:
 
 
 @case(8)
+def audio_channels(subject: Subject) -> None:
+    """Packets of one channel and of two are taken in any order."""
+    link = _ear(subject)
+    assert link.hello
+    kinds: list[tuple[int, bytes]] = [(Codec.PCM, TONE)]
+    if Codec.OPUS in link.hello.playable:  # packets of silence, with one channel and with two
+        kinds += [(Codec.OPUS, b"\xf8\xff\xfe"), (Codec.OPUS, b"\xfc\xff\xfe")]
+    if Codec.PCM_STEREO in link.hello.playable:
+        kinds += [(Codec.PCM_STEREO, bytes(4 * PACKET))]
+    if len(kinds) == 1:
+        raise Skipped("it plays neither Opus nor codec 3", "let it offer codec 2 (Opus) in its HELLO")
+    for number in range(40):
+        codec, data = kinds[number * 3 // 2 % len(kinds)]
+        link.say(Audio(codec, 0, number, number * PACKET, data))
+        link.watch(PACKET / TICKS_PER_SECOND)
+    link.expect_pong()
+
+
+@case(8)
 def audio_unusable(subject: Subject) -> None:
     """What cannot be decoded is lost, and no protocol error."""
     link = _ear(subject)

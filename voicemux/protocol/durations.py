@@ -15,6 +15,8 @@ def duration(codec: int, data: bytes) -> int:
     """In ticks of 1/48000 s; 0 if that is not told, at most what Opus allows."""
     if codec == Codec.PCM:
         return len(data) // SAMPLE_BYTES
+    if codec == Codec.PCM_STEREO:
+        return len(data) // (2 * SAMPLE_BYTES)
     if codec != Codec.OPUS or not data:
         return 0
     count = (1, 2, 2, data[1] & MOST_FRAMES if len(data) > 1 else 0)[data[0] & COUNTED]

@@ -76,6 +76,8 @@ def _write_hello(hello: Hello) -> Frame:
             items.append({"key": wire.KEY_LAST_TEXT, "value": wire.LAST_TEXT.build({"id": hello.last_text})})
         if hello.grace:
             items.append({"key": wire.KEY_GRACE, "value": wire.GRACE.build({"seconds": hello.grace})})
+    if hello.channels:
+        items.append({"key": wire.KEY_CHANNELS, "value": wire.CHANNELS.build({"channels": hello.channels})})
     return Frame(wire.TAG_HELLO, 0, wire.HELLO.build({"items": items}))
 
 
@@ -87,6 +89,7 @@ def _read_hello(frame: Frame) -> Hello:
     codecs, session = values.get(wire.KEY_CODECS), values.get(wire.KEY_SESSION, b"")
     last_text = wire.LAST_TEXT.parse(values[wire.KEY_LAST_TEXT]).id if wire.KEY_LAST_TEXT in values else None
     grace = wire.GRACE.parse(values[wire.KEY_GRACE]).seconds if wire.KEY_GRACE in values else 0
+    channels = wire.CHANNELS.parse(values[wire.KEY_CHANNELS]).channels if wire.KEY_CHANNELS in values else 0
     if max(len(name), len(agent)) > wire.MAX_NAME:
         raise RemoteProtocolError(f"HELLO with a name of over {wire.MAX_NAME} bytes")
     if wire.KEY_SESSION in values and len(session) != wire.SESSION_SIZE:
@@ -98,6 +101,7 @@ def _read_hello(frame: Frame) -> Hello:
         session=session,
         last_text=last_text if session else None,  # of no session, these two mean nothing
         grace=grace if session else 0,
+        channels=channels,
     )
 
 

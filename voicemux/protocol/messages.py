@@ -13,6 +13,7 @@ class Codec(IntEnum):
 
     PCM = 1
     OPUS = 2
+    PCM_STEREO = 3
 
 
 class ByeCode(IntEnum):
@@ -55,6 +56,7 @@ class Hello:
 
     A `session` without `last_text` begins a session; with one, also 0, it resumes this session (protocol.md §17).
     `grace` is how many seconds this side keeps the session after its line is lost; 0 is "I do not resume".
+    `channels` is how many this side plays: 2, or 0 for what is not said, which means one.
     """
 
     name: str = ""
@@ -63,10 +65,15 @@ class Hello:
     session: bytes = b""
     last_text: int | None = None
     grace: int = 0
+    channels: int = 0
 
     @property
     def playable(self) -> tuple[int, ...]:
         return (Codec.PCM,) if self.codecs is None else self.codecs
+
+    @property
+    def plays_stereo(self) -> bool:
+        return self.channels >= 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ FLAG_MORE = 1  # of TEXT: the message goes on in the next TEXT frame
 STATE_MUTED, STATE_DEAFENED, STATE_RECORDS, STATE_VOICE = 1, 2, 4, 8  # bits of STATE
 
 KEY_NAME, KEY_AGENT, KEY_CODECS, KEY_SESSION, KEY_LAST_TEXT = range(1, 6)
-KEY_GRACE = 7
+KEY_GRACE, KEY_CHANNELS = 7, 11
 
 HEADER = c.Struct("length" / c.Int16ub, "tag" / c.Int8ub, "flags" / c.Int8ub)
 
@@ -48,6 +48,7 @@ HELLO = c.Struct(
 )
 LAST_TEXT = c.Struct("id" / c.Int32ub, c.Terminated)
 GRACE = c.Struct("seconds" / c.Int16ub, c.Terminated)
+CHANNELS = c.Struct("channels" / c.Int8ub, c.Terminated)
 
 TEXT_HEADER = c.Struct("id" / c.Int32ub)
 AUDIO_HEADER = c.Struct(

@@ -26,7 +26,7 @@ from voicemux.trace.facts import FramePassed, Trace
 
 # The fields of messages that are numbers of the protocol. Of those that are not here, none is written.
 _TOLD: dict[type, tuple[str, ...]] = {
-    Hello: ("agent", "codecs", "last_text", "grace"),
+    Hello: ("agent", "codecs", "last_text", "grace", "channels"),
     Text: ("id", "more"),
     Audio: ("codec", "source", "sequence", "timestamp"),
     Bye: ("code",),

@@ -7,8 +7,9 @@ import pytest
 from tests.audio.speech import samples_of, speech
 from voicemux.audio.capture.transmitter import Transmitter
 from voicemux.audio.capture.wish import Wish
-from voicemux.audio.codec import OpusDecoder, OpusEncoder, PcmEncoder
+from voicemux.audio.codec import OpusDecoder, OpusEncoder
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, SILENT_BLOCK, Block
+from voicemux.audio.pcm import PcmEncoder
 from voicemux.audio.processing import Processing
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Audio, Codec

@@ -7,8 +7,9 @@ import pytest
 from tests.audio.listening import on_time
 from tests.audio.speech import Samples, level, samples_of, speech, tone
 from tests.audio.tape import PLAYOUT_MS, Tape, opus, packets_of, play
-from voicemux.audio.codec import PcmEncoder, make_decoders
+from voicemux.audio.codec import make_decoders
 from voicemux.audio.endpoints import RATE
+from voicemux.audio.pcm import PcmEncoder
 from voicemux.audio.playout.limiter import CEILING, Limiter
 from voicemux.audio.playout.mixer import LEAST, MOST, Mixer
 from voicemux.audio.playout.playout import Playout

@@ -11,8 +11,9 @@ from tests.audio.listening import on_time
 from tests.audio.speech import DIALLER, level, pitch, place, quality, speech, tone
 from tests.audio.tape import PLAYOUT_MS, Arrivals, Tape, opus, packets_of, play
 from tests.weight import outgrows
-from voicemux.audio.codec import PcmEncoder, make_decoders
+from voicemux.audio.codec import make_decoders
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE
+from voicemux.audio.pcm import PcmEncoder
 from voicemux.audio.playout.arrivals import FIRST_TARGET
 from voicemux.audio.playout.jitter import MAX_CONCEALED, MAX_DELAY, SKIP
 from voicemux.audio.playout.playout import MAX_ARRIVED, Playout

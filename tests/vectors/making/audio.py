@@ -29,6 +29,7 @@ def audio() -> list[Entry]:
     opus: list[tuple[Parts, int]] = [(b"\xe0", 120), (b"\xe8", 240), (b"\xf0", 480), (b"\xf8", 960)]
     opus += [(bytes([0xFB, count]), 960 * count) for count in range(2, 7)]
     pcm: list[tuple[Parts, int]] = [([(ticks, b"\0\0")], ticks) for ticks in (2044, 1920, 960, 480, 240, 120)]
+    pairs: list[tuple[Parts, int]] = [([(ticks, bytes(4))], ticks) for ticks in (1022, 960, 441, 240, 120, 1)]
     first, second = comes("first", 0, 0), comes("next", 1, 960)
     return [
         heard("steady", "Each frame follows the one before.", *steady(0, 0)),
@@ -97,6 +98,24 @@ def audio() -> list[Entry]:
             first,
             comes("next", 1, 960, [(960, b"\0\0")], codec=1),
             comes("next", 2, 1920),
+        ),
+        heard("every-length-pcm-stereo", "Of codec 3, up to 1022 pairs.", *lengths(3, pairs)),
+        heard(
+            "channels-change",
+            "One channel and two may follow each other, in Opus and in PCM.",
+            first,
+            comes("next", 1, 960, b"\xfc"),
+            comes("next", 2, 1920, [(960, bytes(4))], codec=3),
+            comes("next", 3, 2880, [(960, bytes(2))], codec=1),
+            comes("next", 4, 3840, b"\xfc"),
+            comes("next", 5, 4800),
+        ),
+        heard(
+            "half-a-pair",
+            "Samples of codec 3 that are no whole number of pairs: lost, and no protocol error.",
+            first,
+            comes("unusable", 1, 960, bytes(6), codec=3),
+            comes("lost", 2, 1920, frames=1, missing=960),
         ),
         heard(
             "half-a-sample",

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voicemux.audio.codec import Decoder, UndecodableError, lookahead_ms
+from voicemux.audio.codec import Decoder, lookahead_ms
 from voicemux.audio.endpoints import RATE
+from voicemux.audio.pcm import UndecodableError
 from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, Fit, JitterBuffer, Play
 from voicemux.audio.playout.stretch import FADE, LONGEST_PERIOD, ComfortNoise, join, lengthen, shorten

@@ -1,0 +1,114 @@
+"""PCM, of one channel and of two: from samples to packets and back."""
+
+from array import array
+
+from voicemux.audio.endpoints import RATE, SAMPLE_BYTES
+from voicemux.protocol.messages import Codec
+
+MAX_PCM_MS = 40  # what still fits a frame: 2044 samples
+MAX_PAIRS_MS = 20  # likewise, of two channels: 1022 pairs
+SOFTER = 0.7  # the factor of each repetition that conceals a gap in PCM
+SEAM = RATE * 5 // 1000  # samples of cross-fade from what was made up to PCM that has come
+
+
+class UndecodableError(Exception):
+    """A packet that its codec refuses: to be treated as lost."""
+
+
+class PcmEncoder:
+    codec = Codec.PCM
+    bitrate = RATE * SAMPLE_BYTES * 8
+    lookahead_ms = 0.0
+
+    def __init__(self, frame_ms: float) -> None:
+        self.frame_samples = int(min(frame_ms, MAX_PCM_MS) * RATE / 1000)
+
+    def adapt(self, frame_ms: float, bitrate: int) -> None:
+        """It is what it is: longer packets would hardly be fewer bits."""
+
+    def encode(self, pcm: bytes) -> bytes:
+        return pcm
+
+
+class PcmDecoder:
+    """Conceals with what it had last, backwards and forwards again, ever softer: it begins without a click.
+
+    Nor does it end with one: what comes is faded into.
+    """
+
+    def __init__(self) -> None:
+        self._past = array("h")
+        self._mirrored = array("h")  # what is still to be given
+        self._guessing = False
+
+    def decode(self, packet: bytes) -> bytes:
+        if len(packet) % SAMPLE_BYTES:
+            raise UndecodableError("half a sample")
+        if self._guessing:
+            packet = blended(self._guess(SEAM), packet)
+            self._guessing = False
+        self._past = array("h", packet)
+        self._mirrored = array("h")
+        return packet
+
+    def conceal(self, samples: int) -> bytes:
+        self._guessing = True
+        return self._guess(samples).tobytes()
+
+    def _guess(self, samples: int) -> "array[int]":
+        while len(self._mirrored) < samples:
+            fall = (1 - SOFTER) / max(1, len(self._past))
+            softer = (round(sample * (1 - fall * i)) for i, sample in enumerate(reversed(self._past)))
+            self._past = array("h", softer) or array("h", [0])
+            self._mirrored += self._past
+        made, self._mirrored = self._mirrored[:samples], self._mirrored[samples:]
+        return made
+
+
+class StereoPcmEncoder:
+    codec = Codec.PCM_STEREO
+    bitrate = 2 * RATE * SAMPLE_BYTES * 8
+    lookahead_ms = 0.0
+
+    def __init__(self, frame_ms: float) -> None:
+        self.frame_samples = int(min(frame_ms, MAX_PAIRS_MS) * RATE / 1000)
+
+    def adapt(self, frame_ms: float, bitrate: int) -> None:
+        """It is what it is."""
+
+    def encode(self, pcm: bytes) -> bytes:
+        return pcm
+
+
+class StereoPcmDecoder:
+    """Makes two channels of packets that have two, left and right in turn, or of packets that have one."""
+
+    def __init__(self, carried: int) -> None:
+        """`carried` is how many channels the packets have."""
+        self._sides = [PcmDecoder() for _ in range(carried)]
+
+    def decode(self, packet: bytes) -> bytes:
+        count = len(self._sides)
+        if len(packet) % (count * SAMPLE_BYTES):
+            raise UndecodableError("half a sample, or half a pair")
+        samples = array("h", packet)
+        return _paired([side.decode(samples[i::count].tobytes()) for i, side in enumerate(self._sides)])
+
+    def conceal(self, samples: int) -> bytes:
+        return _paired([side.conceal(samples) for side in self._sides])
+
+
+def _paired(sides: list[bytes]) -> bytes:
+    """The samples of one channel or two as pairs."""
+    pairs = array("h", bytes(2 * len(sides[0])))
+    pairs[0::2], pairs[1::2] = array("h", sides[0]), array("h", sides[-1])
+    return pairs.tobytes()
+
+
+def blended(guess: "array[int]", pcm: bytes) -> bytes:
+    """`pcm`, its beginning cross-faded from how what was made up would go on. Both have as many channels."""
+    samples = array("h", pcm)
+    length = min(len(guess), len(samples))
+    for i in range(length):
+        samples[i] += round((guess[i] - samples[i]) * (1 - i / length))
+    return samples.tobytes()
