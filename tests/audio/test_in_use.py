@@ -10,9 +10,10 @@ from tests.audio.tape import Tape
 from tests.peers import wait_until
 from voicemux.audio.absent import Absent
 from voicemux.audio.capture.transmitter import Transmitter
-from voicemux.audio.codec import PcmEncoder, make_decoders
+from voicemux.audio.codec import make_decoders
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, Block, Source
 from voicemux.audio.in_use import InUse
+from voicemux.audio.pcm import PcmEncoder
 from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import Playout
 from voicemux.errors import DeviceError
