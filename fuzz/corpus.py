@@ -13,6 +13,7 @@ from fuzz.direction import Deed
 from fuzz.resumption import Act
 from tests.console.forgeries import forgeries
 from tests.notation import octets, vectors
+from tests.relay.notation import vectors as relay_vectors
 from voicemux.audio.codec import Encoder, OpusEncoder
 from voicemux.audio.pcm import PcmEncoder
 from voicemux.errors import LibraryMissing
@@ -181,6 +182,11 @@ DIALLING = bytes([Act.DIAL, Act.READ, 1, 0, 90, Act.READ, 0, 0, 90])  # the HELL
 DIALLING_BESIDE = bytes([Act.DIAL, Act.READ, 3, 2, 0, Act.READ, 2, 2, 0, Act.READ, 1, 0, 90])  # the old one first
 LYING = bytes([Act.LIE, 0, 0, 0, 0, 9, 0, Act.LIE, 1, 255, 255, 255, 255, 1, 20, 3, 2, *b"??"])
 
+# As `fuzz.relaying` has it. Two come: one waits, the other calls, both go; and the like with a token and in a crowd.
+MEETING = bytes([0, 0, 1, 0b00_0000, 0, 1, 0b01_0000, 1, 3, 3, *b"hi!", 1, 4, 0, 5, 200])
+WITH_TOKENS = bytes([0, 0, 1, 0b10_0000, 0, 1, 0b00_0000, 0, 1, 0b01_0000, 1, 1, 0b10_0000, 1])
+CROWDING = bytes([0] * 14) + bytes([1, 0b00_0000, 0, 1, 0b00_1000, 1, 1, 0b01_0000, 2, 1, 0b01_0000, 3, 5, 255, 4, 0])
+
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "preface": lambda: [cut for stream in streams() for cut in _cut(stream[:12])],
     "frames": lambda: [cut for stream in streams() for cut in _cut(stream)],
@@ -208,4 +214,11 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "audio": lambda: list(_voices()),
     "printable": lambda: list(_texts()),
     "rows": lambda: list(_peers()),
+    "relay_stream": lambda: [
+        bytes([kind]) + cut
+        for vector in relay_vectors("streams")
+        for kind in range(3)
+        for cut in _cut(octets(vector["bytes"]))
+    ],
+    "relay_desk": lambda: [bytes([0]) + MEETING * 3, bytes([1]) + WITH_TOKENS, bytes([0]) + CROWDING],
 }

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from fuzz.direction import Direction
 from fuzz.draws import Draws
 from fuzz.people import people
+from fuzz.relaying import relay_desk, relay_stream
 from fuzz.resumption import Resumption
 from fuzz.tape import Tape
 from tests.audio.null import Nowhere
@@ -369,5 +370,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         audio,
         printable,
         rows,
+        relay_stream,
+        relay_desk,
     )
 }

@@ -18,6 +18,8 @@ from voicemux.protocol.connection import Receiving
 from voicemux.protocol.delivery import Inbox, Outbox
 from voicemux.protocol.frames import FrameDecoder
 from voicemux.protocol.messages import Method, Ping
+from voicemux.relay.approach import RelayOpening
+from voicemux.relay.desk import Desk
 from voicemux.security.admission import Admission
 
 SECONDS = 1  # for each target
@@ -45,6 +47,8 @@ FAULTS = {
     "greeting": (greeting, "refusal", lambda bye: KeyError(bye.code)),
     "audio": (codec.OpusDecoder, "decode", lambda decoder, packet: b"half a sample"),
     "printable": (printable, "_visible", lambda character: character),
+    "relay_stream": (RelayOpening, "take", lambda opening, data: data[8:]),
+    "relay_desk": (Desk, "_become", lambda desk, record, kind: setattr(record, "kind", kind)),
     "rows": (wording, "rows", lambda mark, text, screen: iter([mark.before(mark.first) + text])),
 }
 
