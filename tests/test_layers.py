@@ -173,7 +173,7 @@ KNOWS = {
     "calls.trust": {"errors", "protocol", "security", "calls.target", "relay.places"},
     "calls.watch": {"events"},
     "calls.hints": {"events"},
-    "api": {"", "errors", "events", "threads", "protocol", "security", "net", "audio", "calls"},
+    "api": {"", "errors", "events", "threads", "protocol", "security", "net", "relay", "audio", "calls"},
     "app.demo": {"errors", "threads", "audio"},
 }
 

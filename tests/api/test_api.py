@@ -127,9 +127,15 @@ def test_a_call_has_only_names_that_are_meant_to_be_kept(tmp_path):
         assert {each for each in dir(call) if not each.startswith("_")} == {
             *("name", "address", "security", "words", "ended", "error", "stats", "subscribe"),
             *("undelivered", "send", "texts", "hear", "speak", "wait_for_delivery", "hang_up", "close"),
-            *("level", "record", "stop_recording"),
+            *("level", "record", "stop_recording", "relay"),
         }
-        assert {each for each in dir(listener) if not each.startswith("_")} == {"code", "port", "stop", "close"}
+        assert {each for each in dir(listener) if not each.startswith("_")} == {
+            "at_relay",
+            "code",
+            "port",
+            "stop",
+            "close",
+        }
 
 
 def test_the_example_of_the_protocol_without_io_is_right():

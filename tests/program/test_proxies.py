@@ -12,6 +12,7 @@ import pytest
 
 from tests.net.test_proxies import free_port, is_listening
 from tests.peers import wait_until
+from tests.relay.running import relay
 from tests.running import Program, listening, run
 
 # What `ssh there voicemux listen --stdio`, nc and socat do: standard input and output are the connection.
@@ -52,6 +53,19 @@ def test_a_call_through_a_socks_proxy_has_text_both_ways(proxy: str) -> None:
         listening("--json", "--no-audio", "--name", "bob") as (bob, address),
         Program("dial", address, "--socks5", proxy, "--json", "--no-audio", "--name", "alice") as alice,
     ):
+        talk(alice, bob)
+
+
+def test_both_sides_reach_a_relay_through_a_socks_proxy(proxy: str) -> None:
+    with (
+        relay() as (_, place),
+        listening(*("--json", "--no-audio", "--name", "bob", "--relay", str(place), "--socks5", proxy)) as (
+            bob,
+            target,
+        ),
+        Program("dial", target, "--socks5", proxy, "--json", "--no-audio", "--name", "alice") as alice,
+    ):
+        assert target.endswith(f"@{place}")
         talk(alice, bob)
 
 

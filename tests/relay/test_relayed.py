@@ -5,6 +5,7 @@ import queue
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.security.certificates import served
 from voicemux.errors import Kind, RemoteProtocolError, SecurityError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.stream import Stream
+from voicemux.net.ways import SocksProxy
 from voicemux.relay.certificate import Certificate
 from voicemux.relay.encoding import encoded
 from voicemux.relay.ids import id_of_number
@@ -94,6 +96,12 @@ def test_no_relay() -> None:
     with pytest.raises(Unreachable, match="the relay cannot be reached") as caught:
         call(RelayPlace(Address("127.0.0.1", free_port())))
     assert caught.value.kind is Kind.NO_RELAY
+
+
+def test_no_proxy_on_the_way_to_the_relay() -> None:
+    with relay() as (_, place), pytest.raises(Unreachable, match="cannot reach the proxy") as caught:
+        call(replace(place, proxy=SocksProxy(Address("127.0.0.1", free_port()))))
+    assert caught.value.kind is Kind.NO_PROXY
 
 
 def test_a_number_that_another_program_has() -> None:

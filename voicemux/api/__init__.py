@@ -17,10 +17,11 @@ from voicemux.api.call import Call, make_booth, make_hello
 from voicemux.api.listener import Listener
 from voicemux.calls.establishing import establish
 from voicemux.calls.introduction import name_peer
-from voicemux.calls.target import resolve
+from voicemux.calls.rendezvous import meant_by
 from voicemux.calls.trust import Security, Trust
 from voicemux.net.address import DEFAULT_PORT
 from voicemux.net.ways import ProxyCommand, parse_socks
+from voicemux.relay.places import parse_relay
 from voicemux.security.files import usual_folder
 
 __all__ = ["Call", "Listener", "dial", "listen"]
@@ -39,16 +40,20 @@ def dial(
     audio: bool = True,
     socks5: str = "",
     proxy_command: str = "",
+    relay: str = "",
+    relay_token: str = "",
     grace: int = 60,
     echo: str = "off",
 ) -> Call:
-    """Call an address (HOST, HOST:PORT, [IPv6]:PORT) or a contact. The call is up when this returns.
+    """Call an address (HOST, HOST:PORT, [IPv6]:PORT, unix:PATH), a contact, or CODE@RELAY. The call is up when this
+    returns.
 
     `code` is what the other side was shown, for the first call; `open` calls an unknown listener without one, whose
     `words` are to be compared. `plain` calls without encryption. `name` is what the other side sees; without one it
     sees our address. `home` has our key and our contacts; default: where those of the command `voicemux` are.
     `audio=False` is for text only. `socks5` is a proxy ([USER:PASSWORD@]HOST[:PORT]), `proxy_command` a command whose
-    standard input and output are the connection; of the two, one at most.
+    standard input and output are the connection; of the two, one at most. `relay` (HOST, HOST:PORT, tls://HOST) is
+    where contacts are looked for besides, and codes without one; `relay_token` is what a private relay wants to hear.
     `grace` is for how many seconds, 0 to 600, the call goes on without a line if the
     other side keeps it, too: it is resumed, and no text is lost; 0: never.
     `echo` is for a program that plays what it hears and says what a microphone captures: "on" takes the former out
@@ -64,18 +69,21 @@ def dial(
         ("name", name),
         ("socks5", socks5),
         ("proxy_command", proxy_command),
+        ("relay", relay),
+        ("relay_token", relay_token),
     ):
         arguments.text(what, given)
     arguments.grace(grace)
     arguments.echo(echo)
-    _check_plain(plain, code, open)
+    _check_plain(plain, code, open, relay)
     if socks5 and proxy_command:
         raise ValueError("socks5 and proxy_command are two ways: a call takes one")
     proxy = parse_socks(socks5) if socks5 else ProxyCommand(proxy_command) if proxy_command else None
     folder = arguments.folder(home) or usual_folder()
     trust = None if plain else Trust(Security(folder, code, is_open=open, own_name=name))
     booth = make_booth(audio, echo)
-    meant = resolve(target, trust.known if trust else None, _log.warning).through(proxy)
+    place = parse_relay(relay, relay_token) if relay else None
+    meant = meant_by(target, trust, place, relay_token, _log.warning).through(proxy)
     met = establish(meant, trust, lambda: make_hello(name, booth), tell=_log.warning, grace=grace)
     return Call(met, name_peer(met, trust, _log.warning).name, booth)
 
@@ -91,6 +99,8 @@ def listen(
     allow: Iterable[str] = (),
     home: Path | str | None = None,
     audio: bool = True,
+    relay: str = "",
+    relay_token: str = "",
     grace: int = 60,
     echo: str = "off",
 ) -> Listener:
@@ -98,17 +108,21 @@ def listen(
 
     Contacts may call, and callers who know the code: `code` as long as this listens, or one that is made for each
     first call. `open` lets anybody call, `allow` only the contacts of these names. Each is answered at
-    once: no user is asked. The rest is as for `dial`.
+    once: no user is asked. With a `relay`, callers come through that, too, and dial what `Listener.at_relay` says; if
+    the relay is away, that is logged, and it is tried again. The rest is as for `dial`.
 
-    Raises Unreachable if the port cannot be had, SecurityError for a bad code or a name that no contact has.
+    Raises Unreachable if the port cannot be had, or another program waits under the number of `code` at the relay;
+    SecurityError for a bad code or a name that no contact has.
     """
-    for what, given in (("code", code), ("name", name), *([("host", host)] if host is not None else [])):
+    texts = {"code": code, "name": name, "relay": relay, "relay_token": relay_token}
+    for what, given in (texts if host is None else {**texts, "host": host}).items():
         arguments.text(what, given)
     arguments.port(port)
     arguments.grace(grace)
     arguments.echo(echo)
     allowed = arguments.names("allow", allow)
-    _check_plain(plain, code, open or bool(allowed))
+    _check_plain(plain, code, open or bool(allowed), relay)
+    place = parse_relay(relay, relay_token) if relay else None
     make_booth(audio, echo)  # what is missing is told at once, and not by the first call
     trust = None
     if not plain:
@@ -120,9 +134,11 @@ def listen(
             own_name=name,
         )
         trust = Trust(security)
-    return Listener(host, port, trust, name, audio=audio, echo=echo, grace=grace)
+    return Listener(host, port, trust, name, audio=audio, echo=echo, grace=grace, relay=place)
 
 
-def _check_plain(plain: bool, code: str, unchecked: bool) -> None:
+def _check_plain(plain: bool, code: str, unchecked: bool, relay: str) -> None:
     if plain and (code or unchecked):
         raise ValueError("plain goes with none of code, open and allow: anybody may call then")
+    if plain and relay:
+        raise ValueError("plain and relay contradict each other: a relay would hear all that is said")

@@ -47,6 +47,7 @@ class Call(RecordedCall):
         self._read_all = self._closed = False
         self._speaking = threading.Lock()  # by one thread at a time
         self._closing = threading.Lock()
+        self._relay = met.stream.relay
         self._address, self._security, self._words = met.stream.peer_address.host, met.security, tuple(met.words)
         self._call.start()
         leftovers.keep(self, self.hang_up)
@@ -75,8 +76,13 @@ class Call(RecordedCall):
 
     @property
     def address(self) -> str:
-        """The peer's IP address, that of a tunnel if it comes through one."""
+        """The peer's IP address, that of a tunnel or relay if it comes through one."""
         return self._address
+
+    @property
+    def relay(self) -> str:
+        """The relay through which the call began, as HOST or HOST:PORT; empty if it was direct."""
+        return self._relay
 
     @property
     def security(self) -> str:

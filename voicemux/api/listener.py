@@ -10,10 +10,12 @@ from voicemux.api.call import Call, inner, make_booth, make_hello
 from voicemux.calls.establishing import answer, receive
 from voicemux.calls.introduction import name_peer
 from voicemux.calls.trust import Trust
+from voicemux.calls.waiting import wait_at
 from voicemux.errors import ConnectionLost, OutOfResources
 from voicemux.net.caller import Caller
 from voicemux.net.listener import ListeningSockets
 from voicemux.net.refusals import Refusal
+from voicemux.relay.places import RelayPlace
 from voicemux.threads import NAP
 
 _log = logging.getLogger("voicemux")
@@ -23,10 +25,20 @@ class Listener:
     """Callers, one after the other; further ones are told "busy". It is closed at the end of a `with`."""
 
     def __init__(
-        self, host: str | None, port: int, trust: Trust | None, name: str, *, audio: bool, echo: str, grace: int
+        self,
+        host: str | None,
+        port: int,
+        trust: Trust | None,
+        name: str,
+        *,
+        audio: bool,
+        echo: str,
+        grace: int,
+        relay: RelayPlace | None = None,
     ) -> None:
         """Not for programs: `listen` makes listeners."""
         listener = ListeningSockets(host, port)
+        self._posts = wait_at(relay, listener, trust, _log.warning)
         self._port = listener.port
         self._trust, self._name, self._grace = trust, name, grace
         self._make_booth = partial(make_booth, audio, echo)
@@ -58,6 +70,11 @@ class Listener:
     def code(self) -> str:
         """What unknown callers must know now; empty if no code helps, or none is needed."""
         return self._admission.code if self._admission else ""
+
+    @property
+    def at_relay(self) -> str:
+        """What unknown callers dial now, CODE@RELAY; empty without a relay, and if only contacts may call."""
+        return self._posts.target(self.code) if self._posts else ""
 
     def __iter__(self) -> Iterator[Call]:
         """Calls, until `stop` or `close`.

@@ -72,6 +72,11 @@ MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no en
     help="Tell the local network that you listen, by mDNS: `voicemux find` there shows it. It tells the name that"
     " you give with --name, and otherwise none.",
 )
+@click.option(
+    "--socks5",
+    metavar="[USER:PASSWORD@]HOST[:PORT]",
+    help="Go to the relay of --relay through a SOCKS5 proxy, which also looks its name up.",
+)
 @click.option("--allow", "allowed", multiple=True, metavar="NAME", help="Only this contact may call; repeatable.")
 @call_options
 def listen_command(
@@ -87,6 +92,7 @@ def listen_command(
     ask: bool,
     bell: str,
     announce: bool,
+    socks5: str | None,
     allowed: tuple[str, ...],
     **options: Any,
 ) -> None:
@@ -106,20 +112,24 @@ def listen_command(
     from voicemux.app.answering import Asks
     from voicemux.app.settings import RingSettings
     from voicemux.calls.trust import Security
+    from voicemux.net.ways import parse_socks
 
     asks_all = ask or (is_attended() and not (typed.as_json or stdio or typed.input_ == "-"))
     asks = Asks.NOBODY if auto_accept else Asks.EVERYBODY if asks_all else Asks.STRANGERS
     words = 0 if stdio else code_words  # no one sees a code that is made for standard input and output
     security = partial(Security, code=code or "", words=words, is_open=is_open, allowed=allowed)
     refuse_what_means_nothing()
+    if socks5 is not None and not typed.relay:
+        raise click.UsageError("--socks5 means nothing without --relay: callers come to a listener")
     announced = (typed.name or "") if announce else None
     with exits(interrupts=contextlib.nullcontext()):
+        proxy = parse_socks(socks5) if socks5 is not None else None
         make_listener = _listener_of(stdio, unix, host, port)
 
     def body(session: "Session", signals: "Signals") -> "Outcome":
         return session.listen(make_listener, once=once or stdio)
 
-    _hold_calls(typed, "listener", RingSettings(asks, bell, announced), security, body, stdio=stdio)
+    _hold_calls(typed, "listener", RingSettings(asks, bell, announced), security, body, proxy, stdio=stdio)
 
 
 def _listener_of(stdio: bool, unix: str | None, host: str | None, port: str) -> "Callable[[], ListeningSockets]":

@@ -5,7 +5,6 @@ the keyboard's thread.
 """
 
 import contextlib
-import datetime
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -22,8 +21,8 @@ from voicemux.app.settings import Settings
 from voicemux.app.sound import Sound
 from voicemux.calls.establishing import answer, establish, own_hello, receive
 from voicemux.calls.introduction import is_known, name_caller
-from voicemux.calls.rendezvous import ways_to_contact
-from voicemux.calls.target import Target, resolve
+from voicemux.calls.rendezvous import meant_by
+from voicemux.calls.target import Target
 from voicemux.calls.trust import Trust
 from voicemux.calls.waiting import wait_at
 from voicemux.console.plain import Console
@@ -47,8 +46,6 @@ from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Hello
-from voicemux.relay.places import RelayedWay
-from voicemux.security.entries import Contact
 from voicemux.trace.facts import Trace
 from voicemux.trace.frames import watch
 
@@ -134,7 +131,7 @@ class Session:
         self._sound.check()
         self._check_contacts()
         listener = listen()
-        self._posts = wait_at(self._settings.relay, listener, self._trust, self._notices.once)
+        self._posts = wait_at(self._settings.waiting_place, listener, self._trust, self._notices.once)
         addresses, places = listener.addresses(), listener.places()
         reception, admission = receive(
             listener,
@@ -255,14 +252,7 @@ class Session:
 
 def _meant(text: str, trust: Trust | None, settings: Settings, tell: Callable[[str], None]) -> Target:
     """Whom the user means to call, and the ways there."""
-
-    def through(contact: Contact) -> tuple[RelayedWay, ...]:
-        meeting = trust.meetings.all().get(contact.fingerprint) if trust else None
-        now = datetime.datetime.now(datetime.UTC)
-        return ways_to_contact(contact, meeting, settings.relay, settings.relay_token, now)
-
-    known = trust.known if trust else None
-    return resolve(text, known, tell, settings.relay, settings.relay_token, through).through(settings.proxy)
+    return meant_by(text, trust, settings.relay, settings.relay_token, tell).through(settings.proxy)
 
 
 def _warn_of_routers(addresses: list[str], port: int, tell: Callable[[str], None]) -> None:

@@ -1,6 +1,6 @@
 """What the user chose, as one typed tree: the command line makes it, the program reads it, and nothing changes it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from voicemux.app.answering import Asks
 from voicemux.audio.capture.wish import ANY, Wish
@@ -70,10 +70,15 @@ class Settings:
     display: DisplaySettings = field(default_factory=DisplaySettings)
     ring: RingSettings = field(default_factory=RingSettings)
     security: Security | None = None  # None: calls are plain
-    proxy: Proxy | None = None  # through which the listener is called
+    proxy: Proxy | None = None  # through which the listener is called, and relays are asked
     trace: str = ""  # the file of a trace; "" for none
     relay: RelayPlace | None = None  # where a listener waits, and where a dialler looks for codes and contacts
     relay_token: str = field(default="", repr=False)  # for a private relay
     silence_timeout: float = 15.0  # seconds without a sign of life after which a call is given up
     grace: int = 60  # seconds for which a call goes on without a line
     stdio: bool = False  # standard input and output are a call, and nothing is typed
+
+    @property
+    def waiting_place(self) -> RelayPlace | None:
+        """The relay at which a listener waits."""
+        return replace(self.relay, proxy=self.proxy) if self.relay and self.proxy else self.relay

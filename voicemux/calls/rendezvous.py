@@ -1,8 +1,10 @@
 """How contacts find each other at a relay after their first call: by ids of the day that only the two can compute."""
 
 import datetime
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
+from voicemux.calls.target import Target, resolve
+from voicemux.calls.trust import Trust
 from voicemux.errors import AddressError
 from voicemux.protocol.messages import Method
 from voicemux.relay.ids import days, id_of_contact
@@ -39,6 +41,18 @@ def ways_to_contact(
     waiting = bytes.fromhex(contact.fingerprint)
     ids = tuple(id_of_contact(secret, waiting, day) for secret in meeting.secrets for day in days(now))[:MOST_CALLED]
     return tuple(RelayedWay(place, ids) for place in dict.fromkeys(_relays(meeting, usual, token)))
+
+
+def meant_by(
+    text: str, trust: Trust | None, relay: RelayPlace | None, token: str, tell: Callable[[str], None]
+) -> Target:
+    """Whom the user means to call, and all ways there, also through relays. As `resolve` otherwise."""
+
+    def through(contact: Contact) -> tuple[RelayedWay, ...]:
+        meeting = trust.meetings.all().get(contact.fingerprint) if trust else None
+        return ways_to_contact(contact, meeting, relay, token, datetime.datetime.now(datetime.UTC))
+
+    return resolve(text, trust.known if trust else None, tell, relay, token, through)
 
 
 def way_to_peer(peer: Peer, place: RelayPlace, now: datetime.datetime) -> RelayedWay:

@@ -24,13 +24,18 @@ class Target:
     code: str = ""  # that was typed as a part of the target
 
     def through(self, proxy: Proxy | None) -> "Target":
-        """The same by way of that proxy, if there is one. Raises AddressError if only a relay leads there."""
+        """The same by way of that proxy, if there is one: to relays, too. Raises AddressError for a Unix socket."""
         if proxy is None:
             return self
-        ways = tuple(Proxied(way, proxy) for way in self.ways if isinstance(way, Address))
+        ways: list[AnyWay] = []
+        for way in self.ways:
+            if isinstance(way, RelayedWay):
+                ways.append(replace(way, relay=replace(way.relay, proxy=proxy)))
+            elif isinstance(way, Address):
+                ways.append(Proxied(way, proxy))
         if not ways:
-            raise AddressError("a relay is not called through a proxy: leave the proxy or the relay away")
-        return replace(self, ways=ways)
+            raise AddressError("a Unix socket is not called through a proxy: leave the proxy away")
+        return replace(self, ways=tuple(ways))
 
 
 def resolve(

@@ -97,7 +97,12 @@ class RelayPosts:
 
     def dials(self, code: str, option: str = "") -> list[str]:
         """What the other side types; `option` is before the target."""
-        return [f"voicemux dial {option}{code or self.number}@{self._place}"] if self.number else []
+        target = self.target(code)
+        return [f"voicemux dial {option}{target}"] if target else []
+
+    def target(self, code: str) -> str:
+        """What people who are not contacts yet call: CODE@RELAY; "" if only contacts may call."""
+        return f"{code or self.number}@{self._place}" if self.number else ""
 
     def _contact_ids(self) -> tuple[bytes, ...]:
         trust = self._trust

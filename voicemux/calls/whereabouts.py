@@ -49,11 +49,12 @@ class Whereabouts:
         """A connection; None if `goes_on` says that none is wanted any more. What went through a proxy goes through
         it again. `dials` counts them since the line was up. Raises VoicemuxError."""
         proxied = [way for way in self._bond.ways if isinstance(way, Proxied | UnixPath)]
+        places: list[Place] = [] if proxied else self._places(dials)
+        until = time.monotonic() + REACH_LIMIT
+        if (relayed := self._relayed()) and (dials % 2 or not (places or proxied)):
+            return reach_by(relayed, goes_on, reach_relayed)
         if proxied:
             return reach_by(proxied[dials % len(proxied)], goes_on, connect_by)
-        places, until = self._places(dials), time.monotonic() + REACH_LIMIT
-        if (relayed := self._relayed()) and (dials % 2 or not places):
-            return reach_by(relayed, goes_on, reach_relayed)
         return reach(places, lambda: goes_on() and time.monotonic() < until)
 
     def _relayed(self) -> RelayedWay | None:

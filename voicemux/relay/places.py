@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from voicemux.errors import AddressError
 from voicemux.net.address import Address, parse_address
-from voicemux.net.ways import UnixPath, Way
+from voicemux.net.ways import Proxied, Proxy, UnixPath, Way
 from voicemux.relay.ids import id_of_number
 
 RELAY_PORT = 8690
@@ -17,11 +17,17 @@ NUMBERED = re.compile(r"(?P<number>\d{1,9})(?:[-_\s]+[^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class RelayPlace:
-    """A relay. `token` is what a private one wants to hear, "" for none."""
+    """A relay. `token` is what a private one wants to hear, "" for none; `proxy` what it is asked through."""
 
     address: Address
     is_tls: bool = False
     token: str = field(default="", repr=False)
+    proxy: Proxy | None = field(default=None, repr=False)
+
+    @property
+    def way(self) -> Address | Proxied:
+        """To the relay itself."""
+        return Proxied(self.address, self.proxy) if self.proxy else self.address
 
     def __str__(self) -> str:
         """As one would type it."""

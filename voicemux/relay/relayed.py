@@ -5,6 +5,7 @@ A relayed connection is a `Stream` like any other. The call inside is encrypted 
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from voicemux.errors import ConnectionLost, Kind, RemoteProtocolError, SecurityError, Unreachable, VoicemuxError
 from voicemux.net.connecting import connect
@@ -139,7 +140,7 @@ def replies(stream: Stream, approach: Approach, deadline: float) -> Iterator[Rep
 def moved_to(place: RelayPlace, moved: Reply) -> RelayPlace:
     """Where the relay has sent us."""
     assert isinstance(moved, Moved)
-    return RelayPlace(moved.place, place.is_tls, place.token)
+    return replace(place, address=moved.place)
 
 
 def refused_by(place: RelayPlace, refused: Refused, way: RelayedWay | None = None) -> VoicemuxError:
@@ -170,7 +171,7 @@ def stream_to(way: AnyWay) -> Stream:
 
 
 def _connected(place: RelayPlace, timeout: float) -> Stream:
-    stream = connect(place.address, timeout)
+    stream = connect_by(place.way) if place.proxy else connect(place.address, timeout)
     stream.keep_alive()
     stream.set_timeout(timeout)
     return stream
