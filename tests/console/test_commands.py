@@ -28,11 +28,8 @@ from voicemux.console.commands import (
     Unknown,
     UseDevice,
     Verify,
-    parse_json,
-    parse_line,
-    parse_piped,
-    typed_help,
 )
+from voicemux.console.parsing import parse_json, parse_line, parse_piped, typed_help
 
 DOCS = Path(__file__).parents[2] / "docs"
 WORDS = {

@@ -16,8 +16,9 @@ import pyte
 import pytest
 
 from tests.console.puppet import PATIENCE, SHOWN, Puppet
-from voicemux.console.commands import HangUp, Help, Interrupt, Mute, PushToTalk, Say, typed_help
+from voicemux.console.commands import HangUp, Help, Interrupt, Mute, PushToTalk, Say
 from voicemux.console.figures import status_line
+from voicemux.console.parsing import typed_help
 from voicemux.console.wording import notice_lines
 from voicemux.events import (
     Calling,

@@ -26,7 +26,7 @@ RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 def _a_volume(context: click.Context, option: click.Parameter, value: str | None) -> int | str | None:
     if value is None:
         return None
-    from voicemux.console.commands import parse_volume
+    from voicemux.console.parsing import parse_volume
 
     found = parse_volume(value)
     if not found or found.to is None:

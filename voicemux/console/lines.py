@@ -14,9 +14,10 @@ import threading
 import time
 
 from voicemux.console.cells import cells
-from voicemux.console.commands import HangUp, Interrupt, parse_line
+from voicemux.console.commands import HangUp, Interrupt
 from voicemux.console.mic_keys import MicKeys
 from voicemux.console.modes import Modes, in_foreground, stop_job
+from voicemux.console.parsing import parse_line
 from voicemux.console.plain import READ_SIZE, Handler, PlainConsole
 from voicemux.errors import VoicemuxError
 from voicemux.events import Event

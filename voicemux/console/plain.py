@@ -15,16 +15,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Protocol, TextIO
 
 from voicemux.console.blanks import Blanks
-from voicemux.console.commands import (
-    Command,
-    EndOfInput,
-    HangUp,
-    json_help,
-    parse_json,
-    parse_line,
-    parse_piped,
-    typed_help,
-)
+from voicemux.console.commands import Command, EndOfInput, HangUp
+from voicemux.console.parsing import json_help, parse_json, parse_line, parse_piped, typed_help
 from voicemux.console.rows import Screen
 from voicemux.errors import VoicemuxError
 from voicemux.events import Event, Notice, ProgramFailed, TextReceived, to_dict

@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterable
 
 from voicemux.console.cells import is_wide_locale
-from voicemux.console.commands import HangUp, Interrupt, parse_line
+from voicemux.console.commands import HangUp, Interrupt
 from voicemux.console.focus import Focus
 from voicemux.console.modes import Modes, has_jobs, in_foreground, stop_job
+from voicemux.console.parsing import parse_line
 from voicemux.console.plain import USUAL_COLUMNS, Handler, PlainConsole, columns_of
 from voicemux.console.printing import Printing, Rows
 from voicemux.console.prompt import Prompt, PutAside
