@@ -23,6 +23,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.peers import wait_until
+
 RATE = 48_000
 PATIENCE = 20.0  # seconds
 CHUNK = 480  # bytes: 5 ms
@@ -229,9 +231,8 @@ class PipeWireCards(SoundCards):
         server = subprocess.Popen(
             ["pipewire", "-c", str(folder / "pipewire.conf")], env=env, stdin=subprocess.PIPE, stdout=log, stderr=log
         )
-        deadline = time.monotonic() + PATIENCE
-        while not (folder / "pipewire-0").exists() and server.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: (folder / "pipewire-0").exists() or server.poll() is not None, PATIENCE)
         self._manager = subprocess.Popen(["dbus-run-session", "--", "wireplumber"], env=env, stdout=log, stderr=log)
         return server
 

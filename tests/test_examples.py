@@ -10,7 +10,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ import soundfile
 
 from tests import warm_start
 from tests.conform.examining import examine
+from tests.peers import wait_until
 from tests.running import PATIENCE, environment
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -101,13 +101,11 @@ class Party:
 
 
 def _line_with(part: str, file: Path) -> str:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        for line in file.read_text().splitlines():
-            if part in line:
-                return line
-        time.sleep(0.02)
-    raise AssertionError(f"no line with {part!r} in {file.read_text()!r}")
+    def lines() -> list[str]:
+        return [line for line in file.read_text().splitlines() if part in line]
+
+    wait_until(lines, PATIENCE)
+    return lines()[0]
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
 
 import click
 import numpy as np
@@ -19,8 +19,9 @@ import soundfile
 
 import voicemux
 import voicemux.protocol
-from tests.audio.speech import ALIKE, SYLLABLE, level, likeness, speech
+from tests.audio.speech import ALIKE, SYLLABLE, level, likeness, speech, tone
 from tests.peers import PATIENCE, Peer, holds, wait_until
+from tests.tries import best
 from voicemux.api.call import inner
 from voicemux.audio.blocks import MOST_HEARD, STANDING, USUAL_BACKLOG, BlockSink, BlockSource
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, TAIL_BLOCKS
@@ -222,7 +223,7 @@ def test_sound_goes_both_ways(tmp_path):
         assert call.speak(FEW_WORDS)
         assert time.monotonic() - began > 1  # of two seconds, half a one may wait
         assert call.wait_for_delivery()
-        time.sleep(0.5)
+        assert holds(lambda: call.ended is None, 0.5)
         call.hang_up()
         ear.join()
     assert {(block.dtype.name, block.shape) for block in heard} == {("int16", (BLOCK_SAMPLES,))}
@@ -299,14 +300,15 @@ def test_an_unknown_way_to_treat_echo_is_refused():
 
 
 def test_who_is_behind_with_hearing_still_gets_what_was_heard_before_the_end(tmp_path):
-    with answering(tmp_path, wait_for_the_end) as listener, dial(listener, tmp_path) as call:
-        sound = call.hear()
-        next(sound)
-        sink = call._sink
-        assert sink
-        wait_until(lambda: len(sink._blocks) >= 20)
-        call.hang_up()
-        assert len(list(sound)) >= 20
+    def blocks_that_are_left() -> int:
+        with answering(tmp_path, wait_for_the_end) as listener, dial(listener, tmp_path) as call:
+            sound = call.hear()
+            next(sound)
+            assert holds(lambda: call.ended is None, 0.3)
+            call.hang_up()
+            return len(list(sound))
+
+    assert best(blocks_that_are_left, 20) > 20
 
 
 def test_a_call_without_sound_hears_nothing_and_says_so(tmp_path):
@@ -368,22 +370,28 @@ def test_what_was_spoken_is_said_before_a_call_is_closed(tmp_path):
     assert spoken[-1] - spoken[0] > 0.9 * (np.flatnonzero(np.abs(second.astype(int)) > 300)[[0, -1]] @ [-1, 1])
 
 
-def test_what_two_threads_speak_comes_one_after_the_other():
-    source = BlockSource(Pace(first=1))
-    call = voicemux.Call.__new__(voicemux.Call)
-    call._source, call._speaking, call._call = source, threading.Lock(), cast("Any", Going())
-    pieces = [np.full(40 * BLOCK_SAMPLES, number, np.int16) for number in (1, 2)]
-    threads = [threading.Thread(target=call.speak, args=(piece,)) for piece in pieces]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    said = np.frombuffer(rest_of(source), np.int16)
-    assert np.count_nonzero(np.diff(said)) == 1
+def test_what_two_threads_speak_comes_one_after_the_other(tmp_path):
+    heard: list[np.ndarray] = []
+    has_ended = threading.Event()
 
+    def hear(call: voicemux.Call) -> None:
+        heard.extend(call.hear())
+        has_ended.set()
 
-class Going:
-    goes_on = True
+    with answering(tmp_path, hear) as listener:
+        with dial(listener, tmp_path) as call:
+            tones = [tone(hertz, 0.8) for hertz in (400, 2000)]  # longer than what may wait
+            threads = [threading.Thread(target=call.speak, args=(each,)) for each in tones]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert has_ended.wait(PATIENCE)
+    sound = np.concatenate(heard).astype(int)
+    pieces = [piece for piece in np.array_split(sound, len(sound) // 960) if np.abs(piece).mean() > 2000]
+    are_high = [bool(np.count_nonzero(np.diff(np.sign(piece))) > 40) for piece in pieces]  # 16 or 80 in 20 ms
+    assert set(are_high) == {False, True}
+    assert sum(sooner != later for sooner, later in pairwise(are_high)) == 1
 
 
 def pass_beats(source: BlockSource, beats: int, piece: bytes = b"") -> None:

@@ -9,6 +9,7 @@ import time
 import pytest
 
 import voicemux
+from tests.peers import holds
 from tests.running import PATIENCE, environment
 
 SOON = 10.0  # seconds for a program to end on a busy machine; 0.2 here
@@ -69,7 +70,7 @@ def test_a_program_that_is_asked_to_end_says_goodbye(body, tmp_path):
             with call:
                 assert process.stdout
                 assert process.stdout.readline() == "up\n"
-                time.sleep(0.2)
+                assert holds(lambda: process.poll() is None, 0.2)
                 process.send_signal(signal.SIGTERM)
                 asked = time.monotonic()
                 assert list(call.texts()) == []
@@ -91,7 +92,7 @@ def test_a_loop_over_callers_needs_to_be_interrupted_once(signal_number, tmp_pat
     process = start(body, str(tmp_path))
     assert process.stdout
     assert process.stdout.readline() == "up\n"
-    time.sleep(0.2)
+    assert holds(lambda: process.poll() is None, 0.2)
     process.send_signal(signal_number)
     _, err = process.communicate(timeout=SOON)
     assert process.returncode == (0 if signal_number == signal.SIGTERM else -signal.SIGINT)

@@ -1,13 +1,16 @@
+import fcntl
 import io
 import os
 import select
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ import soundfile
 
 from tests.audio.clock import Clock
 from tests.audio.speech import pitch, samples_of, speech, tone
+from tests.peers import wait_until
 from voicemux.audio.choices import SoundFile, choice
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, TAIL_BLOCKS, Block
 from voicemux.audio.metronome import Metronome
@@ -157,14 +161,22 @@ def hears_the_present_soon(before: float) -> bool:
     return is_soon and bool(samples_of(block.pcm)[0] >= captured - 1)
 
 
+PIPE_SIZE = 65_536  # bytes that the kernel holds of a pipe that nobody reads
+
+
+def bytes_waiting(pipe: IO[bytes]) -> int:
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
 @pytest.mark.parametrize("seconds", [0.3, 0.6, 30.0])
 def test_the_beginning_of_a_file_is_heard_however_long_it_waited(seconds: float, tmp_path: Path) -> None:
     said = np.arange(int(seconds * 48_000), dtype=np.int16).tobytes()
     (tmp_path / "said").write_bytes(said)
     with subprocess.Popen(["cat", tmp_path / "said"], stdout=subprocess.PIPE) as writer:
         assert writer.stdout
-        source = PipeSource(AudioStream(writer.stdout.fileno(), "cat", owned=False))
-        time.sleep(0.2)
+        pipe = writer.stdout
+        source = PipeSource(AudioStream(pipe.fileno(), "cat", owned=False))
+        wait_until(lambda: bytes_waiting(pipe) >= min(len(said), PIPE_SIZE))
         source.start()
         assert b"".join(block.pcm for _ in range(10) if (block := source.read())) == said[: 10 * BLOCK_BYTES]
         source.close()
@@ -182,7 +194,8 @@ def test_stop_wakes_who_waits_for_the_pipe(source: PipeSource) -> None:
     blocks: list[Block | None] = []
     reader = threading.Thread(target=lambda: blocks.append(source.read()))
     reader.start()
-    time.sleep(0.05)
+    reader.join(0.05)
+    assert reader.is_alive()
     source.stop()
     reader.join(5)
     assert blocks == [None]

@@ -93,12 +93,11 @@ def test_a_caller_is_handed_over_with_its_hello_and_all_that_follows(desk):
 
 def test_nothing_is_said_before_the_callers_preface_is_whole(desk):
     peer = desk.visit()
+    peer.socket.settimeout(0.05)
     for byte in PREFACE[:-1]:
         peer.send(bytes([byte]))
-        time.sleep(0.01)
-    peer.socket.settimeout(0.1)
-    with pytest.raises(TimeoutError):
-        peer.hear()
+        with pytest.raises(TimeoutError):
+            peer.hear()
     peer.socket.settimeout(PATIENCE)
     peer.send(PREFACE[-1:])
     assert peer.hear() == Preface()

@@ -1,9 +1,9 @@
 """TLS over streams that somebody else carries: right in any segmentation, and with any threads at once."""
 
 import contextlib
+import select
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -368,6 +368,13 @@ def test_cutting_wakes_whoever_reads_inside_tls(identity):
         assert listener.read() == b""
 
 
+def await_the_end(stream: TcpStream) -> None:
+    """Until the kernel has the end of what comes, or a reset, also behind what was not read."""
+    waiting = select.poll()
+    waiting.register(stream.fileno(), select.POLLRDHUP)
+    assert waiting.poll(1000 * PATIENCE)
+
+
 def test_what_is_changed_on_its_way_is_a_lost_connection(identity):
     near, far = map(stream_of, sockets())
     with encrypted_over(identity, near, far) as (dialler, _):
@@ -389,7 +396,7 @@ def test_whoever_does_not_answer_to_tls_is_named_also_if_it_has_gone_since(first
         stream = dialling_tls(below)
         peer.send(first)
         peer.reset()
-        time.sleep(0.05)  # for the reset to be there as well
+        await_the_end(below)
         with pytest.raises(kind, match=f"^{words}"):
             stream.read()
 
@@ -399,7 +406,7 @@ def test_whoever_breaks_off_in_the_middle_of_its_first_word_is_named():
         stream = dialling_tls(below)
         peer.send(PREFACE[:4])
         peer.finish()
-        time.sleep(0.05)
+        await_the_end(below)
         peer.socket.close()  # its kernel is angry: something had not been read
         with pytest.raises(RemoteProtocolError, match=r"^that is not voicemux, it speaks something unknown$"):
             stream.read()

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import voicemux
+from tests.peers import wait_until
 from tests.running import PATIENCE, Program, environment
 from tests.warm_start import WarmProcess
 
@@ -52,6 +53,11 @@ def stop(process: subprocess.Popen[bytes] | WarmProcess, number: signal.Signals)
     return time.monotonic() - began - without
 
 
+def let_pass(dice: random.Random, most: float) -> None:
+    """Any moment of so many seconds: whatever the program does then must do."""
+    time.sleep(dice.uniform(0, most))
+
+
 def starved(pid: int) -> dict[str, float]:
     """For how many seconds each thread has waited for a processor, where the system says so."""
     delays = {}
@@ -77,7 +83,7 @@ def end(program: Program, number: signal.Signals) -> Ending:
 def while_it_starts(dice: random.Random, number: signal.Signals) -> Ending:
     role = dice.choice((("listen", "--port", "0"), ("dial", "localhost:1")))
     with Program(*role, *QUIET, fresh=True) as program:
-        time.sleep(dice.uniform(0, 1.0))
+        let_pass(dice, 1.0)
         if program.process.poll() is not None:  # nobody listens there
             return Ending(0, CODES[number], [], [])
         ending = end(program, number)
@@ -91,7 +97,7 @@ def while_it_starts(dice: random.Random, number: signal.Signals) -> Ending:
 def while_it_listens(dice: random.Random, number: signal.Signals) -> Ending:
     with Program("listen", "--port", "0", "--host", "127.0.0.1", "--no-audio") as program:
         program.notice_with("listening")
-        time.sleep(dice.uniform(0, 0.1))
+        let_pass(dice, 0.1)
         return end(program, number)
 
 
@@ -103,7 +109,7 @@ def while_it_dials_into_the_void(dice: random.Random, number: signal.Signals) ->
             filler.connect_ex(server.getsockname())
         with Program("dial", f"127.0.0.1:{server.getsockname()[1]}", *QUIET) as program:
             program.notice_with("calling")
-            time.sleep(dice.uniform(0, 0.3))
+            let_pass(dice, 0.3)
             return end(program, number)
 
 
@@ -111,7 +117,7 @@ def while_nobody_answers_to_tls(dice: random.Random, number: signal.Signals) -> 
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         with Program("dial", address, "7-quiet-test", "--no-audio") as program, server.accept()[0]:
-            time.sleep(dice.uniform(0, 0.3))
+            let_pass(dice, 0.3)
             return end(program, number)
 
 
@@ -121,10 +127,10 @@ def while_it_rings_there(dice: random.Random, number: signal.Signals) -> Ending:
         with Program("dial", address, "--open", "--no-audio", env={"VOICEMUX_CODE": ""}) as program:
             if dice.random() < 0.5:
                 program.notice_with("it rings")
-                time.sleep(dice.uniform(0, 0.3))
+                let_pass(dice, 0.3)
                 return end(program, number)
             bob.event("ringing")
-            time.sleep(dice.uniform(0, 0.3))
+            let_pass(dice, 0.3)
             return end(bob, number)
 
 
@@ -144,7 +150,7 @@ def in_a_call(dice: random.Random, number: signal.Signals) -> Ending:
         if dice.random() < 0.5:
             program.notice_with("connected")
         call.send("hi")
-        time.sleep(dice.uniform(0, 0.2))
+        let_pass(dice, 0.2)
         return end(program, number)
 
 
@@ -153,7 +159,7 @@ def in_a_call_that_it_dialled(dice: random.Random, number: signal.Signals) -> En
         address = f"127.0.0.1:{listener.port}"
         callers = iter(listener)
         with Program("dial", address, *QUIET) as program, next(callers):
-            time.sleep(dice.uniform(0, 0.3))
+            let_pass(dice, 0.3)
             return end(program, number)
 
 
@@ -163,7 +169,7 @@ def when_a_call_ends(dice: random.Random, number: signal.Signals) -> Ending:
         program.notice_with("connected")
         closing = threading.Thread(target=call.close)
         closing.start()
-        time.sleep(dice.uniform(0, 0.03))
+        let_pass(dice, 0.03)
         ending = end(program, number)
         closing.join()
         return ending
@@ -174,7 +180,7 @@ def when_a_call_has_just_ended(dice: random.Random, number: signal.Signals) -> E
         with called(program):
             pass
         program.notice_with("after")
-        time.sleep(dice.uniform(0, 0.01))
+        let_pass(dice, 0.01)
         return end(program, number)
 
 
@@ -209,9 +215,8 @@ def while_nobody_reads(dice: random.Random, number: signal.Signals) -> Ending:
                         stack.callback(call.close)
                         call.send("hi\n" * 100)
                         break
-            while not is_caught(process.pid, signal.SIGTERM):  # before, Python itself is not ready
-                time.sleep(0.01)
-            time.sleep(dice.uniform(0, 2))  # then it hangs in its first notice
+            wait_until(lambda: is_caught(process.pid, signal.SIGTERM), PATIENCE)  # before, Python is not ready
+            let_pass(dice, 2)  # then it hangs in its first notice
             return Ending(stop(process, number), process.returncode, [], [])
         finally:
             process.kill()

@@ -1,6 +1,5 @@
 """A shell with job control on a pseudo-terminal, and its screen: what a user has who types `voicemux`."""
 
-import contextlib
 import fcntl
 import os
 import pty
@@ -13,6 +12,7 @@ import time
 
 import pyte
 
+from tests.peers import wait_until
 from tests.running import PATIENCE, environment
 
 COLUMNS, ROWS = 100, 30
@@ -38,11 +38,13 @@ class Shell:
 
     def __exit__(self, *_: object) -> None:
         self.type(b"\x03\x03kill -9 $(jobs -p); exit\r")
-        time.sleep(0.2)
-        with contextlib.suppress(ProcessLookupError):
+        try:
+            wait_until(lambda: os.waitpid(self.pid, os.WNOHANG)[0], 0.2)
+        except AssertionError:
             os.kill(self.pid, signal.SIGKILL)
-        os.close(self.master)
-        os.waitpid(self.pid, 0)
+            os.waitpid(self.pid, 0)
+        finally:
+            os.close(self.master)
 
     def type(self, keys: bytes) -> None:
         os.write(self.master, keys)

@@ -6,12 +6,12 @@ import queue
 import re
 import signal
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
 import voicemux
+from tests.peers import holds
 from tests.program.shell import Shell
 from tests.running import PATIENCE
 
@@ -93,7 +93,7 @@ def test_ctrl_z_stops_it_and_it_comes_back_with_the_line_that_was_being_typed(sh
         shell.run("echo is this sent?")
         shell.wait_for("is this sent?", times=2)
         alice.call.send("hello?")
-        time.sleep(0.5)
+        assert holds(lambda: alice.call.undelivered == ["hello?"], 0.5)
         shell.run("fg")
         shell.wait_for("alice> hello?")
         shell.wait_for_last("bob> half a li")

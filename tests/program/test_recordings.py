@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from tests.audio.speech import ALIKE, DIALLER, LISTENER, RATE, SYLLABLE, Samples, level, likeness, speech
-from tests.peers import wait_until
+from tests.peers import holds, wait_until
 from tests.running import Program, calling, listening
 from tests.soundcards import SoundCards, without_sound
 
@@ -161,8 +161,7 @@ def test_an_output_whose_reader_goes_ends_the_call_and_the_program(command: str,
             other, address = stack.enter_context(listening(*SPEAKER, "--once"))
             program = stack.enter_context(Program("dial", address, *raw, redirect=f"> {pipe}"))
         program.notice_with("connected to")
-        time.sleep(0.3)
-        assert program.process.poll() is None
+        assert holds(lambda: program.process.poll() is None, 0.3)
         os.close(reader)
         assert program.wait() == 5
         assert other.wait() == 0

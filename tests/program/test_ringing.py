@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.peers import Peer
+from tests.peers import Peer, holds
 from tests.running import PATIENCE, Program, listening, on_terminal
 from voicemux.app.answering import ANSWER_TIMEOUT
 from voicemux.protocol.messages import Hello, Text
@@ -132,8 +132,7 @@ def test_on_a_terminal_a_contact_rings_until_the_call_is_taken(homes: Homes) -> 
         assert "whose key you know" in line
         bob.see("voicemux: /accept or /decline")
         bob.hear(bells=1)
-        time.sleep(0.3)
-        assert "connected" not in bob.shown
+        assert holds(lambda: "connected" not in bob.shown, 0.3)
         bob.type("/accept\r")
         bob.see("connected to alice")
         assert "taking alice's call" in bob.shown
@@ -222,8 +221,7 @@ def test_a_bell_can_be_switched_off(homes: Homes) -> None:
     introduce(homes, "alice")
     with seated(homes, "--bell", "never") as (bob, address), dialling(address, "alice", homes):
         bob.see("is calling")
-        time.sleep(0.3)
-        assert BELL not in bob.raw
+        assert holds(lambda: BELL not in bob.raw, 0.3)
 
 
 def test_the_bell_is_silent_while_the_user_looks_at_the_terminal(homes: Homes) -> None:
@@ -236,7 +234,7 @@ def test_the_bell_is_silent_while_the_user_looks_at_the_terminal(homes: Homes) -
             with dialling(address, "alice", homes) as alice:
                 bob.see("is calling", times=count)
                 if report == "\x1b[I":
-                    time.sleep(0.3)
+                    assert holds(lambda: BELL not in bob.raw, 0.3)
                 bob.hear(bells=count - 1)
                 bob.type("/decline\r")
                 assert alice.wait() == 1

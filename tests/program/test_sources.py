@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 import soundfile
 
 from tests.audio.speech import ALIKE, DIALLER, RATE, SYLLABLE, level, likeness, speech
+from tests.peers import holds
 from tests.running import PATIENCE, Program, listening, run
 
 FEW_WORDS = speech(seconds=2)
@@ -95,8 +95,7 @@ def test_a_file_that_the_other_side_cannot_hear_is_told_and_counts_as_played() -
     ):
         said = f"voicemux: the other side plays no voice: {DIALLER.name} is not sent"
         assert alice.notice_with("plays no voice") == said
-        time.sleep(0.5)
-        assert alice.process.poll() is None, "somebody may still type"
+        assert holds(lambda: alice.process.poll() is None, 0.5), "somebody may still type"
         alice.write("then I write it\n")
         assert bob.read().endswith("> then I write it")
         alice.close_input()

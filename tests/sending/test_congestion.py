@@ -1,3 +1,4 @@
+from voicemux.audio.capture.ladder import Ladder, Rung
 from voicemux.protocol.messages import Arrivals, Audio, Ping, Report, Text
 from voicemux.sending.congestion import TUNNEL_FACTOR, TUNNEL_MORE, CongestionControl
 from voicemux.sending.flow import ANSWER_WAIT, LEAST_PIECES, VOICE_BUDGET
@@ -97,7 +98,7 @@ def test_what_the_peer_has_not_acknowledged_counts_only_behind_a_tunnel():
 def test_the_shortest_round_trip_is_kept_though_a_ping_takes_longer():
     congestion = with_kernel()
     congestion.on_round_trip(1.5, 0)
-    assert congestion.kernel_round_trip == ROUND_TRIP
+    assert congestion.seen(Ladder(Rung(20, 32_000)), 0).least_round_trip_ms == 1000 * ROUND_TRIP
 
 
 def test_what_is_in_flight_ages_until_the_kernel_acknowledges_it():

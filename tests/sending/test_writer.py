@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peers import PATIENCE, PROMPTLY, Peer, connected, greeted, wait_until
+from tests.peers import PATIENCE, PROMPTLY, Peer, connected, greeted, holds, wait_until
+from voicemux.audio.capture.ladder import Ladder, Rung
 from voicemux.errors import ConnectionLost, LocalProtocolError
 from voicemux.net.tcp import TcpStream
 from voicemux.protocol.connection import Sending
 from voicemux.protocol.messages import Audio, Bye, Ping, Pong, Report, Text, TextAck
 from voicemux.sending.writer import NO_WAIT, Writer
+from voicemux.trace.facts import Fact, LineSeen
 
 LONG = "x" * 300_000
 WAIT = 2.5  # seconds without progress, each of which is interrupted after a third of them
@@ -29,10 +31,13 @@ def payloads(texts: list[Text]) -> int:
 def wait_until_stuck(stream: TcpStream) -> int:
     """Wait until nothing more fits into the stream. How much did."""
     wait_until(lambda: stream.bytes_written)
-    written = 0
-    while written < stream.bytes_written or select.select([], [stream.fileno()], [], 0)[1]:
+
+    def nothing_fits() -> bool:
+        return stream.bytes_written == written and not select.select([], [stream.fileno()], [], 0)[1]
+
+    written = stream.bytes_written
+    while not holds(nothing_fits, 0.2):
         written = stream.bytes_written
-        time.sleep(0.2)
     return written
 
 
@@ -234,11 +239,15 @@ def test_what_cannot_be_sent_yet_is_a_fault_of_our_own():
 
 def test_what_the_connection_was_like_when_it_was_empty_is_known_before_a_ping_is_answered(monkeypatch):
     monkeypatch.setattr(TcpStream, "min_round_trip", lambda self: 0.03)
-    with writing() as (writer, _, peer):
-        writer.send(Pong(bytes(8)))
-        peer.hear(Pong)
-        writer.feedback.on_round_trip(1.5)
-        assert writer._congestion.kernel_round_trip == 0.03
+    told: list[Fact] = []
+    with greeted() as (stream, sending, _, peer):
+        writer = Writer(stream, sending, trace=told.append)
+        with running(writer, stream):
+            writer.send(Pong(bytes(8)))
+            peer.hear(Pong)
+            writer.feedback.on_round_trip(1.5)
+            writer.judge(Ladder(Rung(20, 32_000)), calm=True, roomy=True)
+        assert [each.least_round_trip_ms for each in told if isinstance(each, LineSeen)] == [30.0]
 
 
 def test_a_report_is_written_once_it_has_waited_long_enough_though_nothing_else_happens():

@@ -104,11 +104,6 @@ class CongestionControl:
     # --- what is known
 
     @property
-    def kernel_round_trip(self) -> float | None:
-        """The shortest round trip that is known to the far end's kernel, in seconds; None before the first."""
-        return self._by_kernel.smallest_round_trip
-
-    @property
     def state(self) -> str:
         """Whose queue delays our voice, and whether more is being tried: for traces and tests."""
         return self._course.state
