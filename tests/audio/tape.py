@@ -32,8 +32,10 @@ class Tape:
         arrivals: Arrivals = (),
         before: Callable[[int], None] = lambda block: None,
         reserve: float = 0.0,
+        channels: int = 1,
     ):
         """`before` is called with the number of the write that is about to come; `reserve` is in seconds."""
+        self._channels = channels
         self._player: Mixer
         self.reserve = reserve
         self.pieces: list[bytes] = []
@@ -56,7 +58,8 @@ class Tape:
 
     @property
     def heard(self) -> np.ndarray:
-        return samples_of(b"".join(self.pieces))
+        heard = samples_of(b"".join(self.pieces))
+        return heard if self._channels == 1 else heard.reshape(-1, self._channels)
 
     @property
     def ahead(self) -> float:
@@ -84,9 +87,9 @@ class Tape:
         return not self.stopped and self.samples_written / RATE < self._seconds
 
     def write(self, pcm: bytes) -> None:
-        assert len(pcm) % 2 == 0 < len(pcm)
+        assert len(pcm) % (2 * self._channels) == 0 < len(pcm)
         self.pieces.append(pcm)
-        self.samples_written += len(pcm) // 2
+        self.samples_written += len(pcm) // (2 * self._channels)
 
     def stop(self) -> None:
         self.stopped = True
@@ -101,14 +104,19 @@ def play(
     before: Callable[[Mixer, int], None] = lambda player, block: None,
     max_delay: float = MAX_DELAY,
     reserve: float = 0.0,
+    channels: int = 1,
+    **options: Any,
 ) -> tuple[Mixer, Tape]:
-    """Who has played, and what: the voice of one source. `before` is called before each write."""
-    tape = Tape(seconds, arrivals, lambda block: before(player, block), reserve)
-    player = tape.played_by({OWN_SOURCE: Playout(make_decoders(), max_delay)})
+    """Who has played, and what: the voice of one source. `before` is called before each write. `options` are the
+    mixer's."""
+    heard = 1 if options.get("mixes_down") else channels
+    tape = Tape(seconds, arrivals, lambda block: before(player, block), reserve, heard)
+    playout = Playout(make_decoders(channels), max_delay, channels=channels)
+    player = tape.played_by({OWN_SOURCE: playout}, channels=channels, **options)
     started: list[float] = []
     player.run(started.append)
     assert started == [12.5]
-    longest = max(map(len, tape.pieces)) / 2 / RATE
+    longest = max(map(len, tape.pieces)) / 2 / heard / RATE
     assert seconds <= tape.samples_written / RATE < seconds + longest, "it is not as long as the call"
     return player, tape
 

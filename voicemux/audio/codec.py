@@ -10,7 +10,15 @@ from voicemux.audio.capture.ladder import Rung
 from voicemux.audio.capture.slide import Slide
 from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.endpoints import RATE, SAMPLE_BYTES
-from voicemux.audio.pcm import MAX_PCM_MS, PcmDecoder, PcmEncoder, StereoPcmDecoder, UndecodableError, blended
+from voicemux.audio.pcm import (
+    MAX_PCM_MS,
+    PcmDecoder,
+    PcmEncoder,
+    StereoPcmDecoder,
+    StereoPcmEncoder,
+    UndecodableError,
+    blended,
+)
 from voicemux.errors import LibraryMissing
 from voicemux.protocol.messages import Codec
 from voicemux.protocol.wire import MAX_PAYLOAD
@@ -150,6 +158,41 @@ class OpusEncoder:
         return ctypes.string_at(self._packet, size)
 
 
+class MusicEncoder:
+    """Opus for what is not speech, of one channel or two: libopus chooses what it codes, and looks ahead 6.5 ms."""
+
+    codec = Codec.OPUS
+    lookahead_ms = LOOKAHEAD_MS
+
+    def __init__(self, frame_ms: float, bitrate: int, channels: int = 2) -> None:
+        """`bitrate` in bits a second. Raises LibraryMissing without libopus."""
+        self._channels = channels
+        self._pcm, self._pcm_pointer = _buffer()
+        self._packet = ctypes.create_string_buffer(MAX_PAYLOAD)
+        self._encoder = _opus().Encoder(RATE, channels, "audio")
+        self._encoder.complexity = COMPLEXITY
+        self._encoder.vbr = 0  # as for speech
+        self._encoder.signal = _opus().constants.SIGNAL_MUSIC
+        self.adapt(frame_ms, bitrate)
+
+    @property
+    def frame_samples(self) -> int:
+        return int(self._frame_ms * RATE / 1000)
+
+    def adapt(self, frame_ms: float, bitrate: int) -> None:
+        self._frame_ms, self.bitrate = frame_ms, bitrate
+        self._encoder.bitrate = bitrate
+
+    def encode(self, pcm: bytes) -> bytes:
+        ctypes.memmove(self._pcm, pcm, len(pcm))
+        samples = len(pcm) // (self._channels * SAMPLE_BYTES)
+        encode, state = _opus().api.encoder.libopus_encode, self._encoder.encoder_state
+        size = encode(state, self._pcm_pointer, samples, self._packet, MAX_PAYLOAD)
+        if size < 0:
+            raise _opus().OpusError(size)
+        return ctypes.string_at(self._packet, size)
+
+
 class OpusDecoder:
     """Makes `channels` channels of packets with one or two: libopus takes the mean of two, or gives one twice."""
 
@@ -167,7 +210,7 @@ class OpusDecoder:
             self._refine(not self._refines)
         pcm = self._run(packet, MAX_OPUS_SAMPLES)
         guess, self._guess = self._guess, array("h")
-        return blended(guess, pcm) if guess else pcm
+        return blended(guess, pcm, self._channels) if guess else pcm
 
     def conceal(self, samples: int) -> bytes:
         wanted = samples * self._channels
@@ -209,6 +252,20 @@ def make_decoders(channels: int = 1) -> dict[int, Decoder]:
         return {Codec.OPUS: OpusDecoder(channels), **pcm}
     except LibraryMissing:
         return pcm
+
+
+def make_music_encoder(
+    playable: Collection[int], wanted: Codec | None, wish: Wish, channels: int
+) -> tuple[Encoder, int] | None:
+    """Likewise, for music of so many channels; also how many the encoder takes, which may be fewer."""
+    if channels == 2 and wanted == Codec.PCM and Codec.PCM_STEREO in playable and not wish.bandwidth:
+        return StereoPcmEncoder(wish.fixed_ms), 2
+    encoder = make_encoder(playable, wanted, wish)
+    if encoder and encoder.codec == Codec.OPUS:
+        return MusicEncoder(*wish.usual, channels), channels
+    if encoder and channels == 2 and Codec.PCM_STEREO in playable and not wish.bandwidth:
+        return StereoPcmEncoder(wish.fixed_ms), 2
+    return (encoder, 1) if encoder else None
 
 
 def make_encoder(playable: Collection[int], wanted: Codec | None = None, wish: Wish = ANY) -> Encoder | None:

@@ -105,10 +105,10 @@ def _paired(sides: list[bytes]) -> bytes:
     return pairs.tobytes()
 
 
-def blended(guess: "array[int]", pcm: bytes) -> bytes:
+def blended(guess: "array[int]", pcm: bytes, channels: int = 1) -> bytes:
     """`pcm`, its beginning cross-faded from how what was made up would go on. Both have as many channels."""
     samples = array("h", pcm)
     length = min(len(guess), len(samples))
     for i in range(length):
-        samples[i] += round((guess[i] - samples[i]) * (1 - i / length))
+        samples[i] += round((guess[i] - samples[i]) * (1 - i // channels * channels / length))
     return samples.tobytes()

@@ -1,4 +1,7 @@
-"""Sound at other rates and channel counts, made 48 kHz mono and back. The only home of samplerate."""
+"""Sound at other rates and channel counts, made 48 kHz and back. The only home of samplerate.
+
+Samples of one channel have the shape (n,), those of two (n, 2), left and right.
+"""
 
 import numpy as np
 import samplerate
@@ -12,11 +15,11 @@ Samples = NDArray[np.int16]
 
 
 class Resampler:
-    """A stream of mono samples at one rate, made a stream at another."""
+    """A stream of samples at one rate, made a stream at another."""
 
-    def __init__(self, from_rate: int, to_rate: int) -> None:
+    def __init__(self, from_rate: int, to_rate: int, channels: int = 1) -> None:
         self._ratio = to_rate / from_rate
-        self._resampler = samplerate.Resampler(CONVERTER, channels=1)
+        self._resampler = samplerate.Resampler(CONVERTER, channels=channels)
 
     def process(self, samples: Samples, *, last: bool = False) -> Samples:
         """What has become of `samples` and those before; some stay inside until more come, or `last` is said."""
@@ -32,8 +35,27 @@ def from_floats(floats: NDArray[np.float32]) -> Samples:
     return scaled
 
 
-def from_bytes(pcm: bytes) -> Samples:
-    return np.frombuffer(pcm, np.int16)
+def from_bytes(pcm: bytes, channels: int = 1) -> Samples:
+    samples: Samples = np.frombuffer(pcm, np.int16)
+    return samples if channels == 1 else samples.reshape(-1, channels)
+
+
+def silence(samples: int, channels: int = 1) -> Samples:
+    """So many samples of each channel."""
+    return np.zeros(samples if channels == 1 else (samples, channels), np.int16)
+
+
+def to_mono(samples: NDArray[np.integer]) -> NDArray[np.integer]:
+    """The mean of two channels; one channel as it is."""
+    if samples.ndim == 1:
+        return samples
+    mean: NDArray[np.integer] = np.rint(samples.sum(axis=1, dtype=np.int32) / samples.shape[1]).astype(samples.dtype)
+    return mean
+
+
+def to_pairs(mono: Samples) -> Samples:
+    """The same on two channels."""
+    return np.stack((mono, mono), axis=1)
 
 
 def to_pcm(given: object) -> bytes:

@@ -102,3 +102,10 @@ def test_levelling_never_goes_faster_than_its_pace_nor_beyond_its_bounds(acts: l
                 change = abs(20 * np.log10(max(1, ear.volume.percent) / before))
                 assert change <= PACE / 4 + 20 * np.log10((before + 1) / before) * 2
         assert 0 <= ear.volume.percent <= 400
+
+
+def test_both_channels_get_the_same_gain() -> None:
+    volume = Volume(LevelMeter())
+    volume.choose(50)
+    volume.apply(np.zeros((480, 2), np.int16))
+    assert volume.apply(np.array([[100, -200], [300, 400]], np.int16)).tolist() == [[50, -100], [150, 200]]

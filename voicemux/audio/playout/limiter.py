@@ -20,7 +20,7 @@ UNITY = 0.999  # a gain from there on is 1
 
 
 class Limiter:
-    """One stream of samples."""
+    """One stream of samples; two channels have one gain."""
 
     def __init__(self) -> None:
         self._gain = 1.0  # at the end of what was given
@@ -33,7 +33,7 @@ class Limiter:
         floats = samples.astype(np.float64)
         gains = self._gains(floats)
         at = np.arange(len(floats)) / STEP
-        limited = floats * np.interp(at, np.arange(len(gains)), gains)
+        limited = (floats.T * np.interp(at, np.arange(len(gains)), gains)).T
         # The last step may be a short one, and the gain at its end is in the middle of a line.
         end = float(np.interp(len(floats) / STEP, np.arange(len(gains)), gains)) if len(floats) else self._gain
         self._gain = 1.0 if end > UNITY else end
@@ -43,7 +43,7 @@ class Limiter:
         """At each step, the first and the last included: on neither side of it more than the peak there allows."""
         steps = -(-len(floats) // STEP)
         padded = np.zeros(steps * STEP)
-        padded[: len(floats)] = np.abs(floats)
+        padded[: len(floats)] = np.abs(floats) if floats.ndim == 1 else np.abs(floats).max(axis=1)
         allowed = [1.0 if peak <= CEILING else CEILING / peak for peak in padded.reshape(-1, STEP).max(axis=1)]
         gains = [min([self._gain, *allowed[:1]])]
         for number, most in enumerate(allowed):

@@ -18,7 +18,7 @@ from voicemux.audio.playout.playout import Figures, Playout
 from voicemux.audio.playout.tones import Tones
 from voicemux.audio.playout.volume import Volume
 from voicemux.audio.processing import Processing
-from voicemux.audio.resample import Samples
+from voicemux.audio.resample import Samples, silence, to_mono
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import OWN_SOURCE, Audio, Report
 
@@ -39,12 +39,15 @@ class Mixer:
         processing: Processing | None = None,
         tones: Tones | None = None,
         records: bool = False,
+        channels: int = 1,
+        mixes_down: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`playouts` are by the number of their source; AUDIO of others is dropped. `OWN_SOURCE` must be among them.
 
         `reopen` gives a sink for one that has broken. `tones` are heard also while the user has deafened the peer.
-        `records`: the sink keeps what is heard.
+        `records`: the sink keeps what is heard. The playouts make `channels` channels, which the sink gets as one if
+        it `mixes_down`.
         """
         self.in_use: InUse[Sink] = InUse(sink, reopen)
         self._playouts = playouts
@@ -52,11 +55,12 @@ class Mixer:
         self._processing = processing or Processing()
         self.tones = tones
         self.records = records
+        self._mixes_down = mixes_down
         self._clock = clock
         self.deafened = False
         self._meter = LevelMeter()
         self.volume = Volume(self._meter) if limiter else None  # of a loudspeaker
-        self._made: dict[int, Samples] = {source: np.zeros(0, np.int16) for source in playouts}  # and not written
+        self._made: dict[int, Samples] = {source: silence(0, channels) for source in playouts}  # and not written
 
     @property
     def label(self) -> str:
@@ -128,7 +132,9 @@ class Mixer:
     def _mix(self, now: float) -> Samples:
         """What is heard at the time `now` and from then on, at least one sample."""
         total = self._sum(now)
-        self._meter.hear(total)
+        self._meter.hear(to_mono(total))
+        if self._mixes_down:
+            total = to_mono(total)
         if self.volume:
             total = self.volume.apply(total)
         if self.deafened:

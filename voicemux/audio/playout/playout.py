@@ -15,7 +15,7 @@ from voicemux.audio.pcm import UndecodableError
 from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, Fit, JitterBuffer, Play
 from voicemux.audio.playout.stretch import FADE, LONGEST_PERIOD, ComfortNoise, join, lengthen, shorten
-from voicemux.audio.resample import Samples, from_bytes
+from voicemux.audio.resample import Samples, from_bytes, silence
 from voicemux.protocol.messages import Audio, Report
 
 MAX_ARRIVED = 512  # packets between the demultiplexer and the playing thread: 10 s of usual ones
@@ -44,12 +44,17 @@ class Playout:
     """`put()` belongs to the demultiplexer, `take_in()` and `render()` to the thread that plays, the rest to any."""
 
     def __init__(
-        self, decoders: Mapping[int, Decoder], max_delay: float = MAX_DELAY, account: Account | None = None
+        self,
+        decoders: Mapping[int, Decoder],
+        max_delay: float = MAX_DELAY,
+        account: Account | None = None,
+        channels: int = 1,
     ) -> None:
         """`decoders` are by codec, and used by nothing else. `max_delay` is the most playout delay, in seconds.
 
-        `account` hears how each packet is played.
+        `account` hears how each packet is played. All decoders make `channels` channels.
         """
+        self._channels = channels
         self._decoders = decoders
         self._arrived: deque[tuple[Audio, float] | None] = deque(maxlen=MAX_ARRIVED)  # None: another line
         self._account = account or Account(None, 0)
@@ -57,9 +62,9 @@ class Playout:
         self._decoder: Decoder | None = None  # of the last packet
         self._packet_samples = 960  # of the last packet; until there is one, the usual 20 ms
         self._lookahead_ms = 0.0
-        self._noise = ComfortNoise()
-        self._past: Samples = np.zeros(LONGEST_PERIOD, np.int16)  # what was played last
-        self._ending: Samples = np.zeros(0, np.int16)  # how it would go on; empty if it goes on
+        self._noise = ComfortNoise(channels)
+        self._past: Samples = silence(LONGEST_PERIOD, channels)  # what was played last
+        self._ending: Samples = silence(0, channels)  # how it would go on; empty if it goes on
         self._delay = 0.0  # playout delay in seconds, smoothed
         self._wait = 0.0  # of that, the part that was spent here
         self._newest: Audio | None = None
@@ -100,7 +105,7 @@ class Playout:
         `reserve` is the least playout delay in seconds, which the sink needs.
         """
         self._jitter.least_target = reserve
-        sound: Samples = np.zeros(0, np.int16)
+        sound: Samples = silence(0, self._channels)
         while not len(sound):
             action = self._jitter.next(now)
             if isinstance(action, Play):
@@ -188,7 +193,7 @@ class Playout:
         try:
             if self._decoder is None:
                 raise UndecodableError("a codec that was not offered")
-            sound = from_bytes(self._decoder.decode(audio.data))
+            sound = from_bytes(self._decoder.decode(audio.data), self._channels)
         except UndecodableError:
             self._undecodable += 1
             self._account.not_played(audio, "undecodable")
@@ -201,7 +206,7 @@ class Playout:
         self._concealed += conceal.ticks / self._packet_samples
         if self._decoder is None or conceal.fading:
             return self._background(conceal.ticks)
-        return from_bytes(self._decoder.conceal(conceal.ticks))
+        return from_bytes(self._decoder.conceal(conceal.ticks), self._channels)
 
     def _background(self, samples: int) -> Samples:
         """Noise, faded into from whatever came before it."""
@@ -217,9 +222,9 @@ class Playout:
         """What comes next does not continue what came before: have the end of what came before, to fade from it."""
         if not len(self._ending):
             decoder = self._decoder
-            self._ending = from_bytes(decoder.conceal(FADE)) if decoder else self._noise.make(FADE)
+            self._ending = from_bytes(decoder.conceal(FADE), self._channels) if decoder else self._noise.make(FADE)
 
 
 def _mean_square(sound: Samples) -> float:
-    floats = sound.astype(np.float32)
-    return float(np.dot(floats, floats)) / max(1, len(sound))
+    floats = sound.astype(np.float32).ravel()
+    return float(np.dot(floats, floats)) / max(1, len(floats))

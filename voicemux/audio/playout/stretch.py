@@ -1,13 +1,14 @@
 """Sound made longer or shorter by whole pitch periods, and joined without clicks.
 
 After WSOLA (Verhelst and Roelands, ICASSP 1993): cut out or put in one period where the waveform is
-most like itself a period later, and cross-fade over the seam. All samples are 48 kHz mono.
+most like itself a period later, and cross-fade over the seam. Samples are 48 kHz, of one channel, shape (n,), or of
+two, shape (n, 2): what is done is one decision for both, so that they stay together.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voicemux.audio.resample import Samples, from_floats
+from voicemux.audio.resample import Samples, from_floats, silence
 
 RATE = 48_000  # samples a second
 FADE = RATE * 5 // 1000  # samples of a cross-fade, and of what is compared
@@ -27,6 +28,7 @@ def join(before: Samples, after: Samples) -> Samples:
     if not length:
         return after
     rise = _RISE if length == FADE else np.linspace(0, 1, length, endpoint=False, dtype=np.float32)
+    rise = rise[:, None] if after.ndim == 2 else rise
     joined = after.copy()
     joined[:length] = np.rint(before[:length] * (1 - rise) + after[:length] * rise)
     return joined
@@ -76,14 +78,16 @@ def _period(pattern: Samples, sound: Samples, most: int) -> int:
 def _coarse(floats: Floats) -> Floats:
     """The same at an eighth of the rate, by means."""
     length = len(floats) // STEP * STEP
-    means: Floats = floats[:length].reshape(-1, STEP).mean(axis=1)
+    means: Floats = floats[:length].reshape(-1, STEP, *floats.shape[1:]).mean(axis=1)
     return means
 
 
 def _likeness(pattern: Floats, sound: Floats) -> Floats:
-    """The normalised correlation of `pattern` with `sound` at each place."""
-    products = np.correlate(sound, pattern, "valid")
-    energies = np.convolve(sound**2, np.ones(len(pattern), np.float32), "valid")
+    """The normalised correlation of `pattern` with `sound` at each place; of two channels, that of both together."""
+    sides = [(pattern, sound)] if sound.ndim == 1 else list(zip(pattern.T, sound.T, strict=True))
+    ones = np.ones(len(pattern), np.float32)
+    products = np.sum([np.correlate(whole, part, "valid") for part, whole in sides], axis=0)
+    energies = np.sum([np.convolve(whole**2, ones, "valid") for _, whole in sides], axis=0)
     likeness: Floats = products / np.sqrt(np.maximum(energies * np.sum(pattern**2), 1.0))
     return likeness
 
@@ -97,13 +101,14 @@ class ComfortNoise:
     WINDOW = RATE * 20 // 1000  # samples
     FORGETTING = 1.01  # growth of the quietest level with each look at a louder one: doubles in 70 looks
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 1) -> None:
         self._random = np.random.default_rng(0)
         self._level = np.inf  # mean square
-        self._quietest: Samples = np.zeros(self.WINDOW, np.int16)
-        self._window: Floats = np.sin(np.pi * (np.arange(self.WINDOW, dtype=np.float32) + 0.5) / self.WINDOW)
-        self._rest: Floats = np.zeros(self.WINDOW // 2, np.float32)
-        self._ready: Samples = np.zeros(0, np.int16)
+        self._quietest: Samples = silence(self.WINDOW, channels)
+        window: Floats = np.sin(np.pi * (np.arange(self.WINDOW, dtype=np.float32) + 0.5) / self.WINDOW)
+        self._window: Floats = window if channels == 1 else window[:, None]
+        self._rest: Floats = silence(self.WINDOW // 2, channels).astype(np.float32)
+        self._ready: Samples = silence(0, channels)
 
     def learn(self, sound: Samples, level: float) -> None:
         """Look at some decoded sound, whose mean square is `level`."""
@@ -118,10 +123,12 @@ class ComfortNoise:
     def make(self, samples: int) -> Samples:
         """`samples` samples of noise."""
         while len(self._ready) < samples:
-            magnitudes = np.abs(np.fft.rfft(self._quietest * self._window))
-            phases = np.exp(2j * np.pi * self._random.random(len(magnitudes)))
-            # Half-overlapping sine windows add up to constant power; the window of `learn` has taken half of it.
-            piece = np.fft.irfft(magnitudes * phases, self.WINDOW) * self._window * np.sqrt(2)
+            spectrum = np.fft.rfft(self._quietest * self._window, axis=0)
+            phases = np.exp(2j * np.pi * self._random.random(len(spectrum)))
+            # Each frequency is turned alike on both channels, so it stays where it is heard. Half-overlapping
+            # sine windows add up to constant power; the window has taken half of it.
+            turned = (spectrum.T * phases).T
+            piece = np.fft.irfft(turned, self.WINDOW, axis=0) * self._window * np.sqrt(2)
             half = self.WINDOW // 2
             self._ready = np.concatenate((self._ready, from_floats((piece[:half] + self._rest) / 32768)))
             self._rest = piece[half:].astype(np.float32)

@@ -54,6 +54,6 @@ class Tones:
             return sound
         total = sound.astype(np.int32)
         length = min(len(total), len(self._left))
-        total[:length] += self._left[:length]
+        total[:length].T[...] += self._left[:length]
         self._left = self._left[length:]
         return total

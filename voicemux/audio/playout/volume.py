@@ -56,7 +56,7 @@ class Volume:
             return samples
         gains = np.linspace(self._gain, target, len(samples) + 1)[1:]
         self._gain = target
-        return np.rint(samples * gains).astype(np.int32)
+        return np.rint((samples.T * gains).T).astype(np.int32)
 
     def _levelled(self, count: int) -> float:
         """The gain after `count` more samples."""
