@@ -257,7 +257,7 @@ def make_decoders(channels: int = 1) -> dict[int, Decoder]:
 def make_music_encoder(
     playable: Collection[int], wanted: Codec | None, wish: Wish, channels: int
 ) -> tuple[Encoder, int] | None:
-    """Likewise, for music of so many channels; also how many the encoder takes, which may be fewer."""
+    """Likewise, for music of `channels` channels; also how many the encoder takes, which may be fewer."""
     if channels == 2 and wanted == Codec.PCM and Codec.PCM_STEREO in playable and not wish.bandwidth:
         return StereoPcmEncoder(wish.fixed_ms), 2
     encoder = make_encoder(playable, wanted, wish)

@@ -40,8 +40,8 @@ def from_bytes(pcm: bytes, channels: int = 1) -> Samples:
     return samples if channels == 1 else samples.reshape(-1, channels)
 
 
-def silence(samples: int, channels: int = 1) -> Samples:
-    """So many samples of each channel."""
+def no_sound(samples: int, channels: int = 1) -> Samples:
+    """That number of samples of each channel."""
     return np.zeros(samples if channels == 1 else (samples, channels), np.int16)
 
 

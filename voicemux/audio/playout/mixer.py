@@ -18,7 +18,7 @@ from voicemux.audio.playout.playout import Figures, Playout
 from voicemux.audio.playout.tones import Tones
 from voicemux.audio.playout.volume import Volume
 from voicemux.audio.processing import Processing
-from voicemux.audio.resample import Samples, silence, to_mono
+from voicemux.audio.resample import Samples, no_sound, to_mono
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import OWN_SOURCE, Audio, Report
 
@@ -60,7 +60,7 @@ class Mixer:
         self.deafened = False
         self._meter = LevelMeter()
         self.volume = Volume(self._meter) if limiter else None  # of a loudspeaker
-        self._made: dict[int, Samples] = {source: silence(0, channels) for source in playouts}  # and not written
+        self._made: dict[int, Samples] = {source: no_sound(0, channels) for source in playouts}  # and not written
 
     @property
     def label(self) -> str:

@@ -15,7 +15,7 @@ from voicemux.audio.pcm import UndecodableError
 from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.jitter import MAX_DELAY, Conceal, Fit, JitterBuffer, Play
 from voicemux.audio.playout.stretch import FADE, LONGEST_PERIOD, ComfortNoise, join, lengthen, shorten
-from voicemux.audio.resample import Samples, from_bytes, silence
+from voicemux.audio.resample import Samples, from_bytes, no_sound
 from voicemux.protocol.messages import Audio, Report
 
 MAX_ARRIVED = 512  # packets between the demultiplexer and the playing thread: 10 s of usual ones
@@ -63,8 +63,8 @@ class Playout:
         self._packet_samples = 960  # of the last packet; until there is one, the usual 20 ms
         self._lookahead_ms = 0.0
         self._noise = ComfortNoise(channels)
-        self._past: Samples = silence(LONGEST_PERIOD, channels)  # what was played last
-        self._ending: Samples = silence(0, channels)  # how it would go on; empty if it goes on
+        self._past: Samples = no_sound(LONGEST_PERIOD, channels)  # what was played last
+        self._ending: Samples = no_sound(0, channels)  # how it would go on; empty if it goes on
         self._delay = 0.0  # playout delay in seconds, smoothed
         self._wait = 0.0  # of that, the part that was spent here
         self._newest: Audio | None = None
@@ -105,7 +105,7 @@ class Playout:
         `reserve` is the least playout delay in seconds, which the sink needs.
         """
         self._jitter.least_target = reserve
-        sound: Samples = silence(0, self._channels)
+        sound: Samples = no_sound(0, self._channels)
         while not len(sound):
             action = self._jitter.next(now)
             if isinstance(action, Play):

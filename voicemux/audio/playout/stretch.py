@@ -8,7 +8,7 @@ two, shape (n, 2): what is done is one decision for both, so that they stay toge
 import numpy as np
 from numpy.typing import NDArray
 
-from voicemux.audio.resample import Samples, from_floats, silence
+from voicemux.audio.resample import Samples, from_floats, no_sound
 
 RATE = 48_000  # samples a second
 FADE = RATE * 5 // 1000  # samples of a cross-fade, and of what is compared
@@ -104,11 +104,11 @@ class ComfortNoise:
     def __init__(self, channels: int = 1) -> None:
         self._random = np.random.default_rng(0)
         self._level = np.inf  # mean square
-        self._quietest: Samples = silence(self.WINDOW, channels)
+        self._quietest: Samples = no_sound(self.WINDOW, channels)
         window: Floats = np.sin(np.pi * (np.arange(self.WINDOW, dtype=np.float32) + 0.5) / self.WINDOW)
         self._window: Floats = window if channels == 1 else window[:, None]
-        self._rest: Floats = silence(self.WINDOW // 2, channels).astype(np.float32)
-        self._ready: Samples = silence(0, channels)
+        self._rest: Floats = no_sound(self.WINDOW // 2, channels).astype(np.float32)
+        self._ready: Samples = no_sound(0, channels)
 
     def learn(self, sound: Samples, level: float) -> None:
         """Look at some decoded sound, whose mean square is `level`."""
