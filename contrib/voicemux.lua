@@ -13,11 +13,12 @@
 local PREFACE, LONGEST, CODE = "VMUX/1\r\n", 4096, 2
 
 local TAGS = {"HELLO", "TEXT", "AUDIO", "PING", "PONG", "BYE", "TEXT_ACK", "REPORT", "RINGING", "CLAIM", "CHALLENGE",
-  "PROOF", "WELCOME", [19] = "ARRIVALS", [20] = "STATE"}
-local KEYS = {"name", "agent", "codecs", "session", "last_text", [7] = "grace", [11] = "channels"}
+  "PROOF", "WELCOME", "PATHS", [19] = "ARRIVALS", [20] = "STATE"}
+local KEYS = {"name", "agent", "codecs", "session", "last_text", [7] = "grace", "paths", [11] = "channels"}
 local CODECS = {"PCM", "Opus", "PCM_STEREO"}
 local CODES = {[0] = "NORMAL", "BUSY", "DECLINED", "PROTOCOL", "VERSION", "TIMEOUT", "FLOOD", "INTERNAL", "REPLACED",
   "SECURITY", "UNKNOWN_CALLER", "WRONG_CODE", "GONE", [16] = "LATER"}
+local PATHS = {"OWN", "SEEN", "MAPPED"}
 local METHODS = {[0] = "OPEN", "KNOWN", "CODE"}
 
 local voicemux = Proto("voicemux", "voicemux call")
@@ -59,6 +60,11 @@ local field = {
   deafened = ProtoField.bool("voicemux.state.deafened", "Deafened", 8, nil, 2),
   records = ProtoField.bool("voicemux.state.records", "Records what it hears", 8, nil, 4),
   voice = ProtoField.bool("voicemux.state.voice", "Has voice to send", 8, nil, 8),
+  path = ProtoField.uint8("voicemux.path", "Path", base.DEC, PATHS),
+  family = ProtoField.uint8("voicemux.path.family", "Family", base.DEC),
+  port = ProtoField.uint16("voicemux.path.port", "Port", base.DEC),
+  ipv4 = ProtoField.ipv4("voicemux.path.ipv4", "Address"),
+  ipv6 = ProtoField.ipv6("voicemux.path.ipv6", "Address"),
   method = ProtoField.uint8("voicemux.method", "Method", base.DEC, METHODS),
   commitment = ProtoField.bytes("voicemux.commitment", "Commitment"),
   share_length = ProtoField.uint8("voicemux.share_length", "Length", base.DEC),
@@ -144,6 +150,8 @@ function decode.HELLO(payload, tree, message)
     elseif key == 7 then
       if length ~= 2 then return nil, "HELLO grace: 2 bytes expected, got " .. length end
       item:add(field.grace, value)
+    elseif key == 8 then
+      if length ~= 0 then return nil, "HELLO paths: 0 bytes expected, got " .. length end
     elseif key == 11 then
       if length ~= 1 then return nil, "HELLO channels: 1 byte expected, got " .. length end
       item:add(field.channels, value)
@@ -225,6 +233,23 @@ function decode.STATE(payload, tree)
   return summary == "" and " nothing" or summary
 end
 
+function decode.PATHS(payload, tree, _, flags)
+  local at, size, count = 0, payload and payload:len() or 0, 0
+  while at < size do
+    if size - at < 4 then return nil, "PATHS item runs over the end of the payload" end
+    local length = ({[4] = 4, [6] = 16})[payload(at + 1, 1):uint()]
+    if not length then return nil, "PATHS family: 4 or 6 expected, got " .. payload(at + 1, 1):uint() end
+    if size - at < 4 + length then return nil, "PATHS item runs over the end of the payload" end
+    local item = tree:add(field.path, payload(at, 1))
+    item:add(field.family, payload(at + 1, 1))
+    item:add(field.port, payload(at + 2, 2))
+    item:add(length == 4 and field.ipv4 or field.ipv6, payload(at + 4, length))
+    at, count = at + 4 + length, count + 1
+  end
+  if count > 8 then return nil, "PATHS: at most 8 addresses expected, got " .. count end
+  return " " .. count .. (flags % 2 == 1 and " now" or "")
+end
+
 function decode.RINGING() return "" end
 
 -- The bytes from `at` on, at most `length` of them; how many are there.
@@ -283,7 +308,8 @@ end
 -- The least and the most bytes of payload.
 local SIZES = {HELLO = {0, LONGEST}, TEXT = {4, LONGEST}, AUDIO = {8, LONGEST}, PING = {8, 8}, PONG = {8, 8},
   BYE = {2, LONGEST}, TEXT_ACK = {4, 4}, REPORT = {12, 12}, RINGING = {0, 0}, CLAIM = {34, LONGEST},
-  CHALLENGE = {32, 287}, PROOF = {33, LONGEST}, WELCOME = {1, LONGEST}, ARRIVALS = {8, 8}, STATE = {2, 2}}
+  CHALLENGE = {32, 287}, PROOF = {33, LONGEST}, WELCOME = {1, LONGEST}, ARRIVALS = {8, 8}, STATE = {2, 2},
+  PATHS = {0, LONGEST}}
 
 local function decoded(payload, size, name, tree, message, flags)
   local least, most = SIZES[name][1], SIZES[name][2]
@@ -299,7 +325,7 @@ local ORDER = {
   CLAIMING = {PROOF = "START", WELCOME = "START", BYE = "DONE"},
   START = {RINGING = "START", HELLO = "OPEN", BYE = "DONE"},
   OPEN = {TEXT = "OPEN", TEXT_ACK = "OPEN", AUDIO = "OPEN", PING = "OPEN", PONG = "OPEN", REPORT = "OPEN",
-    ARRIVALS = "OPEN", STATE = "OPEN", BYE = "DONE"},
+    ARRIVALS = "OPEN", STATE = "OPEN", PATHS = "OPEN", BYE = "DONE"},
 }
 local WHEN = {STRANGER = " before CLAIM and CHALLENGE", CLAIMING = " before PROOF and WELCOME", START = " before HELLO",
   OPEN = " after HELLO"}

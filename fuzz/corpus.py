@@ -28,6 +28,8 @@ from voicemux.protocol.messages import (
     Codec,
     Hello,
     Message,
+    NetworkPath,
+    Paths,
     Ping,
     Pong,
     Proof,
@@ -43,7 +45,7 @@ from voicemux.protocol.wire import PREFACE
 FOLDER = Path(__file__).parent
 FINDINGS = FOLDER / "findings"
 
-HELLO = Hello("bob", "bot1", (2, 1), bytes(16), 7, 60)
+HELLO = Hello("bob", "bot1", (2, 1), bytes(16), 7, 60, paths=True)
 CLAIM, CHALLENGE = Claim(1, bytes(32), b"share", b"certificate"), Challenge(bytes(32), b"share")
 PROOF, WELCOME = Proof(bytes(32), b"confirmation", b"signature"), Welcome(1)
 TALK: list[Message] = [
@@ -56,6 +58,7 @@ TALK: list[Message] = [
     Report(0, 1, 2, 3, 4),
     Arrivals(0, 1, 65_530, 3),
     VoiceState(voice=True, records=True),
+    Paths((NetworkPath(1, "192.168.1.5", 8689), NetworkPath(2, "2001:db8::5", 41394)), now=True),
     TextAck(0),
     Text(3, "\x1b[2J"),
     Text(4, "cut off", more=True),

@@ -30,6 +30,7 @@ class MemoryStream:
         self.options: list[str] = []
         self.is_secure = self.has_come = False
         self.relay = ""
+        self.seen: Address | None = None
         self.peer_certificate = b""
         self._mouth, self._ear = mouth, ear
 

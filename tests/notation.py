@@ -24,6 +24,7 @@ CLASSES = {
     "WELCOME": messages.Welcome,
     "ARRIVALS": messages.Arrivals,
     "STATE": messages.VoiceState,
+    "PATHS": messages.Paths,
 }
 BYTES = ("data", "session", "payload", "commitment", "share", "certificate", "nonce", "confirmation", "signature")
 
@@ -50,6 +51,8 @@ def meant(fields: dict[str, Any]) -> dict[str, Any]:
     """The values of an example as the dataclasses have them."""
     plain = {name: octets(value) if name in BYTES else value for name, value in fields.items()}
     plain |= {"text": characters(plain["text"])} if "text" in plain else {}
+    if isinstance(places := plain.get("paths"), list):  # HELLO has a truth value of that name
+        plain["paths"] = [messages.NetworkPath(*each) for each in places]
     return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
 
 

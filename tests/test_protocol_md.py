@@ -111,6 +111,7 @@ def test_the_limits_are_those_of_the_code():
         "name, agent": wire.MAX_NAME,
         "reason of a BYE": wire.MAX_REASON,
         "certificate": wire.MAX_CERTIFICATE,
+        "items of a PATHS": wire.MAX_PATHS,
         "text of a message": wire.MAX_MESSAGE,
         "text sent and not acknowledged": wire.TEXT_WINDOW,
         "a dialler's wait for TLS": greeting.TLS_TIMEOUT,

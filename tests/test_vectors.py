@@ -27,11 +27,12 @@ from voicemux.errors import ConnectionLost, NotAdmitted, RemoteProtocolError, Se
 from voicemux.events import TextReceived
 from voicemux.net.address import Address
 from voicemux.net.greeting import Greeting
+from voicemux.net.paths import Rounds
 from voicemux.protocol.connection import NOT_A_DIALLERS, NOT_A_LISTENERS, Receiving, Sending, State
 from voicemux.protocol.delivery import Inbox, Outbox
 from voicemux.protocol.encoding import from_frame, to_frame
 from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
-from voicemux.protocol.messages import Audio, ByeCode, Method, Preface, Text
+from voicemux.protocol.messages import Audio, ByeCode, Method, NetworkPath, Paths, Preface, Text
 from voicemux.protocol.wire import GREASE_TAG
 from voicemux.security.admission import Admission
 from voicemux.security.contacts import Contacts
@@ -405,3 +406,18 @@ def test_what_is_harmful_never_reaches_a_terminal(vector):
     made = "".join(written(TextReceived("bob", text), Screen(lambda: 80, clips=False)))
     assert not harmful & set(made) - {"\n"}  # of our own
     assert not impostors(drawn(made, 80), ["bob> ", "bob| "])
+
+
+@each("paths")
+def test_a_peer_cannot_have_others_probed(vector):
+    rounds, before = Rounds(dials=False), None
+    for step in vector["script"]:
+        if step["seen"] != before:
+            rounds.begin(Address(*step["seen"]), step["at"])
+            before = step["seen"]
+        named = tuple(NetworkPath(*each) for each in step["paths"])
+        assert rounds.start(step["at"]) is None
+        rounds.hear(Paths(named, now=True), step["at"])
+        tried = rounds.start(step["at"]) or ()
+        rounds.finish(step["at"] + 3)
+        assert [[each.host, each.port] for each in tried] == step["used"]

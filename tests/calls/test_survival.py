@@ -56,6 +56,39 @@ def line() -> Line:
     return Line()
 
 
+def test_a_line_that_is_well_may_be_left_for_a_better_one_and_nobody_is_told_of_a_loss(line):
+    line.wait(1, bytes_come=True)
+    assert line.survival.commit(line.now) == (False, None)
+    assert line.survival.commit(line.now, moves=True) == (True, None)
+    line.bytes = None
+    line.wait(0.3)
+    line.tell(*line.survival.resumed(line.now))
+    assert line.turns == [Turn.MOVED]
+    assert (line.survival.state, line.survival.interruptions) == (LineState.UP, 0)
+
+
+def test_a_listener_that_is_left_for_a_better_line_is_told_the_same(line):
+    line.wait(1, bytes_come=True)
+    line.tell(*line.survival.resumed(line.now, moves=True))
+    assert line.turns == [Turn.MOVED]
+
+
+def test_a_better_line_that_does_not_answer_is_a_loss_like_any_other(line):
+    line.survival.commit(line.now, moves=True)
+    line.bytes = None
+    line.wait(2)
+    assert line.turns == [Turn.INTERRUPTED]
+    assert line.survival.dial_in(line.now) == 0.0
+    line.tell(*line.survival.resumed(line.now))
+    assert line.turns == [Turn.INTERRUPTED, Turn.RESUMED]
+
+
+def test_a_line_that_was_suspect_is_back_by_a_better_one(line):
+    line.wait(SUSPICION + 1)
+    line.tell(*line.survival.resumed(line.now, moves=True))
+    assert line.turns == [Turn.INTERRUPTED, Turn.RESUMED]
+
+
 def test_a_line_that_brings_bytes_is_up_for_ever(line):
     line.wait(100, bytes_come=True)
     assert (line.survival.state, line.told) == (LineState.UP, [])

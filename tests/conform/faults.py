@@ -16,6 +16,7 @@ from typing import ClassVar, NamedTuple
 from tests.conform.peers import TONE, Over, Peer
 from tests.peers import RESET
 from voicemux.errors import NotAdmitted, RemoteProtocolError, SecurityError, VoicemuxError
+from voicemux.net.address import Address
 from voicemux.net.connecting import connect
 from voicemux.net.tls import Context
 from voicemux.protocol.connection import State
@@ -30,6 +31,9 @@ from voicemux.protocol.messages import (
     Hello,
     Message,
     Method,
+    NetworkPath,
+    PathKind,
+    Paths,
     Ping,
     Preface,
     Proof,
@@ -471,6 +475,25 @@ class ExpectsNoOtherSource(Peer):
         if frame.tag == TAG_ARRIVALS and frame.payload[0]:
             raise RemoteProtocolError(f"expected ARRIVALS of source 0, got {frame.payload[0]}")
         return super().read(frame)
+
+
+# Where a side may be reached (§5.15)
+
+
+@caught_by("paths", LISTENER)
+class SaysWhereItIs(Peer):
+    def tell(self) -> None:
+        super().tell()
+        self.say(Paths((NetworkPath(PathKind.OWN, "192.0.2.1", 8689),)))
+
+
+@caught_by("paths", DIALLER)
+class GoesWhereItIsTold(Peer):
+    def read(self, frame: Frame) -> Message | None:
+        message = super().read(frame)
+        if isinstance(message, Paths) and message.paths:
+            connect(Address(message.paths[0].address, message.paths[0].port)).close()
+        return message
 
 
 # What is said of voice (§5.13)

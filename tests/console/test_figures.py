@@ -9,6 +9,7 @@ def test_figures_tell_how_often_the_line_was_lost_and_what_text_waits():
     assert (
         stats_line(make_stats(texts_sent=3, texts_waiting=1)) == "0:00 · lines sent 3 (1 not there yet), received 0"
     )
+    assert "the call goes through the relay relay.example.org" in stats_lines(make_stats(relay="relay.example.org"))
     assert "the line was lost once" in stats_lines(make_stats(interruptions=1))
     assert "the line was lost 3 times" in stats_lines(make_stats(interruptions=3))
     assert not [line for line in stats_lines(make_stats()) if "lost" in line]

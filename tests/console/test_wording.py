@@ -16,6 +16,7 @@ from voicemux.events import (
     CallRinging,
     Connected,
     Delivered,
+    Direct,
     Ended,
     Interrupted,
     Invitation,
@@ -157,6 +158,9 @@ def test_a_lost_line_is_told_with_what_is_done_about_it_and_with_how_long_it_too
     assert said(Interrupted("alice", 4.1, dials=False)) == "the line is silent; waiting for alice"
     assert said(Resumed("bob", 7.2, "192.168.1.5")) == "bob is back after 7 s; nothing is lost"
     assert said(Resumed("bob", 0.44, "192.168.1.5")) == "bob is back after 0.4 s; nothing is lost"
+    through = Resumed("bob", 7.2, "192.0.2.1", "relay.example.org")
+    assert said(through) == "bob is back through relay.example.org after 7 s; nothing is lost"
+    assert said(Direct("bob", "198.51.100.2:41394")) == "now directly to bob at 198.51.100.2:41394, without the relay"
 
 
 @pytest.mark.parametrize(

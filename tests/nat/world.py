@@ -32,11 +32,18 @@ class World:
     relay: str
     alice: str
     bob: str
+    routers: tuple[str, ...]
 
     @staticmethod
     def at(namespace: str) -> dict[str, Any]:
         """Options of a program that runs there."""
         return {"fresh": True, "preexec_fn": _entering(namespace)}
+
+    def cut_direct(self) -> None:
+        """From now on, routers drop all packets but those to and from the relay, without a word."""
+        for router in self.routers:
+            for rule in ("drop", "tcp sport 8690 accept", "tcp dport 8690 accept"):  # each before the last
+                _run("ip", "netns", "exec", router, "nft", "insert", "rule", "ip", "nat", "forward", *rule.split())
 
 
 @contextlib.contextmanager
@@ -52,7 +59,7 @@ def made(how: str = "") -> Iterator[World]:
             _make(names, how)
         except subprocess.CalledProcessError as error:
             raise NotHere(f"network namespaces cannot be made: {error.stderr.decode().strip()}") from error
-        yield World(names["relay"], names["alice"], names["bob"])
+        yield World(names["relay"], names["alice"], names["bob"], (names["router1"], names["router2"]))
     finally:
         for each in names.values():
             subprocess.run(["ip", "netns", "del", each], stderr=subprocess.DEVNULL, check=False)

@@ -10,6 +10,8 @@ from voicemux.protocol.messages import (
     Claim,
     Hello,
     Message,
+    NetworkPath,
+    Paths,
     Ping,
     Pong,
     Proof,
@@ -35,7 +37,9 @@ hellos = st.builds(
     agent=texts_of_bytes(64),
     codecs=st.none() | st.lists(u8, max_size=255).map(tuple),
     channels=u8,
-) | st.builds(Hello, session=st.binary(min_size=16, max_size=16), last_text=st.none() | u32, grace=u16)
+) | st.builds(
+    Hello, session=st.binary(min_size=16, max_size=16), last_text=st.none() | u32, grace=u16, paths=st.booleans()
+)
 in_call = st.one_of(
     st.builds(Text, id=u32, text=st.text(max_size=50), more=st.booleans()),
     st.builds(Audio, codec=u8, source=u8, sequence=u16, timestamp=u32, data=st.binary(max_size=4088)),
@@ -44,6 +48,13 @@ in_call = st.one_of(
     st.builds(TextAck, u32),
     st.builds(Report, source=u8, sequence=u16, timestamp=u32, delay=u16, target=u16),
     st.builds(Arrivals, source=u8, sequence=u16, least=u16, most=u16),
+    st.builds(
+        Paths,
+        paths=st.lists(st.builds(NetworkPath, kind=u8, address=st.ip_addresses().map(str), port=u16), max_size=8).map(
+            tuple
+        ),
+        now=st.booleans(),
+    ),
     st.builds(
         VoiceState, source=u8, voice=st.booleans(), muted=st.booleans(), deafened=st.booleans(), records=st.booleans()
     ),

@@ -19,6 +19,8 @@ from voicemux.protocol.messages import (
     Claim,
     Codec,
     Hello,
+    NetworkPath,
+    Paths,
     Ping,
     Pong,
     Proof,
@@ -31,10 +33,25 @@ from voicemux.protocol.messages import (
 )
 
 DOCUMENT = (Path(__file__).parents[2] / "protocol.md").read_text(encoding="utf-8")
-TAGS = (*range(1, 14), 19, 20)
-HELLO, TEXT, AUDIO, PING, PONG, BYE, TEXT_ACK, REPORT, RINGING, CLAIM, CHALLENGE, PROOF, WELCOME, ARRIVALS, STATE = (
-    TAGS
-)
+TAGS = (*range(1, 15), 19, 20)
+(
+    HELLO,
+    TEXT,
+    AUDIO,
+    PING,
+    PONG,
+    BYE,
+    TEXT_ACK,
+    REPORT,
+    RINGING,
+    CLAIM,
+    CHALLENGE,
+    PROOF,
+    WELCOME,
+    PATHS,
+    ARRIVALS,
+    STATE,
+) = TAGS
 LONE_SURROGATE = "\ud800"
 
 
@@ -93,6 +110,10 @@ def test_any_frame_is_a_message_or_unknown_or_refused(payload, tag, flags):
         (ARRIVALS, "00" * 9, "ARRIVALS of 9 bytes that do not fit its layout"),
         (STATE, "00", "STATE of 1 bytes that do not fit its layout"),
         (STATE, "00 08 00", "STATE of 3 bytes that do not fit its layout"),
+        (PATHS, "01", "PATHS of 1 bytes that do not fit its layout"),
+        (PATHS, "01 05 21 f1 c0 a8 01 05", "PATHS of 8 bytes that do not fit its layout"),
+        (PATHS, "01 04 21 f1 c0 a8 01", "PATHS of 7 bytes that do not fit its layout"),
+        (PATHS, "01 04 21 f1 c0 a8 01 05" * 9, "PATHS with 9 addresses, the limit is 8"),
         (RINGING, "00", "RINGING of 1 bytes that do not fit its layout"),
         (CLAIM, "01" + "00" * 31, "CLAIM of 32 bytes that do not fit its layout"),
         (CLAIM, "02" + "00" * 32 + "21 41", "CLAIM of 35 bytes that do not fit its layout"),
@@ -139,6 +160,9 @@ def test_a_malformed_payload_is_refused_by_name(tag, payload, sentence):
         Report(0, 0, 0, 0, -1),
         Arrivals(0, 0, 65536, 0),
         Arrivals(0, 0, 0, -1),
+        Paths((NetworkPath(1, "example.org", 8689),)),
+        Paths((NetworkPath(1, "192.168.1.5", 65536),)),
+        Paths((NetworkPath(1, "192.168.1.5", 8689),) * 9),
         Claim(0, bytes(31), b"", b""),
         Claim(256, bytes(32), b"", b""),
         Claim(0, bytes(32), bytes(256), b""),

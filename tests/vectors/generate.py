@@ -11,6 +11,7 @@ from tests.vectors.making.delivery import delivery
 from tests.vectors.making.frames import frames
 from tests.vectors.making.messages import messages
 from tests.vectors.making.order import order
+from tests.vectors.making.paths import paths
 from tests.vectors.making.prefaces import prefaces
 from tests.vectors.making.shown import shown
 
@@ -24,6 +25,7 @@ FILES = {
     "audio": audio,
     "authentication": authentication,
     "shown": shown,
+    "paths": paths,
 }
 
 

@@ -112,6 +112,10 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="What a private relay wants to hear.",
         ),
         click.option(
+            "--relay-only", is_flag=True,
+            help="Stay with the relay: the other side does not learn your address, and nothing is tried directly.",
+        ),
+        click.option(
             "--grace", type=click.IntRange(0, 600), default=60, show_default=True, metavar="SECONDS",
             help="How long the call goes on without a line, if the other side keeps it, too; 0: never.",
         ),
@@ -163,6 +167,7 @@ class CallOptions:
     no_tones: bool
     relay: str
     relay_token: str
+    relay_only: bool
     plain: bool
     line_mode: bool
     status: bool
@@ -202,6 +207,8 @@ class CallOptions:
 
     def relay_place(self) -> "RelayPlace | None":
         """The relay, None for none. Raises UsageError for what cannot be one."""
+        if self.relay_only and self.plain:
+            raise click.UsageError("--relay-only needs encryption: a plain call does not go through a relay")
         if not self.relay or self.plain:
             return None
         from voicemux.errors import AddressError
@@ -264,6 +271,7 @@ def settings_of(
         security=None if typed.plain else security(usual_folder(), own_name=name),
         relay=typed.relay_place(),
         relay_token=typed.relay_token,
+        relay_only=typed.relay_only,
         silence_timeout=typed.timeout,
         proxy=proxy,
         grace=0 if stdio else typed.grace,  # another connection would lead to another program

@@ -123,6 +123,7 @@ class Session:
                     tell=self._notices.once,
                     watch=self._watch,
                     grace=self._settings.grace,
+                    paths=not self._settings.relay_only,
                 )
             return self._holding.hold(met)
 
@@ -140,6 +141,7 @@ class Session:
             partial(self._on_code, places),
             self._notices.once,
             self._on_replaced,
+            hides=self._settings.relay_only,
         )
         answering = self._handler.answering = Answering(
             reception,
@@ -252,7 +254,8 @@ class Session:
 
 def _meant(text: str, trust: Trust | None, settings: Settings, tell: Callable[[str], None]) -> Target:
     """Whom the user means to call, and the ways there."""
-    return meant_by(text, trust, settings.relay, settings.relay_token, tell).through(settings.proxy)
+    target = meant_by(text, trust, settings.relay, settings.relay_token, tell).through(settings.proxy)
+    return target.hidden() if settings.relay_only else target
 
 
 def _warn_of_routers(addresses: list[str], port: int, tell: Callable[[str], None]) -> None:

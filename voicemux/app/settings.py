@@ -74,6 +74,7 @@ class Settings:
     trace: str = ""  # the file of a trace; "" for none
     relay: RelayPlace | None = None  # where a listener waits, and where a dialler looks for codes and contacts
     relay_token: str = field(default="", repr=False)  # for a private relay
+    relay_only: bool = False  # the other side does not learn our addresses
     silence_timeout: float = 15.0  # seconds without a sign of life after which a call is given up
     grace: int = 60  # seconds for which a call goes on without a line
     stdio: bool = False  # standard input and output are a call, and nothing is typed

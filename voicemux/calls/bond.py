@@ -31,6 +31,11 @@ class Bond:
         """What the two sides call it."""
         return self.own.session
 
+    @property
+    def uses_paths(self) -> bool:
+        """Whether both sides say where they may be reached without the relay (protocol.md §17.8)."""
+        return self.own.paths and self.peer is not None
+
     def hello(self, last_text: int) -> Hello:
         """Ours on another connection."""
         return replace(self.own, last_text=last_text)
@@ -41,11 +46,12 @@ def offered(hello: Hello, grace: int) -> Hello:
     return replace(hello, session=secrets.token_bytes(SESSION_SIZE), grace=grace) if grace else hello
 
 
-def accepted(hello: Hello, theirs: Hello, grace: int) -> Hello:
-    """The listener's HELLO that accepts the dialler's session, if there is one and a grace."""
+def accepted(hello: Hello, theirs: Hello, grace: int, *, paths: bool = False) -> Hello:
+    """The listener's HELLO that accepts the dialler's session, if there is one and a grace, and its PATHS if we say
+    ours, too."""
     if not (theirs.session and theirs.grace and grace) or theirs.last_text is not None:
         return hello
-    return replace(hello, session=theirs.session, grace=grace)
+    return replace(hello, session=theirs.session, grace=grace, paths=paths and theirs.paths)
 
 
 def agreed(own: Hello, theirs: Hello) -> float:

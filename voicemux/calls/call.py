@@ -4,6 +4,7 @@ The threads of a call, and what wakes each when it is to end:
 
     timer           waits for the end      the end: pings and reports until then, then cuts a goodbye that hangs
     redial          waits for the line     the end, or `Redialling.stop()`; only of a dialler
+    move            waits for a round      `Moving.stop()`; only of a call through a relay
     those of each connection, see `carrier.py`: they end with it
     and those of the sound, see `sound_threads.py`
 

@@ -23,6 +23,7 @@ from voicemux.protocol.messages import (
     Audio,
     Bye,
     Message,
+    Paths,
     Ping,
     Pong,
     Report,
@@ -44,6 +45,8 @@ class Keeper(Protocol):
 
     def failed(self, carrier: "Carrier", error: RemoteProtocolError) -> None:
         """The peer has broken the protocol."""
+
+    on_paths: Callable[["Carrier", Paths], None]  # the peer has said where it may be reached
 
     def lost(self, carrier: "Carrier", error: ConnectionLost) -> None:
         """Nothing comes any more."""
@@ -102,6 +105,7 @@ class Carrier:
             **dict.fromkeys((Text, TextAck, Ping, Bye), self._on_words),
             Audio: self._on_audio,
             VoiceState: self._on_state,
+            Paths: self._on_paths,
             Pong: self._on_pong,
             Report: self._feedback.on_report,
             Arrivals: self._feedback.on_arrivals,
@@ -136,6 +140,10 @@ class Carrier:
     def _on_state(self, state: VoiceState) -> None:
         if not self.writer.is_retired:
             self._states.on_state(state)
+
+    def _on_paths(self, paths: Paths) -> None:
+        if not self.writer.is_retired:
+            self._keeper.on_paths(self, paths)
 
     def _on_audio(self, audio: Audio) -> None:
         if self.writer.is_retired:

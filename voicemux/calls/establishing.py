@@ -61,6 +61,8 @@ def establish(
     tell: Tell = lambda _: None,
     watch: Watcher = unwatched,
     grace: int = 0,
+    *,
+    paths: bool = False,
 ) -> Introduced:
     """Call the target, by its ways in turn; plain without `trust`. Raises VoicemuxError: the peer hears a goodbye.
 
@@ -68,7 +70,8 @@ def establish(
     `ask_code` is asked for the code of an unknown listener at that address, while there is no connection to it;
     "" if there is none. `patience` is how many seconds to wait for the first words, if that is more than usual.
     `tell` hears what the user should know of ways that were tried in vain. `watch` is as of `Greeting`. `grace` is
-    for how many seconds the call is to go on without a line.
+    for how many seconds the call is to go on without a line. `paths` is whether a call through a relay may become
+    direct.
     """
     if target.code and trust:
         trust.use_code(target.code)
@@ -84,7 +87,7 @@ def establish(
                 tell(str(each))
         ways, raced = ((won[0],), won[1]) if won else ((), None)
     for way in ways:
-        attempt = _Attempt(target, way, trust, hello, on_ringing, patience, watch, grace, raced)
+        attempt = _Attempt(target, way, trust, hello, on_ringing, patience, watch, grace, raced, paths=paths)
         if way is not target.ways[0] or not raced:
             on_calling(str(way))
         try:
@@ -133,6 +136,8 @@ class _Attempt:
         watch: Watcher,
         grace: int,
         raced: Greeting | None = None,
+        *,
+        paths: bool = False,
     ) -> None:
         """`raced` is the first connection, in which TLS is up already."""
         self.is_there = False  # the listener that is meant has answered: no other way is tried
@@ -145,6 +150,7 @@ class _Attempt:
         self._watch = watch
         self._grace = grace
         self._raced = raced
+        self._paths = paths
 
     def make(self, ask_code: Callable[[str], str]) -> Introduced:
         """By what is known; otherwise by a code, in a connection of its own."""
@@ -173,7 +179,9 @@ class _Attempt:
                 greeting.open()
             known = known_as(peer, target.known, _ignore) if peer else None
             who = quoted_name(known.name) if known else "the other side"
-            own = offered(self._hello(), self._grace if self._relay is None or meets_again(peer) else 0)
+            grace = self._grace if self._relay is None or meets_again(peer) else 0
+            own = offered(self._hello(), grace)
+            own = replace(own, paths=self._paths and self._relay is not None and bool(own.session))
             theirs = greeting.introduce(own, lambda: self._on_ringing(where), who)
         except BaseException as error:
             self.is_there = greeting.receiving.greeted
@@ -200,6 +208,7 @@ class _Attempt:
             return None
         identity = self._trust.identity if self._trust else None
         ways = [each for each in (self._way, *self._target.ways) if not isinstance(each, RelayedWay)]
+        own = replace(own, paths=own.paths and theirs.paths)
         return Bond(own, grace, peer, tuple(ways), self._relay, identity)
 
     @property
@@ -264,11 +273,13 @@ def receive(
     on_code: Callable[[str, str], None],
     tell: Tell,
     on_replaced: Callable[[Caller], None],
+    *,
+    hides: bool = False,
 ) -> tuple[Reception, Admission | None]:
     """A reception for callers, not started yet, and who is let in; None: anybody may call, plain.
 
     Raises SecurityError; the listener is closed then. The callbacks are those of both; `tell` hears what the user
-    should know besides.
+    should know besides. `hides`: callers are not told where we may be reached.
     """
     try:
         admission = trust.admission(on_code, tell) if trust else None
@@ -280,14 +291,19 @@ def receive(
     def on_missed(caller: Caller) -> str:
         return missed(caller, trust, tell)
 
-    reception = Reception(listener, on_turned_away, admission, identity, on_missed=on_missed, on_replaced=on_replaced)
+    reception = Reception(
+        listener, on_turned_away, admission, identity, on_missed=on_missed, on_replaced=on_replaced, hides=hides
+    )
     if admission:
         admission.has_call = reception.sessions.has
     return reception, admission
 
 
 def answer(
-    caller: Caller, hello: Callable[[], Hello], sessions: Sessions | None = None, grace: int = 0
+    caller: Caller,
+    hello: Callable[[], Hello],
+    sessions: Sessions | None = None,
+    grace: int = 0,
 ) -> Introduced:
     """Take the call. `hello` makes ours, and may take some time. Raises ConnectionLost if the caller has gone.
 
@@ -298,9 +314,10 @@ def answer(
     own = Hello()
     try:
         stream.write(sending.encode(Ringing()))
-        own = accepted(hello(), caller.hello, grace)
+        may_move = bool(sessions and sessions.let_in and caller.stream.relay and caller.peer)
+        own = accepted(hello(), caller.hello, grace, paths=may_move)
         if own.session and not (sessions and sessions.expect(caller)):
-            own = replace(own, session=b"", grace=0)
+            own = replace(own, session=b"", grace=0, paths=False)
         stream.write(sending.encode(own))
     except BaseException:
         if sessions:

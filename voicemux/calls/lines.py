@@ -13,10 +13,10 @@ from voicemux.calls.parts import Parts
 from voicemux.calls.retired import Retired
 from voicemux.calls.survival import News, Turn
 from voicemux.errors import ConnectionLost, OutOfResources, RemoteProtocolError
-from voicemux.events import Interrupted, Resumed
+from voicemux.events import Direct, Interrupted, Resumed
 from voicemux.net.stream import Stream
 from voicemux.protocol.connection import Receiving, Sending
-from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, TextAck
+from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Paths, TextAck
 from voicemux.sending.back import Journey
 from voicemux.trace.frames import watch
 
@@ -32,6 +32,7 @@ class Lines:
         """`on_over` is called once, when the last word of the peer has been read; it must not wait."""
         self.current: Carrier | None = None
         self.closing = Closing(parts, lambda: self.current, on_over)
+        self.on_paths: Callable[[Carrier, Paths], None] = lambda carrier, paths: None  # must not wait
         self._parts = parts
         self._changed = parts.changed
         self._retired = Retired()
@@ -101,12 +102,13 @@ class Lines:
 
     # --- another connection
 
-    def commit(self) -> int | None:
-        """Another connection is ready for our HELLO: what it has to say as `last_text`, None if it is not wanted any
-        more. From now on nothing of the old one counts."""
+    def commit(self, *, moves: bool = False) -> int | None:
+        """Another connection is ready for our HELLO: its `last_text`, None if it is not wanted any more. From now on
+        nothing of the old one counts. `moves`: it is wanted as long as a relay carries the call."""
         parts, now = self._parts, self._parts.clock()
         with self._changed:
-            may_go, news = parts.survival.commit(now) if self._parts.may_survive else (False, None)
+            moves = moves and _is_relayed(self.current)
+            may_go, news = parts.survival.commit(now, moves=moves) if self._parts.may_survive else (False, None)
             if not may_go:
                 return None
             self._retire(None, ANSWER_TIMEOUT)  # the peer goes by it until our HELLO has come
@@ -134,8 +136,8 @@ class Lines:
                 return False
             happenings = parts.conversation.resume(hello.last_text or 0)
             own_last_text = parts.conversation.last_text
+            news = parts.survival.resumed(now, moves=_is_relayed(self.current) and not stream.relay)
             self._retire(REPLACED, LAST_WORD)
-            news = parts.survival.resumed(now)
             parts.vitals.begin_again(stream)
             parts.states.begin_again()
             parts.sound.begin_again(hello.playable)
@@ -199,13 +201,11 @@ class Lines:
 
     def peer_on_its_way(self) -> Journey | None:
         """How long the peer's voice travels now; None while none comes."""
-        carrier = self.current
-        return carrier.writer.feedback.peer_on_its_way() if carrier else None
+        return carrier.writer.feedback.peer_on_its_way() if (carrier := self.current) else None
 
     def _tell(self, *news: News | None) -> None:
-        where = str(carrier.stream.peer_address) if (carrier := self.current) else ""
         for each in news:
-            if event := _event(each, self._parts.name, where, dials=self._parts.dials):
+            if event := _event(each, self._parts.name, self.current, dials=self._parts.dials):
                 self._parts.hears.post(event)
 
     # --- the end
@@ -227,14 +227,23 @@ class Lines:
         self._retired.close()
 
 
-def _event(news: News | None, name: str, where: str, *, dials: bool) -> Interrupted | Resumed | None:
+def _event(
+    news: News | None, name: str, line: Carrier | None, *, dials: bool
+) -> Interrupted | Resumed | Direct | None:
+    where, relay = (str(line.stream.peer_address), line.stream.relay) if line else ("", "")
     seconds = round(max(0.0, news.seconds), 1) if news else 0.0
     match news and news.turn:
         case Turn.INTERRUPTED:
             return Interrupted(name, seconds, dials)
         case Turn.RESUMED:
-            return Resumed(name, seconds, where)
+            return Resumed(name, seconds, where, relay)
+        case Turn.MOVED:
+            return Direct(name, where)
     return None
+
+
+def _is_relayed(carrier: Carrier | None) -> bool:
+    return carrier is not None and bool(carrier.stream.relay)
 
 
 def _no_more(reason: ConnectionLost | None, grace: float) -> ConnectionLost:

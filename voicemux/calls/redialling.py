@@ -9,6 +9,7 @@ import time
 
 from voicemux.calls.bond import Bond
 from voicemux.calls.lines import Lines
+from voicemux.calls.offers import Offers
 from voicemux.calls.parts import Parts
 from voicemux.calls.survival import LineState
 from voicemux.calls.whereabouts import Whereabouts
@@ -56,12 +57,14 @@ class Redialling:
         self._has_told = False  # the user, that another listener answers
         self._post = parts.hears.post
         self._dials = 0  # since the line was up
+        self.offers = Offers(parts.changed)
+        self._moves = False  # an offer is being greeted
 
     def run(self) -> None:
         """Dial when another connection is wanted, until the call ends."""
         while self._wait():
             try:
-                self._dial()
+                self._dial_or_move()
             finally:
                 with self._changed:
                     self._stream, self._has_said_hello = None, False
@@ -78,6 +81,7 @@ class Redialling:
         with self._changed:
             if self._stream:
                 self._stream.cut()
+        self.offers.close()
 
     def hurry(self) -> None:
         """The way may be another one now: what is under way by the old one is given up."""
@@ -94,6 +98,9 @@ class Redialling:
                 if not self._survival.wants_dial:
                     self._dials = 0
                 left = self._survival.dial_in(time.monotonic())
+                if self.offers:
+                    self._is_idle.clear()
+                    return True
                 if left is not None and left <= 0:
                     self._survival.dials(time.monotonic())
                     self._dials += 1
@@ -107,6 +114,14 @@ class Redialling:
             return self._survival.wants_dial and not self._is_stopped
 
     # --- one connection
+
+    def _dial_or_move(self) -> None:
+        offered = self.offers.take()
+        self._moves = offered is not None
+        if offered:
+            self._take(offered)
+        else:
+            self._dial()
 
     def _dial(self) -> None:
         try:
@@ -145,8 +160,9 @@ class Redialling:
             self._go_on(greeting, answer)
         except _ElsewhereError as error:
             greeting.stream.close()
-            self.whereabouts.is_not_at(stream)
-            if not self._has_told:
+            if not self._moves:
+                self.whereabouts.is_not_at(stream)
+            if not (self._has_told or self._moves):
                 self._has_told = True
                 self._post(Notice(f"{error}; nothing was said there, and it is tried again"))
             self._failed()
@@ -177,10 +193,12 @@ class Redialling:
             if self._is_stopped:
                 return None
             self._has_said_hello = True  # or is about to
-        last_text = self._lines.commit()
+        last_text = self._lines.commit(moves=self._moves)
         if last_text is None:
             with self._changed:
                 self._has_said_hello = False
+        else:
+            self.offers.drop()  # they are older: the listener would take them for overtaken
         return last_text
 
     def _go_on(self, greeting: Greeting, answer: Hello) -> None:
@@ -190,7 +208,8 @@ class Redialling:
         if not self._lines.take_over(stream, greeting.sending, greeting.receiving, answer):
             part(stream, greeting.sending, Bye())  # hung up in this very moment
             return
-        self.whereabouts.is_at(stream)
+        if not self._moves:  # no other port leads there
+            self.whereabouts.is_at(stream)
 
     def _refused(self, greeting: Greeting, error: VoicemuxError) -> None:
         """The listener of the call does not take it, or what answers is none."""
@@ -201,10 +220,13 @@ class Redialling:
             bye = Bye(error.code, str(error)) if isinstance(error, RemoteProtocolError) else Bye()
             part(greeting.stream, greeting.sending, bye)
         greeting.stream.close()
-        if not (is_final and self._lines.closing.give_up(error)):
+        may_go_on = self._moves and not self._has_said_hello  # through the relay
+        if may_go_on or not (is_final and self._lines.closing.give_up(error)):
             self._failed()
 
     def _failed(self, *, unreachable: bool = False) -> None:
+        if self._moves and not self._has_said_hello:
+            return
         with self._changed:
             self._survival.dial_failed(time.monotonic(), unreachable=unreachable)
 

@@ -2,6 +2,7 @@
 
 from voicemux.calls.bond import Bond
 from voicemux.calls.lines import Lines
+from voicemux.calls.moving import Moving
 from voicemux.calls.parts import Parts
 from voicemux.calls.redialling import Redialling
 from voicemux.net.caller import Caller
@@ -21,9 +22,17 @@ class Resuming:
         self._lines = lines
         self._redialling: Redialling | None = None
         self._surroundings: Surroundings | None = None
+        self._moving: Moving | None = None
+        sessions = bond.sessions if bond else None
         if bond and parts.dials:
             self._redialling = redialling = Redialling(bond, parts, lines, first)
             self._surroundings = Surroundings(lambda: addresses_towards(redialling.whereabouts.reached.host))
+            if bond.uses_paths:
+                self._moving = Moving(parts, lines, redialling.offers.put)
+        elif bond and bond.uses_paths and sessions and sessions.let_in:
+            self._moving = Moving(parts, lines, sessions.let_in, sessions.port)
+        if self._moving:
+            lines.on_paths = self._moving.hear
 
     def start(self, threads: Threads) -> None:
         """From now on the call outlives its line. Raises OutOfResources."""
@@ -34,9 +43,13 @@ class Resuming:
             self._bond.sessions.keep(
                 self._bond.session, self._resume, lines.closing.cannot_return, lambda: lines.current is not None
             )
+        if self._moving:
+            threads.start("move", self._moving.run)
 
     def line_has_changed(self, now: float) -> bool:
         """Whether the way to the peer may be another one now. The timer asks."""
+        if self._moving:
+            self._moving.look()
         if not (self._surroundings and self._surroundings.have_changed(now)):
             return False
         if self._redialling:
@@ -51,6 +64,8 @@ class Resuming:
     def stop(self) -> None:
         """End the thread. It has a moment for the goodbye on a connection that was about to take over."""
         self.end()
+        if self._moving:
+            self._moving.stop()
         if self._redialling:
             self._redialling.stop()
 

@@ -42,6 +42,8 @@ class Turn(Enum):
     RESUMED = auto()
     OVER = auto()
     """The grace is over."""
+    MOVED = auto()
+    """The call has left its relay, and goes on directly; nothing was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Survival:
         self._heard_at = now  # when the last byte came
         self._doubted_at = now
         self._is_told = False  # of this interruption
+        self._is_moving = False  # a line that was well is being left for a better one
         self._failures = 0  # dials that have failed since the line was up
         self._dial_at = now
         self._spares: deque[float] = deque(maxlen=SPARES)  # when there was a dial beside a suspect line
@@ -99,7 +102,7 @@ class Survival:
             if now >= self._heard_at + self.grace + MARGIN:
                 self.state = LineState.OVER
                 return News(Turn.OVER, now - self._heard_at)
-            return None
+            return self._interrupted(now) if self._is_moving and now >= self._doubted_at + TOLD_AFTER else None
         if bytes_read is not None and bytes_read != self._bytes:
             self._bytes = bytes_read
             return self._heard(now) or self._doubt(now, has_changed or gap > LONG_STALL)
@@ -155,19 +158,29 @@ class Survival:
         delay = DELAYS[min(self._failures, len(DELAYS) - 1)]
         self._dial_at = now + delay + (self._chance() * CHANCE if self._failures > 1 else 0.0)
 
-    def commit(self, now: float) -> tuple[bool, News | None]:
-        """A new connection is about to take over: whether it may, and what to tell. If so, the old one is lost."""
+    def commit(self, now: float, *, moves: bool = False) -> tuple[bool, News | None]:
+        """A new connection is about to take over: whether it may, and what to tell. If so, the old one is lost.
+
+        `moves`: it is better, and may take over from one that is well.
+        """
+        if self.state is LineState.UP and moves:
+            self.state, self._is_moving, self._doubted_at = LineState.DOWN, True, now
+            self._dial_anew(now)
+            return True, None
         if not self.wants_dial:
             return False, None
         self.state = LineState.DOWN
         return True, self._interrupted(now)
 
-    def resumed(self, now: float) -> list[News]:
-        """A new connection has taken over, whatever the state was. What to tell."""
-        interrupted, seconds = self._interrupted(now), now - self._heard_at
+    def resumed(self, now: float, *, moves: bool = False) -> list[News]:
+        """A new connection has taken over, whatever the state was; `moves`: it is better. What to tell."""
+        has_moved = not self._is_told and (self._is_moving or (moves and self.state is LineState.UP))
+        interrupted, seconds = None if has_moved else self._interrupted(now), now - self._heard_at
         self._resumes.append(now)
         self._bytes = 0
         self._up(now)
+        if has_moved:
+            return [News(Turn.MOVED, seconds)]
         return [*([interrupted] if interrupted else []), News(Turn.RESUMED, seconds)]
 
     # --- inside
@@ -178,7 +191,8 @@ class Survival:
         return News(Turn.RESUMED, seconds) if was_told else None
 
     def _up(self, now: float) -> None:
-        self.state, self._heard_at, self._is_told = LineState.UP, now, False
+        self.state, self._heard_at = LineState.UP, now
+        self._is_told = self._is_moving = False
 
     def _doubt(self, now: float, has_changed: bool) -> News | None:
         if self.grace <= 0:

@@ -37,6 +37,14 @@ class Target:
             raise AddressError("a Unix socket is not called through a proxy: leave the proxy away")
         return replace(self, ways=tuple(ways))
 
+    def hidden(self) -> "Target":
+        """The same through relays only, so that the other side does not learn our address. Raises AddressError if no
+        relay leads there."""
+        ways = tuple(way for way in self.ways if isinstance(way, RelayedWay))
+        if not ways:
+            raise AddressError(f"no relay is known through which to reach {self.text}: leave --relay-only away")
+        return replace(self, ways=ways)
+
 
 def resolve(
     text: str,

@@ -92,6 +92,11 @@ class Vitals:
         """The shortest recent one, in seconds; there must have been one."""
         return min(self._round_trips) / 1000
 
+    def known_round_trip(self) -> float | None:
+        """The same; None if there was none on this connection."""
+        found = list(self._round_trips)
+        return min(found) / 1000 if found else None
+
     @property
     def calm(self) -> bool:
         """Whether the last round trip was as short as they ever were, and none takes longer now: nothing waits."""
@@ -151,6 +156,7 @@ class Vitals:
             texts_received=texts_received,
             bytes_sent=written,
             bytes_received=read,
+            relay=self._stream.relay,
             **self._levels(),
         )
 

@@ -4,7 +4,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicemux.conform import endings, opening, relay_cases, relay_passing, resuming, sounds, states, strangers, texts
+from voicemux.conform import (
+    endings,
+    opening,
+    paths,
+    relay_cases,
+    relay_passing,
+    resuming,
+    sounds,
+    states,
+    strangers,
+    texts,
+)
 from voicemux.conform.record import Talk
 from voicemux.conform.relay_subject import RELAY_CASES, RelaySubject
 from voicemux.conform.subject import AGAIN, BUSY_PATIENCE, DiallerSubject, Keys, ListenerSubject, Subject
@@ -19,6 +30,7 @@ THEMES = (
     texts,
     sounds,
     states,
+    paths,
     endings,
     strangers,
     resuming,

@@ -108,6 +108,8 @@ def stats_lines(stats: Stats) -> list[str]:
     if stats.echo == "on" and stats.echo_db is not None:
         lines.append(f"your microphone hears your loudspeaker at {stats.echo_db:.0f} dB: it is not sent")
     lines.append(f"sending {stats.kbit_sent:.0f} kbit/s, receiving {stats.kbit_received:.0f} kbit/s")
+    if stats.relay:
+        lines.append(f"the call goes through the relay {stats.relay}")
     if stats.interruptions:
         times = "once" if stats.interruptions == 1 else f"{stats.interruptions} times"
         lines.append(f"the line was lost {times}")

@@ -16,6 +16,7 @@ from voicemux.events import (
     Delivered,
     DeviceChanged,
     DeviceList,
+    Direct,
     Ended,
     Event,
     Hint,
@@ -150,7 +151,10 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
             return [f"the line {what}; {f'trying to reach {name} again' if event.dials else f'waiting for {name}'}"]
         case Resumed():
             after = f"{event.after_s:.0f}" if event.after_s >= 2 else f"{event.after_s:.1f}"
-            return [f"{quoted_name(event.name)} is back after {after} s; nothing is lost"]
+            where = f" through {event.relay}" if event.relay else ""
+            return [f"{quoted_name(event.name)} is back{where} after {after} s; nothing is lost"]
+        case Direct():
+            return [f"now directly to {quoted_name(event.name)} at {event.path}, without the relay"]
         case Late() if event.on:
             name = quoted_name(event.name)
             return [f"the line is busy with something else: you hear {name} {event.seconds:.1f} s late"]

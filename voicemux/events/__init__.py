@@ -26,6 +26,7 @@ from voicemux.events.calls import (
     Delivered,
     DeviceChanged,
     DeviceList,
+    Direct,
     Ended,
     Hint,
     Interrupted,
@@ -57,6 +58,7 @@ __all__ = [
     "Delivered",
     "DeviceChanged",
     "DeviceList",
+    "Direct",
     "Ended",
     "Event",
     "Hint",
@@ -121,6 +123,7 @@ Event = (
     | Quiet
     | Interrupted
     | Resumed
+    | Direct
     | Late
     | Hint
     | Level

@@ -81,11 +81,22 @@ class Interrupted:
 class Resumed:
     """The call goes on where it was `after_s` seconds of silence: no text is lost.
 
-    `path` is the address of the other side by which it goes on.
+    `path` is the address of the other side by which it goes on, or of the relay; `relay` is the relay as one would
+    type it, empty if the call is direct now.
     """
 
     name: str  # the other side's
     after_s: float
+    path: str
+    relay: str = ""
+
+
+@dataclass(frozen=True)
+class Direct:
+    """The call went through a relay, and is direct from now on; nothing was interrupted. `path` is the other side's
+    address."""
+
+    name: str  # the other side's
     path: str
 
 
@@ -241,6 +252,7 @@ class Stats:
     input_clipped: int = 0  # samples so far
     speaking: bool | None = None  # whether the user speaks; None where there is no detector
     their_level_db: float | None = None  # of what has come from the other side in the last second
+    relay: str = ""  # through which the call goes now; empty if it is direct
 
 
 @dataclass(frozen=True)

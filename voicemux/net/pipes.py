@@ -20,6 +20,7 @@ class PipeStream:
     def __init__(self, reading: int, writing: int, peer_address: Address) -> None:
         self.peer_address = peer_address
         self.relay = ""
+        self.seen: Address | None = None
         self.has_come = False
         self.bytes_read = 0
         self.bytes_written = 0

@@ -49,15 +49,17 @@ class Reception:
         on_missed: Callable[[Caller], str] = lambda caller: "",
         on_replaced: Callable[[Caller], None] = lambda caller: None,
         capacity: int = 1,
+        hides: bool = False,
     ) -> None:
         """All callbacks are called in the reception's thread and must not wait. `on_turned_away` hears who was not
         answered. `on_missed` hears of a caller who may call, and is told "busy"; it returns who that is, if known.
         `on_replaced` hears which caller has called again, or gives way to another: its call is to end.
 
         Without an `admission` calls are plain, and anybody may call; with one, `identity` is the file of our key.
-        `capacity` is how many calls the owner can hold at once.
+        `capacity` is how many calls the owner can hold at once. `hides`: no call is told where we may be reached.
         """
-        self.sessions = Sessions()
+        doorway = None if hides else next(iter(listener.doorways), None)
+        self.sessions = Sessions(let_in=doorway.put if doorway else None, port=listener.port)
         self.calls = Switchboard(capacity, self.sessions.gives_way)
         self._listener = listener
         self._on_missed = on_missed

@@ -6,10 +6,10 @@ from voicemux.errors import ConnectionLost, RemoteProtocolError
 from voicemux.net.caller import Caller
 from voicemux.net.stream import SILENCE_TIMEOUT, receive_within
 from voicemux.net.visitor import VISITOR_PATIENCE
-from voicemux.protocol.messages import Arrivals, Audio, Bye, ByeCode, Message, Ping, Preface, Report, Ringing
+from voicemux.protocol.messages import Arrivals, Audio, Bye, ByeCode, Message, Paths, Ping, Preface, Report, Ringing
 
 MOST_BYTES = 262_144  # from a caller while it rings: the window's 64 KiB of text in frames of the worst size, twice
-UNHEARD = (Audio, Ping, Report, Arrivals)  # too early (protocol.md §6), and of no use later
+UNHEARD = (Audio, Ping, Report, Arrivals, Paths)  # too early (protocol.md §6), and of no use later
 
 
 class Ring:

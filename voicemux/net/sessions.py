@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from voicemux.errors import ConnectionLost, RemoteProtocolError
 from voicemux.net.caller import Caller
+from voicemux.net.stream import Stream
 from voicemux.protocol.messages import Bye, ByeCode
 
 MOST_RESUMES = 60  # of one session in a MINUTE: who has more of them is broken, or wants to wear us out
@@ -40,8 +41,17 @@ class _Kept:
 class Sessions:
     """Any thread may use it; none of it waits."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        let_in: Callable[[Stream], None] | None = None,
+        port: int = 0,
+    ) -> None:
+        """`let_in` has a connection greeted like one that was accepted; None if that cannot be. `port` is the one at
+        which the listener accepts connections, 0 if it is not known."""
         self._clock = clock
+        self.let_in = let_in
+        self.port = port
         self._lock = threading.Lock()
         self._kept: dict[bytes, _Kept] = {}
         self._is_closed = False

@@ -61,6 +61,10 @@ class Stream(Protocol):
         relay's."""
 
     @property
+    def seen(self) -> Address | None:
+        """Our own address as the relay sees it; None if it is direct."""
+
+    @property
     def is_secure(self) -> bool:
         """Whether it is encrypted, and the handshake is over."""
 
@@ -135,6 +139,11 @@ class LayeredStream:
     def relay(self) -> str:
         """See `Stream`."""
         return self._stream.relay
+
+    @property
+    def seen(self) -> Address | None:
+        """See `Stream`."""
+        return self._stream.seen
 
     @property
     def options(self) -> list[str]:

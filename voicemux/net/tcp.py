@@ -56,6 +56,7 @@ class TcpStream:
     def __init__(self, connection: socket.socket, peer_address: Address) -> None:
         self.peer_address = peer_address
         self.relay = ""
+        self.seen: Address | None = None
         self.has_come = False
         self.bytes_read = 0
         self.bytes_written = 0

@@ -22,6 +22,7 @@ from voicemux.protocol.messages import (
     Claim,
     Hello,
     Message,
+    Paths,
     Ping,
     Pong,
     Preface,
@@ -49,7 +50,7 @@ TRANSITIONS: dict[State, dict[type, State]] = {
     State.CLAIMING: {Proof: State.START, Welcome: State.START, Bye: State.DONE},
     State.START: {Ringing: State.START, Hello: State.OPEN, Bye: State.DONE},
     State.OPEN: {
-        **dict.fromkeys((Text, TextAck, Audio, Ping, Pong, Report, Arrivals, VoiceState), State.OPEN),
+        **dict.fromkeys((Text, TextAck, Audio, Ping, Pong, Report, Arrivals, VoiceState, Paths), State.OPEN),
         Bye: State.DONE,
     },
     State.DONE: {},

@@ -1,5 +1,6 @@
 """Messages to frames and back, by the layouts of `wire`."""
 
+import ipaddress
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from voicemux.protocol.messages import (
     Claim,
     Hello,
     Message,
+    NetworkPath,
+    Paths,
     Ping,
     Pong,
     Proof,
@@ -76,6 +79,8 @@ def _write_hello(hello: Hello) -> Frame:
             items.append({"key": wire.KEY_LAST_TEXT, "value": wire.LAST_TEXT.build({"id": hello.last_text})})
         if hello.grace:
             items.append({"key": wire.KEY_GRACE, "value": wire.GRACE.build({"seconds": hello.grace})})
+        if hello.paths:
+            items.append({"key": wire.KEY_PATHS, "value": b""})
     if hello.channels:
         items.append({"key": wire.KEY_CHANNELS, "value": wire.CHANNELS.build({"channels": hello.channels})})
     return Frame(wire.TAG_HELLO, 0, wire.HELLO.build({"items": items}))
@@ -90,6 +95,7 @@ def _read_hello(frame: Frame) -> Hello:
     last_text = wire.LAST_TEXT.parse(values[wire.KEY_LAST_TEXT]).id if wire.KEY_LAST_TEXT in values else None
     grace = wire.GRACE.parse(values[wire.KEY_GRACE]).seconds if wire.KEY_GRACE in values else 0
     channels = wire.CHANNELS.parse(values[wire.KEY_CHANNELS]).channels if wire.KEY_CHANNELS in values else 0
+    wire.OFFER.parse(values.get(wire.KEY_PATHS, b""))
     if max(len(name), len(agent)) > wire.MAX_NAME:
         raise RemoteProtocolError(f"HELLO with a name of over {wire.MAX_NAME} bytes")
     if wire.KEY_SESSION in values and len(session) != wire.SESSION_SIZE:
@@ -99,8 +105,9 @@ def _read_hello(frame: Frame) -> Hello:
         agent=agent.decode(),
         codecs=None if codecs is None else tuple(codecs),
         session=session,
-        last_text=last_text if session else None,  # of no session, these two mean nothing
+        last_text=last_text if session else None,  # of no session, these mean nothing
         grace=grace if session else 0,
+        paths=bool(session) and wire.KEY_PATHS in values,
         channels=channels,
     )
 
@@ -175,6 +182,26 @@ def _read_state(frame: Frame) -> VoiceState:
     return VoiceState(state.source, **{name: bool(state.bits & bit) for name, bit in _STATE_BITS.items()})
 
 
+def _write_paths(paths: Paths) -> Frame:
+    if len(paths.paths) > wire.MAX_PATHS:
+        raise LocalProtocolError(f"{len(paths.paths)} paths, the limit is {wire.MAX_PATHS}")
+    items = []
+    for path in paths.paths:
+        address = ipaddress.ip_address(path.address)
+        items.append(
+            {"kind": path.kind, "family": address.version, "port": path.port, "address": address.packed},
+        )
+    return Frame(wire.TAG_PATHS, wire.FLAG_NOW if paths.now else 0, wire.PATHS.build({"items": items}))
+
+
+def _read_paths(frame: Frame) -> Paths:
+    items = wire.PATHS.parse(frame.payload)["items"]
+    if len(items) > wire.MAX_PATHS:
+        raise RemoteProtocolError(f"PATHS with {len(items)} addresses, the limit is {wire.MAX_PATHS}")
+    found = tuple(NetworkPath(each.kind, str(ipaddress.ip_address(each.address)), each.port) for each in items)
+    return Paths(found, bool(frame.flags & wire.FLAG_NOW))
+
+
 def _read_ringing(frame: Frame) -> Ringing:
     wire.RINGING.parse(frame.payload)
     return Ringing()
@@ -228,6 +255,7 @@ _WRITERS: dict[type, Callable[[Any], Frame]] = {
     Report: _write_report,
     Arrivals: _write_arrivals,
     VoiceState: _write_state,
+    Paths: _write_paths,
     Ringing: lambda _: Frame(wire.TAG_RINGING, 0, b""),
     Claim: lambda claim: Frame(wire.TAG_CLAIM, 0, wire.CLAIM.build(_fields(claim))),
     Challenge: lambda challenge: Frame(wire.TAG_CHALLENGE, 0, wire.CHALLENGE.build(_fields(challenge))),
@@ -246,6 +274,7 @@ _READERS: dict[int, tuple[type, Callable[[Frame], Message]]] = {
     wire.TAG_REPORT: (Report, _read_report),
     wire.TAG_ARRIVALS: (Arrivals, _read_arrivals),
     wire.TAG_STATE: (VoiceState, _read_state),
+    wire.TAG_PATHS: (Paths, _read_paths),
     wire.TAG_RINGING: (Ringing, _read_ringing),
     wire.TAG_CLAIM: (Claim, _read_claim),
     wire.TAG_CHALLENGE: (Challenge, _read_challenge),

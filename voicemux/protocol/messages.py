@@ -55,8 +55,9 @@ class Hello:
     """Who I am and what I can play. `codecs` None is "absent": PCM only; empty is "no audio".
 
     A `session` without `last_text` begins a session; with one, also 0, it resumes this session (protocol.md §17).
-    `grace` is how many seconds this side keeps the session after its line is lost; 0 is "I do not resume".
-    `channels` is how many this side plays: 2, or 0 for what is not said, which means one.
+    `grace` is how many seconds this side keeps the session after its line is lost; 0 is "I do not resume". `paths` is
+    whether it takes PATHS in this session. `channels` is how many this side plays: 2, or 0 for what is not said,
+    which means one.
     """
 
     name: str = ""
@@ -65,6 +66,7 @@ class Hello:
     session: bytes = b""
     last_text: int | None = None
     grace: int = 0
+    paths: bool = False
     channels: int = 0
 
     @property
@@ -150,6 +152,31 @@ class VoiceState:
     records: bool = False
 
 
+class PathKind(IntEnum):
+    """protocol.md §5.15. A PATHS may name others: these are the ones that we know."""
+
+    OWN = 1
+    SEEN = 2
+    MAPPED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPath:
+    """Where a side may be reached: `address` is an IP address of either family, as people write it."""
+
+    kind: int
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where its sender may be reached without the relay. `now`: a round of tries begins (protocol.md §17.8)."""
+
+    paths: tuple[NetworkPath, ...] = ()
+    now: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Ringing:
     pass
@@ -190,7 +217,19 @@ class Welcome:
 
 Authentication = Claim | Challenge | Proof | Welcome
 Message = (
-    Hello | Text | Audio | Ping | Pong | Bye | TextAck | Report | Arrivals | VoiceState | Ringing | Authentication
+    Hello
+    | Text
+    | Audio
+    | Ping
+    | Pong
+    | Bye
+    | TextAck
+    | Report
+    | Arrivals
+    | VoiceState
+    | Paths
+    | Ringing
+    | Authentication
 )
 
 
@@ -210,6 +249,7 @@ _NAMES: dict[type, str] = {  # protocol.md §5
     Report: "REPORT",
     Arrivals: "ARRIVALS",
     VoiceState: "STATE",
+    Paths: "PATHS",
     Ringing: "RINGING",
     Claim: "CLAIM",
     Challenge: "CHALLENGE",

@@ -25,20 +25,23 @@ TEXT_WINDOW = 65_536  # bytes of TEXT payload sent and not acknowledged
 NONCE_SIZE = 32  # bytes, also of a commitment to one
 MAX_SHARE = 255  # bytes; that of SPAKE2 has 33
 MAX_CERTIFICATE = 2048  # bytes of DER; one with a P-256 key has about 400
+MAX_PATHS = 8  # addresses in a PATHS
 TICKS_PER_SECOND = 48_000  # of AUDIO timestamps, whatever the codec
 
 GREASE_TAG = 0x5A  # low five bits 0x1a: never given out (protocol.md §13)
 
 TAG_HELLO, TAG_TEXT, TAG_AUDIO, TAG_PING, TAG_PONG, TAG_BYE, TAG_TEXT_ACK, TAG_REPORT, TAG_RINGING = range(1, 10)
 TAG_CLAIM, TAG_CHALLENGE, TAG_PROOF, TAG_WELCOME = range(10, 14)
+TAG_PATHS = 14
 TAG_ARRIVALS, TAG_STATE = 19, 20
 
 FLAG_MORE = 1  # of TEXT: the message goes on in the next TEXT frame
+FLAG_NOW = 1  # of PATHS: a round begins
 
 STATE_MUTED, STATE_DEAFENED, STATE_RECORDS, STATE_VOICE = 1, 2, 4, 8  # bits of STATE
 
 KEY_NAME, KEY_AGENT, KEY_CODECS, KEY_SESSION, KEY_LAST_TEXT = range(1, 6)
-KEY_GRACE, KEY_CHANNELS = 7, 11
+KEY_GRACE, KEY_PATHS, KEY_CHANNELS = 7, 8, 11
 
 HEADER = c.Struct("length" / c.Int16ub, "tag" / c.Int8ub, "flags" / c.Int8ub)
 
@@ -49,6 +52,7 @@ HELLO = c.Struct(
 LAST_TEXT = c.Struct("id" / c.Int32ub, c.Terminated)
 GRACE = c.Struct("seconds" / c.Int16ub, c.Terminated)
 CHANNELS = c.Struct("channels" / c.Int8ub, c.Terminated)
+OFFER = c.Struct(c.Terminated)  # of HELLO: that the item is there says all
 
 TEXT_HEADER = c.Struct("id" / c.Int32ub)
 AUDIO_HEADER = c.Struct(
@@ -77,6 +81,18 @@ ARRIVALS = c.Struct(
     "most" / c.Int16ub,
 )
 STATE = c.Struct("source" / c.Int8ub, "bits" / c.Int8ub, c.Terminated)
+PATHS = c.Struct(
+    "items"
+    / c.GreedyRange(
+        c.Struct(
+            "kind" / c.Int8ub,
+            "family" / c.Int8ub,
+            "port" / c.Int16ub,
+            "address" / c.Switch(c.this.family, {4: c.Bytes(4), 6: c.Bytes(16)}, c.Error),
+        )
+    ),
+    c.Terminated,
+)
 CLAIM = c.Struct(
     "method" / c.Int8ub,
     "commitment" / c.Bytes(NONCE_SIZE),

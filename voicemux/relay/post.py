@@ -159,7 +159,7 @@ class Post:
         with self._lock:
             self._waiting = None
         assert self._on_caller
-        self._on_caller(RelayedStream(stream, str(self._home), approach.rest))
+        self._on_caller(RelayedStream(stream, str(self._home), approach.rest, reply.seen))
         return True
 
     def _obey(self, reply: Reply) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from voicemux.errors import ConnectionLost, Kind, RemoteProtocolError, SecurityError, Unreachable, VoicemuxError
+from voicemux.net.address import Address
 from voicemux.net.connecting import connect
 from voicemux.net.proxies import connect_by
 from voicemux.net.stream import LayeredStream, Stream
@@ -23,16 +24,22 @@ MOST_MOVES = 3  # from relay to relay in one try
 class RelayedStream(LayeredStream):
     """A `Stream` on another: after PAIRED, its bytes are the peer's. Facts of it are true as far as the relay."""
 
-    def __init__(self, stream: Stream, relay: str, first: bytes) -> None:
-        """`first` are bytes of the peer that came right behind PAIRED."""
+    def __init__(self, stream: Stream, relay: str, first: bytes, seen: Address | None = None) -> None:
+        """`first` are bytes of the peer that came right behind PAIRED, `seen` is what PAIRED says of us."""
         super().__init__(stream)
         self._first = first
         self._relay = relay
+        self._seen = seen
 
     @property
     def relay(self) -> str:
         """See `Stream`."""
         return self._relay
+
+    @property
+    def seen(self) -> Address | None:
+        """See `Stream`."""
+        return self._seen
 
     @property
     def has_come(self) -> bool:
@@ -84,7 +91,7 @@ def reach_relayed(way: RelayedWay, timeout: float = PATIENCE) -> RelayedStream:
             stream.close()
             raise
         if isinstance(reply, Paired):
-            return RelayedStream(stream, str(way.relay), approach.rest)
+            return RelayedStream(stream, str(way.relay), approach.rest, reply.seen)
         stream.close()
         if isinstance(reply, Refused):
             raise refused_by(place, reply, way)

@@ -14,7 +14,19 @@ from dataclasses import dataclass
 
 from voicemux.net.stream import SILENCE_TIMEOUT
 from voicemux.protocol.conversation import Conversation, Happening, Reply
-from voicemux.protocol.messages import Arrivals, Audio, Bye, Message, Ping, Pong, Report, Text, TextAck, VoiceState
+from voicemux.protocol.messages import (
+    Arrivals,
+    Audio,
+    Bye,
+    Message,
+    Paths,
+    Ping,
+    Pong,
+    Report,
+    Text,
+    TextAck,
+    VoiceState,
+)
 from voicemux.sending.congestion import CongestionControl
 from voicemux.sending.flow import MAX_AUDIO_WAIT
 from voicemux.sending.telling import Telling
@@ -25,7 +37,8 @@ LOOK_AGAIN = 0.005  # seconds between two looks at what is in flight, while voic
 CONTROL_WAIT = 0.1  # seconds that a control message may wait for voice or text: alone it is mostly headers
 VOICE_FLOWS = 0.070  # seconds after a packet of voice in which the next one is due: the longest packet has 60 ms
 
-Control = Pong | TextAck | Report | Arrivals | VoiceState
+AT_ONCE = (Pong, Paths)  # how long both are under way counts
+Control = Pong | TextAck | Report | Arrivals | VoiceState | Paths
 MadeLate = Callable[[], Ping | Arrivals | None]  # called when its message is chosen; None: nothing to say
 
 
@@ -218,7 +231,7 @@ class Schedule:
         waited = now - self._control_since >= CONTROL_WAIT
         voice_flows = now - self._audio_at < VOICE_FLOWS
         return any(
-            waited or kind is Pong or not (voice_flows or kind in (Report, Arrivals)) for kind in self._control
+            waited or kind in AT_ONCE or not (voice_flows or kind in (Report, Arrivals)) for kind in self._control
         )
 
     def _take_control(self) -> list[Message]:

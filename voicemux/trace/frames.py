@@ -12,6 +12,7 @@ from voicemux.protocol.messages import (
     Claim,
     Hello,
     Message,
+    Paths,
     Ping,
     Pong,
     Report,
@@ -26,7 +27,7 @@ from voicemux.trace.facts import FramePassed, Trace
 
 # The fields of messages that are numbers of the protocol. Of those that are not here, none is written.
 _TOLD: dict[type, tuple[str, ...]] = {
-    Hello: ("agent", "codecs", "last_text", "grace", "channels"),
+    Hello: ("agent", "codecs", "last_text", "grace", "paths", "channels"),
     Text: ("id", "more"),
     Audio: ("codec", "source", "sequence", "timestamp"),
     Bye: ("code",),
@@ -34,6 +35,7 @@ _TOLD: dict[type, tuple[str, ...]] = {
     Report: ("source", "sequence", "timestamp", "delay", "target"),
     Arrivals: ("source", "sequence", "least", "most"),
     VoiceState: ("source", "voice", "muted", "deafened", "records"),
+    Paths: ("now",),
     Claim: ("method",),
     Welcome: ("admitted",),
 }

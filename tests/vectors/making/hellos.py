@@ -15,12 +15,11 @@ def hellos() -> list[Entry]:
 
     session = bytes(range(16))
     last_text, grace = item(5, b"\0\0\0\7"), item(7, b"\0\x3c")
-    everything = (
-        item(1, b"bob") + item(2, b"bot1") + item(3, b"\2\1") + item(4, session) + last_text + grace + item(11, b"\2")
-    )
+    everything = item(1, b"bob") + item(2, b"bot1") + item(3, b"\2\1") + item(4, session) + last_text + grace
+    everything += item(8, b"") + item(11, b"\2")
     longest, long_name = item(1, b"n" * 64), "\u00fc" * 32
     every = {"name": "bob", "agent": "bot1", "codecs": [2, 1], "session": session.hex(), "last_text": 7, "grace": 60}
-    every |= {"channels": 2}
+    every |= {"paths": True, "channels": 2}
     return [
         hello("empty", "A nameless peer that plays PCM.", b""),
         hello("everything", "Every key there is.", everything, **every),
@@ -76,6 +75,15 @@ def hellos() -> list[Entry]:
         hello("channels-one", "The same as absent, but said.", item(11, b"\1"), channels=1),
         hello("channels-zero", "As if absent.", item(11, b"\0"), False),
         hello("channels-most", "As many as two, for those who send no more.", item(11, b"\xff"), channels=255),
+        hello(
+            "paths",
+            "PATHS are used in this session.",
+            item(4, session) + grace + item(8, b""),
+            session=session.hex(),
+            grace=60,
+            paths=True,
+        ),
+        hello("paths-without-session", "Of no session, it means nothing.", item(8, b""), False),
         hello("last-text-without-session", "Of no session, it means nothing.", last_text, False),
         hello("grace-without-session", "Of no session, it means nothing.", grace, False),
         hello(
@@ -103,5 +111,6 @@ def hellos() -> list[Entry]:
         fault("channels-short", "0 bytes.", item(11, b"")),
         fault("channels-long", "2 bytes.", item(11, b"\0\2")),
         fault("grace-short", "1 byte.", item(4, session) + item(7, b"\x3c")),
+        fault("paths-with-bytes", "1 byte.", item(4, session) + item(8, b"\1")),
         fault("grace-long", "3 bytes, though no session is named.", item(7, bytes(3))),
     ]

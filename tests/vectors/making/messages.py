@@ -11,6 +11,7 @@ from tests.vectors.making.writing import (
     CHALLENGE,
     CLAIM,
     NONCE,
+    PATHS,
     PING,
     PONG,
     PROOF,
@@ -70,6 +71,13 @@ def messages() -> list[Entry]:
         known = {each: each in said for each in ("voice", "muted", "deafened", "records")}
         encoded, canonical = frame(STATE, bytes([source, bits]), flags), bits < 0x10 and not flags
         return good(name, "5.13", description, encoded, type="STATE", source=source, canonical=canonical, **known)
+
+    def paths(name: str, description: str, payload: bytes, *known: list[Any], flags: int = 0) -> Entry:
+        encoded, now = frame(PATHS, payload, flags), bool(flags & 1)
+        return good(name, "5.15", description, encoded, type="PATHS", paths=list(known), now=now, canonical=flags < 2)
+
+    four, six = bytes.fromhex("02 04 a1b2 c6336402"), bytes.fromhex("01 06 21f1 20010db8 00000000 00000000 00000005")
+    known_four, known_six = [2, "198.51.100.2", 41394], [1, "2001:db8::5", 8689]
 
     def claim(
         name: str, description: str, method: int, share: bytes, certificate: bytes | tuple[int, bytes]
@@ -193,6 +201,24 @@ def messages() -> list[Entry]:
         fault("state-short", "5.13", "One byte.", frame(STATE, bytes(1))),
         fault("state-long", "5.13", "Three bytes.", frame(STATE, bytes(3))),
         fault("state-empty", "5.13", "None.", frame(STATE)),
+        paths("paths-empty", "Nowhere.", b""),
+        paths("paths", "One of each family.", four + six, known_four, known_six),
+        paths("paths-now", "A round begins.", four, known_four, flags=1),
+        paths("paths-unknown-flags", "Only NOW means something.", four, known_four, flags=0xFE),
+        paths("paths-unknown-kind", "Ignored later.", b"\x09" + four[1:] + six, [9, *known_four[1:]], known_six),
+        paths("paths-twice", "The same again.", four + four, known_four, known_four),
+        paths("paths-most", "Eight.", six * 8, *[known_six] * 8),
+        paths(
+            "paths-of-any-address",
+            "Which are used is judged later.",
+            bytes.fromhex("02 04 0000 00000000 03 06 ffff" + "ff" * 16),
+            [2, "0.0.0.0", 0],
+            [3, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535],
+        ),
+        fault("paths-too-many", "5.15", "Nine.", frame(PATHS, four * 9)),
+        fault("paths-family", "5.15", "There is no family 5.", frame(PATHS, b"\2\5" + four[2:])),
+        fault("paths-cut", "5.15", "Three bytes of an address.", frame(PATHS, four[:-1])),
+        fault("paths-kind-only", "5.15", "A kind, and then the end.", frame(PATHS, four + b"\2")),
         good("ringing", "5.8", "Nothing but a header.", frame(RINGING), type="RINGING"),
         good("ringing-unknown-flags", "5.8", "Ignored.", ringing, type="RINGING", canonical=False),
         fault("ringing-long", "5.8", "One byte.", frame(RINGING, b"\0")),

@@ -9,6 +9,7 @@ from tests.vectors.making.said import (
     CHALLENGE_SAID,
     CLAIM_SAID,
     HELLO_SAID,
+    PATHS_SAID,
     PING_SAID,
     PONG_SAID,
     PROOF_SAID,
@@ -46,7 +47,7 @@ def order() -> list[Entry]:
         return stream(name, description, *said[:-1], rest=said[-1][0], error="protocol", **where)
 
     everything = [text_said(1, "a"), ack_said(1), AUDIO_SAID, PING_SAID, PONG_SAID, REPORT_SAID, ARRIVALS_SAID]
-    everything.append(STATE_SAID)
+    everything += [STATE_SAID, PATHS_SAID]
     listener: dict[str, Any] = {"by": "listener"}
     return [
         stream("shortest", "HELLO and BYE.", HELLO_SAID, BYE_SAID),

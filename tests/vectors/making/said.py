@@ -10,6 +10,7 @@ from tests.vectors.making.writing import (
     CLAIM,
     HELLO,
     NONCE,
+    PATHS,
     PING,
     PONG,
     PROOF,
@@ -47,6 +48,10 @@ ARRIVALS_SAID: Said = (
 STATE_SAID: Said = (
     frame(STATE, b"\0\x08"),
     {"type": "STATE", "source": 0, "voice": True, "muted": False, "deafened": False, "records": False},
+)
+PATHS_SAID: Said = (
+    frame(PATHS, bytes.fromhex("02 04 a1b2 c6336402"), 1),
+    {"type": "PATHS", "paths": [[2, "198.51.100.2", 41394]], "now": True},
 )
 UNKNOWN: Said = frame(0xFA, b"?", 0xFF), None
 CLAIM_SAID: Said = (

@@ -8,7 +8,7 @@ Parts = bytes | list[bytes | tuple[int, bytes]]  # a pair is (how often, bytes)
 
 PREFACE = b"VMUX/1\r\n"
 HELLO, TEXT, AUDIO, PING, PONG, BYE, TEXT_ACK, REPORT, RINGING, CLAIM, CHALLENGE, PROOF, WELCOME = range(1, 14)
-ARRIVALS, STATE = 19, 20
+PATHS, ARRIVALS, STATE = 14, 19, 20
 PROTOCOL_ERROR = {"error": "protocol"}
 NONCE = bytes(range(32))
 

@@ -1,0 +1,88 @@
+"""Direct connections past two routers: both sides connect to each other at once, each from the port that its router
+already keeps open for the relay (protocol.md §17.8)."""
+
+import contextlib
+import random
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from voicemux.net.address import Address
+from voicemux.net.connecting import UNDER_WAY
+from voicemux.net.paths import Tries
+from voicemux.net.stream import Stream
+from voicemux.net.tcp import TcpStream
+
+GLANCE = 0.05  # seconds between two looks at whether to go on
+
+
+def own_end(stream: Stream) -> Address | None:
+    """Our end of a connection over TCP, whose port others of ours may use from now on; None of what is none."""
+    descriptor = stream.fileno()
+    if descriptor is None or descriptor < 0:
+        return None
+    with contextlib.suppress(OSError, ValueError), socket.socket(fileno=descriptor) as connection:
+        try:
+            if connection.family not in (socket.AF_INET, socket.AF_INET6) or sys.platform == "win32":
+                return None  # Windows lets two sockets have a port only if neither knows of the other
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            place = connection.getsockname()
+            return Address(place[0].removeprefix("::ffff:"), place[1])
+        finally:
+            connection.detach()
+    return None
+
+
+def punch(
+    own: Address,
+    addresses: Sequence[Address],
+    goes_on: Callable[[], bool],
+    chance: Callable[[], float] = random.random,
+) -> Iterator[TcpStream]:
+    """One round from our end `own`, until `goes_on` says no: yields each connection that comes about. They belong to
+    the caller."""
+    tries = Tries(addresses, time.monotonic(), chance)
+    pending: set[socket.socket] = set()
+    with selectors.DefaultSelector() as selector:
+        try:
+            while goes_on() and (now := time.monotonic()) < tries.until:
+                for address in tries.due(now):
+                    if connection := _begin(own, address):
+                        pending.add(connection)
+                        selector.register(connection, selectors.EVENT_WRITE, address)
+                    else:
+                        tries.failed(address, now)
+                for key, _ in selector.select(min(tries.wait(time.monotonic()), GLANCE)):
+                    ready, address = key.fileobj, key.data
+                    assert isinstance(ready, socket.socket)
+                    selector.unregister(ready)
+                    pending.remove(ready)
+                    if ready.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                        ready.close()
+                        tries.failed(address, time.monotonic())
+                    else:
+                        yield TcpStream(ready, address)
+        finally:
+            for each in pending:
+                each.close()
+
+
+def _begin(own: Address, address: Address) -> socket.socket | None:
+    """A connection that is under way; None if it cannot be made now."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        connection = socket.socket(family, socket.SOCK_STREAM)
+    except OSError:
+        return None
+    try:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        connection.bind((own.host, own.port))
+        connection.setblocking(False)
+        if connection.connect_ex((address.host, address.port)) in UNDER_WAY:
+            return connection
+    except OSError:  # there is no way there, or the connection before holds the pair of ports for a moment
+        pass
+    connection.close()
+    return None
