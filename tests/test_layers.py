@@ -95,6 +95,7 @@ RANKS = [
     ["console.prompt", "console.printing"],
     ["console.terminal", "console.lines"],
     ["calls.voice", "calls.target", "calls.ending", "calls.event_queue", "calls.survival", "calls.offers"],
+    ["calls.handover"],
     ["calls.trust", "calls.bond", "calls.texts"],
     ["calls.rendezvous", "calls.racing"],
     ["calls.waiting"],

@@ -570,3 +570,22 @@ def test_what_was_put_in_is_told_as_chosen_or_dropped_each_once(steps):
     voice = [each.number for each in told if isinstance(each, Chosen) and each.what == "voice"]
     assert sorted(voice + dropped) == list(range(1, put + 1))
     assert len(dropped) == schedule.counts.dropped
+
+
+def test_a_connection_that_is_left_for_a_better_one_still_takes_voice_and_nothing_else(schedule):
+    schedule.put_text("hello", "", 0.0)
+    schedule.put_control(REPORT, 0.0)
+    schedule.retire(keeps_voice=True)
+    assert schedule.choose(0.0) == []
+    assert schedule.put_audio(audio(1), 0.0)
+    schedule.put_control(REPORT, 0.0)
+    assert schedule.is_waiting
+    assert schedule.choose(0.0) == [audio(1)]
+    assert (schedule.choose(10.0), schedule.next_deadline(10.0), schedule.is_waiting) == ([], None, False)
+
+
+def test_a_connection_that_is_retired_takes_nothing(schedule):
+    schedule.put_audio(audio(1), 0.0)
+    schedule.retire(Bye(8))
+    assert not schedule.put_audio(audio(2), 0.0)
+    assert schedule.choose(0.0) == [Bye(8)]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from voicemux.calls.handover import Handover
 from voicemux.calls.parts import Parts
 from voicemux.calls.vitals import LOOK_INTERVAL
 from voicemux.calls.voice import Player
@@ -70,6 +71,8 @@ class Carrier:
             stream, sending, parts.conversation, parts.changed, trace=parts.trace, counts=parts.counts
         )
         self._feedback = self.writer.feedback
+        self.is_heard = False  # also when it is retired
+        self._handover = Handover()  # belongs to the demultiplexer once it is started
         self._next_report = 0.0
         self._threads = Threads(parts.hears.broke)
 
@@ -86,6 +89,11 @@ class Carrier:
         if self.writer.is_retired:
             self.writer.end()
         self.stream.cut()
+
+    def follow(self, other: "Carrier | None") -> None:
+        """Play the voice of `other`, if there is one, to its end before that of this one. Before `start`."""
+        if other:
+            self._handover.follow(lambda: other.is_over)
 
     @property
     def is_over(self) -> bool:
@@ -146,13 +154,18 @@ class Carrier:
             self._keeper.on_paths(self, paths)
 
     def _on_audio(self, audio: Audio) -> None:
-        if self.writer.is_retired:
+        if self.writer.is_retired and not self.is_heard:
             return
         if audio.source == OWN_SOURCE:
             self._states.on_audio(audio)
-            self._feedback.on_audio(audio)
+            if not self.writer.is_retired:
+                self._feedback.on_audio(audio)
+        playable = self._handover.take(audio, time.monotonic())
         for player in self._sound.players:
-            player.put(audio)
+            if playable.is_first:
+                player.begin_again(goes_on=True)
+            for packet, arrival in playable.packets:
+                player.put(packet, arrival)
 
     def _on_pong(self, pong: Pong) -> None:
         if self.writer.is_retired:

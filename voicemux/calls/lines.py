@@ -25,6 +25,13 @@ LAST_WORD = 1.0  # seconds for the BYE on a connection whose place another one h
 ANSWER_TIMEOUT = 10.0  # seconds for the answer to a HELLO that resumes a call (protocol.md §17.4)
 
 
+SayHello = Callable[[int], None]  # gets `last_text`
+
+
+def _say_nothing(last_text: int) -> None:
+    """A dialler has said its HELLO before."""
+
+
 class Lines:
     """`seat` the first, then any thread may use it. In the end `cut` all, and `close` when no thread uses it."""
 
@@ -37,11 +44,12 @@ class Lines:
         self._changed = parts.changed
         self._retired = Retired()
         self._reason: ConnectionLost | None = None  # why the line was lost
-        self._signs: tuple[int, float | None] = (0, None)
+        self._last: Carrier  # the current one, or the last
+        self._leaving: Carrier | None = None  # its voice is heard until another one has taken its place
 
     def seat(self, stream: Stream, sending: Sending, receiving: Receiving) -> Carrier:
         """Let a connection carry the call, the first one or the next. It is for the caller to start it."""
-        self.current = carrier = Carrier(stream, sending, receiving, self._parts, self)
+        self.current = self._last = carrier = Carrier(stream, sending, receiving, self._parts, self)
         self._parts.texts.carry_by(carrier.writer)
         return carrier
 
@@ -92,11 +100,12 @@ class Lines:
         self._tell(news)
         return True
 
-    def _retire(self, bye: Bye | None, seconds: float) -> None:
-        """The connection that there is, if any, carries the call no more; it is cut after that many seconds."""
+    def _retire(self, bye: Bye | None, seconds: float, *, moves: bool = False) -> None:
+        """The connection that there is, if any, carries the call no more; it is cut after that many seconds. If the
+        call `moves` to a better one, no voice is lost."""
         if carrier := self.current:
-            self._signs = carrier.signs()
-            self._retired.add(carrier, bye, self._parts.clock() + seconds)
+            self._retired.add(carrier, bye, self._parts.clock() + seconds, keeps_voice=moves and not bye)
+            carrier.is_heard, self._leaving = moves, carrier if moves else None
             self.current = None
         self._parts.texts.carry_by(None)
 
@@ -111,19 +120,14 @@ class Lines:
             may_go, news = parts.survival.commit(now, moves=moves) if self._parts.may_survive else (False, None)
             if not may_go:
                 return None
-            self._retire(None, ANSWER_TIMEOUT)  # the peer goes by it until our HELLO has come
+            self._retire(None, ANSWER_TIMEOUT, moves=moves)  # the peer goes by it until our HELLO has come
             parts.conversation.lose()
             last_text = parts.conversation.last_text
         self._tell(news)
         return last_text
 
     def take_over(
-        self,
-        stream: Stream,
-        sending: Sending,
-        receiving: Receiving,
-        hello: Hello,
-        say_hello: Callable[[int], None] = lambda last_text: None,
+        self, stream: Stream, sending: Sending, receiving: Receiving, hello: Hello, say_hello: SayHello = _say_nothing
     ) -> bool:
         """Let this connection carry the call. `hello` is the peer's on it; `say_hello` says ours, with that
         `last_text`, before anything else goes. False if the call ends, or has ended.
@@ -136,15 +140,17 @@ class Lines:
                 return False
             happenings = parts.conversation.resume(hello.last_text or 0)
             own_last_text = parts.conversation.last_text
-            news = parts.survival.resumed(now, moves=_is_relayed(self.current) and not stream.relay)
-            self._retire(REPLACED, LAST_WORD)
+            moves = _is_relayed(self.current) and not stream.relay
+            news = parts.survival.resumed(now, moves=moves)
+            self._retire(REPLACED, LAST_WORD, moves=moves)
             parts.vitals.begin_again(stream)
             parts.states.begin_again()
-            parts.sound.begin_again(hello.playable)
-            carrier = self.seat(stream, sending, receiving)
+            parts.sound.begin_again(hello.playable, goes_on=self._leaving is not None)
+            carrier, leaving, self._leaving = self.seat(stream, sending, receiving), self._leaving, None
             self._changed.notify_all()
+        carrier.follow(leaving)
         if parts.dials:
-            self._retired.cut()
+            self._retired.leave(leaving, now + LAST_WORD)
         if parts.trace:
             watch(sending, receiving, parts.trace)
         failure: Exception | None = None
@@ -188,15 +194,13 @@ class Lines:
 
     def signs(self) -> tuple[int, float | None]:
         """See `Carrier.signs`; of the last one while there is none."""
-        if carrier := self.current:
-            self._signs = carrier.signs()
-        return self._signs
+        return self._last.signs()
 
     # --- what the user hears, and what the peer hears of us
 
     def send_audio(self, audio: Audio) -> None:
         """Send a packet of our voice, if there is a connection."""
-        if carrier := self.current:
+        if carrier := self.current or self._leaving:
             carrier.writer.send_audio(audio)
 
     def peer_on_its_way(self) -> Journey | None:

@@ -13,9 +13,10 @@ class Retired:
         self._lock = threading.Lock()
         self._carriers: list[tuple[float, Carrier]] = []  # and when each is cut
 
-    def add(self, carrier: Carrier, bye: Bye | None, cut_at: float) -> None:
-        """It carries the call no more: nothing goes out there but `bye`, until it is cut."""
-        carrier.writer.retire(bye)
+    def add(self, carrier: Carrier, bye: Bye | None, cut_at: float, *, keeps_voice: bool = False) -> None:
+        """It carries the call no more: nothing goes out there but `bye`, until it is cut; and our voice, if it
+        `keeps_voice`."""
+        carrier.writer.retire(bye, keeps_voice=keeps_voice)
         with self._lock:
             self._carriers.append((cut_at, carrier))
 
@@ -28,6 +29,16 @@ class Retired:
                 carrier.close()
                 with self._lock:
                     self._carriers = [each for each in self._carriers if each[1] is not carrier]
+
+    def leave(self, still_heard: Carrier | None, cut_at: float) -> None:
+        """Another one has the call for good: cut all, but `still_heard` later. Nothing more is said there."""
+        with self._lock:
+            self._carriers = [(cut_at if each is still_heard else at, each) for at, each in self._carriers]
+        for _, carrier in self._all:
+            if carrier is still_heard:
+                carrier.writer.end()
+            else:
+                carrier.cut()
 
     def cut(self) -> None:
         """Cut all."""

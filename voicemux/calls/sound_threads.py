@@ -84,12 +84,13 @@ class SoundThreads:
     def _start_recorder(self, threads: Threads, recorder: Player) -> None:
         threads.start("recorder", partial(self._run, "recording", recorder, recorder.run))
 
-    def begin_again(self, playable: tuple[int, ...]) -> None:
-        """Another connection carries the call: nothing is known of its line. The peer plays these codecs there."""
+    def begin_again(self, playable: tuple[int, ...], *, goes_on: bool = False) -> None:
+        """Another connection carries the call: nothing is known of its line. The peer plays these codecs there. If
+        its voice `goes_on`, none was missing."""
         self._playable = playable
         if self.transmitter:
             self.transmitter.ladder.begin_again()
-        for player in self.players:
+        for player in [] if goes_on else self.players:
             player.begin_again()
 
     def stop(self) -> None:

@@ -194,11 +194,11 @@ class Player(Half, Protocol):
     def levels(self) -> Levels:
         """Of the peer's voice as it came."""
 
-    def put(self, audio: Audio) -> None:
-        """Take a packet; does not wait."""
+    def put(self, audio: Audio, arrival: float | None = None) -> None:
+        """Take a packet; does not wait. `arrival` is when it came, by `time.monotonic`; None is now."""
 
-    def begin_again(self) -> None:
-        """What comes from now on comes by another line."""
+    def begin_again(self, *, goes_on: bool = False) -> None:
+        """What comes from now on comes by another line; `goes_on`: behind what came before, without a gap."""
 
     def run(self, on_start: Callable[[float], None]) -> None:
         """Play until `stop()`. Raises DeviceError."""

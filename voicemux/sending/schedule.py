@@ -68,6 +68,7 @@ class Schedule:
         self.ended = False  # nothing is chosen any more
         self.is_retired = False  # another connection has the conversation
         self._last_words: Bye | None = None  # of a connection that is retired
+        self._keeps_voice = False  # of one likewise: voice goes on here until the other can take it
         self._control: dict[type, Control | MadeLate] = {}
         self._control_since = 0.0  # when the oldest control message that waits was put in
         self._audio: deque[tuple[float, Audio]] = deque()  # (when it was put in, packet)
@@ -103,7 +104,7 @@ class Schedule:
 
         False after a `hang_up`, and nothing is taken: voice that goes on would keep the BYE waiting on a slow path.
         """
-        if self.is_retired or self.conversation.has_hung_up:
+        if (self.is_retired and not self._keeps_voice) or self.conversation.has_hung_up:
             return False
         self._audio_at = now
         self._audio.append((now, audio))
@@ -146,11 +147,12 @@ class Schedule:
         """Choose nothing any more."""
         self.ended = True
 
-    def retire(self, bye: Bye | None = None) -> None:
-        """Leave the conversation to another connection, from now on: nothing goes here any more but `bye`."""
-        self.is_retired = True
+    def retire(self, bye: Bye | None = None, *, keeps_voice: bool = False) -> None:
+        """Leave the conversation to another connection: nothing goes here any more but `bye`, and perhaps voice."""
+        self.is_retired, self._keeps_voice = True, keeps_voice
         self._control.clear()
-        self._audio.clear()
+        if not keeps_voice:
+            self._audio.clear()
         self._last_words = bye
 
     def on_sent(self, messages: list[Message], size: int, now: float) -> None:
@@ -168,10 +170,12 @@ class Schedule:
         """
         if self.ended:
             return []
+        self._drop_stale_audio(now)
+        if self.is_retired and (audio := self._next_audio(now)):
+            return [audio]
         if self.is_retired:
             self.ended = self._last_words is not None
             return [self._last_words] if self._last_words else []
-        self._drop_stale_audio(now)
         waits_for_text = self.conversation.waits_for_text(now)
         message = (self._next_text(now) if waits_for_text else None) or self._next_audio(now)
         if message or self._control_is_due(now):
@@ -184,7 +188,7 @@ class Schedule:
     def next_deadline(self, now: float) -> float | None:
         """When to ask again at the latest, if nothing else happens; None if nothing waits for time to pass."""
         if self.is_retired:
-            return None
+            return now + LOOK_AGAIN if self._audio else None
         if self._audio or self.conversation.can_send_text:
             return now + LOOK_AGAIN
         if self._control:
@@ -196,7 +200,7 @@ class Schedule:
     def is_waiting(self) -> bool:
         """Whether something waits that might be chosen."""
         if self.is_retired:
-            return not self.ended and self._last_words is not None
+            return not self.ended and (bool(self._audio) or self._last_words is not None)
         if self._control or self._audio or self.conversation.can_send_text:
             return True
         return self.conversation.bye_deadline is not None

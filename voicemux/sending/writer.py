@@ -114,10 +114,10 @@ class Writer:
 
     # --- what is waited for, and the end
 
-    def retire(self, bye: Bye | None = None) -> None:
-        """Another connection has the conversation now: nothing goes out here any more but `bye`."""
+    def retire(self, bye: Bye | None = None, *, keeps_voice: bool = False) -> None:
+        """Another connection has the conversation now: see `Schedule.retire`."""
         with self._changed:
-            self._schedule.retire(bye)
+            self._schedule.retire(bye, keeps_voice=keeps_voice)
             self._changed.notify_all()
 
     @property

@@ -16,6 +16,7 @@ from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE
 from voicemux.audio.pcm import PcmEncoder
 from voicemux.audio.playout.arrivals import FIRST_TARGET
 from voicemux.audio.playout.jitter import MAX_CONCEALED, MAX_DELAY, SKIP
+from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.playout import MAX_ARRIVED, Playout
 from voicemux.protocol.messages import OWN_SOURCE, Audio, Codec
 
@@ -95,6 +96,28 @@ def test_after_a_blackout_of_two_seconds_it_is_as_before(is_held: bool) -> None:
     blackout = tape.heard[int(10.5 * RATE) : int(11.9 * RATE)]
     assert level(blackout) < 0.2 * level(said)
     assert bend(tape.heard) < 1.5 * bend(said), "it clicks"
+
+
+def test_a_voice_that_moves_to_a_faster_line_has_no_gap_and_soon_less_delay() -> None:
+    slow, fast, moved = 0.15, 0.02, 3.0  # seconds under way, and when the last packet of the slow line comes
+    packets = packets_of(tone(200, 8))
+    arrivals = [
+        (at + slow if at + slow <= moved else max(moved + 0.001, at + fast), each)
+        for at, each in ((number * 0.02, each) for number, each in enumerate(packets))
+    ]
+    has_moved: list[int] = []
+
+    def move(player: Mixer, block: int) -> None:
+        if not has_moved and player.figures.received >= (moved - slow) * 50:
+            has_moved.append(block)
+            player.begin_again(goes_on=True)
+
+    player, tape = play(arrivals, 7.9, move)
+    assert has_moved
+    assert (player.figures.late, player.figures.concealed) == (0, 0)
+    assert player.figures.buffer_ms < (FIRST_TARGET + slow - fast) * 1000
+    loud = np.abs(tape.heard[int(0.5 * RATE) : int(7.5 * RATE)]).reshape(-1, PACKET // 4).max(axis=1)
+    assert loud.min() > loud.max() / 2
 
 
 @pytest.mark.parametrize("frame_ms", [5, 10, 20, 40, 60])

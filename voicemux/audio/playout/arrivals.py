@@ -63,10 +63,14 @@ class ArrivalTimes:
         self._slow: _Slow | None = None
         self._known_drift: float | None = None  # as it was found on an earlier line
         self._is_on_another_line = False  # and nothing has come by it yet
+        self._goes_on = False  # what will come by it is what comes next
         self._outage = float("-inf")  # when something hopelessly late came last
 
     def add(self, position: int, arrival: float) -> float:
         """Take note of a packet. Its lateness in seconds, 0 for the earliest."""
+        if self._goes_on:
+            self._goes_on = False
+            self.restart()
         transit = arrival - position / TICKS_PER_SECOND
         if not self._slots or arrival - self._slots[-1].began >= SLOT:
             self._turn(arrival, transit)
@@ -134,9 +138,10 @@ class ArrivalTimes:
         self._base = None
         self._slow = None
 
-    def begin_again(self) -> None:
-        """What comes after the next `restart` comes by another line, from the same clock."""
-        self._is_on_another_line = True
+    def begin_again(self, *, goes_on: bool = False) -> None:
+        """What comes after the next `restart` comes by another line, from the same clock; `goes_on`: it is the next
+        packet that comes by it."""
+        self._is_on_another_line, self._goes_on = True, goes_on
 
     @property
     def drift_ppm(self) -> float | None:

@@ -217,10 +217,10 @@ class JitterBuffer:
             self._drop(self._packets.popleft().audio, arrival, "many")
         self._packets.append(_Packet(audio, self._newest))
 
-    def begin_again(self) -> None:
-        """What comes from now on comes by another line. What has come before is played until then."""
-        self._begun = False
-        self._arrivals.begin_again()
+    def begin_again(self, *, goes_on: bool = False) -> None:
+        """From now on packets come by another line. What has come before is played until then, or to its end."""
+        self._begun = self._begun and goes_on
+        self._arrivals.begin_again(goes_on=goes_on)
 
     def _learn_length(self, audio: Audio, step: int) -> None:
         """Forget the peaks if packets became shorter: a sender makes them longer while a line is too slow."""

@@ -81,15 +81,16 @@ class Mixer:
         """What the peer is told of its voice; None until it was heard."""
         return self._playouts[OWN_SOURCE].report(self._sink.delay_ms)
 
-    def put(self, audio: Audio) -> None:
+    def put(self, audio: Audio, arrival: float | None = None) -> None:
         """Take a packet from the demultiplexer."""
         if playout := self._playouts.get(audio.source):
-            playout.put(audio, self._clock())
+            playout.put(audio, self._clock() if arrival is None else arrival)
 
-    def begin_again(self) -> None:
-        """What comes from now on comes by another line. Any thread."""
+    def begin_again(self, *, goes_on: bool = False) -> None:
+        """What comes from now on comes by another line; `goes_on`: behind what came before, without a gap. Any
+        thread."""
         for playout in self._playouts.values():
-            playout.begin_again()
+            playout.begin_again(goes_on=goes_on)
 
     def run(self, on_start: Callable[[float], None]) -> None:
         """Play until `stop()`. Raises DeviceError."""

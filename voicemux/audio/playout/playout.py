@@ -56,7 +56,8 @@ class Playout:
         """
         self._channels = channels
         self._decoders = decoders
-        self._arrived: deque[tuple[Audio, float] | None] = deque(maxlen=MAX_ARRIVED)  # None: another line
+        # A truth value is another line, and whether its packets go on behind those of the one before.
+        self._arrived: deque[tuple[Audio, float] | bool] = deque(maxlen=MAX_ARRIVED)
         self._account = account or Account(None, 0)
         self._jitter = JitterBuffer(max_delay, self._account.not_played)
         self._decoder: Decoder | None = None  # of the last packet
@@ -81,17 +82,19 @@ class Playout:
         self._newest = audio
         self._arrived.append((audio, arrival))
 
-    def begin_again(self) -> None:
-        """What comes from now on comes by another line. Any thread."""
-        self._arrived.append(None)
+    def begin_again(self, *, goes_on: bool = False) -> None:
+        """What comes from now on comes by another line; `goes_on`: behind what came before, without a gap. Any
+        thread."""
+        self._arrived.append(goes_on)
 
     def take_in(self) -> bool:
         """Take note of what has come. Whether there is something to play."""
         while self._arrived:
-            if arrived := self._arrived.popleft():
-                self._jitter.put(*arrived)
+            arrived = self._arrived.popleft()
+            if isinstance(arrived, bool):
+                self._jitter.begin_again(goes_on=arrived)
             else:
-                self._jitter.begin_again()
+                self._jitter.put(*arrived)
         return not self._jitter.empty
 
     @property
