@@ -120,7 +120,7 @@ class Speaker(Sound):
         self.volume = None
         self.heard: list[Audio] = []
         self.round_trips: list[float] = []
-        self.put = put or self.heard.append
+        self._take = put or self.heard.append
         self.levels = SoundLevels(-27.0, -15.0, -22.96, -70.0, 0, 0)
 
     @property
@@ -144,7 +144,10 @@ class Speaker(Sound):
     def report(self) -> Report | None:
         return Report(0, 7, 6720, 60, 40) if self.heard else None
 
-    def begin_again(self) -> None:
+    def put(self, audio: Audio, arrival: float | None = None) -> None:
+        self._take(audio)
+
+    def begin_again(self, *, goes_on: bool = False) -> None:
         pass
 
     def round_trip(self, seconds: float) -> None:
