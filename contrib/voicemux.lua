@@ -14,7 +14,7 @@ local PREFACE, LONGEST, CODE = "VMUX/1\r\n", 4096, 2
 
 local TAGS = {"HELLO", "TEXT", "AUDIO", "PING", "PONG", "BYE", "TEXT_ACK", "REPORT", "RINGING", "CLAIM", "CHALLENGE",
   "PROOF", "WELCOME", "PATHS", [19] = "ARRIVALS", [20] = "STATE"}
-local KEYS = {"name", "agent", "codecs", "session", "last_text", [7] = "grace", "paths", [11] = "channels"}
+local KEYS = {"name", "agent", "codecs", "session", "last_text", [7] = "grace", [8] = "paths", [11] = "channels"}
 local CODECS = {"PCM", "Opus", "PCM_STEREO"}
 local CODES = {[0] = "NORMAL", "BUSY", "DECLINED", "PROTOCOL", "VERSION", "TIMEOUT", "FLOOD", "INTERNAL", "REPLACED",
   "SECURITY", "UNKNOWN_CALLER", "WRONG_CODE", "GONE", [16] = "LATER"}

@@ -323,7 +323,10 @@ def test_a_real_call_that_is_captured_live_is_all_named(tmp_path: Path) -> None:
 
 # How each kind of fault begins or what it says; what a single direction cannot show (delivery) is not in the vectors.
 OF_FRAMES = ("frame of at most 4096 bytes expected", "tag 0")
-OF_MESSAGES = (*OF_FRAMES, "out of order:", "bytes expected", "byte expected", "UTF-8 expected", "runs over the end")
+OF_MESSAGES = (
+    *(*OF_FRAMES, "out of order:", "bytes expected", "byte expected", "UTF-8 expected", "runs over the end"),
+    *("PATHS: at most 8", "PATHS family:"),
+)
 
 
 class Said(NamedTuple):

@@ -142,6 +142,8 @@ def take_standard_streams() -> Stream:
 def _bound(path: str) -> socket.socket:
     if sys.platform == "win32":
         raise Unreachable("--unix is not there on Windows")
+    if "\0" in path:  # some kernels would take what is before it
+        raise Unreachable(f"cannot listen on {path!r}: that is not a path")
     _remove_what_is_left(path)
     listening = socket.socket(socket.AF_UNIX)
     before = os.umask(FOR_US_ONLY)
@@ -149,10 +151,9 @@ def _bound(path: str) -> socket.socket:
         listening.bind(path)
         listening.listen(BACKLOG)
         listening.setblocking(False)
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+    except OSError as error:
         listening.close()
-        why = reason(error) if isinstance(error, OSError) else "that is not a path"
-        raise Unreachable(f"cannot listen on {path}: {why}") from error
+        raise Unreachable(f"cannot listen on {path}: {reason(error)}") from error
     finally:
         os.umask(before)
     return listening
@@ -163,7 +164,7 @@ def _remove_what_is_left(path: str) -> None:
     assert sys.platform != "win32"
     try:
         found = os.lstat(path)
-    except (OSError, ValueError):  # there is none, or it will be told by `bind`
+    except OSError:  # there is none, or it will be told by `bind`
         return
     if not stat.S_ISSOCK(found.st_mode):
         raise Unreachable(f"cannot listen on {path}: a file is there, and not a socket")
