@@ -12,7 +12,7 @@ from tests.peers import wait_until
 from tests.running import PATIENCE, calling, run
 from tests.soundcards import SoundCards, without_sound
 
-FIELDS = {"number", "name", "system", "inputs", "outputs", "rate", "default_input", "default_output"}
+FIELDS = {"number", "name", "system", "inputs", "outputs", "rate", "default_input", "default_output", "target"}
 
 
 def devices(sound_cards: SoundCards) -> list[dict[str, Any]]:
@@ -31,6 +31,8 @@ def test_devices_are_listed_for_programs(sound_cards: SoundCards) -> None:
         assert [each["name"] for each in found if each[f"default_{kind}"]] == ["default"]
     by_name = {each["name"]: each for each in found}
     assert by_name["headset"]["inputs"] > 0 < by_name["headset"]["outputs"]
+    served = {each["target"]: (each["inputs"], each["outputs"]) for each in found if each["target"]}
+    assert (served["wide_mic.monitor"], served["b_spk"]) == ((2, 0), (0, 1))
     assert (by_name["headphones"]["inputs"], by_name["headphones"]["outputs"] > 0) == (0, True)
 
 
@@ -39,7 +41,8 @@ def test_devices_are_listed_for_people_by_number_and_name(sound_cards: SoundCard
     assert (code, err) == (0, ["     * the default"])
     assert len(out) == len(devices(sound_cards))
     for line, device in zip(out, devices(sound_cards), strict=True):
-        assert line.startswith(f"{device['number']:3}  {device['name']}  (ALSA; ")
+        system = f"sound server: {device['target']}" if device["target"] else "ALSA"
+        assert line.startswith(f"{device['number']:3}  {device['name']}  ({system}; ")
         assert line.isprintable()
         assert line.count("*") == device["default_input"] + device["default_output"]
         assert ("out" in line) == (device["outputs"] > 0)

@@ -16,12 +16,13 @@ def devices(as_json: bool) -> None:
     with exits():
         from dataclasses import asdict
 
+        from voicemux.audio.devices import all_devices
         from voicemux.audio.portaudio import PortAudio
         from voicemux.console.printable import printable
 
         portaudio = PortAudio()
         try:
-            found = portaudio.devices()
+            found = all_devices(portaudio)
         finally:
             portaudio.close()
         if as_json:
@@ -31,7 +32,8 @@ def devices(as_json: bool) -> None:
         for each in [] if as_json else found:
             kinds = [(each.inputs, "in", each.default_input), (each.outputs, "out", each.default_output)]
             marks = ", ".join(f"{count} {kind}{'*' if default else ''}" for count, kind, default in kinds if count)
-            click.echo(f"{each.number:3}  {printable(each.name)}  ({each.system}; {marks}; {each.rate} Hz)")
+            system = f"{each.system}: {printable(each.target)}" if each.target else each.system
+            click.echo(f"{each.number:3}  {printable(each.name)}  ({system}; {marks}; {each.rate} Hz)")
         if found and not as_json:
             click.echo("     * the default", err=True)
 

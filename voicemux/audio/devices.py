@@ -7,6 +7,7 @@ from voicemux.audio import alsa, pulse
 from voicemux.audio.blocking import PacedLoudspeaker, PacedMicrophone
 from voicemux.audio.callbacks import CalledLoudspeaker, CalledMicrophone
 from voicemux.audio.card import CardLoudspeaker, CardMicrophone
+from voicemux.audio.endpoints import RATE
 from voicemux.audio.portaudio import Device, PortAudio
 from voicemux.errors import DeviceError, Kind
 
@@ -63,6 +64,7 @@ def _served(own: list[Device], kind: str) -> list[Device]:
             outputs=each.channels if kind == "output" else 0,
             default_input=False,
             default_output=False,
+            rate=RATE,  # to which the server converts
             target=each.name,
         )
         for each in pulse.served_devices(kind)
