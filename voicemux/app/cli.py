@@ -15,7 +15,7 @@ from voicemux.app.cli_conform import conform
 from voicemux.app.cli_contacts import contacts
 from voicemux.app.cli_find import find_command
 from voicemux.app.cli_relay import relay_command
-from voicemux.app.cli_sound import demo, devices
+from voicemux.app.cli_sound import demo, devices, sound_test
 from voicemux.app.exit_codes import ExitCode
 
 EPILOG = """\b
@@ -34,7 +34,8 @@ def cli() -> None:
     """
 
 
-for command in (listen_command, dial_command, find_command, contacts, relay_command, devices, demo, conform):
+CALLS = (listen_command, dial_command, find_command, contacts, relay_command)
+for command in (*CALLS, devices, sound_test, demo, conform):
     cli.add_command(command)
 
 

@@ -1,7 +1,8 @@
-"""`voicemux devices` and `voicemux demo`: the sound of this machine, listed and tried."""
+"""`voicemux devices`, `voicemux test` and `voicemux demo`: the sound of this machine, listed and tried."""
 
 import json
 import sys
+from functools import partial
 
 import click
 
@@ -49,5 +50,35 @@ def demo(live: bool, keep: str | None, as_json: bool) -> None:
 
         report = hold_demo(keep, live=live, tell=None if as_json else lambda line: click.echo(line, err=True))
         click.echo(json.dumps(report) if as_json else describe(report))
+        if not report["ok"]:
+            sys.exit(ExitCode.CALL_FAILED)
+
+
+@click.command("test")
+@click.option("--input", "source", metavar="DEVICE", default="", help="The microphone, as `voicemux devices` has it.")
+@click.option("--output", "sink", metavar="DEVICE", default="", help="The loudspeaker, likewise.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 60),
+    default=5.0,
+    show_default=True,
+    metavar="N",
+    help="How long the microphone is listened to.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
+def sound_test(source: str, sink: str, seconds: float, as_json: bool) -> None:
+    """Try the microphone, the loudspeaker and the echo, without a call.
+
+    On a terminal you are asked to speak, and hear what you said. Elsewhere nothing is asked.
+    """
+    with exits():
+        from voicemux.app.sound_test import describe_report, try_sound
+        from voicemux.app.standard_streams import is_attended
+        from voicemux.console.printable import printable
+
+        report = try_sound(source, sink, seconds, partial(click.echo, err=True), asks=is_attended() and not as_json)
+        click.echo(json.dumps(report) if as_json else "\n".join(map(printable, describe_report(report).splitlines())))
+        if any(each and each["verdict"] == "missing" for each in report.values() if each not in (True, False)):
+            sys.exit(ExitCode.DEVICE)
         if not report["ok"]:
             sys.exit(ExitCode.CALL_FAILED)

@@ -99,6 +99,11 @@ class Reference:
         self._begin_again()
 
     @property
+    def waiting(self) -> int:
+        """Samples that were given and not taken yet: by that it is behind the loudspeaker."""
+        return len(self._waiting)
+
+    @property
     def is_held_back(self) -> bool:
         """Whether it waits for an echo that was late."""
         return self._aim > AIM

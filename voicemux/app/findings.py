@@ -1,0 +1,80 @@
+"""What `voicemux test` says of a microphone, a loudspeaker and the echo, and what the user can do about it. Pure."""
+
+from dataclasses import dataclass
+
+from voicemux.audio.echo.verdict import AUDIBLE, Names, is_cleaned, is_headset
+from voicemux.audio.soundcheck import HeardAlone, HeardItself
+from voicemux.audio.telephone import DULL
+from voicemux.errors import VoicemuxError
+
+SOFT = -40.0  # dB of full scale: speech below that is heard, and strains the ear
+LOUD = -12.0  # dB: peaks of speech that loud are about to clip
+LEAST_OVER_NOISE = 15.0  # dB by which speech is to be louder than the room's noise
+CLIPS = 3  # pieces with clipped samples: one may be a knock at the microphone
+LATE = 500.0  # milliseconds: a later echo is found by the canceller slowly, or not at all
+TOO_LOUD = 0.0  # dB: a louder echo takes words of the user with it
+
+
+@dataclass(frozen=True)
+class SoundFinding:
+    """`verdict` is a word for programs, `text` a sentence for people. `is_good` is whether a call will do with it."""
+
+    verdict: str
+    is_good: bool
+    text: str
+
+
+def of_microphone(heard: HeardAlone, *, was_asked: bool) -> SoundFinding:
+    """`was_asked`: the user was asked to speak."""
+    levels = heard.levels
+    speech, noise = levels.speech_db, levels.noise_db
+    if heard.is_silent or noise is None:
+        return SoundFinding(
+            "silent", False, "it gives no sound at all: is it switched off, or is access to it denied?"
+        )
+    if levels.clips >= CLIPS:
+        return SoundFinding("clips", False, "it clips: turn it down in the system's settings, or move away from it")
+    if speech is None:
+        text = f"noise at {noise:.0f} dB, and no speech"
+        return SoundFinding("no speech", not was_asked, f"{text}: turn it up, or move closer" if was_asked else text)
+    both = f"speech at {speech:.0f} dB, noise at {noise:.0f} dB"
+    if speech < SOFT:
+        return SoundFinding("soft", False, f"{both}: too soft, turn it up, or move closer")
+    if speech - noise < LEAST_OVER_NOISE:
+        return SoundFinding("noisy", False, f"{both}: move closer to it, or try --noise-suppression low")
+    return SoundFinding("good", True, f"{both}: good{', but a little loud' if speech > LOUD else ''}")
+
+
+def of_echo(heard: HeardItself, names: Names, *, can_cancel: bool) -> SoundFinding:
+    """`can_cancel`: what echo cancellation needs is installed."""
+    level, delay = heard.echo_db, heard.delay_ms
+    if not heard.was_played:
+        return SoundFinding("not known", False, "nothing of what was played could be measured: try again")
+    if level is None or level <= AUDIBLE:
+        why = "as with a headset" if is_headset(names) else "this is a headset, or the loudspeaker is off"
+        return SoundFinding("none", True, f"the microphone does not hear the loudspeaker ({why}): nothing to cancel")
+    found = f"{level:.0f} dB" + (f", {delay:.0f} ms late" if delay is not None else "")
+    if not can_cancel:
+        return SoundFinding(
+            "not installed", False, f"{found}, and echo cancellation is not installed: use headphones"
+        )
+    if level > TOO_LOUD:
+        return SoundFinding("loud", False, f"{found}: turn the loudspeaker down, or move the microphone away from it")
+    if delay is not None and delay > LATE:
+        return SoundFinding("late", False, f"{found}: too late to be cancelled at once; is the loudspeaker wireless?")
+    by = "your sound server" if is_cleaned(names) else "voicemux"
+    return SoundFinding("cancelled", True, f"{found}: {by} cancels it")
+
+
+def of_loudspeaker(*, is_telephone: bool) -> SoundFinding:
+    """One that was opened and has played."""
+    return (
+        SoundFinding("telephone", True, f"it plays, {DULL}")
+        if is_telephone
+        else SoundFinding("plays", True, "it plays")
+    )
+
+
+def of_missing(error: VoicemuxError, advice: str) -> SoundFinding:
+    """A device that cannot be used."""
+    return SoundFinding("missing", False, f"{error}{'; ' if advice else ''}{advice}")

@@ -1,0 +1,114 @@
+"""`voicemux test`: tries the microphone, the loudspeaker and the echo, and says what each will be like in a call."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from voicemux.app.findings import SoundFinding, of_echo, of_loudspeaker, of_microphone, of_missing
+from voicemux.audio.echo.canceller import check_canceller
+from voicemux.audio.echo.verdict import Names
+from voicemux.audio.endpoints import RATE
+from voicemux.audio.files import load
+from voicemux.audio.resample import Resampler
+from voicemux.audio.soundcheck import SoundCheck
+from voicemux.audio.telephone import is_telephone
+from voicemux.console.remedies import hint
+from voicemux.errors import DeviceError, LibraryMissing
+
+SPEECH = Path(__file__).parent.parent / "speech" / "dialler.wav"
+PLAYED = 6  # seconds of speech for the echo: the first estimate takes two, each more takes one
+
+Tell = Callable[[str], None]
+
+
+def try_sound(source: str, sink: str, seconds: float, tell: Tell, *, asks: bool) -> dict[str, Any]:
+    """The report that `voicemux test --json` prints. `source` and `sink` are names, "" for the defaults.
+
+    `tell` is given lines on the way. If it `asks`, the user is to speak for `seconds`, and hears that again.
+    Raises LibraryMissing if there can be no sound.
+    """
+    check = SoundCheck(source, sink)
+    try:
+        return _report(check, seconds, tell, asks=asks)
+    finally:
+        check.close()
+
+
+def describe_report(report: dict[str, Any]) -> str:
+    """The report for people."""
+    lines = [
+        f"{part:<12}{': '.join(filter(None, (found['device'], found['text'])))}"
+        for part in ("microphone", "loudspeaker", "echo")
+        if (found := report[part])
+    ]
+    return "\n".join([*lines, f"{'verdict':<12}{'all is well' if report['ok'] else 'not all is well: see above'}"])
+
+
+def _report(check: SoundCheck, seconds: float, tell: Tell, *, asks: bool) -> dict[str, Any]:
+    report: dict[str, Any] = {"ok": True, "microphone": None, "loudspeaker": None, "echo": None}
+
+    def add(part: str, finding: SoundFinding, **figures: Any) -> None:
+        report[part] = {**asdict(finding), **figures}
+        report["ok"] = report["ok"] and finding.is_good
+
+    pcm = b""
+    try:
+        pcm = _try_microphone(check, seconds, tell, add, asks=asks)
+        _try_loudspeaker(check, pcm if asks else b"", tell, add)
+    except DeviceError as error:  # one of them has broken meanwhile
+        part = "loudspeaker" if report["microphone"] else "microphone"
+        add(part, of_missing(error, hint(error)), device="")
+    return report
+
+
+def _try_microphone(check: SoundCheck, seconds: float, tell: Tell, add: Callable[..., None], *, asks: bool) -> bytes:
+    """What was said."""
+    if not check.microphone:
+        error = check.missing["input"]
+        add("microphone", of_missing(error, hint(error)), device="")
+        return b""
+    tell(f"say something for {seconds:g} seconds ..." if asks else f"listening for {seconds:g} seconds ...")
+    heard = check.listen(seconds)
+    levels = heard.levels
+    figures = {"level_db": levels.speech_db, "noise_db": levels.noise_db, "clipped": levels.clipped}
+    add("microphone", of_microphone(heard, was_asked=asks), device=check.microphone.label, **_rounded(figures))
+    return heard.pcm
+
+
+def _try_loudspeaker(check: SoundCheck, said: bytes, tell: Tell, add: Callable[..., None]) -> None:
+    if not check.loudspeaker:
+        error = check.missing["output"]
+        add("loudspeaker", of_missing(error, hint(error)), device="")
+        return
+    device = check.loudspeaker.device
+    if said:
+        tell("this is what you said ...")
+        check.play(said)
+    names = Names(check.names("input"), check.names("output"))
+    if not check.microphone:
+        check.play(_speech())
+        add("loudspeaker", of_loudspeaker(is_telephone=is_telephone(names.sink, device.rate)), device=device.name)
+        return
+    tell("a voice is played, please say nothing ...")
+    itself = check.play_and_listen(_speech())
+    add("loudspeaker", of_loudspeaker(is_telephone=is_telephone(names.sink, device.rate)), device=device.name)
+    figures = {"level_db": itself.echo_db, "delay_ms": itself.delay_ms}
+    add("echo", of_echo(itself, names, can_cancel=_can_cancel()), device="", **_rounded(figures))
+
+
+def _speech() -> bytes:
+    samples, rate = load(str(SPEECH))
+    return (Resampler(rate, RATE).process(samples, last=True)[: PLAYED * RATE]).tobytes()
+
+
+def _can_cancel() -> bool:
+    try:
+        check_canceller()
+    except LibraryMissing:
+        return False
+    return True
+
+
+def _rounded(figures: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: None if figure is None else round(figure, 1) for name, figure in figures.items()}

@@ -1,0 +1,142 @@
+"""Tries a microphone and a loudspeaker without a call: how loud it is, and whether the one hears the other."""
+
+from dataclasses import dataclass
+from statistics import median
+
+from voicemux.audio.card import CardLoudspeaker, CardMicrophone
+from voicemux.audio.devices import names_of, open_sink, open_source
+from voicemux.audio.echo.canceller import WHOLE
+from voicemux.audio.echo.meter import EchoEstimate, EchoMeter
+from voicemux.audio.echo.reference import Reference
+from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES
+from voicemux.audio.levels import LevelMeter, SoundLevels
+from voicemux.audio.portaudio import PortAudio
+from voicemux.audio.resample import from_bytes
+from voicemux.errors import DeviceError
+from voicemux.threads import Threads
+
+LEAD = RATE // 2  # samples of silence before and after what is played: devices wake up, and an echo comes late
+
+
+@dataclass(frozen=True)
+class HeardAlone:
+    """What the microphone heard while nothing was played."""
+
+    levels: SoundLevels
+    is_silent: bool  # it gave digital silence only
+    pcm: bytes
+
+
+@dataclass(frozen=True)
+class HeardItself:
+    """What the microphone heard of the loudspeaker."""
+
+    echo_db: float | None  # against what was played; None if there was no echo to be found
+    delay_ms: float | None  # from the program to the loudspeaker, through the air, and back; None if not known
+    was_played: bool  # something was, that can be measured
+
+
+class SoundCheck:
+    """Opens both devices. One thread makes it, uses and closes it; another one plays meanwhile."""
+
+    def __init__(self, source: str, sink: str) -> None:
+        """By the names that `find_device` takes, "" for the default. What is missing is in `missing`, by "input" and
+        "output". Raises LibraryMissing."""
+        self.microphone: CardMicrophone | None = None
+        self.loudspeaker: CardLoudspeaker | None = None
+        self.missing: dict[str, DeviceError] = {}
+        self._threads = Threads(lambda error: self._broken.append(error))
+        self._broken: list[BaseException] = []  # of the thread that plays
+        self._portaudio = PortAudio()
+        try:
+            self.microphone = open_source(self._portaudio, source)
+            self.microphone.batch = WHOLE // BLOCK_SAMPLES
+            self.microphone.start()
+        except DeviceError as error:
+            self._lose("input", error)
+        try:
+            self.loudspeaker = open_sink(self._portaudio, sink)
+            self.loudspeaker.start()
+        except DeviceError as error:
+            self._lose("output", error)
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """All that the system calls the device. `kind` is "input" or "output"."""
+        card = self.microphone if kind == "input" else self.loudspeaker
+        return names_of(card.label, kind, card.device.target) if card else ()
+
+    def listen(self, seconds: float) -> HeardAlone:
+        """What the microphone hears. Raises DeviceError."""
+        meter, pcm = LevelMeter(), bytearray()
+        while len(pcm) < seconds * RATE * SAMPLE_BYTES:
+            piece = self._read()
+            meter.hear(from_bytes(piece))
+            pcm += piece
+        return HeardAlone(meter.levels, meter.silent_for >= len(pcm) // SAMPLE_BYTES / RATE, bytes(pcm))
+
+    def play(self, pcm: bytes) -> None:
+        """Play it to its end. Raises DeviceError."""
+        self._play(pcm + bytes(LEAD * SAMPLE_BYTES))
+
+    def play_and_listen(self, pcm: bytes) -> HeardItself:
+        """Play it, and measure what the microphone hears of it. Raises DeviceError."""
+        assert self.loudspeaker
+        reference, meter = Reference(), EchoMeter()
+        found: list[tuple[EchoEstimate, int]] = []
+        self.loudspeaker.tap = reference.played
+        whole = pcm + bytes(LEAD * SAMPLE_BYTES)
+        self._threads.start("soundcheck", lambda: self._play(whole))
+        heard, near = 0, bytearray()
+        while heard < len(whole):
+            near += self._read()
+            size = len(near) // (WHOLE * SAMPLE_BYTES) * WHOLE * SAMPLE_BYTES
+            far = reference.take(size // SAMPLE_BYTES)
+            if size and (estimate := meter.hear(from_bytes(bytes(near[:size])), far)):
+                found.append((estimate, reference.waiting))
+            heard += size
+            del near[:size]
+        self.loudspeaker.tap = None
+        self._threads.join()
+        for error in self._broken:
+            raise error
+        return _summary(found)
+
+    def close(self) -> None:
+        """Give the devices back."""
+        if self.loudspeaker:
+            self.loudspeaker.stop()
+        self._threads.join()
+        for each in (self.microphone, self.loudspeaker, self._portaudio):
+            if each is not None:
+                each.close()
+
+    def _read(self) -> bytes:
+        assert self.microphone
+        block = self.microphone.read()
+        return block.pcm if block else b""
+
+    def _play(self, pcm: bytes) -> None:
+        assert self.loudspeaker
+        for start in range(0, len(pcm), BLOCK_BYTES):
+            if not self.loudspeaker.ready():
+                return
+            self.loudspeaker.write(pcm[start : start + BLOCK_BYTES])
+
+    def _lose(self, kind: str, error: DeviceError) -> None:
+        self.missing[kind] = error
+        card = self.microphone if kind == "input" else self.loudspeaker
+        if card:
+            card.close()
+        if kind == "input":
+            self.microphone = None
+        else:
+            self.loudspeaker = None
+
+
+def _summary(found: list[tuple[EchoEstimate, int]]) -> HeardItself:
+    """Of estimates, each with the samples by which the reference was held back."""
+    levels = [estimate.echo_db for estimate, _ in found if estimate.echo_db is not None]
+    delays = [estimate.lag + waiting for estimate, waiting in found if estimate.lag is not None]
+    if 2 * len(levels) <= len(found):  # one of several may be a mistake
+        return HeardItself(None, None, bool(found))
+    return HeardItself(median(levels), median(delays) * 1000 / RATE if delays else None, True)
