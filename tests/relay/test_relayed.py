@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.security.certificates import served
 from voicemux.errors import Kind, RemoteProtocolError, SecurityError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.stream import Stream
+from voicemux.net.ways import parse_socks
 from voicemux.net.ways import SocksProxy
 from voicemux.relay.certificate import Certificate
 from voicemux.relay.encoding import encoded
@@ -24,7 +26,7 @@ from voicemux.relay.ids import id_of_number
 from voicemux.relay.messages import CallFor, Moved, Paired, Parked, RefusedCode
 from voicemux.relay.places import RelayedWay, RelayPlace
 from voicemux.relay.post import Post
-from voicemux.relay.relayed import RelayedStream, reach_relayed
+from voicemux.relay.relayed import RelayedStream, reach_relayed, seen_at
 from voicemux.relay.wire import PREFACE
 
 ID = id_of_number("4711")
@@ -283,3 +285,9 @@ def test_a_full_relay_says_so() -> None:
             assert refusal(first) == RefusedCode.ABSENT
         with pytest.raises(Unreachable, match="takes no more from here now: try again in"):
             call(place)
+
+
+def test_what_a_relay_sees_of_us_through_a_proxy_is_not_ours():
+    seen, place = Address("198.51.100.2", 41394), RelayPlace(Address("relay.example.org", 8690))
+    assert seen_at(place, Paired(ID, seen)) == seen
+    assert seen_at(replace(place, proxy=parse_socks("127.0.0.1")), Paired(ID, seen)) is None

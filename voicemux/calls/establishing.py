@@ -181,7 +181,7 @@ class _Attempt:
             who = quoted_name(known.name) if known else "the other side"
             grace = self._grace if self._relay is None or meets_again(peer) else 0
             own = offered(self._hello(), grace)
-            own = replace(own, paths=self._paths and self._relay is not None and bool(own.session))
+            own = replace(own, paths=self._paths and greeting.stream.seen is not None and bool(own.session))
             theirs = greeting.introduce(own, lambda: self._on_ringing(where), who)
         except BaseException as error:
             self.is_there = greeting.receiving.greeted
@@ -314,7 +314,7 @@ def answer(
     own = Hello()
     try:
         stream.write(sending.encode(Ringing()))
-        may_move = bool(sessions and sessions.let_in and caller.stream.relay and caller.peer)
+        may_move = bool(sessions and sessions.let_in and caller.stream.seen and caller.peer)
         own = accepted(hello(), caller.hello, grace, paths=may_move)
         if own.session and not (sessions and sessions.expect(caller)):
             own = replace(own, session=b"", grace=0, paths=False)

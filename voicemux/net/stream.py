@@ -62,7 +62,7 @@ class Stream(Protocol):
 
     @property
     def seen(self) -> Address | None:
-        """Our own address as the relay sees it; None if it is direct."""
+        """Our own address as the relay sees it; None without a relay, and where a proxy is between."""
 
     @property
     def is_secure(self) -> bool:

@@ -13,7 +13,7 @@ from voicemux.net.stream import Stream, receive_within
 from voicemux.relay.approach import Approach
 from voicemux.relay.messages import Moved, Paired, Parked, Refused, Reply, Wait
 from voicemux.relay.places import RelayPlace
-from voicemux.relay.relayed import PATIENCE, RelayedStream, knock, moved_to, refused_by, replies
+from voicemux.relay.relayed import PATIENCE, RelayedStream, knock, moved_to, refused_by, replies, seen_at
 from voicemux.threads import Threads
 
 # Seconds before the next try, by how many have failed, and up to one more at random, so that not all listeners come
@@ -159,7 +159,7 @@ class Post:
         with self._lock:
             self._waiting = None
         assert self._on_caller
-        self._on_caller(RelayedStream(stream, str(self._home), approach.rest, reply.seen))
+        self._on_caller(RelayedStream(stream, str(self._home), approach.rest, seen_at(self._place, reply)))
         return True
 
     def _obey(self, reply: Reply) -> None:

@@ -91,12 +91,17 @@ def reach_relayed(way: RelayedWay, timeout: float = PATIENCE) -> RelayedStream:
             stream.close()
             raise
         if isinstance(reply, Paired):
-            return RelayedStream(stream, str(way.relay), approach.rest, reply.seen)
+            return RelayedStream(stream, str(way.relay), approach.rest, seen_at(place, reply))
         stream.close()
         if isinstance(reply, Refused):
             raise refused_by(place, reply, way)
         place = moved_to(place, reply)
     raise Unreachable(f"the relay {way.relay} sends us from one relay to the next")
+
+
+def seen_at(place: RelayPlace, paired: Paired) -> Address | None:
+    """Our own address as the relay sees it; None through a proxy, which no router of ours stands behind."""
+    return None if place.proxy else paired.seen
 
 
 def knock(place: RelayPlace, approach: Approach, timeout: float = PATIENCE) -> Stream:
