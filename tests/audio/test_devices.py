@@ -15,7 +15,7 @@ import pyaudio
 import pytest
 import soundfile
 
-from tests.audio.speech import RATE, SYLLABLE, level, place, samples_of, speech, tone
+from tests.audio.speech import DIALLER, LISTENER, RATE, SYLLABLE, level, place, samples_of, speech, tone
 from tests.audio.speech import likeness as alike
 from tests.conftest import sound_threads
 from tests.peers import wait_until
@@ -206,6 +206,42 @@ def test_a_microphone_on_one_channel_or_upside_down_on_the_other_is_heard_at_its
         return alike(said, heard, SYLLABLE) * is_loud_enough
 
     assert best(likeness_if_it_is_loud_enough, EXACT) > EXACT
+
+
+@pytest.mark.parametrize("picky", [None, pytest.param((44_100, 2), marks=pytest.mark.long)], indirect=True)
+@BOTH_WAYS
+def test_two_channels_go_through_a_loudspeaker_and_come_into_a_microphone_as_two(
+    picky: Form, portaudio: PortAudio, side_a: SoundCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULSE_SINK", "wide_mic")
+    monkeypatch.setenv("PULSE_SOURCE", "wide_mic.monitor")
+    said = np.stack((speech(DIALLER, 1.5), speech(LISTENER, 1.5)), axis=1)
+    size = 2 * BLOCK_BYTES
+    pcm = np.concatenate((said, np.zeros((RATE // 2, 2), np.int16))).tobytes()
+
+    def likeness_of_the_worse_side() -> float:
+        microphone, loudspeaker = open_source(portaudio, "", 2), open_sink(portaudio, "", 2)
+        heard: list[bytes] = []
+
+        def hear() -> None:
+            while block := microphone.read():
+                heard.append(block.pcm)
+
+        microphone.start()
+        ear = threading.Thread(target=hear)
+        ear.start()
+        loudspeaker.start()
+        for at in range(0, len(pcm) - size + 1, size):
+            assert loudspeaker.ready()
+            loudspeaker.write(pcm[at : at + size])
+        microphone.stop()
+        ear.join()
+        for each in (microphone, loudspeaker):
+            each.close()
+        came = samples_of(b"".join(heard)).reshape(-1, 2)
+        return min(alike(said[:, side].copy(), came[:, side].copy(), SYLLABLE) for side in (0, 1))
+
+    assert best(likeness_of_the_worse_side, EXACT) > EXACT
 
 
 @pytest.mark.parametrize("picky", [None, *FORMS], indirect=True)

@@ -9,7 +9,7 @@ import soundfile
 
 from tests.audio.clock import Clock
 from tests.audio.speech import DIALLER, LISTENER, RATE, level, pitch, place, samples_of, speech, tone
-from voicemux.audio.endpoints import BLOCK_SAMPLES, BLOCK_SECONDS, TAIL_BLOCKS, Block
+from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, TAIL_BLOCKS, Block
 from voicemux.audio.files import FileSource, load
 from voicemux.console.remedies import hint
 from voicemux.errors import DeviceError
@@ -82,6 +82,31 @@ def test_a_file_is_read_at_real_pace_and_its_blocks_are_numbered(clock: Clock) -
     assert [block and block.position for block in blocks] == [i * BLOCK_SAMPLES for i in range(40)]
     source.stop()
     assert source.read() is None
+    source.close()
+
+
+@pytest.mark.parametrize("rate", [RATE, 44_100])
+def test_a_file_of_two_channels_is_read_as_two_where_two_are_wanted(rate: int, clock: Clock, tmp_path: Path) -> None:
+    said = np.stack((tone(500, 1.0, rate), tone(2000, 1.0, rate)), axis=1)
+    soundfile.write(tmp_path / "said.wav", said, rate)
+    source = FileSource(str(tmp_path / "said.wav"), channels=2)
+    assert source.channels == 2
+    source.start()
+    blocks = list(iter(source.read, None))
+    assert {len(block.pcm) for block in blocks} == {2 * BLOCK_BYTES}
+    assert [block.position for block in blocks] == [i * BLOCK_SAMPLES for i in range(len(blocks))]
+    heard = samples_of(b"".join(block.pcm for block in blocks)).reshape(-1, 2)
+    assert len(heard) == pytest.approx(RATE + TAIL_BLOCKS * BLOCK_SAMPLES, abs=2 * BLOCK_SAMPLES)
+    assert rate != RATE or np.array_equal(heard[:RATE], said)
+    assert [pitch(heard[RATE // 4 : RATE * 3 // 4, side]) for side in (0, 1)] == pytest.approx([500, 2000], abs=3)
+    source.close()
+
+
+@pytest.mark.parametrize("channels", [1, 3, 6])
+def test_a_file_with_another_number_of_channels_is_mixed_to_one(channels: int, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "said.wav", np.ones((RATE, channels), np.int16), RATE)
+    source = FileSource(str(tmp_path / "said.wav"), channels=2)
+    assert source.channels == 1
     source.close()
 
 

@@ -5,11 +5,14 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
+import soundfile
 
-from tests.audio.speech import DIALLER
+from tests.audio.speech import DIALLER, tone
 from tests.conftest import sound_threads
 from tests.soundcards import SoundCards
+from voicemux.audio.capture.wish import Wish
 from voicemux.audio.card import CardLoudspeaker
 from voicemux.audio.choices import (
     Choice,
@@ -22,12 +25,14 @@ from voicemux.audio.choices import (
     choice,
 )
 from voicemux.audio.devices import open_sink
+from voicemux.audio.endpoints import RATE
 from voicemux.audio.playout.jitter import MAX_DELAY
 from voicemux.audio.portaudio import PortAudio
 from voicemux.audio.processing import Processing
 from voicemux.audio.studio import Studio, check_input, check_output
+from voicemux.calls.establishing import own_hello
 from voicemux.errors import DeviceError, LibraryMissing
-from voicemux.protocol.messages import Codec
+from voicemux.protocol.messages import Audio, Codec
 
 
 def test_a_studio_with_nothing_plays_and_sends_nothing() -> None:
@@ -316,3 +321,45 @@ def test_what_both_sound_cards_of_a_call_hear_and_play_passes_in_one_place(
     studio.close()
     assert any(at > now for now, at in passed.heard), "it is heard later than it passes, unless the machine is busy"
     assert all(at < now for now, at in passed.said), "it was said earlier"
+
+
+@pytest.mark.parametrize(
+    ("playable", "wanted", "in_stereo", "codec", "size"),
+    [
+        ((Codec.OPUS, Codec.PCM_STEREO, Codec.PCM), None, True, Codec.OPUS, 240),
+        ((Codec.OPUS, Codec.PCM_STEREO, Codec.PCM), Codec.PCM, True, Codec.PCM_STEREO, 3840),
+        ((Codec.PCM_STEREO, Codec.PCM), None, True, Codec.PCM_STEREO, 3840),
+        ((Codec.OPUS, Codec.PCM), None, False, Codec.OPUS, 240),
+        ((Codec.OPUS, Codec.PCM_STEREO, Codec.PCM), Codec.PCM, False, Codec.PCM, 1920),  # says that it plays one
+        ((Codec.OPUS, Codec.PCM), Codec.PCM, True, Codec.PCM, 1920),  # plays two, but not this way
+    ],
+)
+def test_music_is_sent_as_two_channels_to_a_peer_that_plays_two(
+    playable: tuple[int, ...], wanted: Codec | None, in_stereo: bool, codec: Codec, size: int, tmp_path: Path
+) -> None:
+    said = np.stack((tone(500, 0.2), tone(2000, 0.2)), axis=1)
+    soundfile.write(tmp_path / "said.wav", said, RATE)
+    studio = Studio(channels=2)
+    studio.open_input(SoundFile(str(tmp_path / "said.wav")))
+    wish = Wish(bitrate=96_000, frame_ms=20, at_once=True)
+    transmitter = studio.make_transmitter(playable, wanted, wish, in_stereo=in_stereo)
+    assert transmitter
+    assert transmitter.codec == codec
+    sent: list[Audio] = []
+    transmitter.run(sent.append, lambda since: None)
+    assert {len(each.data) for each in sent if each.data} == {size}
+    if codec == Codec.OPUS:
+        assert {bool(each.data[0] & 4) for each in sent if each.data} == {in_stereo}
+    studio.close()
+
+
+def test_music_is_recorded_in_two_channels_and_offered_as_such(tmp_path: Path) -> None:
+    studio = Studio(channels=2)
+    studio.open_output(SoundFile(str(tmp_path / "heard.wav")))
+    assert studio.playable == (Codec.OPUS, Codec.PCM_STEREO, Codec.PCM)
+    hello = own_hello("ann", studio.playable)
+    assert hello.plays_stereo
+    assert not own_hello("ann", (Codec.OPUS, Codec.PCM)).plays_stereo
+    assert studio.make_player(MAX_DELAY)
+    studio.close()
+    assert soundfile.info(tmp_path / "heard.wav").channels == 2

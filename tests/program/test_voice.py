@@ -26,6 +26,7 @@ from tests.audio.speech import (
 from tests.peers import Peer, wait_until
 from tests.running import PATIENCE, Program, calling, listening
 from tests.soundcards import SoundCards, without_sound
+from voicemux.audio.resample import Resampler
 from voicemux.net.address import parse_address
 from voicemux.protocol.messages import Audio, Codec, Hello
 from voicemux.protocol.wire import PREFACE
@@ -350,3 +351,33 @@ def test_without_opus_voice_is_pcm_and_a_line_says_how_to_have_it(few_words: str
         alice.close_input()
         assert (alice.wait(), bob.wait()) == (0, 0)
     assert likeness(FEW_WORDS, soundfile.read(heard, dtype="int16")[0], SYLLABLE) > EXACT
+
+
+@pytest.mark.parametrize("codec", ["pcm", "auto"])
+def test_music_arrives_in_two_channels_which_stay_apart(codec: str, tmp_path: Path) -> None:
+    """Of 44.1 kHz, as most music is."""
+    said, heard = tmp_path / "said.wav", tmp_path / "heard.wav"
+    sides = [speech(DIALLER, 3), speech(LISTENER, 3)]
+    at_44100 = [Resampler(RATE, 44_100).process(side, last=True) for side in sides]
+    soundfile.write(said, np.stack([side[: 44_100 * 3 - 100] for side in at_44100], axis=1), 44_100)
+    alice = ("--input", str(said), "--output", "none", "--music", "--codec", codec)
+    bob = ("--input", "none", "--output", str(heard), "--music", "--once")
+    with calling(alice=alice, bob=bob) as (dialler, listener):
+        dialler.close_input()
+        assert (dialler.wait(), listener.wait()) == (0, 0)
+    both, rate = soundfile.read(heard, dtype="int16", always_2d=True)
+    assert (rate, both.shape[1]) == (RATE, 2)
+    for side in (0, 1):
+        same, other = (likeness(sides[number], both[:, side].copy(), SYLLABLE) for number in (side, 1 - side))
+        assert same > ALIKE
+        assert same > other
+
+
+def test_music_is_heard_by_a_side_that_plays_one_channel(tmp_path: Path, few_words: str) -> None:
+    heard = tmp_path / "heard.wav"
+    alice = ("--input", few_words, "--output", "none", "--music")
+    with calling(alice=alice, bob=("--input", "none", "--output", str(heard), "--once")) as (dialler, listener):
+        dialler.close_input()
+        assert (dialler.wait(), listener.wait()) == (0, 0)
+    assert soundfile.info(heard).channels == 1
+    assert likeness(FEW_WORDS, soundfile.read(heard, dtype="int16")[0], SYLLABLE) > ALIKE

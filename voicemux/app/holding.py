@@ -71,7 +71,7 @@ class Holding:
         named = name_peer(met, self._trust, self._notices.once)
         hello = replace(met.hello, name=named.name)
         line.set_timeout(self._settings.silence_timeout)
-        halves = self._sound.make_halves(hello.playable)
+        halves = self._sound.make_halves(hello.playable, in_stereo=hello.plays_stereo)
         if held.volumes:
             held.volumes.begin(halves.player, met)
         held.is_finite = halves.is_finite
@@ -115,7 +115,7 @@ class Holding:
         self._console.show(self._connected(call, met, named, sends))
         if self._settings.display.verbose:
             self._console.show(Notice(f"the connection has: {', '.join(met.stream.options) or 'no options'}"))
-        if transmitter and wanted and transmitter.codec != wanted:
+        if transmitter and wanted and transmitter.codec not in _forms_of(wanted):
             self._notices.once(f"the other side cannot play {wanted.name.lower()}: sending {sends}")
         if self._held.has_sent_all:
             self._console.show(Notice(f"the other side plays no voice: {self._sound.source} is not sent"))
@@ -174,6 +174,11 @@ class Holding:
         self._sound.broken = DeviceError(stopped.error)
         if stopped.ends_call:
             call.hang_up()
+
+
+def _forms_of(wanted: Codec) -> tuple[Codec, ...]:
+    """What is sent for a wish: PCM has one channel or two."""
+    return (Codec.PCM, Codec.PCM_STEREO) if wanted is Codec.PCM else (wanted,)
 
 
 def _codec_name(number: int) -> str:

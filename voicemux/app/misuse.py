@@ -27,6 +27,8 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--output none", ("--max-delay",), "no voice is played", ("--record", "--record-call")),
     ("--output none", ("--echo",), "there is no loudspeaker", ()),
     ("--output none", ("--no-tones", "--volume"), "no loudspeaker plays", ()),
+    ("--no-audio", ("--music",), "there is no sound", ()),
+    ("--music", ("--echo", "--noise-suppression"), "nothing is taken out of music", ()),
     ("--output -", ("--no-tones",), "only a loudspeaker has tones", ()),
     ("--output -", ("--volume",), "only a loudspeaker has a volume", ()),
     ("--codec pcm", ("--bitrate",), "that is of Opus", ()),

@@ -35,6 +35,7 @@ class VoiceSettings:
     codec: Codec | None = None  # None: the best that the peer can play
     wish: Wish = ANY  # of packets of Opus
     starts_muted: bool = False
+    music: bool = False  # two channels, and nothing taken out
     echo: EchoChoice = EchoChoice.AUTO
     noise: NoiseChoice = NoiseChoice.OFF
     mic_mode: MicMode = MicMode.OPEN

@@ -115,12 +115,13 @@ class Sound:
         """Whether what is heard goes to a program behind a pipe."""
         return isinstance(self._wanted.output, StandardStream)
 
-    def make_halves(self, playable: tuple[int, ...]) -> Halves:
-        """For a peer that plays these codecs. A recording that cannot be made is said, and the call goes on."""
+    def make_halves(self, playable: tuple[int, ...], *, in_stereo: bool = False) -> Halves:
+        """For a peer that plays these codecs, `in_stereo` two channels. A recording that cannot be made is said, and
+        the call goes on."""
         studio, voice = self._studio, self._voice
         if not studio:
             return Halves()
-        transmitter = studio.make_transmitter(playable, voice.codec, voice.wish)
+        transmitter = studio.make_transmitter(playable, voice.codec, voice.wish, in_stereo=in_stereo)
         tones = self._make_tones()
         make_player = partial(studio.make_player, trace=self._trace, tones=tones)
         player, recorder = (self._made(make) for make in (make_player, studio.make_recorder))
@@ -138,7 +139,7 @@ class Sound:
     def _make_sides(self, transmitter: "Transmitter | None") -> "BothSides":
         from voicemux.audio.both_sides import BothSides
 
-        self._sides = BothSides(transmitter, self._wanted.max_delay)
+        self._sides = BothSides(transmitter, self._wanted.max_delay, 2 if self._voice.music else 1)
         if wanted := self._wanted.record_call:
             try:
                 self._sides.start(wanted.path)
@@ -196,7 +197,7 @@ class Sound:
     def _open_studio(self) -> None:
         from voicemux.audio.studio import Studio
 
-        studio, wanted = Studio(), self._wanted
+        studio, wanted = Studio(2 if self._voice.music else 1), self._wanted
         studio.is_recorded = wanted.record_call is not None
         self._studio = studio
         steps: tuple[Callable[[], None], ...] = (
@@ -213,7 +214,10 @@ class Sound:
             except DeviceError as error:
                 missing.append(str(error))
                 advices.append(hint(error) or "voicemux devices lists what there is")
-        studio.cancel_echo(self._voice.echo, self._tell, self._miss_canceller)
+        if self._voice.music:
+            studio.leave_as_it_is()
+        else:
+            studio.cancel_echo(self._voice.echo, self._tell, self._miss_canceller)
         studio.suppress_noise(self._voice.noise, lambda error: self._tell(f"{error}; {hint(error)}"))
         if missing:
             self._tell("; ".join(dict.fromkeys([*missing, *advices])))

@@ -36,8 +36,8 @@ FADE = 120  # frames (2.5 ms) in which sound comes back behind a gap
 class PacedMicrophone(CardMicrophone):
     """It is read a packet's worth at a time."""
 
-    def __init__(self, portaudio: PortAudio, device: Device) -> None:
-        super().__init__(portaudio, device)
+    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
+        super().__init__(portaudio, device, inside)
         # A read returns with its last frame. With PortAudio's latency, estimates were 5 to 11 ms too high.
         self.delay_ms = 0.0
 
@@ -59,7 +59,7 @@ class PacedMicrophone(CardMicrophone):
 class PacedLoudspeaker(CardLoudspeaker):
     """Its reserve grows with every gap. What is not said to be the player's belongs to the thread that plays."""
 
-    def __init__(self, portaudio: PortAudio, device: Device) -> None:
+    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
         self._given: queue.SimpleQueue[bytes] = queue.SimpleQueue()  # by the player; empty bytes only wake
         self._waiting = b""  # for room in the card
         self._taken = 0  # bytes of what was written that went to the card
@@ -68,7 +68,7 @@ class PacedLoudspeaker(CardLoudspeaker):
         self._gaps: queue.SimpleQueue[tuple[float, bool]] = queue.SimpleQueue()  # when, and whether the card ran dry
         self._reserve = Reserve(MAX_RESERVE[1], forgiven=False, least=LEAST_RESERVE)
         self._head = Playhead(0, 0)
-        super().__init__(portaudio, device)
+        super().__init__(portaudio, device, inside)
 
     def _open(self) -> None:
         super()._open()

@@ -153,8 +153,9 @@ class CallFile(PacedSink):
 class BothSides:
     """The recording of a call, while there is one. Any thread."""
 
-    def __init__(self, transmitter: Transmitter | None, max_delay: float) -> None:
-        """`max_delay` is as a player's, in seconds."""
+    def __init__(self, transmitter: Transmitter | None, max_delay: float, channels: int = 1) -> None:
+        """`max_delay` is as a player's, in seconds; `channels` are those that it plays, whose mean is recorded."""
+        self._channels = channels
         self._transmitter = transmitter
         self._max_delay = max_delay
         self._lock = threading.Lock()
@@ -169,7 +170,10 @@ class BothSides:
                 raise DeviceError(f"{self.recorder.label} is being recorded already")
             file = CallFile(wanted)
             self._files.append(file)
-            self.recorder = Mixer(file, {OWN_SOURCE: Playout(make_decoders(), self._max_delay)}, records=True)
+            playout = Playout(make_decoders(self._channels), self._max_delay, channels=self._channels)
+            self.recorder = Mixer(
+                file, {OWN_SOURCE: playout}, records=True, channels=self._channels, mixes_down=self._channels == 2
+            )
             if self._transmitter:
                 self._transmitter.tap = file.mine
             return self.recorder

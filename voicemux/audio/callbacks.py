@@ -56,9 +56,9 @@ class _Keeper:
 class CalledMicrophone(CardMicrophone):
     """Its callback hands over what was captured."""
 
-    def __init__(self, portaudio: PortAudio, device: Device) -> None:
+    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
         self._gathered: list[bytes] = []  # by the callback: to wake a thread takes longer than to wait for more
-        super().__init__(portaudio, device)
+        super().__init__(portaudio, device, inside)
 
     def _open(self) -> None:
         self._enter = self._keeper = _Keeper(self._callback)
@@ -82,7 +82,7 @@ class CalledMicrophone(CardMicrophone):
 class CalledLoudspeaker(CardLoudspeaker):
     """Its reserve grows when what was asked for came too late."""
 
-    def __init__(self, portaudio: PortAudio, device: Device) -> None:
+    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
         self._queued: deque[bytes] = deque()
         self._rest = b""
         self._taken = 0  # bytes; changed by the callback only
@@ -90,7 +90,7 @@ class CalledLoudspeaker(CardLoudspeaker):
         self._gaps_known = 0
         self._reserve = Reserve(MAX_RESERVE, forgiven=True)
         self._called_at = 0.0
-        super().__init__(portaudio, device)
+        super().__init__(portaudio, device, inside)
         self._least_latency = self._latency  # of short blocks
 
     def _open(self) -> None:

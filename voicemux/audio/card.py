@@ -23,7 +23,9 @@ STALL_TIMEOUT = 1.0  # seconds without a sign of life after which a device count
 class Card:
     """Chooses a form that the device takes, opens and closes it."""
 
-    def __init__(self, portaudio: PortAudio, device: Device, kind: str) -> None:
+    def __init__(self, portaudio: PortAudio, device: Device, kind: str, inside: int = 1) -> None:
+        """`inside` is how many channels the sound has that the program gives or gets."""
+        self._inside = inside
         self.label = device.name
         self.xruns = 0  # gaps
         self._portaudio = portaudio
@@ -31,7 +33,7 @@ class Card:
         self._kind = kind
         self._blocks = 1  # in a period of the card
         failure = "it takes no usual form of sound"
-        for self._rate, self._channels in _forms(device, kind):
+        for self._rate, self._channels in _forms(device, kind, inside):
             try:
                 self._open()
                 return
@@ -79,7 +81,7 @@ class Card:
 
     @property
     def _is_native(self) -> bool:
-        return self._rate == RATE and self._channels == 1
+        return self._rate == RATE and self._channels == self._inside
 
     def _refused(self, why: str) -> DeviceError:
         return DeviceError(f"cannot open the {self._kind} device {self.label}: {why}")
@@ -93,14 +95,14 @@ class CardMicrophone(Card):
 
     finite = False
 
-    def __init__(self, portaudio: PortAudio, device: Device) -> None:
+    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
         self.batch = 1
         # Each with the place of its first frame.
         self._captured: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
         self._frames = 0  # that were captured; changed by who captures only
         self._next_frame = 0  # to be read; those that are missing before the next block were lost
         self._stopped = False
-        super().__init__(portaudio, device, "input")
+        super().__init__(portaudio, device, "input", inside)
         # PortAudio counts from the first sample of a block on, we from its end.
         self.delay_ms = max(0.0, self._stream.get_input_latency() - BLOCK_SECONDS) * 1000
         self._position = 0
@@ -110,8 +112,8 @@ class CardMicrophone(Card):
             from voicemux.audio.resample import Resampler
 
             # Where a microphone has one channel of several, their mean would be half as loud, or nothing.
-            self._loudest = Loudest((1.0,) * self._channels) if self._channels > 1 else None
-            self._resampler = Resampler(self._rate, RATE)
+            self._loudest = Loudest((1.0,) * self._channels) if self._channels > 1 and inside == 1 else None
+            self._resampler = Resampler(self._rate, RATE, inside)
 
     def _keep(self, data: bytes) -> None:
         """For the reader; the oldest is thrown away if it reads nothing."""
@@ -123,7 +125,8 @@ class CardMicrophone(Card):
 
     def read(self) -> Block | None:
         """Wait for the next block. None after `stop`. Raises DeviceError if nothing comes."""
-        while len(self._pcm) < BLOCK_BYTES:
+        block_bytes = self._inside * BLOCK_BYTES
+        while len(self._pcm) < block_bytes:
             try:
                 frame, data = self._captured.get(timeout=STALL_TIMEOUT)
             except queue.Empty:
@@ -135,10 +138,10 @@ class CardMicrophone(Card):
             self._position += (frame - self._next_frame) * RATE // self._rate
             self._next_frame = frame + len(data) // (SAMPLE_BYTES * self._channels)
             self._pcm += self._convert(data)
-        whole = len(self._pcm) // BLOCK_BYTES * BLOCK_BYTES
+        whole = len(self._pcm) // block_bytes * block_bytes
         block = Block(self._position, bytes(self._pcm[:whole]))
         del self._pcm[:whole]
-        self._position += whole // SAMPLE_BYTES
+        self._position += whole // (self._inside * SAMPLE_BYTES)
         return block
 
     def _newest(self, frame: int, data: bytes) -> tuple[int, bytes]:
@@ -151,11 +154,13 @@ class CardMicrophone(Card):
     def _convert(self, data: bytes) -> bytes:
         if self._is_native:
             return data
-        from voicemux.audio.resample import from_bytes
+        from voicemux.audio.resample import from_bytes, to_pairs
 
-        samples = from_bytes(data)
+        samples = from_bytes(data, self._channels)
         if self._loudest:
-            samples = self._loudest.follow(samples.reshape(-1, self._channels))
+            samples = self._loudest.follow(samples)
+        elif self._inside == 2:
+            samples = to_pairs(samples) if self._channels == 1 else samples[:, :2]
         return self._resampler.process(samples).tobytes()
 
     def stop(self) -> None:
@@ -170,7 +175,7 @@ class CardLoudspeaker(Card):
     # Told of all that the card is given, silence and fillings too: bytes, rate, channels. By the thread that plays.
     tap: Callable[[bytes, int, int], None] | None = None
 
-    def __init__(self, portaudio: PortAudio, device: Device) -> None:
+    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
         self._written = 0  # bytes; changed by the player only
         self._newest = b""  # that was written; empty when a gap was filled with it
         self._written_before = -1  # the last time that it was ready
@@ -178,11 +183,11 @@ class CardLoudspeaker(Card):
         self._asked_for = float("inf")  # when what is written next was due
         self._stopped = False
         self._outages = Outages()
-        super().__init__(portaudio, device, "output")
+        super().__init__(portaudio, device, "output", inside)
         if not self._is_native:
             from voicemux.audio.resample import Resampler
 
-            self._resampler = Resampler(RATE, self._rate)
+            self._resampler = Resampler(RATE, self._rate, min(inside, self._channels))
 
     def _open(self) -> None:
         super()._open()
@@ -262,9 +267,12 @@ class CardLoudspeaker(Card):
     def _convert(self, pcm: bytes) -> bytes:
         if self._is_native:
             return pcm
-        from voicemux.audio.resample import from_bytes, to_channels
+        from voicemux.audio.resample import from_bytes, to_channels, to_mono
 
-        return to_channels(self._resampler.process(from_bytes(pcm)), self._channels)
+        samples = from_bytes(pcm, self._inside)
+        if self._inside == 1 or self._channels == 1:
+            return to_channels(self._resampler.process(to_mono(samples)), self._channels)
+        return self._resampler.process(samples).tobytes()
 
     def _filling(self, pcm: bytes) -> bytes:
         """What goes on from where `pcm` ends without a click, and dies away: `pcm` backwards, ever softer."""
@@ -286,7 +294,7 @@ def faded(pcm: bytes, channels: int, begin: float, end: float) -> bytes:
     return samples.tobytes()
 
 
-def _forms(device: Device, kind: str) -> list[tuple[int, int]]:
+def _forms(device: Device, kind: str, inside: int = 1) -> list[tuple[int, int]]:
     """Rates and numbers of channels to try.
 
     A microphone may be on any channel of its device. "default" and the like have dozens, which no hardware has.
@@ -294,7 +302,8 @@ def _forms(device: Device, kind: str) -> list[tuple[int, int]]:
     channels = device.inputs if kind == "input" else device.outputs
     few = min(2, channels)
     if kind == "input":
-        numbers = [channels, few, 1] if channels <= MOST_CHANNELS else [few, 1, channels]
+        is_whole = channels <= MOST_CHANNELS and inside == 1
+        numbers = [channels, few, 1] if is_whole else [few, 1, channels]
     else:
-        numbers = [1, few]
+        numbers = [1, few] if inside == 1 else [few, 1]
     return list(dict.fromkeys((rate, number) for rate in (RATE, device.rate) for number in numbers))

@@ -20,7 +20,9 @@ AnyCard = TypeVar("AnyCard", CardMicrophone, CardLoudspeaker)
 class Cards:
     """Any thread: the halves have broken devices opened again while the user exchanges others."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 1) -> None:
+        """`channels` are those of the sound that goes in and out."""
+        self._channels = channels
         self._lock = threading.Lock()  # held while something is opened: PortAudio does one thing at a time
         self._wanted: dict[str, str] = {}  # names, by "input" and "output"
         self._portaudio: PortAudio | None = None
@@ -41,12 +43,12 @@ class Cards:
                 label = find_device(self._devices(), "input", wanted).name
                 self.source = Absent(label, f"the input device {label} is not open")
             else:
-                self.source = open_source(self._devices(), wanted)
+                self.source = open_source(self._devices(), wanted, self._channels)
 
     def open_sink(self, wanted: str) -> None:
         """The loudspeaker, likewise."""
         with self._lock, self._may_come_later("output", wanted):
-            self.sink = self._listened_to(open_sink(self._devices(), wanted))
+            self.sink = self._listened_to(open_sink(self._devices(), wanted, self._channels))
 
     def reopen_source(self) -> Source:
         """The microphone again, or what now goes by that name. Raises DeviceError."""
@@ -54,7 +56,7 @@ class Cards:
             if self.source:
                 self.source.close()
             self._devices().look_again()
-            self.source = open_source(self._devices(), self._wanted["input"])
+            self.source = open_source(self._devices(), self._wanted["input"], self._channels)
             return self.source
 
     def reopen_sink(self) -> Sink:
@@ -63,7 +65,7 @@ class Cards:
             if self.sink:
                 self.sink.close()
             self._devices().look_again()
-            self.sink = self._listened_to(open_sink(self._devices(), self._wanted["output"]))
+            self.sink = self._listened_to(open_sink(self._devices(), self._wanted["output"], self._channels))
             self.on_change()
             return self.sink
 
@@ -75,7 +77,7 @@ class Cards:
         with self._lock:
             if isinstance(self.source, Absent) and self.source.label:
                 return self._chosen("input", wanted, find_device(self._devices(), "input", wanted).name)
-            new, since = _started(lambda: open_source(self._devices(), wanted))
+            new, since = _started(lambda: open_source(self._devices(), wanted, self._channels))
             before, self.source = self.source, new
             self._chosen("input", wanted, new.label)
             self.on_change()
@@ -87,7 +89,7 @@ class Cards:
     def exchange_sink(self, wanted: str, half: InUse[Sink]) -> str:
         """Have `half` go on with another loudspeaker, likewise."""
         with self._lock:
-            new, since = _started(lambda: self._listened_to(open_sink(self._devices(), wanted)))
+            new, since = _started(lambda: self._listened_to(open_sink(self._devices(), wanted, self._channels)))
             before, self.sink = self.sink, new
             self._chosen("output", wanted, new.label)
             self.on_change()

@@ -16,16 +16,16 @@ SERVED = frozenset({"default", "pulse", "pipewire"})  # names of devices that sa
 MONITOR = re.compile(r"\.monitor$|^monitor of |stereo mix|what u hear|blackhole|\bloopback\b", re.IGNORECASE)
 
 
-def open_source(portaudio: PortAudio, wanted: str) -> CardMicrophone:
-    """The microphone as `find_device` finds it. Raises DeviceError."""
+def open_source(portaudio: PortAudio, wanted: str, channels: int = 1) -> CardMicrophone:
+    """The microphone as `find_device` finds it; it gives `channels` channels. Raises DeviceError."""
     device = find_device(portaudio, "input", wanted)
-    return (PacedMicrophone if _is_paced(device, "input") else CalledMicrophone)(portaudio, device)
+    return (PacedMicrophone if _is_paced(device, "input") else CalledMicrophone)(portaudio, device, channels)
 
 
-def open_sink(portaudio: PortAudio, wanted: str) -> CardLoudspeaker:
+def open_sink(portaudio: PortAudio, wanted: str, channels: int = 1) -> CardLoudspeaker:
     """The loudspeaker, likewise."""
     device = find_device(portaudio, "output", wanted)
-    return (PacedLoudspeaker if _is_paced(device, "output") else CalledLoudspeaker)(portaudio, device)
+    return (PacedLoudspeaker if _is_paced(device, "output") else CalledLoudspeaker)(portaudio, device, channels)
 
 
 def find_device(portaudio: PortAudio, kind: str, wanted: str) -> Device:

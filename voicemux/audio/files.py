@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import numpy as np
 import soundfile
 
 from voicemux.audio.endpoints import (
@@ -32,16 +33,21 @@ class FileSource:
     delay_ms = 0.0
     xruns = 0
 
-    def __init__(self, path: str) -> None:
-        """Raises DeviceError if it cannot be read, or holds no sound."""
+    def __init__(self, path: str, channels: int = 1) -> None:
+        """With two `channels`, a file that has two is read as it is; each other one is mixed to one channel.
+
+        Raises DeviceError if it cannot be read, or holds no sound.
+        """
         self.label = os.path.basename(path)
         self._file = _open(path)
+        self.channels = min(channels, self._file.channels) if self._file.channels <= 2 else 1
+        self._block_bytes = self.channels * BLOCK_BYTES
         try:
             self._downmix = Downmix(_weights(self._file, path))
         except DeviceError:
             self._file.close()
             raise
-        self._resampler = Resampler(self._file.samplerate, RATE)
+        self._resampler = Resampler(self._file.samplerate, RATE, self.channels)
         self._metronome = Metronome(first=1)
         self._pcm = bytearray()
         self._at_end = False
@@ -56,19 +62,20 @@ class FileSource:
         beat = self._metronome.wait()
         if beat is None:
             return None
-        pcm = bytes(self._pcm[:BLOCK_BYTES])
-        del self._pcm[:BLOCK_BYTES]
-        return Block((beat - 1) * BLOCK_SAMPLES, pcm.ljust(BLOCK_BYTES, b"\0"))
+        pcm = bytes(self._pcm[: self._block_bytes])
+        del self._pcm[: self._block_bytes]
+        return Block((beat - 1) * BLOCK_SAMPLES, pcm.ljust(self._block_bytes, b"\0"))
 
     def _fill(self) -> None:
         """Have a whole block, or what there is of the last one."""
-        while len(self._pcm) < BLOCK_BYTES and not self._at_end:
+        while len(self._pcm) < self._block_bytes and not self._at_end:
             wanted = max(1, round(self._file.samplerate * BLOCK_SECONDS))
-            mono = from_floats(self._downmix.mix(_read(self._file, wanted, self.label)))
-            self._at_end = len(mono) < wanted
-            self._pcm += self._resampler.process(mono, last=self._at_end).tobytes()
+            floats = _read(self._file, wanted, self.label)
+            sound = from_floats(self._downmix.mix(floats) if self.channels == 1 else np.nan_to_num(floats))
+            self._at_end = len(sound) < wanted
+            self._pcm += self._resampler.process(sound, last=self._at_end).tobytes()
             if self._at_end:
-                self._pcm += SILENT_BLOCK * TAIL_BLOCKS
+                self._pcm += SILENT_BLOCK * TAIL_BLOCKS * self.channels
 
     def stop(self) -> None:
         self._metronome.stop()

@@ -52,9 +52,10 @@ class PacedSink:
     urgent = True
     xruns = 0
 
-    def __init__(self, metronome: Metronome | None = None) -> None:
-        """Without a `metronome` the sink has a beat of its own."""
+    def __init__(self, metronome: Metronome | None = None, channels: int = 1) -> None:
+        """Without a `metronome` the sink has a beat of its own. `channels` are in what is written."""
         self._metronome = metronome or Metronome(first=0)
+        self._block_bytes = channels * BLOCK_BYTES
         self._ahead = 0  # bytes written whose beats have not come yet; below 0: bytes that are missing
         self._lost = 0  # beats that a stall has swallowed since the last `write`
         self._beats = 0
@@ -69,7 +70,7 @@ class PacedSink:
                 return False
             self._lost += beat - self._beats
             self._beats = beat + 1
-            self._ahead -= BLOCK_BYTES
+            self._ahead -= self._block_bytes
         return not self._metronome.stopped
 
     def stop(self) -> None:

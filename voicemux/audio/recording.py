@@ -114,10 +114,11 @@ class Recording:
 class FileSink(PacedSink):
     """A recording as long as the call: where nothing was played in time it has silence."""
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str, channels: int = 1) -> None:
         """Raises DeviceError if there can be no such file."""
-        super().__init__()
-        self._recording = Recording(wanted)
+        super().__init__(channels=channels)
+        self._silent_block = channels * SILENT_BLOCK
+        self._recording = Recording(wanted, channels)
         self.path = self._recording.path
         self.label = os.path.basename(self.path)
 
@@ -125,7 +126,7 @@ class FileSink(PacedSink):
         lost = self._account(pcm)
         while lost:  # after a stall of hours, that is much
             blocks = min(lost, SILENCES)
-            self._recording.write(SILENT_BLOCK * blocks)
+            self._recording.write(self._silent_block * blocks)
             lost -= blocks
         self._recording.write(pcm)
 

@@ -3,6 +3,8 @@
 Samples of one channel have the shape (n,), those of two (n, 2), left and right.
 """
 
+from typing import Any
+
 import numpy as np
 import samplerate
 from numpy.typing import NDArray
@@ -45,11 +47,11 @@ def no_sound(samples: int, channels: int = 1) -> Samples:
     return np.zeros(samples if channels == 1 else (samples, channels), np.int16)
 
 
-def to_mono(samples: NDArray[np.integer]) -> NDArray[np.integer]:
+def to_mono(samples: NDArray[Any]) -> NDArray[Any]:
     """The mean of two channels; one channel as it is."""
     if samples.ndim == 1:
         return samples
-    mean: NDArray[np.integer] = np.rint(samples.sum(axis=1, dtype=np.int32) / samples.shape[1]).astype(samples.dtype)
+    mean: NDArray[Any] = np.rint(samples.sum(axis=1, dtype=np.int32) / samples.shape[1]).astype(samples.dtype)
     return mean
 
 

@@ -20,7 +20,7 @@ from voicemux.audio.choices import (
     SoundFile,
     StandardStream,
 )
-from voicemux.audio.codec import check_opus, make_decoders, make_encoder
+from voicemux.audio.codec import check_opus, make_decoders, make_encoder, make_music_encoder
 from voicemux.audio.devices import find_device
 from voicemux.audio.echo.hands_free import HandsFree
 from voicemux.audio.echo.verdict import EchoState, Names
@@ -45,13 +45,16 @@ if TYPE_CHECKING:
 class Studio:
     """The sound of one call. One thread makes it, asks it for both halves, and closes it. The `cards` are for any."""
 
-    def __init__(self) -> None:
-        self.cards = Cards()
+    def __init__(self, channels: int = 1) -> None:
+        """With two `channels` the call is for music: what has two is sent as two, and nothing is taken out of it."""
+        self._channels = channels
+        self._captured_channels = channels  # of the source
+        self.cards = Cards(channels)
         self._source: Source | None = None
         self._sink: Sink | None = None
         self._kept: dict[str, str] = {"output": "", "record": ""}  # recordings that are wanted
         self._recordings: list[FileSink] = []
-        self._decoders = make_decoders()
+        self._decoders = make_decoders(channels)
         self._processing = Processing()  # of what goes through the sound cards
         self._hands_free: HandsFree | None = None
         self.is_recorded = False  # the call is, both sides
@@ -68,7 +71,7 @@ class Studio:
             finally:
                 self._source = self.cards.source
         else:
-            self._source = _open_source(wanted, stream)
+            self._source, self._captured_channels = _open_source(wanted, stream, self._channels)
 
     def open_output(self, wanted: Choice) -> None:
         """Raises DeviceError; there is no loudspeaker then. A device may come later."""
@@ -106,6 +109,10 @@ class Studio:
             self.cards.on_change = self._hands_free.renew
         elif choice is EchoChoice.OFF:
             self._processing = Processing(EchoState.OFF)
+
+    def leave_as_it_is(self) -> None:
+        """Cancel no echo, whatever the devices are."""
+        self._processing = Processing(EchoState.OFF)
 
     def suppress_noise(self, choice: NoiseChoice, missing: Callable[[LibraryMissing], None]) -> None:
         """Have less noise in what the microphone hears, if there is one. To be said after `cancel_echo`.
@@ -155,11 +162,17 @@ class Studio:
         """
         if self._sink is None:
             return self._make_recorder("output", max_delay, trace) or self._make_recorder("record", max_delay, trace)
-        playouts = {OWN_SOURCE: Playout(self._decoders, max_delay, Account(trace, OWN_SOURCE))}
+        playouts = {OWN_SOURCE: Playout(self._decoders, max_delay, Account(trace, OWN_SOURCE), self._channels)}
         if not self.cards.has("output"):  # what is piped stays as it came, and no microphone hears it
-            return Mixer(self._sink, playouts)
+            return Mixer(self._sink, playouts, channels=self._channels, mixes_down=self._channels == 2)
         return Mixer(
-            self._sink, playouts, self.cards.reopen_sink, limiter=Limiter(), processing=self._processing, tones=tones
+            self._sink,
+            playouts,
+            self.cards.reopen_sink,
+            limiter=Limiter(),
+            processing=self._processing,
+            tones=tones,
+            channels=self._channels,
         )
 
     def make_recorder(self, max_delay: float) -> Mixer | None:
@@ -172,27 +185,37 @@ class Studio:
             return None
         from voicemux.audio.recording import FileSink
 
-        sink = FileSink(wanted)
+        sink = FileSink(wanted, self._channels)
         self._recordings.append(sink)
         if sink.path != wanted:
             self.renamed.append((wanted, sink.path))
-        return Mixer(
-            sink, {OWN_SOURCE: Playout(make_decoders(), max_delay, Account(trace, OWN_SOURCE))}, records=True
-        )
+        playout = Playout(make_decoders(self._channels), max_delay, Account(trace, OWN_SOURCE), self._channels)
+        return Mixer(sink, {OWN_SOURCE: playout}, records=True, channels=self._channels)
 
     def make_transmitter(
-        self, playable: tuple[int, ...], wanted: Codec | None = None, wish: Wish = ANY
+        self, playable: tuple[int, ...], wanted: Codec | None = None, wish: Wish = ANY, *, in_stereo: bool = False
     ) -> Transmitter | None:
-        """None without a microphone, or if the peer can play nothing that we can make within the wish."""
+        """None without a microphone, or if the peer can play nothing that we can make within the wish. `in_stereo` is
+        whether it plays two channels."""
         if self._source is None:
             return None
-        encoder = make_encoder(playable, wanted, wish)
+        sent = self._captured_channels if in_stereo else 1
+        if self._channels == 1:
+            encoder = make_encoder(playable, wanted, wish)
+        else:
+            encoder, sent = make_music_encoder(playable, wanted, wish, sent) or (None, 1)
         if encoder is None:
             return None
         reopen = self.cards.reopen_source if self.cards.has("input") else None
         opens_late = isinstance(self._source, Absent) and bool(self._source.label)
         return Transmitter(
-            self._source, encoder, reopen, wish=wish, opens_late=opens_late, processing=self._processing
+            self._source,
+            encoder,
+            reopen,
+            wish=wish,
+            opens_late=opens_late,
+            processing=self._processing,
+            channels=(self._captured_channels, sent),
         )
 
     def close(self) -> None:
@@ -209,18 +232,21 @@ class Studio:
         return self.cards.has(direction)
 
 
-def _open_source(wanted: SoundFile | StandardStream | Nothing, stream: "SoundStream | None") -> Source | None:
-    """Of what is not a device. `stream` is what `check_input` gave."""
+def _open_source(
+    wanted: SoundFile | StandardStream | Nothing, stream: "SoundStream | None", channels: int
+) -> tuple[Source | None, int]:
+    """Of what is not a device, and how many channels it gives. `stream` is what `check_input` gave."""
     if stream:
         from voicemux.audio.pipes import PipeSource
 
-        return PipeSource(stream)
+        return PipeSource(stream), 1
     if isinstance(wanted, SoundFile):
         from voicemux.audio.files import FileSource
 
-        return FileSource(wanted.path)
+        file = FileSource(wanted.path, channels)
+        return file, file.channels
     assert isinstance(wanted, Nothing), "check_input opens a standard stream"
-    return None
+    return None, 1
 
 
 def check_input(wanted: Choice) -> "SoundStream | None":

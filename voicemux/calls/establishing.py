@@ -32,7 +32,7 @@ from voicemux.net.reception import Reception
 from voicemux.net.refusals import Refusal
 from voicemux.net.sessions import Sessions
 from voicemux.protocol.connection import Receiving, State
-from voicemux.protocol.messages import Bye, ByeCode, Hello, Method, Ringing
+from voicemux.protocol.messages import Bye, ByeCode, Codec, Hello, Method, Ringing
 from voicemux.protocol.wire import MAX_NAME
 from voicemux.relay.places import AnyWay, RelayedWay, RelayPlace, remembered
 from voicemux.relay.relayed import stream_to
@@ -44,7 +44,8 @@ from voicemux.security.names import passes_for_address
 def own_hello(name: str, playable: tuple[int, ...]) -> Hello:
     """Ours; the name as far as there is room for it."""
     short = name.encode(errors="replace")[:MAX_NAME].decode(errors="ignore")
-    return Hello(short, f"voicemux/{__version__}", playable)
+    channels = 2 if Codec.PCM_STEREO in playable else 0
+    return Hello(short, f"voicemux/{__version__}", playable, channels=channels)
 
 
 # --- of a dialler

@@ -9,7 +9,7 @@ from voicemux.audio.capture.transmitter import Transmitter
 from voicemux.audio.capture.wish import Wish
 from voicemux.audio.codec import OpusDecoder, OpusEncoder
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, SILENT_BLOCK, Block
-from voicemux.audio.pcm import PcmEncoder
+from voicemux.audio.pcm import PcmEncoder, StereoPcmEncoder
 from voicemux.audio.processing import Processing
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import Audio, Codec
@@ -296,3 +296,34 @@ def test_what_processes_is_told_of_the_beginning_and_of_what_is_lost() -> None:
 def test_what_becomes_of_echo_is_told_by_what_processes() -> None:
     transmitter = Transmitter(Script([]), PcmEncoder(20))
     assert (transmitter.echo, transmitter.echo_db) == ("not needed", None)
+
+
+PAIRS = np.stack((np.arange(4800, dtype=np.int16), -np.arange(4800, dtype=np.int16)), axis=1)
+
+
+def paired_blocks(pairs: np.ndarray) -> list[Block]:
+    return [Block(at, pairs[at : at + BLOCK_SAMPLES].tobytes()) for at in range(0, len(pairs), BLOCK_SAMPLES)]
+
+
+def test_two_channels_are_counted_as_one_is_and_sent_bit_for_bit() -> None:
+    source = Script(paired_blocks(PAIRS))
+    sent = transmit(source, Transmitter(source, StereoPcmEncoder(20), channels=(2, 2)))
+    assert [each.timestamp for each in sent] == [PACKET * i for i in range(6)]
+    assert {each.codec for each in sent} == {Codec.PCM_STEREO}
+    assert b"".join(each.data for each in sent) == PAIRS.tobytes()
+
+
+def test_of_two_channels_the_mean_is_sent_to_a_peer_that_plays_one() -> None:
+    source = Script(paired_blocks(PAIRS + np.array([100, 300], np.int16)))
+    sent = transmit(source, Transmitter(source, PcmEncoder(20), channels=(2, 1)))
+    assert [each.timestamp for each in sent] == [PACKET * i for i in range(6)]
+    assert set(samples_of(b"".join(each.data for each in sent))) == {200}
+
+
+def test_the_meter_and_a_recording_get_the_mean_of_two_channels() -> None:
+    source = Script(paired_blocks(PAIRS + np.array([100, 300], np.int16)))
+    transmitter, recorded = Transmitter(source, StereoPcmEncoder(20), channels=(2, 2)), list[tuple[int, bytes]]()
+    transmitter.tap = lambda position, began, pcm: recorded.append((position, pcm))
+    transmit(source, transmitter)
+    assert [position for position, _ in recorded] == list(range(0, 4800, BLOCK_SAMPLES))
+    assert set(samples_of(b"".join(pcm for _, pcm in recorded))) == {200}

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from voicemux.audio.capture.gate import Gate
 from voicemux.audio.capture.ladder import Ladder
 from voicemux.audio.capture.wish import ANY, Wish
+from voicemux.audio.choices import MicMode
 from voicemux.audio.codec import Encoder
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE, SAMPLE_BYTES, Block, Source
 from voicemux.audio.in_use import InUse
 from voicemux.audio.levels import LevelMeter, SoundLevels
 from voicemux.audio.processing import Processing
-from voicemux.audio.resample import from_bytes
+from voicemux.audio.resample import from_bytes, to_mono, to_pairs
 from voicemux.protocol.messages import OWN_SOURCE, Audio, Codec
 
 
@@ -28,10 +29,14 @@ class Transmitter:
         wish: Wish = ANY,
         opens_late: bool = False,
         processing: Processing | None = None,
+        channels: tuple[int, int] = (1, 1),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`reopen` gives a source for one that has broken; if `opens_late`, for one that is not open before voice is
-        to be sent. `wish` is for an encoder that adapts."""
+        to be sent. `wish` is for an encoder that adapts. `channels` are those of the source, and those of the
+        encoder: as many, or one that is the mean of two."""
+        self._captured_channels, self._channels = channels
+        self._frame_bytes = self._channels * SAMPLE_BYTES
         self.in_use: InUse[Source] = InUse(source, reopen)
         self._opens_late = opens_late
         self._wanted = threading.Event()  # something is to be sent, or never will be
@@ -157,12 +162,19 @@ class Transmitter:
         if position != self._position:  # the source lost some: what was gathered belongs to another time
             self._gathered.clear()
             self._processing.lost(max(0, position - self._position))
-        now, samples = self._clock(), len(pcm) // SAMPLE_BYTES
+        mono = to_mono(from_bytes(pcm, self._captured_channels))
+        now, samples = self._clock(), len(mono)
         self._position = position + samples
-        self._meter.hear(from_bytes(pcm))
-        # So also while it is muted: what learns the echo from both directions goes on.
-        pcm = self._processing.captured(pcm, now - self._source.delay_ms / 1000 - samples / RATE)
-        pcm = self.gate.take(pcm)
+        self._meter.hear(mono)
+        if self._channels == 1:
+            # So also while it is muted: what learns the echo from both directions goes on.
+            pcm = self._processing.captured(mono.tobytes(), now - self._source.delay_ms / 1000 - samples / RATE)
+            mono = from_bytes(pcm)
+        mono = from_bytes(self.gate.take(mono.tobytes()))
+        if self._channels == 1:
+            pcm = mono.tobytes()
+        elif self.gate.mode is not MicMode.OPEN:  # a gate has one channel
+            pcm = to_pairs(mono).tobytes()
         if self._muted:
             self.gate.forget()
             self._gathered.clear()
@@ -171,13 +183,13 @@ class Transmitter:
         self._silent = False
         if tap := self.tap:
             known_ms = self._source.delay_ms + self._processing.delay_ms  # what the gate adds soon goes away
-            tap(position, now - known_ms / 1000 - samples / RATE, pcm)
+            tap(position, now - known_ms / 1000 - samples / RATE, mono.tobytes())
         self._gathered += pcm
-        start = self._position - len(self._gathered) // SAMPLE_BYTES
-        while len(self._gathered) >= (size := self._encoder.frame_samples * SAMPLE_BYTES):
+        start = self._position - len(self._gathered) // self._frame_bytes
+        while len(self._gathered) >= (size := self._encoder.frame_samples * self._frame_bytes):
             self._send(self._audio(start, self._encoder.encode(bytes(self._gathered[:size]))))
             del self._gathered[:size]
-            start += size // SAMPLE_BYTES
+            start += size // self._frame_bytes
             # Not sooner: what is gathered for a long packet would be late in short ones.
             self._encoder.adapt(*self._ladder.rung)
         self._silent_from = start
@@ -187,10 +199,10 @@ class Transmitter:
         if self._silent:
             return
         if self._gathered:
-            size = self._encoder.frame_samples * SAMPLE_BYTES
+            size = self._encoder.frame_samples * self._frame_bytes
             packet = self._encoder.encode(bytes(self._gathered).ljust(size, b"\0"))
             self._send(self._audio(self._silent_from, packet))
-            self._silent_from += size // SAMPLE_BYTES
+            self._silent_from += size // self._frame_bytes
         self._send(self._audio(self._silent_from, b""))
         self._silent = True
 

@@ -142,7 +142,10 @@ class Mixer:
             total = np.zeros_like(total)
         if self.tones:
             total = self.tones.add(total)
-        return self._limiter.limit(total) if self._limiter else np.clip(total, LEAST, MOST).astype(np.int16)
+        is_as_it_came = total.ndim == 2 and total.dtype == np.int16  # music may go up to full scale
+        if self._limiter and not is_as_it_came:
+            return self._limiter.limit(total)
+        return np.clip(total, LEAST, MOST).astype(np.int16)
 
     def _sum(self, now: float) -> NDArray[np.integer]:
         """Of all voices, as long as each of them has made its own."""
