@@ -7,6 +7,7 @@ import pytest
 from tests.audio.speech import samples_of, speech
 from voicemux.audio.capture.transmitter import Transmitter
 from voicemux.audio.capture.wish import Wish
+from voicemux.audio.choices import MicMode
 from voicemux.audio.codec import OpusDecoder, OpusEncoder
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, SILENT_BLOCK, Block
 from voicemux.audio.pcm import PcmEncoder, StereoPcmEncoder
@@ -327,3 +328,12 @@ def test_the_meter_and_a_recording_get_the_mean_of_two_channels() -> None:
     transmit(source, transmitter)
     assert [position for position, _ in recorded] == list(range(0, 4800, BLOCK_SAMPLES))
     assert set(samples_of(b"".join(pcm for _, pcm in recorded))) == {200}
+
+
+def test_while_two_channels_are_behind_a_gate_that_is_shut_nothing_of_them_is_sent() -> None:
+    source = Script(paired_blocks(np.full((4800, 2), 500, np.int16)))
+    transmitter = Transmitter(source, StereoPcmEncoder(20), channels=(2, 2))
+    transmitter.gate.choose(MicMode.PTT)
+    sent = transmit(source, transmitter)
+    assert {len(each.data) for each in sent if each.data} == {4 * PACKET}
+    assert not any(b"".join(each.data for each in sent))

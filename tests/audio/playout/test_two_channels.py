@@ -15,6 +15,7 @@ from voicemux.audio.codec import MusicEncoder
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.pcm import StereoPcmEncoder
 from voicemux.audio.playout.limiter import CEILING, Limiter
+from voicemux.audio.playout.mixer import Mixer
 from voicemux.audio.playout.stretch import ComfortNoise, join, lengthen, shorten
 from voicemux.audio.playout.tones import Tones
 from voicemux.protocol.messages import Audio
@@ -145,3 +146,17 @@ def test_a_peak_on_one_side_lowers_both_and_a_tone_is_heard_on_both() -> None:
     added = tones.add(np.zeros((RATE, 2), np.int16))
     assert added.any()
     assert np.array_equal(added[:, 0], added[:, 1])
+
+
+def test_music_is_played_up_to_full_scale_and_limited_only_where_the_user_makes_it_louder() -> None:
+    loud = np.stack((tone(440, 3.0, peak=32_767), tone(440, 3.0, peak=20_000)), axis=1)
+    packets = packets_of(loud, StereoPcmEncoder(20))
+    _, tape = play(on_time(packets), 2.9, channels=2, limiter=Limiter())
+    assert np.abs(tape.heard[RATE:]).max() == np.abs(loud).max()
+
+    def louder(player: Mixer, _: int) -> None:
+        assert player.volume
+        player.volume.choose(200)
+
+    _, tape = play(on_time(packets), 2.9, louder, channels=2, limiter=Limiter())
+    assert CEILING - 2 <= np.abs(tape.heard[RATE:]).max() <= CEILING

@@ -145,7 +145,8 @@ class Mixer:
         is_as_it_came = total.ndim == 2 and total.dtype == np.int16  # music may go up to full scale
         if self._limiter and not is_as_it_came:
             return self._limiter.limit(total)
-        return np.clip(total, LEAST, MOST).astype(np.int16)
+        clipped: Samples = np.clip(total, LEAST, MOST).astype(np.int16)
+        return clipped
 
     def _sum(self, now: float) -> NDArray[np.integer]:
         """Of all voices, as long as each of them has made its own."""
