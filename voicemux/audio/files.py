@@ -3,7 +3,6 @@
 import os
 from typing import Any
 
-import numpy as np
 import soundfile
 
 from voicemux.audio.endpoints import (
@@ -16,7 +15,7 @@ from voicemux.audio.endpoints import (
     Block,
 )
 from voicemux.audio.metronome import Metronome
-from voicemux.audio.mixing import Downmix, Floats, Weights, weights
+from voicemux.audio.mixing import Downmix, Floats, Weights, weights, without_gaps
 from voicemux.audio.recognition import ENOUGH, recognise, refuse_what_is_no_sound
 from voicemux.audio.resample import HIGHEST_RATE, LOWEST_RATE, Resampler, Samples, from_floats
 from voicemux.audio.wav import mask_of
@@ -71,7 +70,7 @@ class FileSource:
         while len(self._pcm) < self._block_bytes and not self._at_end:
             wanted = max(1, round(self._file.samplerate * BLOCK_SECONDS))
             floats = _read(self._file, wanted, self.label)
-            sound = from_floats(self._downmix.mix(floats) if self.channels == 1 else np.nan_to_num(floats))
+            sound = from_floats(self._downmix.mix(floats) if self.channels == 1 else without_gaps(floats))
             self._at_end = len(sound) < wanted
             self._pcm += self._resampler.process(sound, last=self._at_end).tobytes()
             if self._at_end:

@@ -59,6 +59,12 @@ def weights(channels: int, mask: int = 0, *, is_xiph: bool = False) -> Weights:
     return np.array([part / total if total else 1 / channels for part in parts], np.float32)
 
 
+def without_gaps(floats: Floats) -> Floats:
+    """The same with silence for what is no number."""
+    numbers: Floats = np.nan_to_num(floats, nan=0.0, posinf=1.0, neginf=-1.0)
+    return numbers
+
+
 class Loudest:
     """Follows the loudest of several signals, and changes over without a click."""
 
@@ -96,7 +102,7 @@ class Downmix:
 
     def mix(self, channels: Floats) -> Floats:
         """`channels` of shape (n, channels), from -1 to 1; the result of shape (n,). NaN is silence."""
-        channels = np.nan_to_num(channels, nan=0.0, posinf=1.0, neginf=-1.0)
+        channels = without_gaps(channels)
         if len(self._weights) == 1:
             return channels[:, 0]
         mono: Floats = channels @ self._weights
