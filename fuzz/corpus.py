@@ -189,6 +189,7 @@ LYING = bytes([Act.LIE, 0, 0, 0, 0, 9, 0, Act.LIE, 1, 255, 255, 255, 255, 1, 20,
 MEETING = bytes([0, 0, 1, 0b00_0000, 0, 1, 0b01_0000, 1, 3, 3, *b"hi!", 1, 4, 0, 5, 200])
 WITH_TOKENS = bytes([0, 0, 1, 0b10_0000, 0, 1, 0b00_0000, 0, 1, 0b01_0000, 1, 1, 0b10_0000, 1])
 CROWDING = bytes([0] * 14) + bytes([1, 0b00_0000, 0, 1, 0b00_1000, 1, 1, 0b01_0000, 2, 1, 0b01_0000, 3, 5, 255, 4, 0])
+AT_TWO_RELAYS = bytes([0, 0, 0, 1, 0b00_0000, 0, 6, 0, 1, 0b01_0010, 1, 6, 1, 1, 0b01_0000, 2, 5, 200, 6, 0])
 
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "preface": lambda: [cut for stream in streams() for cut in _cut(stream[:12])],
@@ -223,5 +224,10 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
         for kind in range(3)
         for cut in _cut(octets(vector["bytes"]))
     ],
-    "relay_desk": lambda: [bytes([0]) + MEETING * 3, bytes([1]) + WITH_TOKENS, bytes([0]) + CROWDING],
+    "relay_desk": lambda: [
+        bytes([0]) + MEETING * 3,
+        bytes([1]) + WITH_TOKENS,
+        bytes([0]) + CROWDING,
+        bytes([2]) + AT_TWO_RELAYS,
+    ],
 }

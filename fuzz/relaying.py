@@ -9,7 +9,8 @@ from voicemux.errors import ConnectionLost, LocalProtocolError, RemoteProtocolEr
 from voicemux.net.address import Address
 from voicemux.protocol.frames import FrameDecoder
 from voicemux.relay.approach import Approach
-from voicemux.relay.desk import Cut, Desk, Join, Step, Tell
+from voicemux.relay.cluster_desk import ClusterDesk
+from voicemux.relay.desk import Ask, Cut, Desk, Join, Step, Tell
 from voicemux.relay.encoding import decoded, encoded
 from voicemux.relay.guest import MOST_AHEAD, Guest
 from voicemux.relay.ids import id_of_number
@@ -74,14 +75,17 @@ class Relaying:
 
     def __init__(self, draws: Draws) -> None:
         self._draws = draws
-        self._desk: Desk[_Client] = Desk(LIMITS, TOKENS[draws.number() % len(TOKENS)])
+        kind = draws.number()
+        make = ClusterDesk[_Client] if kind & 2 else Desk[_Client]
+        self._desk = make(LIMITS, TOKENS[kind % len(TOKENS)])
+        self._asked: list[_Client] = []  # whose listeners are looked for at other relays
         self._clients: list[_Client] = []
         self._numbers = itertools.count()
         self._now = 0.0
 
     def happen(self) -> None:
         """One thing."""
-        match self._draws.number() % 6:
+        match self._draws.number() % 7:
             case 0:
                 self._enter()
             case 1 | 2:
@@ -94,6 +98,10 @@ class Relaying:
             case 5:
                 self._now += self._draws.number() / 32
                 self._do(self._desk.due(self._now))
+            case 6 if self._asked and isinstance(self._desk, ClusterDesk):
+                number = self._draws.number()
+                client = self._asked.pop(number // 2 % len(self._asked))
+                self._do(self._desk.answered(client, SEEN if number % 2 else None, self._now))
 
     def finish(self) -> None:
         """The relay ends, all leave, and nothing of them is left."""
@@ -151,6 +159,9 @@ class Relaying:
                     client.told.append(reply)
                     if isinstance(reply, Refused | Moved):
                         client.is_there = False
+                case Ask(client, _):
+                    assert client.is_there
+                    self._asked.append(client)
                 case Cut(client):
                     client.is_there = False
                 case Join(caller, waiting):

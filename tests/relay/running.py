@@ -18,13 +18,15 @@ GENEROUS = Limits(connections=400, unasked=100, waits=100, calls=10_000, pairs=2
 
 
 @contextlib.contextmanager
-def relay(limits: Limits = GENEROUS, port: int = 0, **options: Any) -> Iterator[tuple[RelayServer, RelayPlace]]:
-    """One at 127.0.0.1, and where it is."""
-    listener = ListeningSockets("127.0.0.1", port)
+def relay(
+    limits: Limits = GENEROUS, port: int = 0, host: str = "127.0.0.1", **options: Any
+) -> Iterator[tuple[RelayServer, RelayPlace]]:
+    """One, and where it is."""
+    listener = ListeningSockets(host, port)
     server = RelayServer([listener], limits, **options)
     server.start()
     try:
-        yield server, RelayPlace(Address("127.0.0.1", listener.port))
+        yield server, RelayPlace(Address(host, listener.port))
     finally:
         server.close()
     assert server.failure is None

@@ -45,6 +45,21 @@ DESCRIPTORS = 0.8  # share of those that the process may have, for connections
 @click.option("--drain", type=click.IntRange(0), default=30, show_default=True, metavar="SECONDS",
     help="After SIGTERM, calls may go on for so long.")  # fmt: skip
 @click.option("--move-to", metavar="HOST[:PORT]", default="", help="After SIGTERM, send those who wait there.")
+@click.option(
+    "--cluster",
+    "servers",
+    metavar="nats://HOST[:PORT]",
+    multiple=True,
+    help="Share who waits where with"
+    " the other relays at these NATS servers. Repeatable: one that is lost is left for another.",
+)
+@click.option(
+    "--here",
+    metavar="HOST[:PORT]",
+    default="",
+    help="Where clients reach this relay, and no other of the"
+    " cluster: callers of listeners that wait here are sent there.",
+)
 @click.option("--metrics", metavar="[HOST:]PORT", default="", help="Counts for Prometheus, by HTTP; without HOST for"
     " this machine only.")  # fmt: skip
 def relay_command(
@@ -60,6 +75,8 @@ def relay_command(
     rate: int,
     drain: int,
     move_to: str,
+    servers: tuple[str, ...],
+    here: str,
     metrics: str,
 ) -> None:
     """Join people who can only dial out: the server behind `listen --relay` and `dial CODE@HOST`.
@@ -68,9 +85,12 @@ def relay_command(
     """
     if bool(cert) != bool(key):
         raise click.UsageError("--cert and --key belong together")
+    if bool(servers) != bool(here):
+        raise click.UsageError("--cluster and --here belong together")
     from voicemux.net.address import parse_host, parse_port
     from voicemux.net.listener import ListeningSockets, most_connections
     from voicemux.relay.certificate import Certificate
+    from voicemux.relay.cluster import Cluster
     from voicemux.relay.limits import Limits
     from voicemux.relay.pace import Rate
     from voicemux.relay.places import RELAY_PORT, parse_relay
@@ -94,6 +114,7 @@ def relay_command(
             Rate(rate * 1000.0, rate * 2000.0),
             tokens,
             certificate.context if certificate else lambda: None,
+            cluster=Cluster(servers, parse_relay(here).address, _say) if servers else None,
         )
         ending.callback(server.close)
         server.start()

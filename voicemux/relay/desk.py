@@ -50,7 +50,15 @@ class Join(Generic[Guest]):
     waiting: Guest
 
 
-Step = Tell[Guest] | Cut[Guest] | Join[Guest]
+@dataclass(frozen=True)
+class Ask(Generic[Guest]):
+    """Find out which other relay has a listener for one of these ids, and of a WAIT, of another owner."""
+
+    guest: Guest
+    request: Wait | CallFor
+
+
+Step = Tell[Guest] | Cut[Guest] | Join[Guest] | Ask[Guest]
 
 
 @dataclass
@@ -70,7 +78,7 @@ class RelayCounts:
 
 
 @dataclass(eq=False)
-class _Record:
+class DeskRecord:
     """What is known of one connection."""
 
     seen: Address
@@ -90,7 +98,7 @@ class Desk(Generic[Guest]):
         self._limits = limits
         self._tokens = tokens
         self._rate = CallRate(limits.calls)
-        self._records: dict[Guest, _Record] = {}
+        self._records: dict[Guest, DeskRecord] = {}
         self._waiting: dict[bytes, Guest] = {}  # by each id
         self._gone: OrderedDict[bytes, float] = OrderedDict()  # ids whose listener has just been joined; until when
         # Connections with a deadline, the earliest first: clients that have not asked yet; calls that are kept.
@@ -102,7 +110,7 @@ class Desk(Generic[Guest]):
 
     def enter(self, guest: Guest, seen: Address, now: float) -> list[Step[Guest]]:
         """A connection has been made. Where there is no room, the one that was silent for the longest time goes."""
-        record = _Record(seen, place_of(seen.host), now + ASK_PATIENCE)
+        record = DeskRecord(seen, place_of(seen.host), now + ASK_PATIENCE)
         self.counts.connections += 1
         steps: list[Step[Guest]] = []
         if len(self._records) >= self._limits.connections:
@@ -160,7 +168,7 @@ class Desk(Generic[Guest]):
         self._forget_gone(now)
         steps: list[Step[Guest]] = []
         while (guest := next(iter(self._kept), None)) is not None and self._records[guest].deadline <= now:
-            steps.append(self._refuse(guest, RefusedCode.ABSENT, ABSENT_SECONDS))
+            steps.append(self._expired(guest))
         while (guest := next(iter(self._unasked), None)) is not None and self._unasked[guest] <= now:
             steps.append(self._cut(guest))
         return steps
@@ -186,7 +194,7 @@ class Desk(Generic[Guest]):
 
     # --- requests
 
-    def _wait(self, guest: Guest, record: _Record, wait: Wait, now: float) -> list[Step[Guest]]:
+    def _wait(self, guest: Guest, record: DeskRecord, wait: Wait, now: float) -> list[Step[Guest]]:
         older: list[Guest] = []
         for each in wait.ids:
             other = self._waiting.get(each)
@@ -200,13 +208,14 @@ class Desk(Generic[Guest]):
         steps: list[Step[Guest]] = [self._refuse(each, RefusedCode.TAKEN) for each in older]
         self._become(record, "waits")
         record.owner, record.ids = wait.owner, wait.ids
-        self._waiting.update(dict.fromkeys(wait.ids, guest))
+        for each in wait.ids:
+            self._waiting[each] = guest
         self.counts.waits += 1
         steps.append(Tell(guest, Parked(record.seen)))
         caller = next((each for each, wanted in self._kept.items() if wanted in wait.ids), None)
         return steps if caller is None else [*steps, *self._join(caller, guest, self._kept[caller], now)]
 
-    def _call(self, guest: Guest, record: _Record, call: CallFor, now: float) -> list[Step[Guest]]:
+    def _call(self, guest: Guest, record: DeskRecord, call: CallFor, now: float) -> list[Step[Guest]]:
         self.counts.calls += 1
         if seconds := self._rate.wait(record.place, now):
             return [self._refuse(guest, RefusedCode.LIMIT, min(math.ceil(seconds), 65_535))]
@@ -214,6 +223,10 @@ class Desk(Generic[Guest]):
             return [self._refuse(guest, RefusedCode.LIMIT, FULL_SECONDS)]
         if wanted := next((each for each in call.ids if each in self._waiting), None):
             return self._join(guest, self._waiting[wanted], wanted, now)
+        return self._not_here(guest, record, call, now)
+
+    def _not_here(self, guest: Guest, record: DeskRecord, call: CallFor, now: float) -> list[Step[Guest]]:
+        """No listener waits for any of the ids: keep the call for a moment if one was here a moment ago."""
         wanted = next((each for each in call.ids if self._gone.get(each, now) > now), None)
         of_id = sum(each == wanted for each in self._kept.values())
         if wanted is None or len(self._kept) >= MOST_KEPT_CALLS or of_id >= MOST_KEPT_CALLS_OF_AN_ID:
@@ -223,10 +236,15 @@ class Desk(Generic[Guest]):
         self._kept[guest] = wanted
         return []
 
+    def _expired(self, guest: Guest) -> Step[Guest]:
+        """A call that is kept, when its listener has not come back."""
+        return self._refuse(guest, RefusedCode.ABSENT, ABSENT_SECONDS)
+
     def _join(self, caller: Guest, waiting: Guest, wanted: bytes, now: float) -> list[Step[Guest]]:
         records = self._records[caller], self._records[waiting]
         for each in records[1].ids:
-            self._waiting.pop(each, None)
+            if each in self._waiting:
+                del self._waiting[each]
             self._gone[each] = now + CALL_PATIENCE
             self._gone.move_to_end(each)
         self._kept.pop(caller, None)
@@ -241,12 +259,12 @@ class Desk(Generic[Guest]):
 
     # --- records
 
-    def _become(self, record: _Record, kind: str) -> None:
+    def _become(self, record: DeskRecord, kind: str) -> None:
         self._count(record, -1)
         record.kind = kind
         self._count(record, 1)
 
-    def _count(self, record: _Record, change: int) -> None:
+    def _count(self, record: DeskRecord, change: int) -> None:
         key = record.kind, record.place
         self._of_place[key] += change
         if not self._of_place[key]:

@@ -12,7 +12,9 @@ from voicemux.errors import ConnectionLost, RemoteProtocolError, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.listener import ListeningSockets, Wake
 from voicemux.net.tls import Context
-from voicemux.relay.desk import Cut, Desk, Join, RelayCounts, Step, Tell
+from voicemux.relay.cluster import Cluster, TakenOver
+from voicemux.relay.cluster_desk import ClusterDesk
+from voicemux.relay.desk import Ask, Cut, Desk, Join, RelayCounts, Step, Tell
 from voicemux.relay.leg import Leg, next_leg
 from voicemux.relay.legs import Legs
 from voicemux.relay.limits import Limits
@@ -39,11 +41,14 @@ class RelayServer:
         tokens: Collection[str] = (),
         context: Callable[[], Context | None] = lambda: None,
         idle: float = IDLE,
+        cluster: Cluster | None = None,
     ) -> None:
-        """`context` is asked for that of TLS, for each connection. `idle` is as IDLE."""
+        """`context` is asked for that of TLS, for each connection. `idle` is as IDLE. `cluster` has the relays that
+        share with this one who waits where; it belongs to this one from now on."""
         self._listeners = listeners
         self._context = context
-        self._desk: Desk[Leg] = Desk(limits, tokens)
+        self._desk: Desk[Leg] = ClusterDesk(limits, tokens) if cluster else Desk(limits, tokens)
+        self._cluster = cluster
         self._polling = make_polling()
         self._legs = Legs(self._polling, rate, idle, self._desk.counts, self._desk.leave)
         self._listening: dict[int, socket.socket] = {}
@@ -68,6 +73,8 @@ class RelayServer:
     def start(self) -> None:
         """Begin to take connections. Raises OutOfResources."""
         self._threads.start("relay", self._run)
+        if self._cluster:
+            self._cluster.start(self._wake.set)
 
     def drain(self, seconds: int, elsewhere: Address | None = None) -> None:
         """Join no one any more. Clients in no pair are sent `elsewhere`, also those who come from now on; or they are
@@ -80,6 +87,8 @@ class RelayServer:
         self._ends = True
         self._wake.set()
         self._threads.join()
+        if self._cluster:
+            self._cluster.close()
         for each in self._listeners:
             each.close()
         self._wake.close()
@@ -114,6 +123,18 @@ class RelayServer:
             self._next_look = now + TICK
             self._legs.look_at_the_clock(now)
             self._do(self._desk.due(now), now)
+        if self._cluster:
+            self._hear_of_others(self._cluster, now)
+
+    def _hear_of_others(self, cluster: Cluster, now: float) -> None:
+        assert isinstance(self._desk, ClusterDesk)
+        for told in cluster.take():
+            if isinstance(told, TakenOver):
+                self._do(self._desk.give_up(told.id, told.owner), now)
+            else:
+                assert isinstance(told.key, Leg)
+                self._do(self._desk.answered(told.key, told.place, now), now)
+        cluster.tell_others(self._desk.take_changes())
 
     def _answer(self, descriptor: int, now: float) -> None:
         """To a knock, or to `drain` and `close`; a connection may have been closed a moment ago."""
@@ -190,6 +211,9 @@ class RelayServer:
                     self._legs.close(leg)
                 case Join(caller, waiting):
                     self._legs.join(caller, waiting, now)
+                case Ask(leg, request):
+                    assert self._cluster
+                    self._cluster.ask(leg, request)
 
     def _tell(self, leg: Leg, reply: Reply, now: float) -> None:
         if not leg.is_open:

@@ -1,0 +1,100 @@
+"""The desk of a relay that shares with others who waits where. Pure, as `desk`.
+
+It asks the others before it lets a listener wait, and before it says that no one waits.
+
+Two listeners that begin to wait for one id at two relays in the same millisecond both may: then callers reach one.
+"""
+
+from collections.abc import Collection
+from typing import Generic, TypeVar
+
+from voicemux.net.address import Address
+from voicemux.relay.desk import ABSENT_SECONDS, Ask, Desk, DeskRecord, Step, Tell
+from voicemux.relay.limits import Limits
+from voicemux.relay.messages import CallFor, Moved, RefusedCode, Wait
+
+Guest = TypeVar("Guest")
+
+
+class ClusterDesk(Desk[Guest]):
+    """As `Desk`; besides, tell it what has come of each `Ask`, and tell other relays its `take_changes`."""
+
+    def __init__(self, limits: Limits, tokens: Collection[str] = ()) -> None:
+        """As of `Desk`."""
+        super().__init__(limits, tokens)
+        self._asked: dict[Guest, Wait | CallFor] = {}
+        self._waiting = self._noted = _Noted[Guest]()
+
+    def answered(self, guest: Guest, place: Address | None, now: float) -> list[Step[Guest]]:
+        """What came of an `Ask`: the relay that has such a listener, None if none has, or none can be asked."""
+        request, record = self._asked.pop(guest, None), self._records.get(guest)
+        if request is None or record is None:
+            return []
+        if self._farewell:
+            self.leave(guest)
+            return [Tell(guest, self._farewell)]
+        if isinstance(request, Wait):
+            if place:
+                return [self._refuse(guest, RefusedCode.TAKEN)]
+            return super()._wait(guest, record, request, now)
+        if place:
+            self.leave(guest)
+            return [Tell(guest, Moved(place))]
+        if wanted := next((each for each in request.ids if each in self._waiting), None):  # by now
+            return self._join(guest, self._waiting[wanted], wanted, now)
+        if record.kind == "calls":  # it was kept already
+            return [self._refuse(guest, RefusedCode.ABSENT, ABSENT_SECONDS)]
+        return super()._not_here(guest, record, request, now)
+
+    def give_up(self, id_: bytes, owner: bytes) -> list[Step[Guest]]:
+        """The listener of that owner waits for the id at another relay now."""
+        guest = self._waiting.get(id_)
+        if guest is None or self._records[guest].owner != owner:
+            return []
+        return [self._refuse(guest, RefusedCode.TAKEN)]
+
+    def take_changes(self) -> dict[bytes, bytes]:
+        """The owner of each id for which a listener has begun to wait since the last time; b"" for those for which
+        none waits any more."""
+        changed = self._noted.take_changed()
+        found = {each: self._waiting.get(each) for each in changed}
+        return {each: b"" if guest is None else self._records[guest].owner for each, guest in found.items()}
+
+    def leave(self, guest: Guest) -> None:
+        """See `Desk`."""
+        super().leave(guest)
+        self._asked.pop(guest, None)
+
+    def _wait(self, guest: Guest, record: DeskRecord, wait: Wait, now: float) -> list[Step[Guest]]:
+        return self._ask(guest, wait)
+
+    def _not_here(self, guest: Guest, record: DeskRecord, call: CallFor, now: float) -> list[Step[Guest]]:
+        return self._ask(guest, call)
+
+    def _expired(self, guest: Guest) -> Step[Guest]:
+        (step,) = self._ask(guest, CallFor((self._kept.pop(guest),)))
+        return step
+
+    def _ask(self, guest: Guest, request: Wait | CallFor) -> list[Step[Guest]]:
+        self._asked[guest] = request
+        return [Ask(guest, request)]
+
+
+class _Noted(dict[bytes, Guest], Generic[Guest]):
+    """Notes which keys have changed: a relay has thousands, and few of them change at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed: set[bytes] = set()
+
+    def take_changed(self) -> set[bytes]:
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def __setitem__(self, key: bytes, guest: Guest) -> None:
+        self._changed.add(key)
+        super().__setitem__(key, guest)
+
+    def __delitem__(self, key: bytes) -> None:
+        self._changed.add(key)
+        super().__delitem__(key)
