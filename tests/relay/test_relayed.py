@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,7 @@ from tests.security.certificates import served
 from voicemux.errors import Kind, RemoteProtocolError, SecurityError, Unreachable, VoicemuxError
 from voicemux.net.address import Address
 from voicemux.net.stream import Stream
-from voicemux.net.ways import parse_socks
-from voicemux.net.ways import SocksProxy
+from voicemux.net.ways import SocksProxy, parse_socks
 from voicemux.relay.certificate import Certificate
 from voicemux.relay.encoding import encoded
 from voicemux.relay.ids import id_of_number
