@@ -1,13 +1,13 @@
 """Peers that are wrong in one thing each, and the case of `voicemux conform` that is meant for it."""
 
 import contextlib
-import itertools
 import math
 import os
 import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -122,13 +122,15 @@ class TakesEveryVersion(Peer):
 
 @caught_by("preface-first", DIALLER)
 class WaitsForTheOtherPreface(Peer):
-    """In its first calls only, and not for ever: otherwise every case would wait, and end in vain."""
+    """In the first calls of a suite only, and not for ever: otherwise every case would wait, and end in vain."""
 
-    calls = itertools.count()
+    calls: ClassVar[Counter[int]] = Counter()  # by the port of the suite
 
     def open(self) -> None:
-        if next(self.calls) < FIRST_CALLS:
-            self.something_comes(1.75)
+        port = self.stream.peer_address.port
+        self.calls[port] += 1
+        if self.calls[port] <= FIRST_CALLS:
+            self.something_comes(3.0)
         super().open()
 
 
@@ -245,6 +247,11 @@ class TakesASecondHello(Peer):
 @caught_by("waits-for-hello", DIALLER)
 class DoesNotWaitForHello(Peer):
     hurry = 0.5  # seconds
+
+    def take(self, message: Preface | Message) -> None:
+        if isinstance(message, Ringing):
+            self.hurry = math.inf
+        super().take(message)
 
     def speak(self, now: float) -> None:
         if self.other is None and self.is_greeted and now - self.started > self.hurry:
