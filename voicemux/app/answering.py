@@ -195,7 +195,8 @@ class Answering:
     # --- for any thread ------------------------------------------------------------------------------
 
     def answer(self, accepts: bool) -> str:
-        """What the user says to the call that rings. If none does (any more), a line that says so; else empty."""
+        """Answer the call that rings as the user says. Returns a line for the user if no call rings any more, else
+        ""."""
         with self._lock:
             question, self._question = self._question, None  # one answer for each question
             if question is None:
@@ -215,7 +216,7 @@ class Answering:
 
     @property
     def is_settling(self) -> bool:
-        """Whether a call that rang has its answer, and what follows from that is not done yet."""
+        """Whether the user has answered a call that rang, and that has not been carried out yet."""
         return self._undecided and not self.is_asking
 
     def miss(self, name: str, host: str, why: str, began: datetime | None = None) -> None:

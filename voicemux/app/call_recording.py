@@ -1,4 +1,4 @@
-"""What `/record` does: has the call recorded, both sides in one file, from when the user wants it until then."""
+"""What `/record` does: it records both sides of the call in one file, until the user ends that."""
 
 import os
 from typing import TYPE_CHECKING

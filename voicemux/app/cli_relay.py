@@ -192,7 +192,7 @@ def _in_words(counts: "RelayCounts") -> str:
 
 
 def _have_descriptors() -> None:
-    """As many as this process may have: the usual 1024 are 400 calls."""
+    """Raise the limit of descriptors as far as this process may: the usual 1024 are enough for 400 calls only."""
     with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no limits
         import resource
 

@@ -1,7 +1,6 @@
-"""Whether the program is to end: kept in one place, which every part tells, and which wakes every wait.
-
-What is typed says it (`/quit`, Ctrl-C), and signals do. A wish that comes while nothing waits is found by the next
-wait: none is lost, however short the moment between a call and the next.
+"""Whether the program is to end. Typed commands (`/quit`, Ctrl-C) and signals ask for that here, and every wait of
+the program is woken. A wish that comes while nothing waits is found by the next wait: none is lost, however short the
+moment between a call and the next.
 """
 
 import contextlib
@@ -33,7 +32,7 @@ class Departure:
         return self._why
 
     def ask(self, why: Why, *, break_off: bool = False) -> None:
-        """End politely. To `break_off` is to wait no longer for anything."""
+        """Ask the program to end politely; with `break_off`, to wait no longer for anything."""
         with self._lock:
             if self._why is None:
                 self._why = why

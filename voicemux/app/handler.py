@@ -87,7 +87,7 @@ class CommandHandler:
         self.answering: Answering | None = None  # of a listener
 
     def start(self) -> None:
-        """Have the console read what is typed, from now on. Again does nothing."""
+        """Have the console read what is typed, from now on. Calling it again does nothing."""
         if self._is_to_start:
             self._is_to_start = False
             self._console.start(self.handle)

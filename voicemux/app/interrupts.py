@@ -51,7 +51,7 @@ def disregard() -> None:
 
 
 def live_in_background() -> None:
-    """From here on, who is in the background of a terminal and uses it is not stopped for that."""
+    """From here on, the system does not stop this program for using the terminal from the background."""
     for number in _not_ignored(("SIGTTIN", "SIGTTOU")):
         signal.signal(number, signal.SIG_IGN)
 
@@ -119,8 +119,8 @@ class Signals:
 
     @contextlib.contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Where the main thread waits for what nothing can wake: a connection, a device, a name server. It is raised
-        there as KeyboardInterrupt."""
+        """Inside, a signal raises KeyboardInterrupt in the main thread: for waits that nothing else can wake (a
+        connection, a device, a name server)."""
         self._raises = True
         try:
             if self._departure.why:

@@ -47,7 +47,7 @@ def a_number(context: click.Context, option: click.Parameter, value: float) -> f
 
 
 def refuse_what_means_nothing() -> None:
-    """Of what stands in the command; what its defaults and the environment say is for other calls, too."""
+    """Only what stands in the command counts; defaults and the environment are for other calls, too."""
     context = click.get_current_context()
     given = {
         each.opts[-1]: context.params.get(each.name)

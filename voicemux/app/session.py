@@ -247,7 +247,7 @@ class Session:
         return own_hello(self._settings.name, self._sound.open())
 
     def _check_contacts(self) -> None:
-        """Say whom we should know, and cannot."""
+        """Name the contacts that cannot be used."""
         if self._trust and (passed_over := self._trust.known.passed_over()):
             self._notices.once(passed_over)
 

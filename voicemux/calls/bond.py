@@ -15,8 +15,8 @@ from voicemux.security.identity import Identity
 
 @dataclass(frozen=True)
 class Bond:
-    """Of one call. Of a dialler, `ways` are where the listener can be reached; of a listener, `sessions` has the
-    calls that can be resumed."""
+    """Of one call. A dialler has `ways`, by which the listener can be reached; a listener has `sessions`, the calls
+    that can be resumed."""
 
     own: Hello  # as we have said it
     grace: float  # seconds for which both sides keep the call without a line
@@ -28,7 +28,7 @@ class Bond:
 
     @property
     def session(self) -> bytes:
-        """What the two sides call it."""
+        """The 16 bytes by which both sides name the session."""
         return self.own.session
 
     @property
@@ -37,7 +37,7 @@ class Bond:
         return self.own.paths and self.peer is not None
 
     def hello(self, last_text: int) -> Hello:
-        """Ours on another connection."""
+        """Our HELLO for another connection."""
         return replace(self.own, last_text=last_text)
 
 

@@ -53,7 +53,8 @@ class Keeper(Protocol):
         """Nothing comes any more."""
 
     def ended(self, carrier: "Carrier", error: ConnectionLost | None) -> None:
-        """All that was read is all that will be: the thread that reads ends. `error` is why, if not well."""
+        """Nothing more will be read: the reading thread ends. `error` says why, if the connection did not end
+        well."""
 
 
 class Carrier:

@@ -16,7 +16,8 @@ class Closing:
     """Any thread may use it; only the methods `await_...` wait, and take a limit."""
 
     def __init__(self, parts: Parts, current: Callable[[], Carrier | None], on_over: Callable[[], None]) -> None:
-        """`current` is the connection that carries the call, if there is one: with `parts.changed` held, that stays.
+        """`current` gives the connection that carries the call, or None; it does not change while `parts.changed` is
+        held.
 
         `on_over` is called once, when the last word of the peer has been read; it must not wait.
         """
@@ -28,8 +29,8 @@ class Closing:
         self._is_over = False  # or about to be
 
     def hang_up(self, reason: Reason, bye: Bye, timeout: float, patience: float | None = None) -> None:
-        """End the call, if it has not ended; `timeout` is as of `Writer.finish`. With a `patience` the peer is behind
-        that connection no more, and its end is awaited for that many seconds."""
+        """End the call, if it has not ended; `timeout` is as of `Writer.finish`. With a `patience` the peer no longer
+        uses that connection, and its end is awaited for that many seconds."""
         with self._changed:
             if not self._parts.ending.begin(reason):
                 return
@@ -84,7 +85,7 @@ class Closing:
             self.finish()
 
     def finish(self) -> None:
-        """Nothing more comes from the peer, on any connection: once."""
+        """Take note, once, that nothing more comes from the peer on any connection."""
         parts = self._parts
         with self._changed:
             if self._is_over:

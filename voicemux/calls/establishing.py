@@ -236,7 +236,7 @@ class _Attempt:
 
 
 def _explained(error: VoicemuxError, text: str) -> VoicemuxError:
-    """The error, or what is more to the point, by what was typed."""
+    """The error, or one that explains better what is wrong with what the user typed."""
     if error.kind is Kind.NO_SUCH_HOST and not passes_for_address(text.split(":")[0]):
         return Unreachable(f"{text} is not a contact, and not a host: {error}", kind=Kind.NO_SUCH_CONTACT)
     if isinstance(error, Unreachable) and ends_like_a_port(text):
@@ -245,7 +245,7 @@ def _explained(error: VoicemuxError, text: str) -> VoicemuxError:
 
 
 def _farewell(error: BaseException, receiving: Receiving) -> Bye | None:
-    """What the other side is told of why there will be no call."""
+    """The BYE that tells the other side why there will be no call; None if nothing can be told."""
     greeted, has_left = receiving.greeted, receiving.state is State.DONE
     match error:
         case SecurityError(kind=Kind.MAN_IN_THE_MIDDLE) if greeted and not has_left:  # it does not know the code

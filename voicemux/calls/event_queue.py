@@ -57,14 +57,14 @@ class EventQueue:
         return event
 
     def took(self) -> None:
-        """The reader has shown the last event. Again does nothing."""
+        """The reader has shown the last event. Calling it again does nothing."""
         with self._lock:
             owed, self._owes_a_text = self._owes_a_text, False
         if owed:
             self._on_text_taken()
 
     def tell_the_last(self, event: Event) -> None:
-        """Tell the watchers of the end. Again does nothing."""
+        """Tell the watchers of the end. Calling it again does nothing."""
         with self._lock:
             told, self._has_told_the_last = self._has_told_the_last, True
         if not told:

@@ -48,7 +48,8 @@ class Introduced:
 
 
 def missed(caller: Caller, trust: Trust | None, tell: Tell) -> str:
-    """The name of a caller in vain, if it is a contact. By a code they become known: then a name is enough later."""
+    """The name of a caller who was not answered, if it is a contact; else "". A caller with the code becomes a
+    contact."""
     if not (trust and caller.peer):
         return ""
     if caller.peer.method is Method.CODE:

@@ -1,6 +1,6 @@
 """How often it may ring for callers who are not known. Pure: no clock, socket or thread.
 
-A contact, and who knows the code, may ring at any time. `now` is in seconds, of a clock that only goes forward.
+Contacts and callers with the code may ring at any time. `now` is in seconds, of a clock that only goes forward.
 """
 
 from collections import OrderedDict, deque
@@ -16,7 +16,7 @@ MOST_REMEMBERED = 1024  # callers that were declined: about 200 kB
 class RingLimit:
     """Ask it before it rings for a stranger; tell it who was declined.
 
-    A stranger has several marks (a network, a key); what was decided of one of them counts for who has it.
+    A stranger has several marks (a network, a key); a decision about one mark counts for every caller that has it.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class RingLimit:
         return any(now < self._declined.get(mark, now) for mark in marks)
 
     def take(self, marks: tuple[Hashable, ...], now: float) -> bool:
-        """Whether it may ring now for who has these marks; if so, it counts."""
+        """Whether a caller with these marks may ring now; if so, this ring counts."""
         recent = [of for began, of in self._rings if now - began < MINUTE]
         of_one = max((sum(mark in of for of in recent) for mark in marks), default=0)
         if len(recent) >= MOST_RINGS or of_one >= MOST_OF_ONE:
@@ -37,7 +37,7 @@ class RingLimit:
         return True
 
     def declined(self, marks: tuple[Hashable, ...], now: float) -> None:
-        """The user does not want to talk to who has these marks."""
+        """The user has declined a caller with these marks."""
         for mark in marks:
             self._declined[mark] = now + DECLINED_FOR
             self._declined.move_to_end(mark)

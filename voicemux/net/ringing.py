@@ -1,4 +1,5 @@
-"""The stream of a caller for whom it rings: told so again and again, and listened to, because callers give up."""
+"""The connection of a caller while the call rings. The caller is told so again and again, and is listened to, because
+callers hang up."""
 
 import time
 
@@ -41,7 +42,7 @@ class Ring:
             self._hear(data or b"")
 
     def take(self) -> None:
-        """It rings no more: what the caller has said meanwhile belongs to the call."""
+        """Stop ringing. What the caller has said meanwhile belongs to the call."""
         self._caller.receiving.keep(self._kept)
         self._caller.stream.set_timeout(SILENCE_TIMEOUT)
 

@@ -88,7 +88,7 @@ class Sessions:
             _send_away(waiting, refused[0])
 
     def forget(self, session: bytes) -> None:
-        """The session is over. Again does nothing."""
+        """The session is over. Calling it again does nothing."""
         with self._lock:
             kept = self._kept.pop(session, None)
         if kept and kept.waiting:
@@ -114,8 +114,9 @@ class Sessions:
     def resume(self, caller: Caller) -> tuple[Bye, str] | None:
         """The caller wants to resume a session: no user is asked, and nothing rings.
 
-        If it may not, what it is told, and why, for the user. Otherwise the connection is not the reception's any
-        more: the session's call has it, or, where another try may do better, it is closed.
+        If the caller may not, returns the BYE for the caller and the reason for the user. Otherwise returns None, and
+        the connection is not the reception's any more: the session's call has it, or it is closed because another try
+        may do better.
         """
         with self._lock:
             kept = self._kept.get(caller.hello.session)

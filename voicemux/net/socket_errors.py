@@ -17,7 +17,7 @@ def reason(error: OSError | None) -> str:
 
 
 def kind_of(error: OSError, place: str = "") -> Kind | None:
-    """What can be said about it by its number, which is the same in every language, and the address."""
+    """The kind of an error, by its number, which is the same in every language, and by the address."""
     if error.errno in (errno.EINVAL, errno.EHOSTUNREACH, errno.ENETUNREACH) and lacks_zone(place):
         return Kind.NO_ZONE
     no_way = isinstance(error, TimeoutError) or error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)

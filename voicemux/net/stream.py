@@ -188,7 +188,7 @@ def receive_within(stream: Stream, seconds: float) -> bytes | None:
 
 
 def descriptor_of(stream: Stream) -> int:
-    """For those who wait for many streams at once, of which each has one."""
+    """The stream's descriptor, for code that waits for many streams at once; each of these has one."""
     descriptor = stream.fileno()
     assert descriptor is not None
     return descriptor

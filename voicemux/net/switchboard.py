@@ -57,7 +57,7 @@ class Switchboard:
         return caller
 
     def free(self, caller: Caller) -> None:
-        """The call has ended, or was not answered: another caller can have its place. Again does nothing."""
+        """The call has ended, or was not answered: another caller can have its place. Again, it does nothing."""
         with self._lock:
             place = self._places.pop(caller.id, None)
             if place and place.next:

@@ -68,7 +68,7 @@ def served_context(certificate: Path, key: Path) -> Context:
 
 
 def until_tls_1_2(context: Context) -> Context:
-    """The same of another time: no peer should take it. For those who test that."""
+    """The same context with TLS 1.2 only, which no peer should take: for tests of that."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2

@@ -128,7 +128,7 @@ class Desk(Generic[Guest]):
         return steps
 
     def hear(self, guest: Guest, request: Request, now: float) -> list[Step[Guest]]:
-        """A client has asked for something. What it asks behind a refusal is not heard."""
+        """A client has asked for something. What it asks after a refusal is ignored."""
         if (record := self._records.get(guest)) is None:
             return []
         if isinstance(request, Token):
@@ -146,7 +146,7 @@ class Desk(Generic[Guest]):
         return self._call(guest, record, request, now)
 
     def leave(self, guest: Guest) -> None:
-        """The connection has ended, or has been told the last word. Again does nothing."""
+        """The connection has ended, or has been told the last word. Calling it again does nothing."""
         record = self._records.pop(guest, None)
         if record is None:
             return

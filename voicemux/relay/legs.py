@@ -152,7 +152,7 @@ class Legs:
             self.watch(leg)
 
     def close(self, leg: Leg) -> None:
-        """At once. Again does nothing."""
+        """At once. Calling it again does nothing."""
         if not leg.is_open:
             return
         self._on_gone(leg)

@@ -20,7 +20,8 @@ class RefusedCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """To the relay: join me with a program that calls one of these ids. `owner` is the same while a program runs."""
+    """To the relay: join me with a program that calls one of these ids. `owner` stays the same for as long as the
+    program runs."""
 
     owner: bytes
     ids: tuple[bytes, ...]
@@ -35,7 +36,7 @@ class CallFor:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """To the relay: what a private relay wants to hear first."""
+    """To the relay: the token that a private relay asks for before anything else."""
 
     token: str
 

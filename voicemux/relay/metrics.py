@@ -71,7 +71,7 @@ class MetricsServer:
         self._server.server_close()
 
     def collect(self) -> Iterator[Any]:
-        """What prometheus-client asks for."""
+        """The metrics, as prometheus-client takes them."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         counts = self._counts()

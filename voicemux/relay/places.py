@@ -17,7 +17,7 @@ NUMBERED = re.compile(r"(?P<number>\d{1,9})(?:[-_\s]+[^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class RelayPlace:
-    """A relay. `token` is what a private one wants to hear, "" for none; `proxy` what it is asked through."""
+    """A relay. `token` is for a private relay, "" for none; `proxy` is the proxy to it."""
 
     address: Address
     is_tls: bool = False

@@ -54,9 +54,9 @@ class Allowance:
         return now - self._doubted < CAUTION
 
     def is_doubtful(self, now: float) -> bool:
-        """Whether acknowledgements are overdue, or were a moment ago, beyond what is known to be not our doing.
-
-        What it is shows a moment later only. If the line has become slow, all that is sent until then is its queue.
+        """Whether acknowledgements are overdue, or were a moment ago, by more than causes other than our voice
+        explain. The cause shows only a moment later. If the line has become slow, all that is sent until then becomes
+        its queue.
         """
         shortest = self._near.smallest_round_trip
         if self._near.knows and shortest is not None:
@@ -67,7 +67,7 @@ class Allowance:
         return self.was_doubtful(now)
 
     def grant(self, rungs: Rungs | None, now: float) -> None:
-        """Let what is under way be as old as what is not our doing makes it."""
+        """Set the ages that voice in flight may have: delay that is not our doing is allowed for."""
         taken, shortest = self._near.latest_delay(now), self._near.smallest_round_trip
         queue = self._forth.queue(now)
         excused = theirs = known = 0.0
@@ -106,10 +106,11 @@ class Allowance:
         """Bytes of voice that may be under way, if more than modest voice is wanted, and acknowledgements are known
         to take `known` seconds longer.
 
-        When a line becomes slow, all that is under way is its queue, so it may not be the more the more is sent: what
-        it would be of modest voice, or what fits while acknowledgements come as soon as they can, or while one packet
-        is repeated but for what voice may wait for here. In doubt, what has arrived recently says what will: if both
-        ways have become slow, each would take the other for the reason why it is late, and fill its own.
+        When a line becomes slow, all that is in flight becomes its queue, so a higher bit rate may have hardly more
+        in flight than modest voice. The limit is the largest of three: what would be in flight of modest voice;
+        what fits while acknowledgements come as soon as they can; what fits while one packet is retransmitted, less
+        what voice may wait for here. While acknowledgements are overdue, what has arrived recently decides: if both
+        directions have become slow, each side would take the other's queue for the reason, and fill its own.
         """
         if not rungs or rungs.line_rate_at(0) <= MODEST:
             return float("inf")

@@ -1,4 +1,4 @@
-"""Echo cancellation of one call: what is played goes in, and comes back as nothing in what is captured.
+"""Echo cancellation of one call: the echo of what is played is taken out of what is captured.
 
 While there is no echo, what is captured passes untouched. Only the meter goes on then (0.3 % of a core), or nothing
 at all where the devices' names say that there can be none.

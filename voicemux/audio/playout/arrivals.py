@@ -48,7 +48,7 @@ class _Slow:
 
 
 class ArrivalTimes:
-    """`add()` each arrival; `lateness()` and `target` follow."""
+    """`add()` each packet, which returns its lateness; read `target`."""
 
     def __init__(self, ceiling: float) -> None:
         """`ceiling` is the largest target, in seconds."""
@@ -92,8 +92,8 @@ class ArrivalTimes:
         return lateness
 
     def waited(self, delay: float) -> None:
-        """A packet had to be waited for, and is played with so much `delay`: that is how late it was to the listener,
-        who could hear it only when a block of sound was next wanted."""
+        """A packet was not here when it was wanted, and is played with this `delay`. That counts as its lateness: the
+        sound card takes sound in blocks, so the user could not hear it earlier."""
         assert self._base is not None  # a packet is played, so it has come
         slot = self._slots[-1]
         slot.largest = max(slot.largest, self._base + delay)
@@ -101,7 +101,8 @@ class ArrivalTimes:
 
     @property
     def target(self) -> float:
-        """Seconds of delay that hide the recent lateness: of most of the last half minute, and of right now.
+        """The target playout delay in seconds. It hides most of the lateness of the last half minute, and that of
+        right now.
 
         Any thread may ask.
         """
@@ -110,11 +111,12 @@ class ArrivalTimes:
 
     @property
     def latest(self) -> float:
-        """The least lateness of right now, in seconds: what the line itself is late."""
+        """The least lateness of right now, in seconds: how late the line itself is."""
         return min((lateness for _, lateness in self._spell), default=0.0)
 
     def delay(self, position: int, now: float) -> float:
-        """How long after the earliest possible moment a sample that is played now is played, in seconds."""
+        """The playout delay in seconds of the sample at `position` if it is played `now`: the time since its earliest
+        possible arrival."""
         return 0.0 if self._base is None else now - position / TICKS_PER_SECOND - self._base
 
     def forget_peaks(self) -> None:

@@ -123,7 +123,7 @@ class Playout:
         return sound
 
     def figures(self, playout_ms: float, xruns: int) -> Figures:
-        """Numbers that are a moment old do no harm. Those given are the sink's."""
+        """How the playing goes. The numbers may be a moment old; the arguments are the sink's."""
         return Figures(
             received=self._received,
             late=self._jitter.late + self._late,
