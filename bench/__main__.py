@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bench import codecs, echo, micro, report, resume, runs
+from bench import codecs, echo, gate, micro, report, resume, runs
 from bench.lines import ALL, GROUPS
 from bench.places import Namespaces
 from bench.programs import PROGRAMS
@@ -102,6 +102,18 @@ def codec_command(others: bool, folder: Path) -> None:
     (folder / "codec.json").write_text(json.dumps(figures, indent=1) + "\n")
     (folder / "codec.md").write_text(codecs.report(figures) + "\n")
     print(codecs.report(figures))
+
+
+@main.command("gate")
+@click.option("--keys", type=click.Path(path_type=Path), default=gate.KEYS, help="Recordings of keys.")
+@folder_option
+def gate_command(keys: Path, folder: Path) -> None:
+    """Measure how well --mic-mode voice tells speech from typing. Takes minutes, and no sound card."""
+    rows = gate.measure(keys)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "gate.json").write_text(json.dumps(rows, indent=1) + "\n")
+    (folder / "gate.md").write_text(gate.table(rows) + "\n")
+    print(gate.table(rows))
 
 
 @main.command("echo")

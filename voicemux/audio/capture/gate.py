@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from voicemux.audio.activity import VoiceActivity, load_activity
+from voicemux.audio.activity import PIECE, VoiceActivity, load_activity
 from voicemux.audio.choices import MicMode
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.playout.stretch import shorten
@@ -20,7 +20,9 @@ from voicemux.errors import LibraryMissing
 PREROLL = RATE // 5  # samples (0.2 s) before speech is found: 0.1 s would lose the beginning of one word in ten
 FADE_IN = RATE // 200  # samples (5 ms): no click, and no consonant is lost
 FADE_OUT = RATE // 50  # samples (20 ms)
-CUT_EVERY = RATE // 25  # samples (40 ms) between two cuts in speech: with periods of 8 ms it is a fifth faster
+CUT_EVERY = RATE * 4 // 25  # samples (160 ms) between two cuts in speech: it is a twentieth faster meanwhile
+ABOVE_NOISE = 4.0  # times the power of the softest 10 ms (6 dB), from which it is not the noise of the room
+MARGIN = RATE // 40  # samples (25 ms) that are sent before: the breath of a consonant
 QUIET = 100.0**2  # mean square (-50 dB) below which a cut of any length is not heard
 
 NOWHERE = -1 - FADE_OUT  # a position before all sound
@@ -78,6 +80,11 @@ class Gate:
         return self._activity.spoken if self._activity else None
 
     @property
+    def opened_at(self) -> int:
+        """Position of the first sample that was sent since it was opened last, in samples since the first `take`."""
+        return self._since
+
+    @property
     def delay_ms(self) -> float:
         """By which what is sent now is older than what was captured."""
         return (self._end - self._read) * 1000 / RATE
@@ -102,9 +109,17 @@ class Gate:
         if not self._is_wanted:
             return
         if self._is_shut():
-            preroll = PREROLL if self._mode is MicMode.VOICE else self._end - before
-            self._read = self._since = max(self._floor, self._until + FADE_OUT, self._end - preroll)
+            begins = self._end - PREROLL + self._quiet_lead() if self._mode is MicMode.VOICE else before
+            self._read = self._since = max(self._floor, self._until + FADE_OUT, begins)
         self._until = self._end
+
+    def _quiet_lead(self) -> int:
+        """How many samples of the pre-roll are the noise of the room: what is not late need not be made up for."""
+        pieces = self._known[-PREROLL:].astype(np.float32)
+        pieces = pieces[: len(pieces) // PIECE * PIECE].reshape(-1, PIECE)
+        powers = (pieces**2).mean(axis=1)
+        loud = np.flatnonzero(powers > ABOVE_NOISE * max(1.0, float(powers.min())))
+        return max(0, int(loud[0]) * PIECE - MARGIN) if len(loud) else 0
 
     @property
     def _is_wanted(self) -> bool:
