@@ -194,6 +194,20 @@ def test_with_a_headset_nothing_is_done(far: Sound) -> None:
     assert (made.echo, made.delay_ms, made.batch, made.echo_db) == ("not needed", 0.0, 1, None)
 
 
+def test_where_the_user_wants_it_off_or_cannot_have_it_the_echo_is_only_measured(
+    far: Sound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off = hands_free(EchoChoice.OFF)
+    monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
+    heard = samples(echo(far, -10) + noise(SECONDS))
+    for made, state in ((off, "off"), (hands_free(), "not installed")):
+        assert np.array_equal(through(made, heard / 32768, far), heard[: len(heard) // BATCH * BATCH])
+        assert (made.echo, made.delay_ms, made.batch) == (state, 0.0, 1)
+        assert made.echo_db is not None
+        assert abs(made.echo_db + 10) < 7
+    assert hands_free(EchoChoice.OFF, sink=("headset",)).echo == "off"
+
+
 def test_where_the_sound_server_cancels_echo_it_is_left_to_it_and_said() -> None:
     told: list[str] = []
     made = hands_free(source=("default", "Echo-Cancel Source"), told=told)

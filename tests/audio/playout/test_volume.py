@@ -53,6 +53,15 @@ def test_it_is_as_loud_as_the_user_wants(percent: int, db: float) -> None:
     assert np.abs(np.diff(heard)).max() < 1.2 * steepest, "there is a click"
 
 
+def test_two_channels_have_one_volume() -> None:
+    volume, mono = Volume(LevelMeter()), tone(1000, 0.1)
+    volume.choose(50)
+    heard = volume.apply(np.column_stack((mono, -mono)))
+    assert heard.shape == (len(mono), 2)
+    assert np.array_equal(heard[:, 0], -heard[:, 1])
+    assert abs(int(heard[-1, 0]) - mono[-1] / 2) <= 1
+
+
 def test_nothing_is_heard_at_0_and_the_bounds_are_kept() -> None:
     ear = Ear()
     ear.volume.choose(-10)

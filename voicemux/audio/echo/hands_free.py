@@ -81,7 +81,7 @@ class HandsFree(Processing):
             except LibraryMissing as error:
                 self._echo, self._only_measures = EchoState.NOT_INSTALLED, True
                 self._missing(error)
-        self.batch = type(self).batch
+        self.batch = 1 if self._only_measures else type(self).batch
         self._reference.restart()
         self._begin_anew()
         self._runs = True
