@@ -2,18 +2,22 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from tests.audio.speech import LISTENER, RATE, speech
-from tests.running import PATIENCE, Program, calling
+from tests.program.shell import Shell
+from tests.running import CODE, PATIENCE, Program, calling, listening
 
 SILENT, SPOKEN = -70.0, -45.0  # dB of what the other side hears
 
 
-def await_level(program: Program, is_so: Callable[[float], bool]) -> None:
+def await_level(
+    program: Program, is_so: Callable[[float], bool], meanwhile: Callable[[], None] = lambda: None
+) -> None:
     """Wait until what the other side sends is as loud as that."""
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -21,6 +25,7 @@ def await_level(program: Program, is_so: Callable[[float], bool]) -> None:
         level = program.event("stats")["their_level_db"]
         if level is not None and is_so(level):
             return
+        meanwhile()
         assert time.monotonic() < deadline
 
 
@@ -49,3 +54,27 @@ def test_with_push_to_talk_and_voice_activity_the_other_side_hears_what_it_is_to
         stats = bob.event("stats")
     assert stats["speaking"] is not None
     assert stats["audio_dropped"] < stats["audio_sent"]
+
+
+def test_on_a_terminal_the_space_bar_opens_the_microphone_and_the_meter_shows_what_it_hears(tmp_path: Path) -> None:
+    said = tmp_path / "said.wav"
+    soundfile.write(said, np.tile(speech(LISTENER, 9.0), 12), RATE)
+    bob_sound = ("--input", "none", "--output", str(tmp_path / "heard.wav"))
+    command = "voicemux dial {} --name alice --mic-mode ptt --status --input {} --output none"
+    with (
+        listening("--json", "--name", "bob", "--auto-accept", *bob_sound) as (bob, address),
+        Shell(str(tmp_path / "alice"), VOICEMUX_CODE=CODE) as shell,
+    ):
+        read = partial(shell.draw, 0.1)  # a terminal that is not read stops the program that writes on it
+        shell.run(command.format(address, said))
+        bob.event("connected")
+        shell.wait_for("alice (push to talk)>")
+        shell.wait_for("mic [#")
+        await_level(bob, lambda level: level < SILENT, read)
+        shell.type(b" ")
+        shell.wait_for("alice (talking, push to talk)>")
+        await_level(bob, lambda level: level > SPOKEN, read)
+        shell.type(b"\x14")
+        await_level(bob, lambda level: level < SILENT, read)
+        shell.run("/level")
+        shell.wait_for("your microphone: speech at")
