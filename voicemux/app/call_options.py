@@ -199,6 +199,12 @@ class CallOptions:
         tones = not self.no_tones
         return SoundSettings(source, sink, record, call, self.max_delay / 1000, volume=self.volume, tones=tones)
 
+    def echoed_sound(self) -> "SoundSettings":
+        """That of a listener whose callers hear themselves."""
+        from voicemux.app.settings import SoundSettings
+
+        return SoundSettings(Nothing(), Nothing(), max_delay=self.max_delay / 1000, tones=False, echo_test=True)
+
     def voice(self) -> "VoiceSettings":
         """Raises UsageError if no packets are such as the options say."""
         from voicemux.app.settings import VoiceSettings

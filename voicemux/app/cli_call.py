@@ -77,6 +77,11 @@ MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no en
     metavar="[USER:PASSWORD@]HOST[:PORT]",
     help="Go to the relay of --relay through a SOCKS5 proxy, which also looks its name up.",
 )
+@click.option(
+    "--echo-test",
+    is_flag=True,
+    help="Answer every call at once, without a sound card: callers hear themselves 5 s later, and read a verdict.",
+)
 @click.option("--allow", "allowed", multiple=True, metavar="NAME", help="Only this contact may call; repeatable.")
 @call_options
 def listen_command(
@@ -93,6 +98,7 @@ def listen_command(
     bell: str,
     announce: bool,
     socks5: str | None,
+    echo_test: bool,
     allowed: tuple[str, ...],
     **options: Any,
 ) -> None:
@@ -115,7 +121,7 @@ def listen_command(
     from voicemux.net.ways import parse_socks
 
     asks_all = ask or (is_attended() and not (typed.as_json or stdio or typed.input_ == "-"))
-    asks = Asks.NOBODY if auto_accept else Asks.EVERYBODY if asks_all else Asks.STRANGERS
+    asks = Asks.NOBODY if auto_accept or echo_test else Asks.EVERYBODY if asks_all else Asks.STRANGERS
     words = 0 if stdio else code_words  # no one sees a code that is made for standard input and output
     security = partial(Security, code=code or "", words=words, is_open=is_open, allowed=allowed)
     refuse_what_means_nothing()
@@ -129,7 +135,16 @@ def listen_command(
     def body(session: "Session", signals: "Signals") -> "Outcome":
         return session.listen(make_listener, once=once or stdio)
 
-    _hold_calls(typed, "listener", RingSettings(asks, bell, announced), security, body, proxy, stdio=stdio)
+    _hold_calls(
+        typed,
+        "listener",
+        RingSettings(asks, bell, announced),
+        security,
+        body,
+        proxy,
+        stdio=stdio,
+        echo_test=echo_test,
+    )
 
 
 def _listener_of(stdio: bool, unix: str | None, host: str | None, port: str) -> "Callable[[], ListeningSockets]":
@@ -221,13 +236,14 @@ def _hold_calls(
     proxy: "Proxy | None" = None,
     *,
     stdio: bool = False,
+    echo_test: bool = False,
 ) -> None:
     """Check the options against each other, and run a session as they say.
 
     `security` lacks the folder and the name.
     """
     refuse_what_means_nothing()
-    sound = typed.sound()
+    sound = typed.echoed_sound() if echo_test else typed.sound()
     with exits(interrupts=contextlib.nullcontext()):
         settings = settings_of(typed, sound, ring, security, proxy, stdio=stdio)
     run(settings, role, body)

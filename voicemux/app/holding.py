@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from voicemux.app.departure import Departure
+from voicemux.app.echo_test import attend
 from voicemux.app.held import Held, hurry_away
 from voicemux.app.notices import Notices
 from voicemux.app.settings import Settings
@@ -20,6 +21,7 @@ from voicemux.console.plain import Console
 from voicemux.errors import DeviceError, VoicemuxError
 from voicemux.events import AudioStopped, Connected, Ended, MicModeChosen, Notice, Switched
 from voicemux.protocol.messages import Codec
+from voicemux.threads import Threads
 from voicemux.trace.facts import CallBegan, CallEnded, Trace
 from voicemux.trace.frames import watch
 
@@ -92,12 +94,15 @@ class Holding:
             trace=self._trace,
             bond=met.bond,
         )
+        threads = Threads()
         with self._departure.waking(partial(hurry_away, call, self._console), call.abandon), _collected_garbage():
             call.subscribe(halves.on_event)
             if halves.sides and halves.sides.recorder:
                 call.record(halves.sides.recorder)
             call.start()
             held.sides, held.exchange = halves.sides, halves.exchange
+            if self._settings.sound.echo_test:
+                threads.start("echo-test", partial(attend, call))
             held.call = call  # before the user is told: what is typed at once is for this call
             try:
                 if is_replaced():
@@ -108,6 +113,7 @@ class Holding:
             finally:
                 held.call = held.met = held.sides = held.exchange = None
                 call.close()
+                threads.join()
 
     def _tell_how_it_begins(self, call: RunningCall, met: Introduced, named: Named, halves: Halves) -> None:
         transmitter, wanted = halves.transmitter, self._settings.voice.codec

@@ -13,6 +13,7 @@ VOICE_THAT_IS_SENT = (
     "--noise-suppression",
     "--mic-mode",
 )
+DEVICES = ("--input", "--output", "--record", "--record-call", "--no-audio", "--no-tones", "--volume", "--mic-mode")
 MAKING = "for codes that are made here"
 NO_ANSWER = "nobody can answer a call, for standard input is sound"
 NO_TYPING = "standard input and output are the call"
@@ -36,6 +37,8 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--frame-ms", ("--low-latency",), "both say how long packets are", ()),
     ("--json", ("--line-mode", "--bell"), "there is no terminal to write on", ()),
     ("--line-mode", ("--bell unfocused",), "the terminal is not asked for its focus", ()),
+    ("--echo-test", (*DEVICES, "--start-muted", "--echo", "--noise-suppression"), "no device is used", ()),
+    ("--echo-test", ("--ask", "--bell"), "every call is answered at once", ()),
     ("--code", ("--code-words",), MAKING, ()),
     ("--open", ("--code-words",), MAKING, ()),
     ("--allow", ("--code-words",), MAKING, ()),

@@ -23,9 +23,11 @@ class SoundSettings:
     volume: int | str | None = None  # of a loudspeaker in percent, or "auto"; None: as each contact had it before
     tones: bool = True  # in the loudspeaker, when the line is lost and when it is back
 
+    echo_test: bool = False  # the peer hears itself, and no device is used
+
     @property
     def is_wanted(self) -> bool:
-        return not self.input == self.output == Nothing() or bool(self.record or self.record_call)
+        return self.echo_test or not self.input == self.output == Nothing() or bool(self.record or self.record_call)
 
 
 @dataclass(frozen=True)

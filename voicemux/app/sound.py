@@ -203,6 +203,7 @@ class Sound:
         steps: tuple[Callable[[], None], ...] = (
             partial(studio.open_input, wanted.input, self._stream, late=self._voice.starts_muted),
             partial(studio.open_output, wanted.output),
+            *([studio.reflect] if wanted.echo_test else []),
             *([partial(studio.record, wanted.record.path)] if wanted.record else []),
             studio.check_codec,
         )

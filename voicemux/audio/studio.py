@@ -25,6 +25,7 @@ from voicemux.audio.devices import find_device
 from voicemux.audio.echo.hands_free import HandsFree
 from voicemux.audio.echo.verdict import EchoState, Names
 from voicemux.audio.endpoints import Sink, Source
+from voicemux.audio.mirror import Mirror
 from voicemux.audio.noise import Quieting
 from voicemux.audio.playout.account import Account
 from voicemux.audio.playout.limiter import Limiter
@@ -89,6 +90,11 @@ class Studio:
                     self._sink = self.cards.sink
             case Nothing():
                 pass
+
+    def reflect(self) -> None:
+        """Have the peer hear itself some seconds later, instead of any device."""
+        mirror = Mirror()
+        self._source, self._sink = mirror.source, mirror
 
     def record(self, path: str) -> None:
         """Also keep in a file what arrives, whatever plays it."""
