@@ -93,7 +93,10 @@ def test_clocks_that_are_apart_for_good_are_laid_together_anew() -> None:
     assert level(given_out[2 * RATE + RATE // 2 :]) == pytest.approx(level(MINE), rel=0.2)
 
 
-@pytest.mark.parametrize("ending", [".wav", ".flac", ".ogg", ".opus", ".aiff", ".au"])
+@pytest.mark.parametrize(
+    "ending",
+    [".wav", ".flac", ".opus", *(pytest.param(each, marks=pytest.mark.long) for each in (".ogg", ".aiff", ".au"))],
+)
 def test_a_call_is_in_one_file_we_on_the_left_and_the_other_side_on_the_right(
     ending: str, tmp_path: Path, clock: Clock
 ) -> None:

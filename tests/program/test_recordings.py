@@ -178,8 +178,8 @@ def both_sides_of(path: Path) -> tuple[Samples, Samples]:
 def test_both_sides_are_recorded_side_by_side_and_the_other_side_is_told(tmp_path: Path) -> None:
     """Alice says one thing, Bob another, both at once; then Alice is killed, and her file can be played."""
     kept, hers, his = (tmp_path / name for name in ("call.wav", "hers.wav", "his.wav"))
-    soundfile.write(hers, speech(DIALLER, 4), RATE)
-    soundfile.write(his, speech(LISTENER, 4), RATE)
+    soundfile.write(hers, speech(DIALLER, 3), RATE)
+    soundfile.write(his, speech(LISTENER, 3), RATE)
     bob = ("--input", str(his), "--output", "none", "--record", str(tmp_path / "heard.wav"), "--name", "bob")
     with (
         listening(*bob) as (listener, address),
@@ -189,12 +189,12 @@ def test_both_sides_are_recorded_side_by_side_and_the_other_side_is_told(tmp_pat
     ):
         listener.notice_with("record")  # in what is said of the call at its beginning, or in a line of its own
         alice.notice_with("connected to")
-        wait_until(lambda: kept.stat().st_size > 6 * RATE * 4)
+        wait_until(lambda: kept.stat().st_size > 4 * RATE * 4)
         alice.process.send_signal(signal.SIGKILL)
         alice.wait()
     left, right = both_sides_of(kept)
-    assert likeness(speech(DIALLER, 3), left, SYLLABLE) > ALIKE
-    assert likeness(speech(LISTENER, 3), right, SYLLABLE) > ALIKE
+    assert likeness(speech(DIALLER, 2), left, SYLLABLE) > ALIKE
+    assert likeness(speech(LISTENER, 2), right, SYLLABLE) > ALIKE
 
 
 def test_a_recording_begins_and_ends_in_a_call_when_the_user_says_so(tmp_path: Path) -> None:

@@ -353,7 +353,7 @@ def test_without_opus_voice_is_pcm_and_a_line_says_how_to_have_it(few_words: str
     assert likeness(FEW_WORDS, soundfile.read(heard, dtype="int16")[0], SYLLABLE) > EXACT
 
 
-@pytest.mark.parametrize("codec", ["pcm", "auto"])
+@pytest.mark.parametrize("codec", ["pcm", pytest.param("auto", marks=pytest.mark.long)])
 def test_music_arrives_in_two_channels_which_stay_apart(codec: str, tmp_path: Path) -> None:
     """Of 44.1 kHz, as most music is."""
     said, heard = tmp_path / "said.wav", tmp_path / "heard.wav"
