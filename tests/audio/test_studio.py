@@ -246,8 +246,8 @@ def test_a_loudspeaker_that_is_opened_again_is_listened_to_again(
         monkeypatch.setenv(name, value)
     opened: list[CardLoudspeaker] = []
 
-    def open_and_keep(portaudio: PortAudio, wanted: str) -> CardLoudspeaker:
-        opened.append(open_sink(portaudio, wanted))
+    def open_and_keep(portaudio: PortAudio, wanted: str, channels: int) -> CardLoudspeaker:
+        opened.append(open_sink(portaudio, wanted, channels))
         return opened[-1]
 
     monkeypatch.setattr("voicemux.audio.cards.open_sink", open_and_keep)

@@ -60,7 +60,7 @@ def weights(channels: int, mask: int = 0, *, is_xiph: bool = False) -> Weights:
 
 
 def without_gaps(floats: Floats) -> Floats:
-    """The same with silence for what is not a number."""
+    """The same, with silence for NaN."""
     numbers: Floats = np.nan_to_num(floats, nan=0.0, posinf=1.0, neginf=-1.0)
     return numbers
 
