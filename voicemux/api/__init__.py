@@ -42,6 +42,7 @@ def dial(
     proxy_command: str = "",
     relay: str = "",
     relay_token: str = "",
+    relay_only: bool = False,
     grace: int = 60,
     echo: str = "off",
 ) -> Call:
@@ -54,6 +55,8 @@ def dial(
     `audio=False` is for text only. `socks5` is a proxy ([USER:PASSWORD@]HOST[:PORT]), `proxy_command` a command whose
     standard input and output are the connection; of the two, one at most. `relay` (HOST, HOST:PORT, tls://HOST) is
     where contacts are looked for besides, and codes without one; `relay_token` is what a private relay wants to hear.
+    A call through a relay becomes direct if it can; `relay_only` prevents that, and hides our address from the other
+    side.
     `grace` is for how many seconds, 0 to 600, the call goes on without a line if the
     other side keeps it, too: it is resumed, and no text is lost; 0: never.
     `echo` is for a program that plays what it hears and says what a microphone captures: "on" takes the former out
@@ -84,7 +87,10 @@ def dial(
     booth = make_booth(audio, echo)
     place = parse_relay(relay, relay_token) if relay else None
     meant = meant_by(target, trust, place, relay_token, _log.warning).through(proxy)
-    met = establish(meant, trust, lambda: make_hello(name, booth), tell=_log.warning, grace=grace)
+    meant = meant.hidden() if relay_only else meant
+    met = establish(
+        meant, trust, lambda: make_hello(name, booth), tell=_log.warning, grace=grace, paths=not relay_only
+    )
     return Call(met, name_peer(met, trust, _log.warning).name, booth)
 
 
@@ -101,6 +107,7 @@ def listen(
     audio: bool = True,
     relay: str = "",
     relay_token: str = "",
+    relay_only: bool = False,
     grace: int = 60,
     echo: str = "off",
 ) -> Listener:
@@ -134,7 +141,7 @@ def listen(
             own_name=name,
         )
         trust = Trust(security)
-    return Listener(host, port, trust, name, audio=audio, echo=echo, grace=grace, relay=place)
+    return Listener(host, port, trust, name, audio=audio, echo=echo, grace=grace, relay=place, hides=relay_only)
 
 
 def _check_plain(plain: bool, code: str, unchecked: bool, relay: str) -> None:

@@ -35,6 +35,7 @@ class Listener:
         echo: str,
         grace: int,
         relay: RelayPlace | None = None,
+        hides: bool = False,
     ) -> None:
         """Not for programs: `listen` makes listeners."""
         listener = ListeningSockets(host, port)
@@ -43,7 +44,7 @@ class Listener:
         self._trust, self._name, self._grace = trust, name, grace
         self._make_booth = partial(make_booth, audio, echo)
         self._reception, self._admission = receive(
-            listener, trust, _turned_away, _new_code, _log.warning, self._on_replaced
+            listener, trust, _turned_away, _new_code, _log.warning, self._on_replaced, hides=hides
         )
         self._closing = threading.Lock()
         self._closed = self._stopped = False

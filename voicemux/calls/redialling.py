@@ -31,6 +31,7 @@ from voicemux.security.handshake import Dialler
 from voicemux.security.identity import fingerprint_of
 
 LIMIT = 10.0  # seconds for one connection to take over: a line of 1 s round trip needs 5
+OFFER_LIMIT = 5.0  # seconds likewise for a better one: meanwhile no other is dialled
 WAIT = 1.0  # seconds between two looks at whether to dial, if nothing wakes the thread
 LAST_MOMENT = 1.0  # seconds that a connection which is about to take over has for our goodbye
 
@@ -120,6 +121,8 @@ class Redialling:
         self._moves = offered is not None
         if offered:
             self._take(offered)
+            if self._is_wanted():  # it was none, and the line is lost or may be
+                self.offers.drop()
         else:
             self._dial()
 
@@ -147,7 +150,7 @@ class Redialling:
                 stream.close()
                 return
             self._stream = stream
-        greeting = Greeting(stream, limit=LIMIT)
+        greeting = Greeting(stream, limit=OFFER_LIMIT if self._moves else LIMIT)
         try:
             self._greet(greeting)
             last_text = self._commit()
