@@ -1,12 +1,35 @@
-"""Tells the local network of a listener, if its user wants that."""
+"""Tells the local network of a listener, and has the router let callers in, if its user wants that."""
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from voicemux.app.settings import RingSettings
 from voicemux.net.listener import ListeningSockets
+from voicemux.net.sessions import Sessions
 
 if TYPE_CHECKING:
     from voicemux.net.neighbours import Announcement
+
+
+def publish(
+    ring: RingSettings, listener: ListeningSockets, sessions: Sessions, tell: Callable[[str], None]
+) -> contextlib.ExitStack:
+    """Do what the user wants; closing what this returns takes all back. `tell` hears the results, in any thread.
+
+    Raises OutOfResources, LibraryMissing.
+    """
+    with contextlib.ExitStack() as done:
+        if announcement := announce(ring.announced, listener, tell):
+            done.callback(announcement.close)
+        if ring.maps_port:
+            from voicemux.net.port_mapping import PortMapping, UpnpRouter
+
+            mapping = PortMapping(listener.port, UpnpRouter(), tell)
+            mapping.start()
+            done.callback(mapping.close)
+            sessions.mapped = lambda: mapping.address
+        return done.pop_all()
 
 
 def announce(name: str | None, listener: ListeningSockets, tell: Callable[[str], None]) -> "Announcement | None":

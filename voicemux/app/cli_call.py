@@ -73,6 +73,11 @@ MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no en
     " you give with --name, and otherwise none.",
 )
 @click.option(
+    "--upnp",
+    is_flag=True,
+    help="Ask your router to let callers in to the port, by UPnP, as long as you listen. It takes the extra upnp.",
+)
+@click.option(
     "--socks5",
     metavar="[USER:PASSWORD@]HOST[:PORT]",
     help="Go to the relay of --relay through a SOCKS5 proxy, which also looks its name up.",
@@ -97,6 +102,7 @@ def listen_command(
     ask: bool,
     bell: str,
     announce: bool,
+    upnp: bool,
     socks5: str | None,
     echo_test: bool,
     allowed: tuple[str, ...],
@@ -127,6 +133,8 @@ def listen_command(
     refuse_what_means_nothing()
     if socks5 is not None and not typed.relay:
         raise click.UsageError("--socks5 means nothing without --relay: callers come to a listener")
+    if upnp and (typed.relay_only or stdio or unix):
+        raise click.UsageError("--upnp opens a port to all: it goes with none of --relay-only, --stdio and --unix")
     announced = (typed.name or "") if announce else None
     with exits(interrupts=contextlib.nullcontext()):
         proxy = parse_socks(socks5) if socks5 is not None else None
@@ -135,16 +143,8 @@ def listen_command(
     def body(session: "Session", signals: "Signals") -> "Outcome":
         return session.listen(make_listener, once=once or stdio)
 
-    _hold_calls(
-        typed,
-        "listener",
-        RingSettings(asks, bell, announced),
-        security,
-        body,
-        proxy,
-        stdio=stdio,
-        echo_test=echo_test,
-    )
+    ring = RingSettings(asks, bell, announced, upnp)
+    _hold_calls(typed, "listener", ring, security, body, proxy, stdio=stdio, echo_test=echo_test)
 
 
 def _listener_of(stdio: bool, unix: str | None, host: str | None, port: str) -> "Callable[[], ListeningSockets]":

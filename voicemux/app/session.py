@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 
-from voicemux.app.announcing import announce
+from voicemux.app.announcing import publish
 from voicemux.app.answering import Answering
 from voicemux.app.departure import Departure
 from voicemux.app.handler import CommandHandler
@@ -164,7 +164,7 @@ class Session:
                 listener.open(lambda: reception.calls.interrupt(ConnectionLost("the caller went without a call")))
             if self._console.eager:
                 self._handler.start()
-            announcement = announce(self._settings.ring.announced, listener, self._notices.once)
+            announcement = publish(self._settings.ring, listener, reception.sessions, self._notices.once)
             with self._departure.waking(lambda: reception.calls.interrupt(_Leave())):
                 while True:
                     caller, outcome = None, Outcome()

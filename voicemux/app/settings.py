@@ -61,6 +61,7 @@ class RingSettings:
     asks: Asks = Asks.STRANGERS  # whose calls ring until the user answers
     bell: str = "never"  # when the terminal's bell rings: "always", "unfocused" or "never"
     announced: str | None = None  # the name that the local network is told, "" for one that says nothing; None: none
+    maps_port: bool = False  # the router is asked to let callers in
 
 
 @dataclass(frozen=True)

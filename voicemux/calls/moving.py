@@ -25,13 +25,20 @@ WAIT = 5.0  # seconds between two looks, if nothing wakes the thread
 class Moving:
     """`run` is the body of a thread, until `stop`; `look` is the timer's, `hear` the demultiplexer's."""
 
-    def __init__(self, parts: Parts, lines: Lines, take: Callable[[Stream], None], port: int = 0) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        lines: Lines,
+        take: Callable[[Stream], None],
+        port: int = 0,
+        mapped: Callable[[], Address | None] = lambda: None,
+    ) -> None:
         """`take` gets each connection that comes about, and must not wait. `port` is the one at which this side
-        listens; 0 if it does not."""
+        listens; 0 if it does not. `mapped` is where its router lets callers in."""
         self._lines = lines
         self._round_trip = parts.vitals.known_round_trip
         self._take = take
-        self._port = port
+        self._port, self._mapped = port, mapped
         self._woken = threading.Condition()  # guards what follows; nothing is called with it that waits
         self._rounds = Rounds(dials=parts.dials)
         self._carrier: Carrier | None = None  # the last that was looked at
@@ -49,7 +56,7 @@ class Moving:
             self._rounds.leave()
             seen = carrier.stream.seen if carrier else None
             if carrier and seen and (own := own_end(carrier.stream)):
-                self._own, self._said = own, Paths(own_paths(own, seen, self._port))
+                self._own, self._said = own, Paths(own_paths(own, seen, self._port, self._mapped()))
                 self._rounds.begin(seen, time.monotonic())
                 if self._said.paths:
                     carrier.writer.send(self._said)

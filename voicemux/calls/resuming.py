@@ -30,7 +30,7 @@ class Resuming:
             if bond.uses_paths:
                 self._moving = Moving(parts, lines, redialling.offers.put)
         elif bond and bond.uses_paths and sessions and sessions.let_in:
-            self._moving = Moving(parts, lines, sessions.let_in, sessions.port)
+            self._moving = Moving(parts, lines, sessions.let_in, sessions.port, sessions.mapped)
         if self._moving:
             lines.on_paths = self._moving.hear
 

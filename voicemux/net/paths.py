@@ -43,14 +43,16 @@ PRIVATE = [
 ]
 
 
-def own_paths(own: Address, seen: Address, port: int = 0) -> tuple[NetworkPath, ...]:
+def own_paths(own: Address, seen: Address, port: int = 0, mapped: Address | None = None) -> tuple[NetworkPath, ...]:
     """What to say of a connection to a relay, of which `own` is our end and `seen` that end as the relay sees it.
 
-    `port` is the one at which we listen; 0 if we do not.
+    `port` is the one at which we listen; 0 if we do not. `mapped` is where our router lets callers in.
     """
     found = [NetworkPath(PathKind.SEEN, seen.host, seen.port), NetworkPath(PathKind.OWN, own.host, own.port)]
     if port:
         found.append(NetworkPath(PathKind.OWN, own.host, port))
+    if mapped:
+        found.append(NetworkPath(PathKind.MAPPED, mapped.host, mapped.port))
     return tuple(each for each in found if not _is_in(ipaddress.ip_address(each.address), NEVER))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from voicemux.errors import ConnectionLost, RemoteProtocolError
+from voicemux.net.address import Address
 from voicemux.net.caller import Caller
 from voicemux.net.stream import Stream
 from voicemux.protocol.messages import Bye, ByeCode
@@ -52,6 +53,7 @@ class Sessions:
         self._clock = clock
         self.let_in = let_in
         self.port = port
+        self.mapped: Callable[[], Address | None] = lambda: None  # where the router lets callers in
         self._lock = threading.Lock()
         self._kept: dict[bytes, _Kept] = {}
         self._is_closed = False

@@ -1,0 +1,125 @@
+"""Has the router at home let callers in, by UPnP, as long as a listener listens.
+
+The only home of miniupnpc, which is an extra, by the author of the UPnP server of most routers.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from voicemux.errors import LibraryMissing, Unreachable
+from voicemux.net.address import Address
+from voicemux.threads import Threads
+
+LEASE = 3600  # seconds, after which the router forgets the mapping of a program that was killed
+RENEWAL = LEASE / 2  # seconds
+DISCOVERY = 2000  # milliseconds for routers to answer
+OTHER_PORTS = (20_000, 60_000)  # to choose from where another machine has ours
+TRIES = 3
+CLOSE_PATIENCE = 3.0  # seconds for the router to take the mapping back
+DESCRIPTION = "voicemux"
+
+
+class Router(Protocol):
+    """What is asked of one. All of it waits for the network."""
+
+    def find(self) -> None:
+        """Raises Unreachable if there is none."""
+
+    def map(self, outside: int, port: int) -> Address:
+        """Have what comes to its port `outside` sent to our `port`: the address for others. Raises Unreachable."""
+
+    def unmap(self, outside: int) -> None:
+        """Take it back. Raises Unreachable."""
+
+
+class UpnpRouter:
+    """One that is found by UPnP."""
+
+    def __init__(self) -> None:
+        """Raises LibraryMissing without miniupnpc."""
+        try:
+            import miniupnpc
+        except ImportError as error:
+            raise LibraryMissing("miniupnpc", "--upnp takes the package miniupnpc") from error
+        self._upnp: Any = miniupnpc.UPnP()
+        self._upnp.discoverdelay = DISCOVERY
+
+    def find(self) -> None:
+        """See `Router`."""
+        self._ask(self._upnp.discover)
+        self._ask(self._upnp.selectigd)
+
+    def map(self, outside: int, port: int) -> Address:
+        """See `Router`."""
+        own = self._upnp.lanaddr
+        self._ask(self._upnp.addportmapping, outside, "TCP", own, port, DESCRIPTION, "", LEASE)
+        return Address(str(self._ask(self._upnp.externalipaddress)), outside)
+
+    def unmap(self, outside: int) -> None:
+        """See `Router`."""
+        self._ask(self._upnp.deleteportmapping, outside, "TCP")
+
+    @staticmethod
+    def _ask(question: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return question(*arguments)
+        except Exception as error:  # the library has no other
+            raise Unreachable(f"no router here opens ports by UPnP ({error})") from error
+
+
+class PortMapping:
+    """From `start()` to `close()`, in a thread of its own."""
+
+    def __init__(self, port: int, router: Router, tell: Callable[[str], None]) -> None:
+        """`tell` hears the result, in that thread."""
+        self.address: Address | None = None  # at which others reach the port, once there is one
+        self._port = port
+        self._router = router
+        self._tell = tell
+        self._closing = threading.Event()
+        self._ended = threading.Event()
+        self._threads = Threads()
+
+    def start(self) -> None:
+        """Raises OutOfResources."""
+        self._threads.start("upnp", self._run, daemon=True)
+
+    def close(self) -> None:
+        """Take the mapping back. A router that does not answer is not waited for."""
+        self._closing.set()
+        self._ended.wait(CLOSE_PATIENCE)
+
+    def _run(self) -> None:
+        try:
+            self._router.find()
+            self.address = address = self._map()
+            if not self._closing.is_set():
+                self._tell(f"the router lets callers in: {address} leads to this machine")
+            while not self._closing.wait(RENEWAL):
+                self._router.map(address.port, self._port)
+        except Unreachable as error:
+            self._tell(str(error))
+        finally:
+            self._take_back()
+            self._ended.set()
+
+    def _map(self) -> Address:
+        outside, tries = self._port, TRIES
+        while True:
+            try:
+                return self._router.map(outside, self._port)
+            except Unreachable:
+                tries -= 1
+                if not tries or self._closing.is_set():
+                    raise
+                outside = random.randint(*OTHER_PORTS)
+
+    def _take_back(self) -> None:
+        address, self.address = self.address, None
+        if address:
+            try:
+                self._router.unmap(address.port)
+            except Unreachable as error:
+                self._tell(f"the router keeps port {address.port} open for up to an hour: {error}")
