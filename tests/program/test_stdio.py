@@ -80,8 +80,9 @@ def test_a_call_by_the_path_of_a_socket_has_text_both_ways(tmp_path: Path) -> No
         with Program("dial", f"unix:{path}", "--json", "--no-audio", "--name", "alice") as alice:
             alice.event("connected")
             for one, other in ((alice, bob), (bob, alice)):
-                one.command(command="say", text="hello")
+                one.command(command="say", text="hello", id="1")
                 assert other.event("text")["text"] == "hello"
+                one.event("delivered")
             alice.command(command="quit")
             assert alice.wait() == 0
         assert bob.wait() == 0

@@ -22,10 +22,18 @@ def relay_bytes(relay: RelaySubject) -> None:
     dialler, listener = relay.pair()
     there, back = secrets.token_bytes(MUCH), secrets.token_bytes(MUCH)
     writing = [_Writing(dialler, there), _Writing(listener, back)]
-    listener.expect_bytes(there, "to the listener", MUCH_PATIENCE)
-    dialler.expect_bytes(back, "to the dialler", MUCH_PATIENCE)
+    try:
+        listener.expect_bytes(there, "to the listener", MUCH_PATIENCE)
+        dialler.expect_bytes(back, "to the dialler", MUCH_PATIENCE)
+    except Failed:
+        for link in (dialler, listener):
+            link.stream.cut()  # what is still being written is of no use any more
+        raise
+    finally:
+        for each in writing:
+            each.join()
     for each in writing:
-        each.join()
+        each.check()
 
 
 @relay_case(9)
@@ -90,5 +98,8 @@ class _Writing:
 
     def join(self) -> None:
         self._threads.join()
+
+    def check(self) -> None:
+        """Raises Failed if the relay did not take all of it."""
         if self._failure:
             raise self._failure
