@@ -104,7 +104,9 @@ def _line_with(part: str, file: Path) -> str:
     def lines() -> list[str]:
         return [line for line in file.read_text().splitlines() if part in line]
 
-    wait_until(lines, PATIENCE)
+    with suppress(AssertionError):
+        wait_until(lines, PATIENCE)
+    assert lines(), f"no line with {part!r} in {file.read_text()!r}"
     return lines()[0]
 
 
