@@ -94,7 +94,7 @@ class MicrophoneGate(Protocol):
 
     @property
     def speaks(self) -> bool | None:
-        """Whether the user does; None where there is no detector."""
+        """Whether the user does; None where there is no detector, or it is not asked."""
 
     @property
     def spoken(self) -> float | None:

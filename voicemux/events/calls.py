@@ -250,7 +250,7 @@ class Stats:
     input_level_db: float | None = None  # of what the microphone heard in the last second, of full scale
     input_peak_db: float | None = None  # the highest sample of the last 3 s
     input_clipped: int = 0  # samples so far
-    speaking: bool | None = None  # whether the user speaks; None where there is no detector
+    speaking: bool | None = None  # whether the user speaks; None if it is not asked: in mode open or ptt, not muted
     their_level_db: float | None = None  # of what has come from the other side in the last second
     relay: str = ""  # through which the call goes now; empty if it is direct
 

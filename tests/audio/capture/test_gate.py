@@ -99,6 +99,28 @@ def test_nothing_that_was_said_while_muted_or_in_another_mode_is_sent() -> None:
         assert sent[20 * BATCH + FADE_IN] == sound[20 * BATCH + FADE_IN]
 
 
+def test_the_detector_is_asked_only_where_something_depends_on_it() -> None:
+    asked: list[int] = []
+
+    def detect(piece: np.ndarray) -> float:
+        asked.append(len(piece))
+        return 1.0
+
+    made, block = Gate(lambda: VoiceActivity(detect)), bytes(2 * BATCH)
+    made.listen()
+    made.take(block)
+    assert (asked, made.speaks) == ([], None)
+    made.forget()
+    made.take(block)
+    assert (asked, made.speaks) == ([PIECE, PIECE], True)
+    made.choose(MicMode.PTT)
+    made.take(block)
+    assert (len(asked), made.speaks) == (2, None)
+    made.choose(MicMode.VOICE)
+    made.take(block)
+    assert (len(asked), made.speaks) == (4, True)
+
+
 @given(
     st.lists(st.tuples(st.sampled_from([*MicMode, "talk", "stop", "mute"]), st.integers(1, 60)), max_size=8),
     st.lists(st.booleans(), max_size=300),

@@ -45,6 +45,8 @@ class Gate:
         self._floor = 0  # position before which nothing is sent
         self._cut_at = 0  # position of the last cut in speech
         self._forgets = False  # what was captured so far is not to be sent
+        self._is_muted = False  # the sound that comes next is not sent
+        self._detects = False  # the detector heard the newest sound
 
     @property
     def mode(self) -> MicMode:
@@ -66,17 +68,18 @@ class Gate:
             self._activity = None
 
     def forget(self) -> None:
-        """Send nothing of what was captured so far. An open gate passes what comes now and nothing else."""
-        self._forgets = self._mode is not MicMode.OPEN
+        """Send nothing of what was captured so far, for the user is muted: whether the user speaks all the same, is
+        told from now on. An open gate passes what comes now and nothing else."""
+        self._forgets, self._is_muted = self._mode is not MicMode.OPEN, True
 
     @property
     def speaks(self) -> bool | None:
-        """Whether the user does; None where there is no detector."""
-        return self._activity.speaks if self._activity else None
+        """Whether the user does; None where there is no detector, or it is not asked."""
+        return self._activity.speaks if self._activity and self._detects else None
 
     @property
     def spoken(self) -> float | None:
-        """Seconds for which the user has spoken so far, likewise."""
+        """Seconds for which the detector has heard the user speak so far; None where there is none."""
         return self._activity.spoken if self._activity else None
 
     @property
@@ -92,7 +95,9 @@ class Gate:
     def take(self, pcm: bytes) -> bytes:
         """What is sent instead of `pcm`, of the same length."""
         sound = from_bytes(pcm)
-        if self._activity:
+        # The detector takes more time than all else here, so it is asked only where something depends on it.
+        self._detects, self._is_muted = self._mode is MicMode.VOICE or self._is_muted, False
+        if self._activity and self._detects:
             self._activity.hear(sound)
         before, self._end = self._end, self._end + len(sound)
         self._known = np.concatenate((self._known, sound))[-PREROLL - len(sound) :]
