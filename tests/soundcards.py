@@ -149,7 +149,10 @@ class SoundCards:
             self._server.send_signal(signal.SIGCONT)
 
     def env(self, side: str) -> dict[str, str]:
-        """The environment of a program on side "a" or "b": its default devices are that side's."""
+        """The environment of a program on side "a" or "b": its default devices are that side's. "" for those that the
+        server has chosen."""
+        if not side:
+            return dict(self._environment)
         return {**self._environment, "PULSE_SOURCE": f"{side}_mic.monitor", "PULSE_SINK": f"{side}_spk"}
 
     def put_in_a_room(self, side: str, reflections: Mapping[int, float]) -> None:

@@ -67,7 +67,7 @@ RANKS = [
     ["sending.feedback"],
     ["sending.writer"],
     ["audio.choices", "audio.endpoints", "audio.resample", "audio.mixing", "audio.recognition", "audio.processing"],
-    ["audio.telephone"],
+    ["audio.telephone", "audio.following"],
     ["audio.absent", "audio.echo.reference", "audio.echo.meter", "audio.echo.canceller"],
     ["audio.in_use", "audio.echo.verdict", "audio.levels", "audio.activity"],
     [
@@ -135,6 +135,7 @@ RANKS = [
     ["app.departure", "app.exit_codes", "app.misuse", "app.standard_streams"],
     ["app.interrupts", "app.options", "app.answering"],
     ["app.settings", "app.volumes"],
+    ["app.following"],
     [
         "app.exits",
         "app.announcing",
@@ -409,6 +410,7 @@ PURE = [
     "audio.wav",
     "app.misuse",
     "audio.telephone",
+    "audio.following",
     "trace.facts",
     "trace.frames",
 ]

@@ -120,8 +120,7 @@ def test_what_is_missing_when_the_call_begins_is_used_when_it_comes(humming: tup
 
 
 def test_a_monitor_is_no_microphone_unless_it_is_named(humming: tuple[str, ...], sound_cards: SoundCards) -> None:
-    env = {**sound_cards.env("a"), "PULSE_SOURCE": ""}
-    with calling("--json", alice=humming, bob_env=env) as (_, bob):
+    with calling("--json", alice=humming, bob_env=sound_cards.env("")) as (_, bob):
         assert [line for line in bob.out if "only hears what is played; plug in a microphone" in line]
         bob.command(command="input", device="monitor of")
         assert bob.event("rejected")["why"].startswith("there is no input device 'monitor of'")
@@ -133,9 +132,34 @@ def test_another_source_is_taken_where_the_default_is_a_monitor(humming: tuple[s
     with SoundCards() as cards:
         cards.add_microphone("usb", "USB/Two", "a_mic")
         cards.set_default("input", "b_spk.monitor")
-        with calling("--json", alice=humming, bob_env={**cards.env("a"), "PULSE_SOURCE": ""}) as (_, bob):
+        with calling("--json", alice=humming, bob_env=cards.env("")) as (_, bob):
             started = [bob.event("audio_started") for _ in range(2)]
             assert {each["direction"]: each["device"] for each in started} == {
                 "input": "USB/Two",
                 "output": "default",
             }
+
+
+def test_the_call_follows_the_sound_server_and_a_microphone_that_is_unplugged_is_never_a_monitor(
+    humming: tuple[str, ...],
+) -> None:
+    with SoundCards() as cards:
+        usb, jack = cards.add_microphone("usb", "USB", "a_mic"), cards.add_loudspeaker("jack")
+        cards.set_default("input", "usb")
+        cards.set_default("output", "a_spk")
+        with calling("--json", alice=humming, bob=("--echo", "off"), bob_env=cards.env("")) as (_, bob):
+            await_sound(bob)
+            cards.set_default("output", "jack")
+            assert bob.event("device_changed")["direction"] == "output"
+            ear = cards.record("jack")
+            wait_until(lambda: last_second(ear) > LOUD, PATIENCE)
+            ear.stop()
+            cards.unplug(jack)
+            assert bob.event("device_changed")["direction"] == "output"
+            cards.unplug(usb)
+            stopped = bob.event("audio_stopped")
+            assert (stopped["direction"], stopped["error"]) == ("input", "the microphone has gone")
+            cards.add_microphone("usb", "USB", "a_mic")
+            assert bob.event("audio_started")["direction"] == "input"
+            bob.command(command="quit")
+            bob.event("ended")

@@ -1,9 +1,11 @@
 """Another microphone or loudspeaker in the middle of a call."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from voicemux.app.following import DeviceFollower
 from voicemux.console.commands import ListDevices, UseDevice
 from voicemux.console.remedies import hint
 from voicemux.errors import DeviceError, OutOfResources
@@ -41,6 +43,7 @@ class DeviceExchange:
         self._player = player if cards.has("output") else None
         self._on_chosen = on_chosen
         self._busy = threading.Lock()
+        self._follower: DeviceFollower | None = None
         self._threads = Threads()
 
     def use(self, direction: str, name: str, tell: Tell) -> None:
@@ -70,8 +73,21 @@ class DeviceExchange:
         used = (self._number(kind, devices) for kind in ("input", "output"))
         tell(DeviceList([_listed(each) for each in devices], *used))
 
+    @property
+    def has_cards(self) -> bool:
+        """Whether there is a sound card in the call, or may come."""
+        return bool(self._transmitter or self._player)
+
+    def follow(self, tell: Tell) -> None:
+        """From now on, tell where the sound server takes the call, until `close`."""
+        self._follower = DeviceFollower(self._cards, self._transmitter, tell)
+        with contextlib.suppress(OutOfResources):
+            self._threads.start("devices", self._follower.run)
+
     def close(self) -> None:
         """Wait for what is being opened."""
+        if self._follower:
+            self._follower.stop()
         self._threads.join()
 
     def _use(self, direction: str, name: str, tell: Tell) -> None:

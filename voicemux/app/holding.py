@@ -103,6 +103,8 @@ class Holding:
             held.sides, held.exchange = halves.sides, halves.exchange
             if self._settings.sound.echo_test:
                 threads.start("echo-test", partial(attend, call))
+            if halves.exchange and halves.exchange.has_cards:
+                halves.exchange.follow(call.post)
             held.call = call  # before the user is told: what is typed at once is for this call
             try:
                 if is_replaced():

@@ -38,3 +38,11 @@ class Absent:
 
     def close(self) -> None:
         pass
+
+
+class Gone(Absent):
+    """A microphone that was there, and breaks when it is read."""
+
+    def read(self) -> Block | None:
+        """Raises DeviceError."""
+        raise DeviceError(self._why)

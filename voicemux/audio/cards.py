@@ -2,15 +2,17 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from voicemux.audio.absent import Absent
+from voicemux.audio.absent import Absent, Gone
 from voicemux.audio.card import Card, CardLoudspeaker, CardMicrophone
-from voicemux.audio.devices import all_devices, find_device, names_of, open_sink, open_source
+from voicemux.audio.devices import all_devices, find_device, is_served, names_of, open_sink, open_source
 from voicemux.audio.endpoints import Sink, Source
 from voicemux.audio.in_use import InUse
 from voicemux.audio.portaudio import Device, PortAudio
+from voicemux.audio.pulse import ServedDevice, is_named, used_device
 from voicemux.errors import DeviceError, LibraryMissing
 
 Tap = Callable[[bytes, int, int], None]  # see `CardLoudspeaker.tap`
@@ -108,6 +110,24 @@ class Cards:
         """What is open there."""
         card = self.source if kind == "input" else self.sink
         return card.device if isinstance(card, Card) else None
+
+    def used(self, kind: str) -> ServedDevice | None:
+        """The sound server's device that is used there now; None if there is none, or the server does not answer."""
+        device = self.device(kind)
+        return used_device(kind) if device and is_served(device, kind) else None
+
+    def follows_default(self, kind: str) -> bool:
+        """Whether the user has named no device."""
+        return self._wanted.get(kind) == "" and not is_named(kind)
+
+    def lose_source(self, half: InUse[Source], why: str) -> None:
+        """Have `half` break, so that it waits for another microphone."""
+        with self._lock:
+            before, self.source = self.source, Gone("", why)
+            gone = self.source
+        half.exchange(gone, time.monotonic())
+        if before:
+            before.close()
 
     def names(self, kind: str) -> tuple[str, ...]:
         """All that the system calls what is open there. May wait for a second."""

@@ -75,6 +75,11 @@ def _leads_to_server(name: str, kind: str) -> bool:
     return name.lower() in SERVED and alsa.plugin(name, kind) == "pulse"
 
 
+def is_served(device: Device, kind: str) -> bool:
+    """Whether a sound server that can be asked is behind it."""
+    return bool(device.target) or _leads_to_server(device.name, kind)
+
+
 def _find_served(portaudio: PortAudio, kind: str, wanted: str) -> Device | None:
     """The server's device by number, by one of its two names, or by a part of one. A monitor only by a whole name.
 

@@ -55,9 +55,9 @@ def is_named(kind: str) -> bool:
     return bool(os.environ.get(_variable(kind)))
 
 
-def own_devices(kind: str) -> tuple[str, ...] | None:
-    """The names of the devices that streams of this process use now; None if the server cannot be asked."""
-    found: tuple[str, ...] | None = _asked(lambda pulse: _own(pulse, kind))
+def used_device(kind: str) -> ServedDevice | None:
+    """That of the newest stream of this process; None if there is none, or the server cannot be asked."""
+    found: ServedDevice | None = _asked(lambda pulse: _used(pulse, kind))
     return found
 
 
@@ -95,12 +95,14 @@ def _default(pulse: Any, kind: str) -> ServedDevice | None:
     return next((_served(each) for each in _all(pulse, kind) if each.name == wanted), None)
 
 
-def _own(pulse: Any, kind: str) -> tuple[str, ...]:
-    devices = {each.index: each.name for each in _all(pulse, kind)}
+def _used(pulse: Any, kind: str) -> ServedDevice | None:
     streams = pulse.source_output_list() if kind == "input" else pulse.sink_input_list()
-    what = "source" if kind == "input" else "sink"
     ours = [each for each in streams if each.proplist.get("application.process.id") == str(os.getpid())]
-    return tuple(devices.get(getattr(each, what), "") for each in ours)
+    if not ours:
+        return None
+    newest = max(ours, key=lambda each: int(each.index))
+    number = getattr(newest, "source" if kind == "input" else "sink")
+    return next((_served(each) for each in _all(pulse, kind) if each.index == number), None)
 
 
 PROFILES = ("device.form_factor", "bluetooth.protocol", "api.bluez5.profile")

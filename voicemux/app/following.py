@@ -1,0 +1,82 @@
+"""Looks where the sound server has taken a call: its default has changed, or a device was unplugged."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from voicemux.events import DeviceChanged, Event, Notice
+
+if TYPE_CHECKING:
+    from voicemux.audio.capture.transmitter import Transmitter
+    from voicemux.audio.cards import Cards
+    from voicemux.audio.pulse import ServedDevice
+
+INTERVAL = 2.0  # seconds between two looks, each of which costs 5 ms of CPU
+PATIENCE = 0.9  # seconds for both answers of a server that is well: it takes 20 ms
+UNANSWERED = 15.0  # seconds until the next look, if it took longer: each leaves a thread behind that waits
+WORDS = {"input": "your microphone", "output": "your loudspeaker"}
+MANY = "it changes again and again: it is followed, and you are told no more for a minute"
+
+
+class DeviceFollower:
+    """`run` is the body of a thread, `stop` ends it."""
+
+    def __init__(self, cards: "Cards", transmitter: "Transmitter | None", tell: Callable[[Event], None]) -> None:
+        """Without a `transmitter`, there is no microphone to look after."""
+        from voicemux.audio.following import DeviceWatch
+
+        self._cards = cards
+        self._transmitter = transmitter
+        self._tell = tell
+        self._over = threading.Event()
+        self._watches = {kind: DeviceWatch() for kind in WORDS}
+        self._opened: dict[str, object] = {}  # as it was at the last look
+        self._used: dict[str, str] = {}  # names of the server's devices, likewise
+        self._dull: set[str] = set()  # those that the user knows to be in telephone mode
+
+    def run(self) -> None:
+        """Look until `stop`."""
+        pause = 0.0
+        while not self._over.wait(pause):
+            began = time.monotonic()
+            for kind in WORDS:
+                self._look(kind)
+            pause = INTERVAL if time.monotonic() - began < PATIENCE else UNANSWERED
+
+    def stop(self) -> None:
+        """Any thread."""
+        self._over.set()
+
+    def _look(self, kind: str) -> None:
+        opened = self._cards.source if kind == "input" else self._cards.sink
+        if opened is not self._opened.get(kind):  # by the user, or again: that was told already
+            self._opened[kind] = opened
+            self._watches[kind].expect(None)
+            self._used.pop(kind, None)
+        used = self._cards.used(kind)
+        if used is None or (kind == "input" and self._lose_monitor(used)):
+            return
+        if self._used.setdefault(kind, used.name) != used.name:
+            self._used[kind] = used.name
+            self._cards.on_change()
+        if self._watches[kind].look(time.monotonic(), used.name):
+            self._tell(DeviceChanged(kind, used.description))
+            if self._watches[kind].is_busy:
+                self._tell(Notice(f"{WORDS[kind]}: {MANY}"))
+        self._look_for_telephone(kind, used)
+
+    def _lose_monitor(self, used: "ServedDevice") -> bool:
+        """The last microphone was unplugged: the server gives what the loudspeaker plays, which nobody said."""
+        if not (self._transmitter and used.is_monitor and self._cards.follows_default("input")):
+            return False
+        self._cards.lose_source(self._transmitter.in_use, "the microphone has gone")
+        return True
+
+    def _look_for_telephone(self, kind: str, used: "ServedDevice") -> None:
+        from voicemux.audio.endpoints import RATE
+        from voicemux.audio.telephone import DULL, is_telephone
+
+        if used.name not in self._dull and is_telephone(used.names, RATE):
+            self._dull.add(used.name)
+            self._tell(Notice(f"{WORDS[kind]} is {DULL}"))
