@@ -1,4 +1,5 @@
 import ctypes
+import dataclasses
 import operator
 import os
 import subprocess
@@ -185,6 +186,38 @@ def test_what_is_played_into_a_microphone_of_any_form_is_captured(
         return alike(said, heard, SYLLABLE)
 
     assert best(likeness_of_what_is_captured, EXACT) > EXACT
+
+
+@pytest.mark.parametrize("picky", [(8_000, 1), (16_000, 8)], indirect=True)
+def test_a_microphone_of_a_low_rate_or_of_many_channels_is_heard(
+    picky: Form, portaudio: PortAudio, side_a: SoundCards, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "said.wav", tone(440, 20), RATE)
+    device = dataclasses.replace(portaudio.find("input", ""), rate=picky[0], inputs=picky[1])
+    microphone = PacedMicrophone(portaudio, device)
+    microphone.start()
+    with side_a.play(tmp_path / "said.wav", "a_mic") as mouth:
+        wait_until(lambda: level(capture_some(microphone)) > 3000, 20)
+        mouth.terminate()
+    microphone.close()
+
+
+@pytest.mark.parametrize("picky", [(RATE, 4)], indirect=True)
+def test_a_loudspeaker_that_takes_only_many_channels_plays_on_each(
+    picky: Form, portaudio: PortAudio, side_a: SoundCards
+) -> None:
+    loudspeaker = PacedLoudspeaker(portaudio, dataclasses.replace(portaudio.find("output", ""), outputs=picky[1]))
+    loudspeaker.start()
+    ear = side_a.record("a_spk")
+    wait_until(lambda: say(loudspeaker, tone(440, 0.1)) or level(ear.so_far[-RATE // 5 :]) > 3000, 20)
+    ear.stop()
+    loudspeaker.close()
+
+
+def capture_some(microphone: CardMicrophone) -> np.ndarray:
+    """A tenth of a second."""
+    blocks = [microphone.read() for _ in range(20)]
+    return samples_of(b"".join(block.pcm for block in blocks if block))
 
 
 @pytest.mark.parametrize("gains", [(1, 0), (0, 1), (1, -1)], ids=["left only", "right only", "opposed"])

@@ -9,7 +9,7 @@ import soundfile
 
 from tests.audio.speech import RATE, Samples, level, tone
 from tests.peers import wait_until
-from tests.running import PATIENCE, Program, calling
+from tests.running import PATIENCE, Program, calling, run
 from tests.soundcards import Recording, SoundCards
 from tests.tries import best
 
@@ -138,6 +138,8 @@ def test_another_source_is_taken_where_the_default_is_a_monitor(humming: tuple[s
                 "input": "USB/Two",
                 "output": "default",
             }
+        named = ("--input", "USB/Two", "--output", "none", "--unencrypted")
+        assert run("dial", "127.0.0.1:1", *named, env=cards.env(""))[0] == 3, "it was taken for the path of a file"
 
 
 def test_the_call_follows_the_sound_server_and_a_microphone_that_is_unplugged_is_never_a_monitor(

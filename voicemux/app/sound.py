@@ -1,6 +1,7 @@
 """The sound of a run: what the user named is checked before the first call, and opened for each."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,7 +9,15 @@ from typing import TYPE_CHECKING
 
 from voicemux.app.exchanging import DeviceExchange
 from voicemux.app.settings import Settings
-from voicemux.audio.choices import DefaultDevice, MicMode, NamedDevice, StandardStream
+from voicemux.audio.choices import (
+    Choice,
+    DefaultDevice,
+    MicMode,
+    NamedDevice,
+    SoundFile,
+    StandardStream,
+    has_file_ending,
+)
 from voicemux.calls.voice import Player
 from voicemux.console.remedies import hint
 from voicemux.errors import DeviceError, LibraryMissing
@@ -66,6 +75,11 @@ class Sound:
         if wanted.is_wanted:
             from voicemux.audio.studio import check_input, check_output
 
+            source, sink = (
+                _device_or_file(each, check)
+                for each, check in ((wanted.input, check_input), (wanted.output, check_output))
+            )
+            self._wanted = wanted = replace(wanted, input=source, output=sink)
             if wanted.output != DefaultDevice():
                 check_output(wanted.output)
             for each in (wanted.record, wanted.record_call):
@@ -222,3 +236,12 @@ class Sound:
         studio.suppress_noise(self._voice.noise, lambda error: self._tell(f"{error}; {hint(error)}"))
         if missing:
             self._tell("; ".join(dict.fromkeys([*missing, *advices])))
+
+
+def _device_or_file(wanted: Choice, check: Callable[[Choice], object]) -> Choice:
+    """The device of that name, if what looks like the path of a file is none: names of devices have slashes, too."""
+    if isinstance(wanted, SoundFile) and not os.path.exists(wanted.path) and not has_file_ending(wanted.path):
+        with contextlib.suppress(DeviceError):
+            check(NamedDevice(wanted.path))
+            return NamedDevice(wanted.path)
+    return wanted

@@ -13,7 +13,7 @@ from voicemux.errors import DeviceError
 
 MAX_CAPTURED = 20  # blocks (100 ms) that wait to be read; older ones are thrown away
 MOST_CAPTURED = 2 * MAX_CAPTURED  # blocks (200 ms) that are kept while the reader reads nothing
-MOST_CHANNELS = 8  # of a microphone that is listened to as a whole: arrays have 2 to 8
+MOST_CHANNELS = 8  # of a device that is used as a whole: arrays of microphones have 2 to 8
 LONG_BLOCKS = 2  # in a period of a card that runs dry often: 10 ms
 QUIET_PEAK = 300  # of a sample: a gap in softer sound is not heard
 AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
@@ -276,8 +276,9 @@ class CardLoudspeaker(Card):
 
     def _filling(self, pcm: bytes) -> bytes:
         """What goes on from where `pcm` ends without a click, and dies away: `pcm` backwards, ever softer."""
-        frames = memoryview(pcm).cast("I" if self._channels == 2 else "H")
-        return faded(frames[::-1].tobytes(), self._channels, 1.0, 0.0)
+        size = self._frame_bytes
+        backwards = b"".join(pcm[i - size : i] for i in range(len(pcm), 0, -size))
+        return faded(backwards, self._channels, 1.0, 0.0)
 
     def stop(self) -> None:
         """Wake `ready`."""
@@ -305,5 +306,6 @@ def _forms(device: Device, kind: str, inside: int = 1) -> list[tuple[int, int]]:
         is_whole = channels <= MOST_CHANNELS and inside == 1
         numbers = [channels, few, 1] if is_whole else [few, 1, channels]
     else:
-        numbers = [1, few] if inside == 1 else [few, 1]
+        whole = [channels] if channels <= MOST_CHANNELS else []
+        numbers = [1, few, *whole] if inside == 1 else [few, 1, *whole]
     return list(dict.fromkeys((rate, number) for rate in (RATE, device.rate) for number in numbers))

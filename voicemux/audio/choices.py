@@ -87,4 +87,9 @@ def choice(words: str) -> Choice:
 def is_file(words: str) -> bool:
     """By its ending or a folder in it; or it has an ending and is there, as an input may."""
     is_there = "." in words and os.path.isfile(words)
-    return words.lower().endswith(FILE_ENDINGS) or os.sep in words or is_there
+    return has_file_ending(words) or os.sep in words or is_there
+
+
+def has_file_ending(words: str) -> bool:
+    """Whether it ends as sound files do."""
+    return words.lower().endswith(FILE_ENDINGS)

@@ -142,7 +142,8 @@ class AudioStopped:
 
 @dataclass(frozen=True)
 class DeviceChanged:
-    """Another device is used in one direction, as the user wanted: `audio_started` has told when that began."""
+    """Another device is used in one direction: as the user wanted, and `AudioStarted` has told when that began, or
+    because the sound server has moved the call."""
 
     direction: str  # "input" or "output"
     device: str
