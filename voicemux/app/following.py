@@ -67,7 +67,7 @@ class DeviceFollower:
         self._look_for_telephone(kind, used)
 
     def _lose_monitor(self, used: "ServedDevice") -> bool:
-        """The last microphone was unplugged: the server gives what the loudspeaker plays, which nobody said."""
+        """The last microphone was unplugged: the server gives what the loudspeaker plays instead."""
         if not (self._transmitter and used.is_monitor and self._cards.follows_default("input")):
             return False
         self._cards.lose_source(self._transmitter.in_use, "the microphone has gone")

@@ -39,6 +39,7 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--line-mode", ("--bell unfocused",), "the terminal is not asked for its focus", ()),
     ("--echo-test", (*DEVICES, "--start-muted", "--echo", "--noise-suppression"), "no device is used", ()),
     ("--echo-test", ("--ask", "--bell"), "every call is answered at once", ()),
+    ("--echo-test", ("--music",), "the test has one channel", ()),
     ("--code", ("--code-words",), MAKING, ()),
     ("--open", ("--code-words",), MAKING, ()),
     ("--allow", ("--code-words",), MAKING, ()),

@@ -277,7 +277,7 @@ class CardLoudspeaker(Card):
     def _filling(self, pcm: bytes) -> bytes:
         """What goes on from where `pcm` ends without a click, and dies away: `pcm` backwards, ever softer."""
         size = self._frame_bytes
-        backwards = b"".join(pcm[i - size : i] for i in range(len(pcm), 0, -size))
+        backwards = b"".join(pcm[max(0, i - size) : i] for i in range(len(pcm), 0, -size))
         return faded(backwards, self._channels, 1.0, 0.0)
 
     def stop(self) -> None:
@@ -307,5 +307,5 @@ def _forms(device: Device, kind: str, inside: int = 1) -> list[tuple[int, int]]:
         numbers = [channels, few, 1] if is_whole else [few, 1, channels]
     else:
         whole = [channels] if channels <= MOST_CHANNELS else []
-        numbers = [1, few, *whole] if inside == 1 else [few, 1, *whole]
+        numbers = [1, few, *whole] if inside == 1 else [few, 1]
     return list(dict.fromkeys((rate, number) for rate in (RATE, device.rate) for number in numbers))
