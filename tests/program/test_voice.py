@@ -356,12 +356,12 @@ def test_without_opus_voice_is_pcm_and_a_line_says_how_to_have_it(few_words: str
 @pytest.mark.parametrize("codec", ["pcm", pytest.param("auto", marks=pytest.mark.long)])
 def test_music_arrives_in_two_channels_which_stay_apart(codec: str, tmp_path: Path) -> None:
     """Of 44.1 kHz, as most music is."""
-    said, heard = tmp_path / "said.wav", tmp_path / "heard.wav"
+    said, heard, kept = (tmp_path / name for name in ("said.wav", "heard.wav", "kept.wav"))
     sides = [speech(DIALLER, 3), speech(LISTENER, 3)]
     at_44100 = [Resampler(RATE, 44_100).process(side, last=True) for side in sides]
     soundfile.write(said, np.stack([side[: 44_100 * 3 - 100] for side in at_44100], axis=1), 44_100)
     alice = ("--input", str(said), "--output", "none", "--music", "--codec", codec)
-    bob = ("--input", "none", "--output", str(heard), "--music", "--once")
+    bob = ("--input", "none", "--output", str(heard), "--record-call", str(kept), "--music", "--once")
     with calling(alice=alice, bob=bob) as (dialler, listener):
         dialler.close_input()
         assert (dialler.wait(), listener.wait()) == (0, 0)
@@ -371,6 +371,10 @@ def test_music_arrives_in_two_channels_which_stay_apart(codec: str, tmp_path: Pa
         same, other = (likeness(sides[number], both[:, side].copy(), SYLLABLE) for number in (side, 1 - side))
         assert same > ALIKE
         assert same > other
+    mean = np.rint((sides[0] + sides[1].astype(int)) / 2).astype(np.int16)
+    assert (
+        likeness(mean, soundfile.read(kept, dtype="int16")[0][:, 1], SYLLABLE) > ALIKE
+    )  # a side has one channel there
 
 
 def test_music_is_heard_by_a_side_that_plays_one_channel(tmp_path: Path, few_words: str) -> None:
