@@ -87,7 +87,7 @@ def hint(error: VoicemuxError) -> str:
 
 def remedy(library: str) -> str:
     """The command that installs `library`: "pyaudio", "portaudio", "opus", or a package of the same name."""
-    if library in ("pywebrtc-audio", "prometheus-client"):
+    if library in ("pywebrtc-audio", "prometheus-client", "miniupnpc"):
         return f"{shlex.quote(sys.executable)} -m pip install {library}"
     pip = (
         f" && {shlex.quote(sys.executable)} -m pip install --force-reinstall --no-cache-dir PyAudio"
