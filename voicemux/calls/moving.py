@@ -72,11 +72,10 @@ class Moving:
 
     def run(self) -> None:
         """Have a round whenever it is time."""
-        while (addresses := self._next_round()) is not None:
-            own, carrier = self._own, self._carrier
-            if own and carrier:
-                for stream in punch(own, addresses, partial(self._goes_on, carrier)):
-                    self._take(stream)
+        while found := self._next_round():
+            own, carrier, addresses = found
+            for stream in punch(own, addresses, partial(self._goes_on, carrier)):
+                self._take(stream)
             with self._woken:
                 self._rounds.finish(time.monotonic())
 
@@ -86,16 +85,17 @@ class Moving:
             self._is_stopped = True
             self._woken.notify_all()
 
-    def _next_round(self) -> tuple[Address, ...] | None:
-        """Wait for it. None if there will be none."""
+    def _next_round(self) -> tuple[Address, Carrier, tuple[Address, ...]] | None:
+        """Wait for it: our end, of which connection that is, and what to try. None if there will be none."""
         with self._woken:
             while not self._is_stopped:
                 now = time.monotonic()
                 round_trip = self._round_trip()
                 if self._carrier and self._rounds.says_now(now, round_trip):
                     self._carrier.writer.send(Paths(self._said.paths, now=True))
-                if (addresses := self._rounds.start(now)) is not None:
-                    return addresses
+                addresses = self._rounds.start(now)
+                if addresses is not None and self._own and self._carrier:
+                    return self._own, self._carrier, addresses
                 wait = self._rounds.wait(now)
                 self._woken.wait(WAIT if wait is None else max(wait, 0.0 if round_trip else LOOK_AGAIN))
         return None

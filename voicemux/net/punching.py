@@ -15,6 +15,8 @@ from voicemux.net.paths import Tries
 from voicemux.net.stream import Stream
 from voicemux.net.tcp import TcpStream
 
+# What two sockets need to share a port, of which one is connected already.
+SHARING = [socket.SO_REUSEADDR, *([] if sys.platform in ("linux", "win32") else [socket.SO_REUSEPORT])]
 GLANCE = 0.05  # seconds between two looks at whether to go on
 
 
@@ -27,7 +29,8 @@ def own_end(stream: Stream) -> Address | None:
         try:
             if connection.family not in (socket.AF_INET, socket.AF_INET6) or sys.platform == "win32":
                 return None  # Windows lets two sockets have a port only if neither knows of the other
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            for option in SHARING:
+                connection.setsockopt(socket.SOL_SOCKET, option, 1)
             place = connection.getsockname()
             return Address(place[0].removeprefix("::ffff:"), place[1])
         finally:
@@ -77,7 +80,8 @@ def _begin(own: Address, address: Address) -> socket.socket | None:
     except OSError:
         return None
     try:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option in SHARING:
+            connection.setsockopt(socket.SOL_SOCKET, option, 1)
         connection.bind((own.host, own.port))
         connection.setblocking(False)
         if connection.connect_ex((address.host, address.port)) in UNDER_WAY:
