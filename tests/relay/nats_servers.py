@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from tests.net.places import free_port
 from tests.net.test_proxies import is_listening
 from tests.peers import wait_until
 
@@ -17,12 +17,19 @@ OWN = Path(sys.executable).parent / "nats-server"
 SERVER = str(OWN) if OWN.exists() else shutil.which("nats-server")
 
 
+def free_ports(number: int) -> list[int]:
+    """Different ones."""
+    with contextlib.ExitStack() as all_of_them:
+        found = [all_of_them.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
+        return [each.getsockname()[1] for each in found]
+
+
 class NatsServers:
     """`kill` one of them; `urls` has where clients reach each."""
 
     def __init__(self, clients: Sequence[int], folder: Path) -> None:
         """`clients` are the ports for clients, one for each server."""
-        routes = [free_port() for _ in clients]
+        routes = free_ports(len(clients))
         self.urls = [f"nats://127.0.0.1:{port}" for port in clients]
         known = ",".join(f"nats://127.0.0.1:{port}" for port in routes)
         self._log = (folder / "nats.log").open("wb")
@@ -54,6 +61,6 @@ class NatsServers:
 @contextlib.contextmanager
 def nats(*ports: int, number: int = 3) -> Iterator[NatsServers]:
     """`number` servers, or one for each of the `ports`."""
-    clients = ports or [free_port() for _ in range(number)]
+    clients = ports or free_ports(number)
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(NatsServers(clients, Path(folder))) as servers:
         yield servers
