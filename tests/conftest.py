@@ -44,6 +44,7 @@ TIMED = [
         *(f"net/test_{name}" for name in ("connecting", "demultiplexer", "listener", "reception", "tcp")),
         "sending/test_writer",
         *(f"program/test_{name}" for name in ("call", "demo", "devices", "recordings", "sources", "voice")),
+        *(f"program/test_{name}" for name in ("echo_test", "exchange", "sound_test")),
     )
 ]
 # Of those that run beside others these begin first: else one is left at the end, and one worker alone with it.

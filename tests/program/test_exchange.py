@@ -142,6 +142,7 @@ def test_another_source_is_taken_where_the_default_is_a_monitor(humming: tuple[s
         assert run("dial", "127.0.0.1:1", *named, env=cards.env(""))[0] == 3, "it was taken for the path of a file"
 
 
+@pytest.mark.long
 def test_the_call_follows_the_sound_server_and_a_microphone_that_is_unplugged_is_never_a_monitor(
     humming: tuple[str, ...],
 ) -> None:
