@@ -47,6 +47,7 @@ def test_where_nobody_was_asked_to_speak_silence_is_no_fault() -> None:
         (HeardItself(-44.0, 62.0, True), "none", "does not hear the loudspeaker"),
         (HeardItself(None, None, True), "none", "does not hear the loudspeaker"),
         (HeardItself(None, None, False), "not known", "try again"),
+        (HeardItself(None, None, True, is_silent=True), "not known", "the microphone gives no sound"),
     ],
 )
 def test_an_echo_is_judged_by_how_loud_and_late_it_is(itself: HeardItself, verdict: str, part: str) -> None:

@@ -50,6 +50,8 @@ def of_echo(heard: HeardItself, names: Names, *, can_cancel: bool) -> SoundFindi
     level, delay = heard.echo_db, heard.delay_ms
     if not heard.was_played:
         return SoundFinding("not known", False, "nothing of what was played could be measured: try again")
+    if heard.is_silent:
+        return SoundFinding("not known", False, "it is not known: the microphone gives no sound")
     if level is None or level <= AUDIBLE:
         why = "as with a headset" if is_headset(names) else "this is a headset, or the loudspeaker is off"
         return SoundFinding("none", True, f"the microphone does not hear the loudspeaker ({why}): nothing to cancel")

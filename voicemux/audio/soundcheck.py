@@ -6,7 +6,7 @@ from statistics import median
 from voicemux.audio.card import CardLoudspeaker, CardMicrophone
 from voicemux.audio.devices import names_of, open_sink, open_source
 from voicemux.audio.echo.canceller import WHOLE
-from voicemux.audio.echo.meter import EchoEstimate, EchoMeter
+from voicemux.audio.echo.meter import LOWEST, EchoEstimate, EchoMeter
 from voicemux.audio.echo.reference import Reference
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES
 from voicemux.audio.levels import LevelMeter, SoundLevels
@@ -34,6 +34,7 @@ class HeardItself:
     echo_db: float | None  # against what was played; None if there was no echo to be found
     delay_ms: float | None  # from the program to the loudspeaker, through the air, and back; None if not known
     was_played: bool  # something was, that can be measured
+    is_silent: bool = False  # the microphone gave digital silence only
 
 
 class SoundCheck:
@@ -135,8 +136,9 @@ class SoundCheck:
 
 def _summary(found: list[tuple[EchoEstimate, int]]) -> HeardItself:
     """Of estimates, each with the samples by which the reference was held back."""
+    is_silent = all(estimate.near_db <= LOWEST for estimate, _ in found)
     levels = [estimate.echo_db for estimate, _ in found if estimate.echo_db is not None]
     delays = [estimate.lag + waiting for estimate, waiting in found if estimate.lag is not None]
-    if 2 * len(levels) <= len(found):  # one of several may be a mistake
-        return HeardItself(None, None, bool(found))
+    if is_silent or 2 * len(levels) <= len(found):  # one of several may be a mistake
+        return HeardItself(None, None, bool(found), is_silent)
     return HeardItself(median(levels), median(delays) * 1000 / RATE if delays else None, True)
