@@ -95,7 +95,7 @@ def test_a_dialler_tells_the_frames_before_the_call_too_without_any_proof(tmp_pa
         ("received", "HELLO"),
     ]
     told = {key for line in trace[1:began] for key in line} - {"t", "event", "way", "type", "size", "tag"}
-    assert told == {"method", "admitted", "agent", "codecs", "last_text", "grace"}
+    assert told == {"method", "admitted", "agent", "codecs", "last_text", "grace", "paths", "channels"}
 
 
 def test_a_dialler_that_is_refused_has_the_frames_that_say_so(tmp_path: Path) -> None:

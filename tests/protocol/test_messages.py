@@ -233,7 +233,7 @@ def test_unknown_codecs_and_codes_are_passed_on_for_others_to_ignore():
 @given(u8, messages)
 def test_flags_without_a_definition_are_ignored(flags, message):
     frame = to_frame(message)
-    undefined = flags & ~(wire.FLAG_MORE if frame.tag == TEXT else 0)
+    undefined = flags & ~{TEXT: wire.FLAG_MORE, wire.TAG_PATHS: wire.FLAG_NOW}.get(frame.tag, 0)
     assert from_frame(Frame(frame.tag, frame.flags | undefined, frame.payload)) == message
 
 
