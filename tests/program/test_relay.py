@@ -184,6 +184,10 @@ def test_counts_for_prometheus_are_numbers_only() -> None:
         (("relay", "--cert", "/nowhere", "--key", "/nowhere"), "cannot use the certificate"),
         (("relay", "--token-file", "/nowhere"), "no token"),
         (("relay", "--port", "x"), "not a port"),
+        (("relay", "--cluster", "nats://127.0.0.1"), "belong together"),
+        (("relay", "--cluster", "127.0.0.1:4222", "--here", "127.0.0.1"), "takes nats://HOST"),
+        (("listen", "--relay-only"), "means nothing without --relay"),
+        (("listen", "--unix", ""), "takes a path"),
     ],
 )
 def test_what_contradicts_itself_is_said_in_one_line(arguments: tuple[str, ...], part: str) -> None:

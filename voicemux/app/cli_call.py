@@ -133,6 +133,10 @@ def listen_command(
     refuse_what_means_nothing()
     if socks5 is not None and not typed.relay:
         raise click.UsageError("--socks5 means nothing without --relay: callers come to a listener")
+    if typed.relay_only and not typed.relay:
+        raise click.UsageError("--relay-only means nothing without --relay: callers would come directly")
+    if unix == "":
+        raise click.UsageError("--unix takes a path, and got none")
     if upnp and (typed.relay_only or stdio or unix):
         raise click.UsageError("--upnp opens a port to all: it goes with none of --relay-only, --stdio and --unix")
     announced = (typed.name or "") if announce else None

@@ -1,6 +1,7 @@
 """`voicemux relay`: what may be typed, and the life of a relay from its first moment to its end."""
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 REPORT = 3600.0  # seconds between two lines of counts
 NAP = 0.25  # seconds
 RESTART = 5  # seconds after which clients are told to come again
+SERVER = re.compile(r"(nats|tls)://[^/\s]+")
 DESCRIPTORS = 0.8  # share of those that the process may have, for connections
 
 
@@ -87,6 +89,9 @@ def relay_command(
         raise click.UsageError("--cert and --key belong together")
     if bool(servers) != bool(here):
         raise click.UsageError("--cluster and --here belong together")
+    for each in servers:
+        if not SERVER.fullmatch(each):
+            raise click.UsageError(f"--cluster takes nats://HOST[:PORT] or tls://HOST[:PORT], and got {each}")
     from voicemux.net.address import parse_host, parse_port
     from voicemux.net.listener import ListeningSockets, most_connections
     from voicemux.relay.certificate import Certificate

@@ -12,7 +12,7 @@ from voicemux.errors import Unreachable
 from voicemux.net.address import Address
 from voicemux.net.listener import BACKLOG, LOCAL_HOST, Doorway, ListeningSockets
 from voicemux.net.pipes import PipeStream
-from voicemux.net.socket_errors import reason
+from voicemux.net.socket_errors import reason, reason_of_path
 from voicemux.net.stream import LayeredStream, Stream
 from voicemux.net.tcp import TcpStream
 from voicemux.net.ways import UnixPath
@@ -153,7 +153,7 @@ def _bound(path: str) -> socket.socket:
         listening.setblocking(False)
     except OSError as error:
         listening.close()
-        raise Unreachable(f"cannot listen on {path}: {reason(error)}") from error
+        raise Unreachable(f"cannot listen on {path}: {reason_of_path(error)}") from error
     finally:
         os.umask(before)
     return listening

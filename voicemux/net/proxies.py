@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from voicemux.errors import ConnectionLost, Kind, Unreachable
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
-from voicemux.net.socket_errors import reason
+from voicemux.net.socket_errors import reason_of_path
 from voicemux.net.tcp import TcpStream
 from voicemux.net.ways import ProxyCommand, SocksProxy, UnixPath, Way
 
@@ -124,9 +124,10 @@ def _connect_to_path(way: UnixPath) -> TcpStream:
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(way.path)
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+    except (OSError, ValueError) as error:
         connection.close()
-        why = reason(error) if isinstance(error, OSError) else "that is not a path"
         is_absent = isinstance(error, FileNotFoundError | ConnectionRefusedError)
-        raise Unreachable(f"cannot reach {way}: {why}", kind=Kind.NOBODY_LISTENS if is_absent else None) from error
+        raise Unreachable(
+            f"cannot reach {way}: {reason_of_path(error)}", kind=Kind.NOBODY_LISTENS if is_absent else None
+        ) from error
     return TcpStream(connection, Address(way.host, 0))

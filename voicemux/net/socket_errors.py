@@ -11,9 +11,18 @@ def reason(error: OSError | None) -> str:
     """What went wrong, in lower case and without numbers."""
     if error is None:
         return "it has no address"
+    if error.errno is not None and error.errno < 0:  # of a name server
+        return (error.strerror or str(error)).lower()
     if isinstance(error, TimeoutError) or error.errno in (errno.ETIMEDOUT, None):
         return "no answer in time" if isinstance(error, TimeoutError) else str(error).lower()
     return os.strerror(error.errno).lower()
+
+
+def reason_of_path(error: OSError | ValueError) -> str:
+    """The same of a Unix socket, whose path may be what is wrong."""
+    if not isinstance(error, OSError):
+        return "that is not a path"  # it has a zero byte
+    return "the path is too long for a socket" if error.errno is None else reason(error)
 
 
 def kind_of(error: OSError, place: str = "") -> Kind | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicemux.errors import LibraryMissing
 from voicemux.net.address import Address
+from voicemux.net.socket_errors import reason
 from voicemux.relay.messages import CallFor, Wait
 from voicemux.threads import Threads, drain
 
@@ -154,7 +155,8 @@ class Cluster:
         self._is_up.clear()
         if not self._has_told and not self._stop.is_set():
             self._has_told = True
-            why = f": {error}" if error and str(error) else ""
+            said = reason(error) if isinstance(error, OSError) else str(error or "")
+            why = f": {said}" if said else ""
             self._tell(f"the cluster cannot be reached, and this relay goes on alone{why}")
 
     async def _on_back(self) -> None:
