@@ -652,6 +652,7 @@ def test_all_that_a_loudspeaker_is_given_is_told_in_the_form_that_it_takes(
     loudspeaker.tap = tap
     said = tone(440, 0.5)
     began = loudspeaker.start()
+    wait_until(lambda: bool(told))
     say(loudspeaker, said)
     wait_until(lambda: sum(map(len, told)) > 1.0 * rate * channels * 2)
     took = time.monotonic() - began

@@ -178,18 +178,28 @@ class Cluster:
 
     async def _subscribe_all(self) -> None:
         """Have the subscriptions follow `_owners`."""
+        from nats.errors import Error
+
         while True:
             await self._changed.wait()
             self._changed.clear()
             while self._client and self._untold:
                 id_ = self._untold.pop()
-                if id_ in self._owners and id_ not in self._subscriptions:
-                    subject = SUBJECT + id_.hex()
-                    self._subscriptions[id_] = await self._client.subscribe(subject, cb=self._on_request)
-                    # Where the same owner waited before hears it now, if it could not be asked.
-                    await self._client.publish(subject, self._owners[id_])
-                elif id_ not in self._owners and (subscription := self._subscriptions.pop(id_, None)):
-                    await subscription.unsubscribe()
+                try:
+                    await self._subscribe(self._client, id_)
+                except (Error, OSError):  # the server has gone, and too much waits for the next one
+                    self._untold.add(id_)
+                    await asyncio.sleep(RECONNECT_PAUSE)
+
+    async def _subscribe(self, client: "Client", id_: bytes) -> None:
+        """Have the subscription for the id be as `_owners` has it."""
+        if id_ in self._owners and id_ not in self._subscriptions:
+            subject = SUBJECT + id_.hex()
+            self._subscriptions[id_] = await client.subscribe(subject, cb=self._on_request)
+            # Where the same owner waited before hears it now, if it could not be asked.
+            await client.publish(subject, self._owners[id_])
+        elif id_ not in self._owners and (subscription := self._subscriptions.pop(id_, None)):
+            await subscription.unsubscribe()
 
     async def _on_request(self, message: "Msg") -> None:
         """Another relay looks for the id: of a CALL, or with the owner of a WAIT."""
