@@ -43,12 +43,8 @@ TIMED = [
         *(f"console/test_{name}" for name in ("lines", "picture", "plain", "terminal")),
         *(f"net/test_{name}" for name in ("connecting", "demultiplexer", "listener", "reception", "tcp")),
         "sending/test_writer",
-        *(
-            f"program/test_{name}"
-            for name in ("call", "demo", "devices", "echo_test", "exchange", "hints", "mic_modes")
-        ),
-        *(f"program/test_{name}" for name in ("recordings", "sound_test", "sources", "voice", "volume")),
-        *(f"program/test_{name}" for name in ("echo_test", "exchange", "sound_test")),
+        *(f"program/test_{name}" for name in ("call", "demo", "devices", "echo_test", "exchange", "hints")),
+        *(f"program/test_{name}" for name in ("mic_modes", "recordings", "sound_test", "sources", "voice", "volume")),
     )
 ]
 # Of those that run beside others these begin first: else one is left at the end, and one worker alone with it.
