@@ -390,9 +390,11 @@ def test_what_two_threads_speak_comes_one_after_the_other(tmp_path):
     pieces = [piece for piece in np.array_split(sound, len(sound) // 960) if np.abs(piece).mean() > 2000]
     are_high = [bool(np.count_nonzero(np.diff(np.sign(piece))) > 40) for piece in pieces]  # 16 or 80 in 20 ms
     assert set(are_high) == {False, True}
-    in_turn = sorted(are_high, reverse=are_high[0])
-    # Where one follows the other, a piece may be of both, or be made up.
-    assert sum(each != wanted for each, wanted in zip(are_high, in_turn, strict=True)) <= 2
+    misplaced = [
+        sum(each != wanted for each, wanted in zip(are_high, sorted(are_high, reverse=is_high_first), strict=True))
+        for is_high_first in (False, True)
+    ]
+    assert min(misplaced) <= 3  # where one begins or ends, a piece may be of both, or be made up; of turns it is 40
 
 
 def pass_beats(source: BlockSource, beats: int, piece: bytes = b"") -> None:
