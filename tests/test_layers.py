@@ -135,7 +135,7 @@ RANKS = [
     ["app.departure", "app.exit_codes", "app.misuse", "app.standard_streams"],
     ["app.interrupts", "app.options", "app.answering"],
     ["app.settings", "app.volumes"],
-    ["app.following"],
+    ["app.following", "app.findings"],
     [
         "app.exits",
         "app.announcing",
@@ -144,7 +144,6 @@ RANKS = [
         "app.exchanging",
         "app.demo",
         "app.echo_test",
-        "app.findings",
         "app.consoles",
     ],
     ["app.tracing", "app.held", "app.sound", "app.sound_test"],

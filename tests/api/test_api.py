@@ -350,9 +350,9 @@ def test_samples_in_another_order_of_bytes_or_with_gaps_are_said_as_they_sound(t
     assert source.put(to_pcm(FEW_WORDS[:240].astype(">i2")), 0)
 
 
-def test_what_was_spoken_is_said_before_a_call_is_closed(tmp_path):
+def heard_of_a_call(tmp_path, speak: Callable[[voicemux.Call], None]) -> np.ndarray:
+    """All that the listener hears of a call in which the dialler does nothing but `speak`."""
     heard: list[np.ndarray] = []
-    second = FEW_WORDS[:RATE]
     has_ended = threading.Event()
 
     def hear(call: voicemux.Call) -> None:
@@ -361,32 +361,33 @@ def test_what_was_spoken_is_said_before_a_call_is_closed(tmp_path):
 
     with answering(tmp_path, hear) as listener:
         with dial(listener, tmp_path) as call:
-            assert call.speak(second)
+            speak(call)
         assert has_ended.wait(PATIENCE)
-    sound = np.concatenate(heard)
+    return np.concatenate(heard)
+
+
+def test_what_was_spoken_is_said_before_a_call_is_closed(tmp_path):
+    second = FEW_WORDS[:RATE]
+
+    def speak(call: voicemux.Call) -> None:
+        assert call.speak(second)
+
+    sound = heard_of_a_call(tmp_path, speak)
     assert likeness(second, sound, SYLLABLE) > ALIKE
     spoken = np.flatnonzero(np.abs(sound.astype(int)) > 300)
     assert spoken[-1] - spoken[0] > 0.9 * (np.flatnonzero(np.abs(second.astype(int)) > 300)[[0, -1]] @ [-1, 1])
 
 
 def test_what_two_threads_speak_comes_one_after_the_other(tmp_path):
-    heard: list[np.ndarray] = []
-    has_ended = threading.Event()
+    def speak(call: voicemux.Call) -> None:
+        tones = [tone(hertz, 0.8) for hertz in (400, 2000)]  # longer than what may wait
+        threads = [threading.Thread(target=call.speak, args=(each,)) for each in tones]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
-    def hear(call: voicemux.Call) -> None:
-        heard.extend(call.hear())
-        has_ended.set()
-
-    with answering(tmp_path, hear) as listener:
-        with dial(listener, tmp_path) as call:
-            tones = [tone(hertz, 0.8) for hertz in (400, 2000)]  # longer than what may wait
-            threads = [threading.Thread(target=call.speak, args=(each,)) for each in tones]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        assert has_ended.wait(PATIENCE)
-    sound = np.concatenate(heard).astype(int)
+    sound = heard_of_a_call(tmp_path, speak).astype(int)
     pieces = [piece for piece in np.array_split(sound, len(sound) // 960) if np.abs(piece).mean() > 2000]
     are_high = [bool(np.count_nonzero(np.diff(np.sign(piece))) > 40) for piece in pieces]  # 16 or 80 in 20 ms
     assert set(are_high) == {False, True}

@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
+from voicemux.app.findings import LOUD, SOFT
 from voicemux.events import Level, Stats
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ FIRST = 6.0  # seconds of speech and pauses until the first verdict
 EVERY = 20.0  # seconds between two verdicts
 IN_VAIN = 15.0  # seconds without speech until the caller is told
 
-SOFT, LOUD = -40.0, -12.0  # dB of full scale: softer speech strains the ear, peaks of louder speech are about to clip
 GAPS = 0.03  # of the packets: with more late and missing ones, syllables are lost
 LATE = 400.0  # milliseconds from mouth to ear, from which two people begin to interrupt each other (ITU-T G.114)
 
