@@ -8,7 +8,7 @@ from hypothesis import given
 
 from tests.console.strategies import KINDS, ONE_OF_EACH, any_event, make_stats
 from voicemux import events
-from voicemux.events import Ended, Stats, TextReceived, to_dict
+from voicemux.events import Ended, Stats, TextReceived, loudness, to_dict
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8")
 TABLE = DOCUMENT.split("| event | fields |\n", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
@@ -58,3 +58,10 @@ def test_the_end_carries_the_figures():
 @given(any_event)
 def test_every_event_survives_json(event):
     assert json.loads(json.dumps(to_dict(event), allow_nan=False)) == to_dict(event)
+
+
+@pytest.mark.parametrize(
+    ("speech_db", "said"), [(-40.1, "soft"), (-40.0, "good"), (-28.0, "good"), (-15.0, "good"), (-14.9, "loud")]
+)
+def test_speech_is_soft_or_loud_by_one_measure_wherever_it_is_told(speech_db: float, said: str) -> None:
+    assert loudness(speech_db) == said

@@ -3,8 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from voicemux.app.findings import LOUD, SOFT
-from voicemux.events import Level, Stats
+from voicemux.events import Level, Stats, loudness
 
 if TYPE_CHECKING:
     from voicemux.calls.call import RunningCall
@@ -15,6 +14,7 @@ FIRST = 6.0  # seconds of speech and pauses until the first verdict
 EVERY = 20.0  # seconds between two verdicts
 IN_VAIN = 15.0  # seconds without speech until the caller is told
 
+LOUDNESS = {"soft": "too soft: turn your microphone up", "good": "good", "loud": "a little loud"}
 GAPS = 0.03  # of the packets: with more late and missing ones, syllables are lost
 LATE = 400.0  # milliseconds from mouth to ear, from which two people begin to interrupt each other (ITU-T G.114)
 
@@ -45,9 +45,7 @@ class EchoVerdicts:
 
 def verdict(speech_db: float, packets: int, gaps: int, stats: Stats) -> str:
     """`gaps` of `packets` were late or missing."""
-    level = (
-        "too soft: turn your microphone up" if speech_db < SOFT else "a little loud" if speech_db > LOUD else "good"
-    )
+    level = LOUDNESS[loudness(speech_db)]
     share = gaps / max(1, packets)
     whole = "no gaps" if not gaps else f"{100 * share:.1f} % gaps"
     found = [f"your voice comes at {speech_db:.0f} dB ({level})"]
@@ -57,7 +55,7 @@ def verdict(speech_db: float, packets: int, gaps: int, stats: Stats) -> str:
         found.append(f"about {delay:.0f} ms from mouth to ear{': that is late' if delay > LATE else ''}")
     if stats.round_trip_ms is not None:
         found.append(f"round trip {stats.round_trip_ms:.0f} ms")
-    is_well = speech_db >= SOFT and share <= GAPS and (delay is None or delay <= LATE)
+    is_well = loudness(speech_db) != "soft" and share <= GAPS and (delay is None or delay <= LATE)
     return f"echo test: {', '.join(found)}{'; all is well' if is_well else ''}"
 
 

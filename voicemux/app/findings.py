@@ -6,9 +6,8 @@ from voicemux.audio.echo.verdict import AUDIBLE, Names, is_cleaned, is_headset
 from voicemux.audio.soundcheck import HeardAlone, HeardItself
 from voicemux.audio.telephone import DULL
 from voicemux.errors import VoicemuxError
+from voicemux.events import loudness
 
-SOFT = -40.0  # dB of full scale: speech below that is heard, and strains the ear
-LOUD = -12.0  # dB: peaks of speech that loud are about to clip
 LEAST_OVER_NOISE = 15.0  # dB by which speech is to be louder than the room's noise
 CLIPS = 3  # pieces with clipped samples: one may be a knock at the microphone
 LATE = 500.0  # milliseconds: a later echo is found by the canceller slowly, or not at all
@@ -38,11 +37,11 @@ def of_microphone(heard: HeardAlone, *, was_asked: bool) -> SoundFinding:
         text = f"noise at {noise:.0f} dB, and no speech"
         return SoundFinding("no speech", not was_asked, f"{text}: turn it up, or move closer" if was_asked else text)
     both = f"speech at {speech:.0f} dB, noise at {noise:.0f} dB"
-    if speech < SOFT:
+    if loudness(speech) == "soft":
         return SoundFinding("soft", False, f"{both}: too soft, turn it up, or move closer")
     if speech - noise < LEAST_OVER_NOISE:
         return SoundFinding("noisy", False, f"{both}: move closer to it, or try --noise-suppression low")
-    return SoundFinding("good", True, f"{both}: good{', but a little loud' if speech > LOUD else ''}")
+    return SoundFinding("good", True, f"{both}: good{', but a little loud' if loudness(speech) == 'loud' else ''}")
 
 
 def of_echo(heard: HeardItself, names: Names, *, can_cancel: bool) -> SoundFinding:

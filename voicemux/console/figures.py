@@ -1,9 +1,8 @@
 """The figures of a call in words."""
 
-from voicemux.events import Level, Stats
+from voicemux.events import Level, Stats, loudness
 
 NOTHING_HEARD = "no voice comes now"
-SOFT, LOUD = -40.0, -15.0  # dB of speech: what is softer is lost in noise, what is louder clips
 CELLS, CELL = 8, 6.0  # of a meter, and dB of each
 LOWEST_CELL = -54.0  # dB at which the first cell begins
 
@@ -82,8 +81,7 @@ def _own_level(level: Level) -> str:
     muted = "; you are muted" if level.muted else ""
     if level.speech_db is None:
         return f"no speech in the last 10 seconds, {noise}{muted}"
-    verdict = "soft" if level.speech_db < SOFT else "loud" if level.speech_db > LOUD else "good"
-    return f"speech at {level.speech_db:.0f} dB ({verdict}), {noise}{muted}"
+    return f"speech at {level.speech_db:.0f} dB ({loudness(level.speech_db)}), {noise}{muted}"
 
 
 def _their_level(level: Level) -> str:

@@ -46,6 +46,7 @@ from voicemux.events.calls import (
     Voice,
     VolumeChosen,
     Waiting,
+    loudness,
 )
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "Voice",
     "VolumeChosen",
     "Waiting",
+    "loudness",
     "to_dict",
 ]
 

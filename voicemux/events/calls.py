@@ -1,6 +1,12 @@
 """What happens in a call, from its beginning to its end."""
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+Loudness = Literal["soft", "good", "loud"]
+
+SOFT = -40.0  # dB of full scale: softer speech is heard, and strains the ear
+LOUD = -15.0  # dB of full scale: peaks of speech are about 15 dB above its level
 
 
 @dataclass(frozen=True)
@@ -273,6 +279,11 @@ class Level:
     clipped: int
     muted: bool
     their_speech_db: float | None
+
+
+def loudness(speech_db: float) -> Loudness:
+    """How loud speech is, by its level in dB of full scale."""
+    return "soft" if speech_db < SOFT else "loud" if speech_db > LOUD else "good"
 
 
 @dataclass(frozen=True)
