@@ -7,7 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "protocol.md")),
+    *(
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "protocol.md", "relay.md")
+    ),
     *sorted((ROOT / "docs").glob("*.md")),
     *(ROOT / place / "README.md" for place in ("bench", "examples", "fuzz", "tests/vectors", "voicemux/speech")),
 ]

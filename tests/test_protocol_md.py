@@ -117,11 +117,11 @@ def test_the_limits_are_those_of_the_code():
         "a dialler's wait for TLS": greeting.TLS_TIMEOUT,
         "a dialler's wait for a preface": greeting.GREETING_TIMEOUT,
         "a listener's wait for TLS and a preface": greeting.PREFACE_TIMEOUT,
-        "wait for a listener's WELCOME": greeting.PROOF_TIMEOUT,
-        "wait for a caller's HELLO": visitor.HELLO_TIMEOUT,
-        "wait for a listener's HELLO": greeting.ANSWER_TIMEOUT,
-        "silence of the line": stream.SILENCE_TIMEOUT,
-        "goodbye": goodbye.GOODBYE_TIMEOUT,
+        "a dialler's wait for WELCOME": greeting.PROOF_TIMEOUT,
+        "a listener's wait for HELLO": visitor.HELLO_TIMEOUT,
+        "a dialler's wait for HELLO": greeting.ANSWER_TIMEOUT,
+        "time without a byte until the connection is lost": stream.SILENCE_TIMEOUT,
+        "reading after the BYE": goodbye.GOODBYE_TIMEOUT,
     }
 
 

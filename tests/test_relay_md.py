@@ -68,10 +68,10 @@ def test_the_limits_are_those_of_the_code() -> None:
         "token": wire.MAX_TOKEN,
         "reason of a REFUSED": wire.MAX_REASON,
         "host of a MOVED": wire.MAX_HOST,
-        "bytes ahead of PAIRED": guest.MOST_AHEAD,
-        "wait for WAIT or CALL": desk.ASK_PATIENCE,
-        "a CALL that is kept": desk.CALL_PATIENCE,
-        "silence of a pair": server.IDLE,
+        "bytes of a dialler before PAIRED": guest.MOST_AHEAD,
+        "the relay's wait for WAIT or CALL": desk.ASK_PATIENCE,
+        "time for which a CALL is kept": desk.CALL_PATIENCE,
+        "time without a byte until the relay ends a pair": server.IDLE,
     }
 
 
