@@ -1,5 +1,5 @@
-"""What both sides have agreed on so that a call outlives its line (protocol.md §17): whose call it is, and how to
-have another connection for it."""
+"""The session that lets a call outlive its connection (protocol.md §17): what both HELLOs have agreed on, and how
+either side gets another connection for it."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -15,15 +15,16 @@ from voicemux.security.identity import Identity
 
 @dataclass(frozen=True)
 class Bond:
-    """Of one call. A dialler has `ways`, by which the listener can be reached; a listener has `sessions`, the calls
-    that can be resumed."""
+    """The session of one call. The dialler's has `ways`, by which the listener can be reached; the listener's has
+    `sessions`, where a returning dialler finds its call."""
 
-    own: Hello  # as we have said it
+    own: Hello  # our HELLO, as we sent it
     grace: float  # seconds for which both sides keep the call without a line
     peer: Peer | None  # None in a plain call
     ways: tuple[Way, ...] = ()
-    relay: RelayPlace | None = None  # through which the call began, of a dialler
-    identity: Identity | None = None  # ours, of a dialler; None in a plain call
+    # The dialler's: the relay through which the call began; None if it began directly.
+    relay: RelayPlace | None = None
+    identity: Identity | None = None  # the dialler's own key; None in a plain call
     sessions: Sessions | None = None
 
     @property
@@ -42,19 +43,23 @@ class Bond:
 
 
 def offered(hello: Hello, grace: int) -> Hello:
-    """A dialler's HELLO that begins a session, if there is a grace."""
+    """Return the dialler's HELLO with a new random session id and `grace` seconds; unchanged if `grace` is 0."""
     return replace(hello, session=secrets.token_bytes(SESSION_SIZE), grace=grace) if grace else hello
 
 
 def accepted(hello: Hello, theirs: Hello, grace: int, *, paths: bool = False) -> Hello:
-    """The listener's HELLO that accepts the dialler's session, if there is one and a grace, and its PATHS if we say
-    ours, too."""
+    """Return the listener's HELLO that accepts the dialler's session. It is unchanged if the dialler, `theirs`,
+    begins no session, or if `grace` (seconds) is 0. `paths`: we accept the dialler's PATHS, too.
+
+    A HELLO with a `last_text` resumes a session and begins none.
+    """
     if not (theirs.session and theirs.grace and grace) or theirs.last_text is not None:
         return hello
     return replace(hello, session=theirs.session, grace=grace, paths=paths and theirs.paths)
 
 
 def agreed(own: Hello, theirs: Hello) -> float:
-    """The seconds for which both sides keep the session; 0 if they have none in common."""
+    """Return for how many seconds both sides keep the session without a connection, the smaller of both graces; 0 if
+    they have no session in common."""
     is_common = bool(own.session) and own.session == theirs.session and theirs.last_text is None
     return float(min(own.grace, theirs.grace)) if is_common else 0.0

@@ -1,19 +1,9 @@
-"""One call: the only place that knows the lives of its threads.
+"""One call: the one module that starts, wakes and joins all of its threads.
 
 The threads of a call, and what wakes each when it is to end:
 
-    timer           waits for the end      the end: pings and reports until then, then cuts a goodbye that hangs
-    redial          waits for the line     the end, or `Redialling.stop()`; only of a dialler
-    move            waits for a round      `Moving.stop()`; only of a call through a relay
-    those of each connection, see `carrier.py`: they end with it
-    and those of the sound, see `sound_threads.py`
 
-How it ends: any thread may ask (`hang_up`, the peer's BYE, a broken stream, a bug); the first reason is kept
-(`Ending`). What may still be sent and awaited then is for the `Conversation` to say: our BYE goes out behind the last
-text, the peer's last text still comes in. When the peer's stream has ended, `next_event` gives `Ended`. Then
-`close()` joins everything.
-
-A broken stream ends a call only if there is no `Bond`: otherwise another one takes its place, see `lines.py`.
+ timer           waits for the end      the end: pings and reports until then, then cuts a goodbye that hangs
 """
 
 from collections.abc import Callable
@@ -43,7 +33,7 @@ DELIVERY_PATIENCE = 10.0  # seconds without an acknowledgement after which waiti
 
 
 class RunningCall:
-    """Make it, `start()`, take events from `next_event()` until it gives `Ended`, `close()`: the owner does."""
+    """One call. Its owner calls `start()`, takes events from `next_event()` up to `Ended`, and calls `close()`."""
 
     def __init__(
         self,
@@ -59,8 +49,8 @@ class RunningCall:
         trace: Trace | None = None,
         bond: Bond | None = None,
     ) -> None:
-        """`hello` is the peer's; `recorder` gets what `player` gets; `status_interval`: seconds between two `Status`
-        events, or 0. With a `bond`, the call outlives its stream."""
+        """`hello` is the peer's. `recorder` gets every packet that `player` gets. `status_interval` is the number of
+        seconds between two `Status` events; 0: there are none. With a `bond`, the call outlives its stream."""
         self.name = hello.name or stream.peer_address.host
         self._events = EventQueue(self._on_text_taken)
         self._failure: BaseException | None = None
@@ -82,7 +72,7 @@ class RunningCall:
         self._threads = Threads(self._on_failure)
 
     def start(self) -> None:
-        """Raises OutOfResources if the system has no threads for it; then nothing is left of the call."""
+        """Start the threads. Raises OutOfResources; then the call has ended, and its stream is closed."""
         try:
             self._first.start()
             self._threads.start("timer", self._timekeeper.run)
@@ -97,7 +87,8 @@ class RunningCall:
             raise
 
     def next_event(self) -> Event:
-        """Wait for what happens next. Asking says that the one before has been shown. The last is `Ended`."""
+        """Wait for the next event. Asking for it says that the user has been shown the one before. The last is
+        `Ended`."""
         event = self._events.next()
         if event is None:
             event = self.ended
@@ -110,13 +101,13 @@ class RunningCall:
         self._events.took()
 
     def watch_the_peer(self, patience: float) -> tuple[Voice | None, int | None]:
-        """From now on, report what the peer does with voice; returns what it has said so far: `VoiceStates.watch`."""
+        """Report from now on what the peer does with voice. Returns what it has said so far: `VoiceStates.watch`."""
         return self.states.watch(patience, of_line=not self._survival.may_survive)
 
     def close(self) -> None:
-        """End what has not ended, join every thread, close the stream. The owner only; once.
+        """Hang up, join every thread and close the stream. Only the owner may call it, once.
 
-        A bug in a thread of the call is raised here.
+        Raises the exception of a bug in a thread of the call.
         """
         self.hang_up()
         self._closing.say_goodbye(GOODBYE_TIMEOUT)
@@ -134,26 +125,26 @@ class RunningCall:
         self._threads.join()
         self._lines.close()
 
-    # --- for any thread, as all that follows
+    # --- any thread may call what follows
 
     def subscribe(self, watcher: Watcher) -> Callable[[], None]:
-        """Have `watcher` see every event, as it happens and beside the reader, see `EventQueue.subscribe`."""
+        """Have `watcher` called with every event, independently of the reader: see `EventQueue.subscribe`."""
         return self._events.subscribe(watcher)
 
     def post(self, event: Event) -> None:
-        """Give the owner an event."""
+        """Queue an event for the owner."""
         self._events.put(event)
 
     def say(self, text: str, mark: str = "") -> bool:
-        """Send a line of text; waits while too much is queued. False if the call ended before it could be. If it has
-        a `mark`, `next_event` tells when it has been delivered."""
+        """Send a line of text, after waiting while too much is queued. False if the call ended before. With a `mark`,
+        `Delivered` names it once the peer has acknowledged the text."""
         while self.goes_on:
             if self._texts.wait_for_room(1.0):
                 return self._texts.say(text, mark)
         return False
 
     def wait_for_delivery(self) -> bool:
-        """Wait until the peer has acknowledged all text, as long as there is progress, or no line."""
+        """Wait until the peer has acknowledged all text; False after DELIVERY_PATIENCE without progress."""
         short = min(SHORT, DELIVERY_PATIENCE)
         if self._texts.wait_for_delivery(short):
             return True
@@ -162,7 +153,7 @@ class RunningCall:
 
     @property
     def undelivered(self) -> list[str]:
-        """The texts that the peer has not acknowledged, or the rest of them, the oldest first."""
+        """The texts that the peer has not acknowledged, the oldest first; of the first, perhaps the rest."""
         return [text for _, text in self._texts.undelivered]
 
     def mute(self) -> None:
@@ -186,21 +177,21 @@ class RunningCall:
         return replace(stats, interruptions=self._survival.interruptions, texts_waiting=self._texts.waiting)
 
     def hang_up(self, code: ByeCode = ByeCode.NORMAL, reason: str = "") -> None:
-        """Say goodbye behind the text that still waits; at once if there is no line. Returns at once."""
+        """Send BYE behind the text that is still queued, or end at once if there is no connection. Does not wait."""
         self._closing.hang_up(Reason("us", reason), Bye(code, reason), GOODBYE_TIMEOUT)
 
     def replace(self) -> None:
-        """End it at once: the same peer has called again, so this connection is dead, or not wanted any more."""
+        """End the call at once, because the same peer has called again: it no longer uses this connection."""
         bye = Bye(ByeCode.REPLACED, REPLACED)
         self._closing.hang_up(Reason("them", "called again"), bye, 0, patience=REPLACED_PATIENCE)
 
     def abandon(self) -> None:
-        """Break off: no goodbye, no waiting."""
+        """Cut the connection: no BYE is sent."""
         self._closing.abandon()
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is no reason yet to end it."""
+        """Whether the call goes on: there is no reason yet to end it."""
         return not self._ending.has_begun
 
     def wait_for_the_end(self, timeout: float) -> None:
@@ -209,22 +200,22 @@ class RunningCall:
 
     @property
     def error(self) -> VoicemuxError | None:
-        """Why the call ended, if not well."""
+        """The error that ended the call; None if it goes on or ended well."""
         return self._ending.error
 
     @property
     def ended(self) -> Ended | None:
-        """How it ended, as far as is known; None as long as it goes on."""
+        """How the call ended, as far as is known; None while it goes on."""
         return None if self.goes_on else self._ending.event(self._texts.undelivered, self.stats())
 
     def _on_over(self) -> None:
-        """Nothing more comes from the peer."""
+        """The peer's stream has ended."""
         self._resuming.end()
         self._events.close()
         self.states.release()
 
     def _on_failure(self, error: BaseException) -> None:
-        """A bug. It ends the call and is raised where the owner sees it."""
+        """A thread of the call has raised what no code expects: end the call; `close` raises it to the owner."""
         self._failure = error
         self._ending.begin(Reason("error", "internal error"))
         self._closing.abandon()

@@ -1,7 +1,7 @@
-"""What carries a call: one stream, who writes to it and who reads from it, how the line does, and how it ends.
+"""One connection that carries a call: its stream, the threads that write and read it, and its measurements.
 
-The call's `Conversation` outlives it: when another connection has taken its place, this one is retired. What still
-comes from it is dropped then, and nothing but a last BYE goes out.
+The call's `Conversation` outlives it. When another connection takes its place, this one is retired: what still comes
+from it is dropped, and nothing goes out on it but a last BYE.
 """
 
 import threading
@@ -35,11 +35,13 @@ from voicemux.protocol.messages import (
 from voicemux.sending.writer import Writer
 from voicemux.threads import Threads
 
-REPORT_INTERVAL = 1.0  # seconds between REPORTs to a peer that goes by ARRIVALS; to others one goes at each look
+# Seconds between REPORTs to a peer that uses ARRIVALS instead; a peer that does not gets one at every look.
+REPORT_INTERVAL = 1.0
 
 
 class Keeper(Protocol):
-    """Who keeps the connections of a call, as each of them sees it. None of it waits: the demultiplexer calls it."""
+    """The owner of a call's connections, as each connection sees it (`lines.Lines`). The demultiplexer calls these
+    methods, so none of them may wait."""
 
     def is_loss(self, bye: Bye) -> bool:
         """Whether that BYE ends the connection only, and not the call."""
@@ -50,18 +52,18 @@ class Keeper(Protocol):
     on_paths: Callable[["Carrier", Paths], None]  # the peer has said where it may be reached
 
     def lost(self, carrier: "Carrier", error: ConnectionLost) -> None:
-        """Nothing comes any more."""
+        """The peer has been silent for too long."""
 
     def ended(self, carrier: "Carrier", error: ConnectionLost | None) -> None:
-        """Nothing more will be read: the reading thread ends. `error` says why, if the connection did not end
-        well."""
+        """The reading thread ends, and reads nothing more. `error` says why, if the connection did not end well."""
 
 
 class Carrier:
-    """`start` it; `look` is the timer's. In the end `cut` it, and `close` it when its threads are over."""
+    """One connection of a call. `start` it; the timer calls `look`. In the end, `cut` it, and `close` it when its
+    threads have ended."""
 
     def __init__(self, stream: Stream, sending: Sending, receiving: Receiving, parts: Parts, keeper: Keeper) -> None:
-        """`parts` are the call's."""
+        """`parts` belong to the call and outlive this connection; `keeper` is told what happens to it."""
         self.stream = stream
         self._receiving = receiving
         self._conversation, self._changed = parts.conversation, parts.changed
@@ -72,7 +74,7 @@ class Carrier:
             stream, sending, parts.conversation, parts.changed, trace=parts.trace, counts=parts.counts
         )
         self._feedback = self.writer.feedback
-        self.is_heard = False  # also when it is retired
+        self.is_heard = False  # its voice is played even though it is retired
         self._handover = Handover()  # belongs to the demultiplexer once it is started
         self._next_report = 0.0
         self._threads = Threads(parts.hears.broke)
@@ -80,8 +82,8 @@ class Carrier:
     # --- its life
 
     def start(self) -> None:
-        """Raises OutOfResources if the system has no threads for it."""
-        self.tell_state()  # ahead of all voice
+        """Start the threads that read and write. Raises OutOfResources if the system has no thread left."""
+        self.tell_state()  # STATE goes out before the first AUDIO
         self._threads.start("demultiplexer", self._read)
         self._threads.start("writer", self.writer.run)
 
@@ -92,7 +94,8 @@ class Carrier:
         self.stream.cut()
 
     def follow(self, other: "Carrier | None") -> None:
-        """Play the voice of `other`, if there is one, to its end before that of this one. Before `start`."""
+        """Play the rest of the voice of `other`, the connection before this one, before that of this one. None: there
+        is none. Call it before `start`."""
         if other:
             self._handover.follow(lambda: other.is_over)
 
@@ -106,7 +109,7 @@ class Carrier:
         self._threads.join()
         self.stream.close()
 
-    # --- the demultiplexer: none of it waits, but for the peer
+    # --- the demultiplexer's thread: nothing here waits, except for the peer's bytes
 
     def _read(self) -> None:
         """Read and route until the peer's stream ends."""
@@ -128,12 +131,13 @@ class Carrier:
         except ConnectionLost as lost:
             error = self.writer.failure or lost
         except BaseException as bug:
-            self._broke(bug)  # here, so that the owner does not learn of the end before its reason is known
+            self._broke(bug)  # here, and not in Threads: the reason must be known before the owner is told of the end
         finally:
             self._keeper.ended(self, error)
 
     def _discard(self) -> None:
-        """Read what still comes, so that our goodbye is not destroyed by a reset; the timer puts an end to it."""
+        """Read and drop what still comes: if unread bytes are left when the socket closes, TCP resets the connection,
+        and our BYE is lost. The timer cuts the stream in the end."""
         try:
             while self.stream.read():
                 pass
@@ -180,7 +184,7 @@ class Carrier:
     # --- at the beginning
 
     def fail(self, bye: Bye) -> None:
-        """The call cannot begin: say so if that is possible without waiting, and break off."""
+        """The call cannot begin: send `bye` if the kernel takes it at once, and cut the stream."""
         self.writer.finish(bye, 0, peer_is_done=True)
         with self._changed:
             self._conversation.lose()
@@ -190,12 +194,13 @@ class Carrier:
     # --- the timer
 
     def tell_state(self) -> None:
-        """Tell the peer what we do with voice, if that has changed: the timer's, after the call has begun."""
+        """Send STATE if it has changed. Once the call has begun, only the timer calls this."""
         if state := self._states.news():
             self.writer.send(state)
 
     def look(self, now: float) -> None:
-        """See how the line does, and say what is to be said now. A peer that is silent for too long is lost."""
+        """Measure the connection, and send what is due: PING, REPORT, ARRIVALS. Gives the connection up if the peer
+        has been silent for too long. `now` is in seconds."""
         transmitter, player = self._sound.transmitter, self._sound.player
         self.tell_state()
         self._vitals.look(now)
@@ -215,13 +220,14 @@ class Carrier:
             self.writer.judge(transmitter.ladder, calm=self._vitals.calm, roomy=self._vitals.roomy)
 
     def signs(self) -> tuple[int, float | None]:
-        """How many bytes have come so far, and how many seconds later the peer's voice comes than at best."""
+        """Return how many bytes have come so far, and by how many seconds the peer's voice is later than it was at
+        best."""
         way = self._feedback.peer_on_its_way()
         return self.stream.bytes_read, way.more if way else None
 
     def await_the_end(self, seconds: float, over: threading.Event) -> bool:
-        """Wait for the end of the peer's stream for at most `seconds`, and no longer than the goodbye may take: then
-        the stream is cut. Whether it has ended. `over` is set when all is read."""
+        """Wait at most `seconds` for the end of the peer's stream, which sets `over`. Returns True once it has ended.
+        If the goodbye takes longer than it may, the stream is cut, which counts as the end."""
         until = time.monotonic() + seconds
         while (now := time.monotonic()) < until:
             with self._changed:
@@ -237,7 +243,7 @@ class Carrier:
         return False
 
     def _tell_of_voice(self, now: float, player: Player) -> None:
-        """Tell the peer what becomes of its voice: when it comes, and now and then what is done with it."""
+        """Tell the peer when its voice arrives (ARRIVALS), and now and then how it is played (REPORT)."""
         self.writer.tell_arrivals()
         self._vitals.heard(self._feedback.peer_on_its_way())
         if now >= self._next_report and (report := player.report()):

@@ -1,4 +1,4 @@
-"""How a call ends: who may end it, what is said and awaited then, and from when on nothing more comes."""
+"""How a call ends: what is sent and awaited, and from when on nothing more is read."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from voicemux.calls.parts import Parts
 from voicemux.errors import VoicemuxError
 from voicemux.protocol.messages import Bye, Pong, TextAck
 
-NAP = 1.0  # seconds at a time for which an end is awaited that another thread brings about
+NAP = 1.0  # seconds of one wait for an end that another thread brings about; then the caller looks again
 
 
 class Closing:
@@ -19,18 +19,19 @@ class Closing:
         """`current` gives the connection that carries the call, or None; it does not change while `parts.changed` is
         held.
 
-        `on_over` is called once, when the last word of the peer has been read; it must not wait.
+        `on_over` is called once, when the peer's stream has ended on the last connection; it must not wait.
         """
         self.over = threading.Event()  # nothing will be read any more
         self._parts = parts
         self._changed = parts.changed
         self._current = current
         self._on_over = on_over
-        self._is_over = False  # or about to be
+        self._is_over = False  # set before `over`: the end is reported once
 
     def hang_up(self, reason: Reason, bye: Bye, timeout: float, patience: float | None = None) -> None:
-        """End the call, if it has not ended; `timeout` is as of `Writer.finish`. With a `patience` the peer no longer
-        uses that connection, and its end is awaited for that many seconds."""
+        """End the call for `reason`, unless it has ended: queue `bye`, with `timeout` as of `Writer.finish`. With a
+        `patience`, the peer no longer uses this connection: the end of its stream is awaited for that many seconds
+        only."""
         with self._changed:
             if not self._parts.ending.begin(reason):
                 return
@@ -42,23 +43,28 @@ class Closing:
             self.finish()
 
     def say_goodbye(self, timeout: float) -> None:
-        """Say ours, if it is owed: the other side may have ended the call."""
+        """Send our BYE if it has not been sent: the other side may have ended the call. `timeout` is as of
+        `Writer.finish`."""
         if carrier := self._current():
             carrier.writer.finish(Bye(), timeout, peer_is_done=self.over.is_set())
 
     def await_the_goodbye(self, timeout: float) -> None:
-        """Wait until ours is out and the peer's has come, for at most `timeout` seconds each."""
+        """Wait until our BYE is written, and then until the peer's stream has ended, each for at most `timeout`
+        seconds."""
         if carrier := self._current():
             carrier.writer.wait_until_finished(timeout)
         self.over.wait(timeout)
 
     def await_the_end(self, seconds: float) -> bool:
-        """See `Carrier.await_the_end`: there will be no other connection."""
+        """Wait at most `seconds` for the end of the peer's stream, as `Carrier.await_the_end` does; True once it has
+        ended. Without a connection, another thread brings the end about. Only for a call that is ending: no other
+        connection will carry it."""
         carrier = self._current()
         return carrier.await_the_end(seconds, self.over) if carrier else self.over.wait(min(seconds, NAP))
 
     def give_up(self, error: VoicemuxError) -> bool:
-        """No other connection can be had: the call ends, if there is none. Whether it does."""
+        """The dialler cannot get another connection: end the call with `error` if none carries it. Returns whether
+        that ended it."""
         with self._changed:
             if self._current():
                 return False
@@ -68,12 +74,12 @@ class Closing:
         return True
 
     def cannot_return(self) -> None:
-        """This side takes no other connection from now on: the call ends with its line."""
+        """This side will accept no other connection: from now on the call ends with the one that it has."""
         with self._changed:
             self._parts.survival.grace = 0.0
 
     def abandon(self) -> None:
-        """Break off: no goodbye, no waiting."""
+        """Cut the connection: no BYE is sent, and nothing is awaited."""
         with self._changed:
             self._parts.survival.end()
             self._changed.notify_all()
@@ -85,7 +91,7 @@ class Closing:
             self.finish()
 
     def finish(self) -> None:
-        """Take note, once, that nothing more comes from the peer on any connection."""
+        """Note that nothing more comes from the peer on any connection. Calling it again does nothing."""
         parts = self._parts
         with self._changed:
             if self._is_over:
@@ -96,7 +102,7 @@ class Closing:
             rest = carrier.writer.feedback.peer_ended() if carrier else parts.conversation.peer_ended(now)
             self._changed.notify_all()
         for each in rest:
-            if not isinstance(each, TextAck | Pong):  # there is nowhere to say it
+            if not isinstance(each, TextAck | Pong):  # an answer, for which there is no connection
                 parts.hears.happened(each)
         self._on_over()
         parts.texts.end()

@@ -1,6 +1,7 @@
 """From a target, or from a caller, to a call that can begin: the same steps for people and for programs.
 
-The one place that drives a connection to both HELLOs. `target` says where to call, `trust` judges who answers.
+Only this module takes a connection from the first byte to both HELLOs. `target` says where to call, `trust` judges
+the peer.
 """
 
 import contextlib
@@ -42,7 +43,7 @@ from voicemux.security.names import passes_for_address
 
 
 def own_hello(name: str, playable: tuple[int, ...]) -> Hello:
-    """Ours; the name as far as there is room for it."""
+    """Return our HELLO. The name is cut to MAX_NAME bytes of UTF-8; `playable` are the codecs that we can play."""
     short = name.encode(errors="replace")[:MAX_NAME].decode(errors="ignore")
     channels = 2 if Codec.PCM_STEREO in playable else 0
     return Hello(short, f"voicemux/{__version__}", playable, channels=channels)
@@ -65,14 +66,15 @@ def establish(
     *,
     paths: bool = False,
 ) -> Introduced:
-    """Call the target, by its ways in turn; plain without `trust`. Raises VoicemuxError: the peer hears a goodbye.
+    """Call the target, by its ways in turn; without `trust`, the call is plain. Raises VoicemuxError; then a peer
+    that has answered is sent BYE.
 
-    `hello` is asked for ours once it is known who is there. `on_calling` and `on_ringing` hear the address once.
-    `ask_code` is asked for the code of an unknown listener at that address, while there is no connection to it;
-    "" if there is none. `patience` is how many seconds to wait for the first words, if that is more than usual.
-    `tell` hears what the user should know of ways that were tried in vain. `watch` is as of `Greeting`. `grace` is
-    for how many seconds the call is to go on without a line. `paths` is whether a call through a relay may become
-    direct.
+    `hello` makes our HELLO once it is known who answers. `on_calling` and `on_ringing` get the address of each way
+    that is tried, and of the one that rings. `ask_code` gets the address of an unknown listener, and returns the code
+    that the user types, or ""; there is no connection meanwhile. `patience` is for how many seconds to wait for the
+    first bytes, if that is more than usual. `tell` gets what the user should know of ways that failed. `watch` is as
+    of `Greeting`. `grace` is for how many seconds the call goes on without a connection. `paths`: a call through a
+    relay may become direct.
     """
     if target.code and trust:
         trust.use_code(target.code)
@@ -108,10 +110,11 @@ def establish(
 
 
 def greet(greeting: Greeting, target: Target, way: AnyWay, trust: Trust, *, by_code: bool = False) -> Peer:
-    """The dialler's part, up to both sides knowing who the other is; `by_code` is as of `Trust.judge`.
+    """Do the dialler's part until each side knows who the other is, and return the peer. `by_code` is as of
+    `Trust.judge`.
 
-    Raises SecurityError if the listener is not who was meant, or does not let us in; it has been sent nothing if
-    `trust` finds that nothing may be said to it.
+    Raises SecurityError if the listener is not the one that was meant, or does not let us in. If `trust` finds that
+    nothing may be said to it, nothing but TLS has been sent.
     """
     certificate = greeting.stream.peer_certificate if greeting.stream.is_secure else greeting.secure()
     dialler = trust.judge(target, way, certificate, by_code=by_code)
@@ -120,11 +123,12 @@ def greet(greeting: Greeting, target: Target, way: AnyWay, trust: Trust, *, by_c
 
 
 class _CodeNeeded(Exception):
-    """The listener's key is known, ours is unknown to it: a code speaks for us, in a new connection."""
+    """We know the listener's key, but it does not know ours: a new connection is needed, in which the code
+    authenticates us."""
 
 
 class _Attempt:
-    """To call the target by one way."""
+    """The dialling of a target by one way."""
 
     def __init__(
         self,
@@ -140,8 +144,8 @@ class _Attempt:
         *,
         paths: bool = False,
     ) -> None:
-        """`raced` is the first connection, in which TLS is up already."""
-        self.is_there = False  # the listener that is meant has answered: no other way is tried
+        """`raced` is the connection that won a `Race`, with TLS up and its key checked; None: make one."""
+        self.is_there = False  # the listener that was meant has answered, so no other way is tried
         self._target = target
         self._way = way
         self._trust = trust
@@ -154,7 +158,8 @@ class _Attempt:
         self._paths = paths
 
     def make(self, ask_code: Callable[[str], str]) -> Introduced:
-        """By what is known; otherwise by a code, in a connection of its own."""
+        """Call by what is known of the listener. If that does not do, call once more by a code, in a new
+        connection."""
         try:
             return self._call()
         except _CodeNeeded:
@@ -167,7 +172,7 @@ class _Attempt:
             return self._call()
 
     def _call(self, *, by_code: bool = False) -> Introduced:
-        """One connection. Raises _CodeNeeded if another one by code may do better."""
+        """Try it in one connection. Raises _CodeNeeded if a second one, by the code, may succeed."""
         target, where = self._target, str(self._way)
         greeting, self._raced = self._raced or Greeting(stream_to(self._way), self._patience, self._watch), None
         if greeting.stream.is_secure:
@@ -225,18 +230,20 @@ class _Attempt:
             raise
 
     def _keep(self, peer: Peer) -> None:
-        """Without a call, too, a code that was confirmed makes a contact (protocol.md §12): it may be used up by now.
+        """Save the listener as a contact if it has confirmed our code, though there is no call (protocol.md §12): the
+        code may be used up by now.
 
-        The listener has not said its name: it is called by where it was called, until it does.
+        The listener has not said its name, so the contact is named after its host until it does.
         """
         trust, known = self._trust, self._target.known
         if trust and peer.method is Method.CODE and not (trust.is_self(peer) or known_as(peer, known, _ignore)):
-            with contextlib.suppress(SecurityError):  # why there is no call matters more
+            with contextlib.suppress(SecurityError):  # the error that prevented the call is the one to report
                 trust.remember(peer, "", remembered(self._way), known, host=self._way.host)
 
 
 def _explained(error: VoicemuxError, text: str) -> VoicemuxError:
-    """The error, or one that explains better what is wrong with what the user typed."""
+    """Return an error that explains better what is wrong with the `text` that the user typed, or else the same
+    error."""
     if error.kind is Kind.NO_SUCH_HOST and not passes_for_address(text.split(":")[0]):
         return Unreachable(f"{text} is not a contact, and not a host: {error}", kind=Kind.NO_SUCH_CONTACT)
     if isinstance(error, Unreachable) and ends_like_a_port(text):
@@ -245,7 +252,7 @@ def _explained(error: VoicemuxError, text: str) -> VoicemuxError:
 
 
 def _farewell(error: BaseException, receiving: Receiving) -> Bye | None:
-    """The BYE that tells the other side why there will be no call; None if nothing can be told."""
+    """Return the BYE that tells the peer why there will be no call; None if the peer cannot be told."""
     greeted, has_left = receiving.greeted, receiving.state is State.DONE
     match error:
         case SecurityError(kind=Kind.MAN_IN_THE_MIDDLE) if greeted and not has_left:  # it does not know the code
@@ -277,10 +284,11 @@ def receive(
     *,
     hides: bool = False,
 ) -> tuple[Reception, Admission | None]:
-    """A reception for callers, not started yet, and who is let in; None: anybody may call, plain.
+    """Make the reception for callers, which is not started yet, and the `Admission` that decides whom it lets in.
+    Without `trust`, that is None: anybody may call, plain.
 
-    Raises SecurityError; the listener is closed then. The callbacks are those of both; `tell` hears what the user
-    should know besides. `hides`: callers are not told where we may be reached.
+    The callbacks are passed to both. `tell` gets what else the user should know. `hides`: callers are not told at
+    which addresses we may be reached. Raises SecurityError; the listener is closed then.
     """
     try:
         admission = trust.admission(on_code, tell) if trust else None
@@ -306,10 +314,11 @@ def answer(
     sessions: Sessions | None = None,
     grace: int = 0,
 ) -> Introduced:
-    """Take the call. `hello` makes ours, and may take some time. Raises ConnectionLost if the caller has gone.
+    """Take the call: send RINGING, then the HELLO that `hello` makes, which may take some time. Raises ConnectionLost
+    if the caller has gone.
 
-    `sessions` keeps the call's for `grace` seconds without a line, if the caller does, too: it is for who holds the
-    call to forget it (`Sessions.forget`).
+    `sessions` keeps the call for `grace` seconds without a connection, if the caller wants that, too. The holder of
+    the call forgets it there at the end (`Sessions.forget`).
     """
     stream, sending = caller.stream, caller.sending
     own = Hello()

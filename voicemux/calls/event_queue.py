@@ -1,6 +1,6 @@
-"""What a call tells: to one reader, who takes the events in turn, and to any number of watchers, at once.
+"""The events of one call: one reader takes them in turn, and any number of watchers is called as they happen.
 
-Only the reader acknowledges. It has shown an event when it asks for the next one, or says so (`took`).
+Only the reader acknowledges: asking for the next event, or `took`, says that the event before has been shown.
 """
 
 import logging
@@ -18,22 +18,22 @@ Watcher = Callable[[Event], None]
 
 
 class EventQueue:
-    """`next` belongs to the reader, the rest to any thread. Nothing but `next` waits."""
+    """The events of one call. The reader calls `next`, which waits; any thread may call the rest, which does not."""
 
     def __init__(self, on_text_taken: Callable[[], None]) -> None:
         """`on_text_taken` is called once for each text, after the reader has shown it."""
         self._on_text_taken = on_text_taken
-        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()  # None: no more will come
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()  # None: the end
         self._lock = threading.Lock()
-        self._owes_a_text = False  # the reader holds one that is to be acknowledged
+        self._owes_a_text = False  # the reader has a text that it has not shown yet
         self._watchers: tuple[Watcher, ...] = ()
         self._has_told_the_last = False
 
     def subscribe(self, watcher: Watcher) -> Callable[[], None]:
-        """Have `watcher` called with every event from now on; call what this returns to put an end to it.
+        """Have `watcher` called with every event from now on. Returns a function that ends this.
 
-        It is called where the event happens, in any thread of the call, and must not wait. If it raises, that is
-        logged, and it is not called again.
+        It is called where the event happens, in any thread of the call, and must not wait. If it raises an exception,
+        that is logged, and the watcher is not called again.
         """
         with self._lock:
             self._watchers = (*self._watchers, watcher)
@@ -41,16 +41,17 @@ class EventQueue:
         return partial(self._forget, watcher)
 
     def put(self, event: Event) -> None:
-        """Something has happened: the watchers see it, then the reader may."""
+        """Call the watchers with `event`, then queue it for the reader."""
         self._tell(event)
         self._events.put(event)
 
     def close(self) -> None:
-        """Nothing more will be put; the reader has what was."""
+        """Mark the end: the reader still gets what is queued, then None."""
         self._events.put(None)
 
     def next(self) -> Event | None:
-        """Wait for the next event; None if no more will come. Asking says that the one before has been shown."""
+        """Wait for the next event; None after the last. Asking for it says that the reader has shown the one
+        before."""
         self.took()
         event = take(self._events)
         self._owes_a_text = isinstance(event, TextReceived)
@@ -64,7 +65,8 @@ class EventQueue:
             self._on_text_taken()
 
     def tell_the_last(self, event: Event) -> None:
-        """Tell the watchers of the end. Calling it again does nothing."""
+        """Call the watchers with `event`, the last one, which the reader does not take from the queue. Calling it
+        again does nothing."""
         with self._lock:
             told, self._has_told_the_last = self._has_told_the_last, True
         if not told:

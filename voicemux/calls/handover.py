@@ -1,7 +1,7 @@
-"""The voice of a connection that takes the place of one that is well: it waits for the rest of the other's.
+"""Orders the voice of two connections when a call moves from a slower one to a faster one.
 
-The new connection is faster, as a rule, so its first packets come before the last ones of the other. Pure: `now` is
-an argument, in seconds.
+The first packets on the new connection overtake the last ones on the old one, so they are held until the old one has
+ended. Pure: `now` is an argument, in seconds.
 """
 
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from voicemux.protocol.messages import Audio
 
-MOST_HELD = 0.3  # seconds: a way through a relay is not longer than a direct one by more, as a rule
+MOST_HELD = 0.3  # seconds that a packet is held: a path through a relay is seldom slower than the direct one by more
 
 
 @dataclass(frozen=True)
 class Playable:
-    """Packets to play now, with the time at which each came. `is_first`: what comes from now on came by this
+    """Packets to play now, each with its arrival time. `is_first`: they, and all that follow, came by the new
     connection."""
 
     packets: list[tuple[Audio, float]]
@@ -22,18 +22,18 @@ class Playable:
 
 
 class Handover:
-    """Of one connection. One thread at a time may use it."""
+    """Holds back the voice of one new connection. One thread at a time may use it."""
 
     def __init__(self) -> None:
         self._is_over: Callable[[], bool] | None = None
         self._held: list[tuple[Audio, float]] = []
 
     def follow(self, is_over: Callable[[], bool]) -> None:
-        """Wait until the other connection brings nothing more, which `is_over` says."""
+        """Hold packets from now on, until `is_over` says that the other connection has ended."""
         self._is_over = is_over
 
     def take(self, audio: Audio, now: float) -> Playable:
-        """A packet has come: what to play of what has come so far."""
+        """A packet has come at `now`: return the packets to play now."""
         if self._is_over is None:
             return Playable([(audio, now)])
         self._held.append((audio, now))

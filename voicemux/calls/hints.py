@@ -1,7 +1,8 @@
-"""Hints about the user's own sound: what the other side suffers from, and the user does not notice. Pure.
+"""Hints about the user's own sound: faults that the other side hears and the user does not. Pure: time is an
+argument.
 
-Each is told when it begins to be so, and again a minute later at the earliest, if it was over meanwhile. They are
-lines of text, and no sounds: a sound would be taken for a fault.
+Each hint is given when its fault begins; and again, at the earliest a minute later, if the fault has ended meanwhile.
+Hints are lines of text and not sounds, because a sound would be taken for a fault.
 """
 
 from collections import deque
@@ -10,12 +11,12 @@ from dataclasses import dataclass
 from voicemux.events import Hint
 
 AGAIN = 60.0  # seconds between two hints of one kind
-SPAN = 5.0  # seconds that are looked back on
-CLIPS = 3  # pieces of sound with clipped samples in the span: one may be a cough
-SPOKEN = 3.0  # seconds of speech in the span, while muted: less may be a word to another person in the room
-LOUD_ECHO = -30.0  # dB against what was played: a softer echo does not disturb
-ECHO_FOR = 3.0  # seconds that an echo must have been loud: three estimates
-NOT_CANCELLED = ("off", "not installed")  # of an `EchoState`
+SPAN = 5.0  # seconds of the past that are judged
+CLIPS = 3  # clipped pieces of sound within SPAN: one alone may be a cough
+SPOKEN = 3.0  # seconds of speech within SPAN while muted: less may be meant for another person in the room
+LOUD_ECHO = -30.0  # dB relative to what was played: a softer echo does not disturb (a judgement, not measured)
+ECHO_FOR = 3.0  # seconds that the echo must have been loud: three estimates of `EchoMeter`
+NOT_CANCELLED = ("off", "not installed")  # values of `EchoState` in which echo is sent to the peer
 
 SENTENCES = {
     "clipping": "your microphone clips: turn it down, or speak from farther away",
@@ -26,27 +27,27 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class OwnSound:
-    """What there is to see of our own microphone at one look."""
+    """What is known of our own microphone at one look."""
 
-    clips: int  # pieces of sound with clipped samples, so far
+    clips: int  # blocks with clipped samples since the call began
     muted: bool  # by the user
     spoken: float | None  # seconds of speech, so far; None: no detector
-    echo: str  # what becomes of echo
-    echo_db: float | None  # its level against what was played; None: not known, or none
+    echo: str  # an `EchoState`: "on", "off", "not needed" or "not installed"
+    echo_db: float | None  # level of the echo relative to what was played, in dB; None: not known, or no echo
 
 
 class Hints:
-    """`look` ten times a second or so. Any one thread."""
+    """Decides when to give a hint. One thread calls `look` about ten times a second."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, OwnSound]] = deque()  # those of the span, and the last before it
+        self._seen: deque[tuple[float, OwnSound]] = deque()  # the looks within SPAN, and the last one before it
         self._muted_since: float | None = None
         self._echo_since: float | None = None
-        self._active = dict.fromkeys(SENTENCES, False)  # and told
+        self._active = dict.fromkeys(SENTENCES, False)  # of each kind: it is so, and has been told
         self._told_at: dict[str, float] = {}
 
     def look(self, now: float, sound: OwnSound) -> list[Hint]:
-        """What there is to tell. `now` is in seconds."""
+        """Return the hints to give now. `now` is in seconds."""
         self._seen.append((now, sound))
         while len(self._seen) > 1 and self._seen[1][0] <= now - SPAN:
             self._seen.popleft()
@@ -63,7 +64,7 @@ class Hints:
         ]
 
     def _spoken_while_muted(self, sound: OwnSound) -> float:
-        """Seconds in the span."""
+        """Return for how many seconds the user has spoken within SPAN since muting."""
         since = self._muted_since
         known = [each.spoken for at, each in self._seen if since is not None and at >= since]
         if sound.spoken is None or not known or known[0] is None:
@@ -71,7 +72,8 @@ class Hints:
         return sound.spoken - known[0]
 
     def _tell(self, kind: str, is_so: bool, now: float, *, until: bool | None = None) -> list[Hint]:
-        """`until` is what must be so before it may be told again, if that is more than that it is over."""
+        """Return the hint if the fault `is_so` and it may be given. `until`, if given, must be true before the fault
+        counts as over."""
         if not is_so:
             self._active[kind] = self._active[kind] and until is False
         elif not self._active[kind] and now - self._told_at.get(kind, -AGAIN) >= AGAIN:

@@ -1,4 +1,4 @@
-"""Both sides have said HELLO: who the peer is, and what it is called here. The way there is in `establishing`."""
+"""Who the peer is, and what it is called here, once both sides have said HELLO. `establishing` leads there."""
 
 import contextlib
 from collections.abc import Callable
@@ -19,19 +19,20 @@ from voicemux.security.entries import Contact
 from voicemux.security.handshake import Peer
 from voicemux.security.names import marked, tame
 
-Tell = Callable[[str], None]  # hears what went wrong, while the call goes on
+Tell = Callable[[str], None]  # gets a sentence for the user on what went wrong, while the call goes on
 
 
 @dataclass(frozen=True)
 class Introduced:
-    """Both sides have said HELLO, and `hello` is theirs. The stream belongs to the holder of the call."""
+    """A connection on which both sides have said HELLO; `hello` is the peer's. The stream belongs to the holder of
+    the call."""
 
     stream: Stream
     sending: Sending
     receiving: Receiving
     hello: Hello
     peer: Peer | None  # None in a plain call
-    address: str  # where to call them; of a caller, a guess, "" for none
+    address: str  # HOST:PORT under which to call the peer; a guess if it is the caller; "": not known
     is_caller: bool
     known: Directory | None  # the contacts, as they were read for this call; None in a plain call
     bond: Bond | None = None  # by which the call outlives its line; None: it does not
@@ -43,13 +44,13 @@ class Introduced:
 
     @property
     def words(self) -> list[str]:
-        """To compare, if nothing else speaks for the peer."""
+        """The words for both users to compare, if nothing else authenticates the peer; otherwise empty."""
         return list(self.peer.words) if self.peer and self.peer.method is Method.OPEN else []
 
 
 def missed(caller: Caller, trust: Trust | None, tell: Tell) -> str:
-    """The name of a caller who was not answered, if it is a contact; else "". A caller with the code becomes a
-    contact."""
+    """Return the name of a caller who was not answered if it is a contact, otherwise "". A caller who knew the code
+    becomes a contact."""
     if not (trust and caller.peer):
         return ""
     if caller.peer.method is Method.CODE:
@@ -60,8 +61,9 @@ def missed(caller: Caller, trust: Trust | None, tell: Tell) -> str:
 
 
 def met_by(caller: Caller) -> Introduced:
-    """As whom a caller introduces itself. Where it can be called back is only guessed."""
-    is_elsewhere = caller.stream.relay or is_this_machine(caller.host)  # there, a relay runs, or a tunnel ends
+    """Return what a caller has said of itself. The address at which it can be called back is a guess."""
+    # The host is then that of a relay, or the end of a tunnel, not the caller's.
+    is_elsewhere = caller.stream.relay or is_this_machine(caller.host)
     guess = "" if is_elsewhere else str(Address(caller.host, DEFAULT_PORT))
     return Introduced(
         caller.stream,
@@ -77,27 +79,28 @@ def met_by(caller: Caller) -> Introduced:
 
 @dataclass(frozen=True)
 class Named:
-    """What a peer is called here. The name of a contact, or its own, made harmless, or its host: never empty."""
+    """What a peer is called here: the name of the contact, or the name that it gives itself, made harmless, or its
+    host. Never empty."""
 
     name: str
-    claims: str = ""  # what a contact calls itself, if that is something else
-    is_known: bool = False  # and will be known again by its key
+    claims: str = ""  # the name that a contact gives itself, if it differs from `name`
+    is_known: bool = False  # it is a contact, and recognised by its key
 
 
 def name_caller(caller: Caller, trust: Trust | None, tell: Tell) -> Named:
-    """What a caller is called from the first ring on. A caller who knew the code is a contact by now."""
+    """Return what a caller is called from the first ring on. A caller who knew the code becomes a contact first."""
     return name_peer(met_by(caller), trust, tell)
 
 
 def is_known(caller: Caller, tell: Tell) -> bool:
-    """Whether that is a contact, or has proved that it knows the code."""
+    """Whether the caller is a contact, or has proved that it knows the code."""
     if caller.peer is None:
         return False
     return caller.peer.method is not Method.OPEN or known_as(caller.peer, caller.known, tell) is not None
 
 
 def name_peer(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
-    """What the peer is called from here on. An authenticated peer has that name, and is remembered by it."""
+    """Return what the peer is called from now on. If its key or a code authenticates it, it is saved as a contact."""
     host, own = met.stream.peer_address.host, tame(met.hello.name)
     if not (trust and met.peer):
         return Named(own or host)
@@ -114,7 +117,7 @@ def name_peer(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
 
 
 def _note(met: Introduced, trust: Trust, tell: Tell) -> None:
-    """Have what it takes to find the contact at a relay."""
+    """Save what is needed to meet this contact at a relay."""
     assert met.peer
     try:
         note_meeting(trust.meetings, met.peer, met.stream.relay)
@@ -124,7 +127,7 @@ def _note(met: Introduced, trust: Trust, tell: Tell) -> None:
 
 
 def _name_of_unknown(met: Introduced) -> str:
-    """What the peer is called, by what it calls itself: it looks like no contact's name."""
+    """Return the name that the peer gives itself, changed if it looks like a contact's name."""
     if met.known:
         with contextlib.suppress(SecurityError):
             return marked(met.hello.name, [contact.name for contact in met.known.all()])
@@ -132,9 +135,9 @@ def _name_of_unknown(met: Introduced) -> str:
 
 
 def remember(met: Introduced, trust: Trust, tell: Tell) -> str:
-    """The name under which the peer is known from now on; empty if that cannot be.
+    """Save the peer as a contact, and return its name; "" if that failed.
 
-    For what the user decides in the middle of a call: the contacts are read anew.
+    The user asks for this in the middle of a call, so the contacts are read anew.
     """
     known = _remember(replace(met, known=trust.contacts.directory()), trust, tell)
     return known.name if known else ""
@@ -157,7 +160,7 @@ def _remember(met: Introduced, trust: Trust, tell: Tell) -> Contact | None:
 
 
 def known_as(peer: Peer, known: Directory | None, tell: Tell) -> Contact | None:
-    """The contact with that key; None if there is none, or the contacts cannot be read."""
+    """Return the contact with the peer's key; None if there is none, or if the contacts cannot be read."""
     try:
         return known.with_fingerprint(peer.fingerprint) if known else None
     except SecurityError as error:

@@ -1,8 +1,8 @@
-"""The connections of a call: the one that carries it, and those that did until a moment ago.
+"""The connections of a call: the current one, and those that it has just left.
 
-While there is none, the call is down: text waits, voice goes nowhere, and `Survival` says for how long. Another
-connection takes over in one step under the lock: from then on nothing of the one before reaches the conversation, and
-the writer of the one before takes nothing from it.
+While there is no current one, the call is down: text waits, voice is dropped, and `Survival` decides for how long.
+Another connection takes over in one step, with the lock held. After that, nothing that the old one reads reaches the
+conversation, and its writer takes nothing from it.
 """
 
 from collections.abc import Callable
@@ -20,23 +20,23 @@ from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Paths, TextAc
 from voicemux.sending.back import Journey
 from voicemux.trace.frames import watch
 
-REPLACED = Bye(ByeCode.REPLACED)
-LAST_WORD = 1.0  # seconds for the BYE on a connection whose place another one has taken
+REPLACED = Bye(ByeCode.REPLACED)  # sent on a connection whose place another one has taken
+LAST_WORD = 1.0  # seconds until a replaced connection is cut: time to send REPLACED
 ANSWER_TIMEOUT = 10.0  # seconds for the answer to a HELLO that resumes a call (protocol.md §17.4)
 
 
-SayHello = Callable[[int], None]  # gets `last_text`
+SayHello = Callable[[int], None]  # sends our HELLO with this `last_text`
 
 
 def _say_nothing(last_text: int) -> None:
-    """A dialler has said its HELLO before."""
+    """Send nothing: a dialler has sent its HELLO before it takes over."""
 
 
 class Lines:
-    """`seat` the first, then any thread may use it. In the end `cut` all, and `close` when no thread uses it."""
+    """The connections of one call. Any thread may use it after `seat`. In the end, `cut` it, join, and `close` it."""
 
     def __init__(self, parts: Parts, on_over: Callable[[], None]) -> None:
-        """`on_over` is called once, when the last word of the peer has been read; it must not wait."""
+        """`on_over` is called once, when the peer's stream has ended on the last connection; it must not wait."""
         self.current: Carrier | None = None
         self.closing = Closing(parts, lambda: self.current, on_over)
         self.on_paths: Callable[[Carrier, Paths], None] = lambda carrier, paths: None  # must not wait
@@ -44,16 +44,17 @@ class Lines:
         self._changed = parts.changed
         self._retired = Retired()
         self._reason: ConnectionLost | None = None  # why the line was lost
-        self._last: Carrier  # the current one, or the last
-        self._leaving: Carrier | None = None  # its voice is heard until another one has taken its place
+        self._last: Carrier  # the current one, or while there is none, the one before
+        # The old connection during a move: its voice is played until the new one has taken over.
+        self._leaving: Carrier | None = None
 
     def seat(self, stream: Stream, sending: Sending, receiving: Receiving) -> Carrier:
-        """Let a connection carry the call, the first one or the next. It is for the caller to start it."""
+        """Make this connection, the first one or a later one, the current one. The caller starts it."""
         self.current = self._last = carrier = Carrier(stream, sending, receiving, self._parts, self)
         self._parts.texts.carry_by(carrier.writer)
         return carrier
 
-    # --- what the connections say
+    # --- a `Keeper`, for the connections
 
     def is_loss(self, bye: Bye) -> bool:
         """Whether that BYE ends the connection only, and not the call."""
@@ -70,12 +71,12 @@ class Lines:
                 carrier.writer.finish(Bye(error.code, str(error)), 0, peer_is_done=True)
 
     def lost(self, carrier: Carrier, error: ConnectionLost) -> None:
-        """Nothing comes any more."""
+        """The peer has been silent for too long."""
         self._goes_on_without(carrier, error)
         carrier.cut()
 
     def ended(self, carrier: Carrier, error: ConnectionLost | None) -> None:
-        """The thread that reads ends."""
+        """The thread that reads the connection has ended."""
         if not self._goes_on_without(carrier, error):
             self.closing.finish()
 
@@ -101,8 +102,8 @@ class Lines:
         return True
 
     def _retire(self, bye: Bye | None, seconds: float, *, moves: bool = False) -> None:
-        """The connection that there is, if any, carries the call no more; it is cut after that many seconds. If the
-        call `moves` to a better one, no voice is lost."""
+        """Retire the current connection, if any: it is cut after that many `seconds`, and `bye`. `moves`: the call
+        goes on to a better one, and voice still on its way is played."""
         if carrier := self.current:
             self._retired.add(carrier, bye, self._parts.clock() + seconds, keeps_voice=moves and not bye)
             carrier.is_heard, self._leaving = moves, carrier if moves else None
@@ -112,15 +113,16 @@ class Lines:
     # --- another connection
 
     def commit(self, *, moves: bool = False) -> int | None:
-        """Another connection is ready for our HELLO: its `last_text`, None if it is not wanted any more. From now on
-        nothing of the old one counts. `moves`: it is wanted as long as a relay carries the call."""
+        """A new connection is ready for our HELLO: return the `last_text` for it, or None if it is not wanted any
+        more. From now on the old one does not count. `moves`: the new one is wanted only while a relay carries the
+        call."""
         parts, now = self._parts, self._parts.clock()
         with self._changed:
             moves = moves and _is_relayed(self.current)
             may_go, news = parts.survival.commit(now, moves=moves) if self._parts.may_survive else (False, None)
             if not may_go:
                 return None
-            self._retire(None, ANSWER_TIMEOUT, moves=moves)  # the peer goes by it until our HELLO has come
+            self._retire(None, ANSWER_TIMEOUT, moves=moves)  # the peer uses the old one until it has our HELLO
             parts.conversation.lose()
             last_text = parts.conversation.last_text
         self._tell(news)
@@ -129,10 +131,10 @@ class Lines:
     def take_over(
         self, stream: Stream, sending: Sending, receiving: Receiving, hello: Hello, say_hello: SayHello = _say_nothing
     ) -> bool:
-        """Let this connection carry the call. `hello` is the peer's on it; `say_hello` says ours, with that
-        `last_text`, before anything else goes. False if the call ends, or has ended.
+        """Let this connection carry the call. `hello` is the peer's HELLO on it; `say_hello` sends ours before
+        anything else is sent. Returns False if the call is ending or has ended.
 
-        Raises RemoteProtocolError if the peer's `last_text` is impossible: then all is as before.
+        Raises RemoteProtocolError if the peer's `last_text` is impossible; then nothing has changed.
         """
         parts, now = self._parts, self._parts.clock()
         with self._changed:
@@ -170,13 +172,14 @@ class Lines:
             carrier.start()
         except (ConnectionLost, OutOfResources) as error:
             carrier.cut()
-            self.ended(carrier, ConnectionLost(str(error)))  # there may be no thread that would say so
+            # No reading thread may have been started that would report it.
+            self.ended(carrier, ConnectionLost(str(error)))
         return True
 
     # --- the timer
 
     def look(self, now: float, *, has_changed: bool = False) -> None:
-        """See how the line does. `has_changed`: it may have, see `Survival.look`."""
+        """Measure the current connection, and see whether it is lost. `has_changed` is as of `Survival.look`."""
         parts = self._parts
         if carrier := self.current:
             carrier.look(now)
@@ -193,10 +196,10 @@ class Lines:
         self._retired.tidy(now)
 
     def signs(self) -> tuple[int, float | None]:
-        """See `Carrier.signs`; of the last one while there is none."""
+        """Return `Carrier.signs` of the current connection, or of the one before while there is none."""
         return self._last.signs()
 
-    # --- what the user hears, and what the peer hears of us
+    # --- voice
 
     def send_audio(self, audio: Audio) -> None:
         """Send a packet of our voice, if there is a connection."""
@@ -204,7 +207,7 @@ class Lines:
             carrier.writer.send_audio(audio)
 
     def peer_on_its_way(self) -> Journey | None:
-        """How long the peer's voice travels now; None while none comes."""
+        """How long the peer's voice takes to arrive now; None while none arrives."""
         return carrier.writer.feedback.peer_on_its_way() if (carrier := self.current) else None
 
     def _tell(self, *news: News | None) -> None:
@@ -215,7 +218,7 @@ class Lines:
     # --- the end
 
     def cut(self) -> None:
-        """Wake all threads that wait in a connection, or will."""
+        """Cut all connections: that wakes every thread that waits in one, or will."""
         with self._changed:
             self._parts.survival.end()
             carrier = self.current
@@ -251,6 +254,6 @@ def _is_relayed(carrier: Carrier | None) -> bool:
 
 
 def _no_more(reason: ConnectionLost | None, grace: float) -> ConnectionLost:
-    """The line was lost for that reason, and has not come back."""
+    """Return the error of a call whose connection was lost for `reason` and not replaced within `grace` seconds."""
     what = str(reason or "the line was lost")
     return ConnectionLost(f"{what}; it did not come back within {grace:.3g} s", kind=reason.kind if reason else None)

@@ -1,7 +1,7 @@
 """Moves a call from a relay to a direct connection, where the routers of both sides allow that (protocol.md §17.8).
 
-Each side says where it may be reached; in rounds, both try to connect to each other. What comes about
-is handed on: at the session's dialler to who resumes on it, at its listener to who greets callers.
+Each side says where it may be reached; then both try, in rounds, to connect to each other at the same time. A
+connection that succeeds is passed on: the session's dialler to its redial thread, the listener to its reception.
 """
 
 import threading
@@ -19,11 +19,12 @@ from voicemux.net.stream import Stream
 from voicemux.protocol.messages import Paths
 
 LOOK_AGAIN = 0.05  # seconds between two looks at whether the round trip is known
-WAIT = 5.0  # seconds between two looks, if nothing wakes the thread
+WAIT = 5.0  # seconds of one wait, if nothing wakes the thread
 
 
 class Moving:
-    """`run` is the body of a thread, until `stop`; `look` is the timer's, `hear` the demultiplexer's."""
+    """Tries to make a relayed call direct. A thread runs `run` until `stop`; the timer calls `look`, the
+    demultiplexer `hear`."""
 
     def __init__(
         self,
@@ -33,21 +34,21 @@ class Moving:
         port: int = 0,
         mapped: Callable[[], Address | None] = lambda: None,
     ) -> None:
-        """`take` gets each connection that comes about, and must not wait. `port` is the one at which this side
-        listens; 0 if it does not. `mapped` is where its router lets callers in."""
+        """`take` gets each direct connection, and must not wait. `port` is the TCP port on which this side listens;
+        0: none. `mapped` returns the address that the router forwards to it, or None."""
         self._lines = lines
         self._round_trip = parts.vitals.known_round_trip
         self._take = take
         self._port, self._mapped = port, mapped
-        self._woken = threading.Condition()  # guards what follows; nothing is called with it that waits
+        self._woken = threading.Condition()  # guards what follows; with it held, nothing is called that may wait
         self._rounds = Rounds(dials=parts.dials)
-        self._carrier: Carrier | None = None  # the last that was looked at
-        self._own: Address | None = None  # our end of it, if it goes through a relay
+        self._carrier: Carrier | None = None  # the connection at the last look
+        self._own: Address | None = None  # our address on it, if it goes through a relay
         self._said = Paths()
         self._is_stopped = False
 
     def look(self) -> None:
-        """See which connection carries the call now, and say on a new one through a relay where this side is."""
+        """Note which connection carries the call now; on a new one through a relay, send PATHS."""
         with self._woken:
             carrier = self._lines.current
             if carrier is self._carrier:
@@ -63,7 +64,7 @@ class Moving:
             self._woken.notify_all()
 
     def hear(self, carrier: Carrier, paths: Paths) -> None:
-        """The peer has said that on this connection."""
+        """The peer has sent `paths` on this connection."""
         self.look()
         with self._woken:
             if carrier is self._carrier and self._own:
@@ -71,7 +72,7 @@ class Moving:
                 self._woken.notify_all()
 
     def run(self) -> None:
-        """Have a round whenever it is time."""
+        """Run each round when it is due."""
         while found := self._next_round():
             own, carrier, addresses = found
             for stream in punch(own, addresses, partial(self._goes_on, carrier)):
@@ -86,7 +87,8 @@ class Moving:
             self._woken.notify_all()
 
     def _next_round(self) -> tuple[Address, Carrier, tuple[Address, ...]] | None:
-        """Wait for it: our end, of which connection that is, and what to try. None if there will be none."""
+        """Wait for the next round. Returns our address, the connection that it is an address of, and the peer's
+        addresses to try; None if there will be no more rounds."""
         with self._woken:
             while not self._is_stopped:
                 now = time.monotonic()
@@ -101,5 +103,5 @@ class Moving:
         return None
 
     def _goes_on(self, carrier: Carrier) -> bool:
-        """Whether the round does that has begun for this connection."""
+        """Whether a round that began on this connection may go on."""
         return not self._is_stopped and self._lines.current is carrier

@@ -1,4 +1,4 @@
-"""Connections that are better than the one through a relay which carries the call, until the redial thread looks."""
+"""Direct connections that may replace the relayed one, queued for the redial thread."""
 
 import threading
 from collections import deque
@@ -7,16 +7,17 @@ from voicemux.net.stream import Stream
 
 
 class Offers:
-    """Any thread may use it."""
+    """A queue of connections. Any thread may use it."""
 
     def __init__(self, changed: threading.Condition) -> None:
-        """`changed` guards it, and is told when there is one."""
+        """`changed` guards the queue, and is notified when a connection is put."""
         self._changed = changed
         self._streams: deque[Stream] = deque()
         self._is_closed = False
 
     def put(self, stream: Stream) -> None:
-        """Have the call go on there, if that is the listener of the call and a relay still carries the call."""
+        """Offer a connection. The redial thread uses it if it leads to the listener of the call and a relay still
+        carries the call."""
         with self._changed:
             if is_open := not self._is_closed:
                 self._streams.append(stream)
@@ -25,20 +26,21 @@ class Offers:
             stream.close()
 
     def __bool__(self) -> bool:
+        """Whether a connection waits."""
         return bool(self._streams)
 
     def take(self) -> Stream | None:
-        """The oldest, None if there is none."""
+        """Remove and return the oldest connection; None if there is none."""
         with self._changed:
             return self._streams.popleft() if self._streams else None
 
     def drop(self) -> None:
-        """Close all: they are of no use any more."""
+        """Close all connections that wait."""
         while stream := self.take():
             stream.close()
 
     def close(self) -> None:
-        """Close all, and each that still comes."""
+        """Close all connections that wait, and from now on each one that is put."""
         with self._changed:
             self._is_closed = True
         self.drop()

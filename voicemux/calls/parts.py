@@ -1,4 +1,4 @@
-"""What a call keeps, whatever connection carries it."""
+"""The parts of a call that outlive its connections."""
 
 import random
 import threading
@@ -23,7 +23,7 @@ from voicemux.trace.facts import Trace
 
 @dataclass(frozen=True)
 class SoundHalves:
-    """What sends and plays voice, as far as there is any. The recorder gets what the player gets."""
+    """The sender and the players of voice, as far as this side has them. The recorder gets what the player gets."""
 
     transmitter: VoiceSender | None
     player: Player | None
@@ -32,16 +32,17 @@ class SoundHalves:
 
 @dataclass(frozen=True)
 class Hears:
-    """Who is told of what goes on; none of them may wait."""
+    """Callbacks of the call; none of them may wait."""
 
-    happened: Callable[[Happening], None]  # what the peer says
-    post: Callable[[Event], None]  # what the user is told
-    broke: Callable[[BaseException], None]  # a bug in a thread
+    happened: Callable[[Happening], None]  # gets what the conversation makes of the peer's messages
+    post: Callable[[Event], None]  # gets events for the user
+    broke: Callable[[BaseException], None]  # gets the exception of a thread with a bug
 
 
 @dataclass(frozen=True)
 class Parts:
-    """`changed` guards the conversation, the survival, and which connection has them."""
+    """What all connections of one call share. `changed` guards the conversation, `survival`, and which connection is
+    current."""
 
     name: str  # the peer's
     silence: float  # seconds without a byte after which a connection is lost
@@ -56,12 +57,12 @@ class Parts:
     texts: Texts
     hears: Hears
     trace: Trace | None
-    dials: bool  # this side does, to have another connection
+    dials: bool  # this side dials again when the connection is lost: it is the session's dialler
     clock: Callable[[], float] = time.monotonic
 
     @property
     def may_survive(self) -> bool:
-        """Whether the call goes on if the connection is lost. With `changed` held, that stays."""
+        """Whether the call goes on if the connection is lost. The answer stays true only while `changed` is held."""
         return self.survival.may_survive and not (self.ending.has_begun or self.conversation.is_ending)
 
 
@@ -76,8 +77,8 @@ def make_parts(
     peer_plays: bool,
     goodbye: float,
 ) -> Parts:
-    """Of a call that begins on `stream` with a peer of that name; `peer_plays` is whether it plays voice, `goodbye`
-    is as of `Conversation`."""
+    """Make the parts of a call that begins on `stream` with the peer `name`. `peer_plays` is whether the peer plays
+    voice; `goodbye`, in seconds, is as of `Conversation`."""
     transmitter, player, recorder = halves.transmitter, halves.player, halves.recorder
     ending, changed, counts = Ending(), threading.Condition(), SentCounts()
     conversation = Conversation(stream.timeout, goodbye)

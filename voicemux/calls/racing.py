@@ -1,7 +1,8 @@
-"""To a contact, directly and through a relay at once: the first way on which the contact's key is proved wins.
+"""Connects to a contact directly and through a relay at the same time: the first connection on which the contact's
+certificate appears wins.
 
-Nothing is said on any way before that, and nothing at all on those that lose. Connections that are still being made
-when the race is over are closed by their thread as soon as they stand.
+Nothing but TLS is sent on any connection before that, and nothing more on those that lose. A connection that is still
+being made when the race is over is closed by its thread once it stands.
 """
 
 import contextlib
@@ -16,11 +17,11 @@ from voicemux.security.entries import Contact
 from voicemux.security.identity import fingerprint_of
 from voicemux.threads import Threads, take
 
-HEAD_START = 0.25  # seconds for the direct ways: RFC 8305, §5
+HEAD_START = 0.25  # seconds that the direct ways have before relays are tried: RFC 8305, §5
 
 
 class Race:
-    """`run()` it once."""
+    """One race. Call `run()` once."""
 
     def __init__(self, contact: Contact, ways: tuple[AnyWay, ...], patience: float) -> None:
         """`patience` is as of `Greeting`."""
@@ -35,11 +36,15 @@ class Race:
 
     @staticmethod
     def is_for(ways: tuple[AnyWay, ...]) -> bool:
-        """Whether there are ways of both kinds."""
+        """Whether there are direct and relayed ways, so that there is something to race."""
         return len({isinstance(each, RelayedWay) for each in ways}) == 2
 
     def run(self) -> tuple[AnyWay, Greeting] | None:
-        """The way that has won, and its greeting, in which TLS is up; None if all have failed."""
+        """Race, and return the way that won with its greeting, in which TLS is up; None if all have failed, see
+        `failures`.
+
+        Raises OutOfResources, or the exception of a bug in a thread.
+        """
         threads = Threads(self._results.put)
         threads.start("direct", self._go_directly, daemon=True)
         threads.start("relayed", self._go_through_relays, daemon=True)
@@ -96,7 +101,7 @@ class Race:
             greeting.stream.close()
 
     def _end(self) -> None:
-        """No other way may win. What has won and was not taken, because the user gave up, is closed."""
+        """Let no other connection win. One that won but was not taken, because the user gave up, is closed."""
         with self._lock:
             self._is_over = True
         with contextlib.suppress(queue.Empty):

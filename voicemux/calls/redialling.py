@@ -1,7 +1,7 @@
-"""Dials again for a call that has lost its line, or may have: in a thread of its own, as `Survival` wants it.
+"""Dials again for a call whose connection is lost or suspect, in a thread of its own, when `Survival` says so.
 
-The listener must be the one of the call: its key is looked at before anything is said. Up to our HELLO, a connection
-has said nothing about the call, and may be given up; with it, the connection takes the place of the one before.
+The listener must be the one of the call, so its key is compared before anything is said. Before our HELLO, a new
+connection has said nothing about the call, and may be given up. With our HELLO, it takes the place of the old one.
 """
 
 import threading
@@ -30,18 +30,18 @@ from voicemux.protocol.messages import Bye, ByeCode, Hello, Method
 from voicemux.security.handshake import Dialler
 from voicemux.security.identity import fingerprint_of
 
-LIMIT = 10.0  # seconds for one connection to take over: a line of 1 s round trip needs 5
-OFFER_LIMIT = 5.0  # seconds likewise for a better one: meanwhile no other is dialled
+LIMIT = 10.0  # seconds for a new connection to take over: with a round trip of 1 s, it needs 5
+OFFER_LIMIT = 5.0  # seconds for a direct connection to take over: no other one is dialled meanwhile
 WAIT = 1.0  # seconds between two looks at whether to dial, if nothing wakes the thread
-LAST_MOMENT = 1.0  # seconds that a connection which is about to take over has for our goodbye
+LAST_MOMENT = 1.0  # seconds that `stop` leaves a connection which is about to take over, to send BYE
 
 
 class _ElsewhereError(SecurityError):
-    """Another listener than that of the call answers there."""
+    """A listener with another key answers there."""
 
 
 class Redialling:
-    """`run` is the body of the thread; `stop` ends it."""
+    """Dials again for one call. A thread runs `run`; `stop` ends it."""
 
     def __init__(self, bond: Bond, parts: Parts, lines: Lines, first: Stream) -> None:
         """`first` is the connection with which the call begins."""
@@ -51,15 +51,15 @@ class Redialling:
         self.whereabouts = Whereabouts(bond, first)
         self._name = parts.name
         self._is_stopped = False
-        self._stream: Stream | None = None  # that is being greeted
+        self._stream: Stream | None = None  # the connection that is being greeted, if any
         self._has_said_hello = False
         self._is_idle = threading.Event()
         self._is_idle.set()
-        self._has_told = False  # the user, that another listener answers
+        self._has_told = False  # the user has been told that another listener answers
         self._post = parts.hears.post
-        self._dials = 0  # since the line was up
+        self._dials = 0  # dials since the call last had a connection
         self.offers = Offers(parts.changed)
-        self._moves = False  # an offer is being greeted
+        self._moves = False  # the connection that is being greeted came from `offers`
 
     def run(self) -> None:
         """Dial when another connection is wanted, until the call ends."""
@@ -72,7 +72,7 @@ class Redialling:
                 self._is_idle.set()
 
     def stop(self) -> None:
-        """End `run`. A connection that is about to take over gets a moment for the goodbye."""
+        """End `run`. A connection that is about to take over has LAST_MOMENT seconds to send BYE."""
         with self._changed:
             self._is_stopped = True
             has_said_hello = self._has_said_hello
@@ -85,7 +85,7 @@ class Redialling:
         self.offers.close()
 
     def hurry(self) -> None:
-        """The way may be another one now: what is under way by the old one is given up."""
+        """Cut the connection that is being made: our network has changed, so it may lead nowhere."""
         with self._changed:
             if self._stream:
                 self._stream.cut()
@@ -93,7 +93,7 @@ class Redialling:
     # --- when
 
     def _wait(self) -> bool:
-        """Wait until it is time to dial. False if that time will not come."""
+        """Wait until it is time to dial, or a connection is offered. Returns False if the call ends."""
         with self._changed:
             while not self._is_stopped and self._survival.state is not LineState.OVER:
                 if not self._survival.wants_dial:
@@ -121,7 +121,7 @@ class Redialling:
         self._moves = offered is not None
         if offered:
             self._take(offered)
-            if self._is_wanted():  # it was none, and the line is lost or may be
+            if self._is_wanted():  # the offer was of no use, and the call needs a connection: dial
                 self.offers.drop()
         else:
             self._dial()
@@ -132,19 +132,19 @@ class Redialling:
                 self._take(stream)
             elif self._is_wanted():
                 self._failed(unreachable=True)
-        except Unreachable as error:  # a relay is not asked more often than others are
+        except Unreachable as error:  # UNREACHABLE_DELAY is too short for a relay, which others use
             self._failed(unreachable=not self._bond.relay and error.kind is not Kind.NOBODY_LISTENS)
-        except VoicemuxError:  # of a relay: its connection broke, or it is none
+        except VoicemuxError:  # the connection to the relay broke, or what answered is not a relay
             self._failed()
-        except OSError:  # no descriptor or thread is left: there may be later
+        except OSError:  # no descriptor or thread is left; one may be free later
             self._failed()
 
     def _reach(self) -> Stream | None:
-        """A connection; None if none is wanted any more. What went through a proxy goes through it again."""
+        """Connect to the listener; None if no connection is wanted any more."""
         return self.whereabouts.reach(self._is_wanted, self._dials)
 
     def _take(self, stream: Stream) -> None:
-        """Greet the listener, and have the call go on there."""
+        """Greet the listener on `stream`, and let the call go on there."""
         with self._changed:
             if self._is_stopped:
                 stream.close()
@@ -179,7 +179,8 @@ class Redialling:
             raise
 
     def _greet(self, greeting: Greeting) -> None:
-        """Up to both sides knowing who the other is. Nothing is said to another listener than that of the call."""
+        """Authenticate on the new connection, if the call is encrypted. Nothing is said to a listener with another
+        key."""
         bond = self._bond
         if bond.peer is None or bond.identity is None:
             greeting.open()
@@ -195,27 +196,28 @@ class Redialling:
         with self._changed:
             if self._is_stopped:
                 return None
-            self._has_said_hello = True  # or is about to
+            self._has_said_hello = True  # set before it is sent
         last_text = self._lines.commit(moves=self._moves)
         if last_text is None:
             with self._changed:
                 self._has_said_hello = False
         else:
-            self.offers.drop()  # they are older: the listener would take them for overtaken
+            self.offers.drop()  # the other offers are older, and the listener would refuse them
         return last_text
 
     def _go_on(self, greeting: Greeting, answer: Hello) -> None:
         stream = greeting.stream
         with self._changed:
-            self._stream = None  # the call's, from now on
+            self._stream = None  # it belongs to the call from now on
         if not self._lines.take_over(stream, greeting.sending, greeting.receiving, answer):
-            part(stream, greeting.sending, Bye())  # hung up in this very moment
+            part(stream, greeting.sending, Bye())  # the call has just ended
             return
-        if not self._moves:  # no other port leads there
+        if not self._moves:  # after a move, the port is one that only this connection can use
             self.whereabouts.is_at(stream)
 
     def _refused(self, greeting: Greeting, error: VoicemuxError) -> None:
-        """The listener of the call does not take it, or what answers is none."""
+        """The listener of the call has refused the connection, or what answered is not a listener. The call ends if
+        that is final."""
         has_answered = greeting.receiving.greeted and (self._bond.peer is None or greeting.stream.is_secure)
         is_lost = greeting.bye is not None and greeting.bye.code == ByeCode.TIMEOUT
         is_final = has_answered and error.kind is not Kind.SILENCE and not is_lost
@@ -223,7 +225,7 @@ class Redialling:
             bye = Bye(error.code, str(error)) if isinstance(error, RemoteProtocolError) else Bye()
             part(greeting.stream, greeting.sending, bye)
         greeting.stream.close()
-        may_go_on = self._moves and not self._has_said_hello  # through the relay
+        may_go_on = self._moves and not self._has_said_hello  # the relayed connection still carries the call
         if may_go_on or not (is_final and self._lines.closing.give_up(error)):
             self._failed()
 

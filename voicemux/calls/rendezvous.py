@@ -1,4 +1,5 @@
-"""How contacts find each other at a relay after their first call: by ids of the day that only the two can compute."""
+"""How contacts meet at a relay after their first call: under ids that change daily and that only the two can
+compute."""
 
 import datetime
 from collections.abc import Callable, Collection, Iterable
@@ -18,8 +19,9 @@ from voicemux.security.meetings import Meeting, Meetings
 def ids_to_wait_for(
     own: str, meetings: dict[str, Meeting], contacts: Collection[str], now: datetime.datetime
 ) -> tuple[bytes, ...]:
-    """Those under which a listener waits for its contacts. `own` is its fingerprint, `contacts` has those of the
-    contacts that may call. As many contacts as there is room for, the one that was met last first."""
+    """Return the ids, of 32 bytes each, under which a listener waits for its contacts. `own` is its fingerprint,
+    `contacts` has the fingerprints of the contacts that may call. If there are more than MOST_WAITED, the contacts
+    whose calls are longest ago are left out."""
     waiting = bytes.fromhex(own)
     found: list[bytes] = []
     for fingerprint, meeting in reversed(meetings.items()):
@@ -34,8 +36,8 @@ def ids_to_wait_for(
 def ways_to_contact(
     contact: Contact, meeting: Meeting | None, usual: RelayPlace | None, token: str, now: datetime.datetime
 ) -> tuple[RelayedWay, ...]:
-    """Through the relay of the last relayed call with the contact, and through the `usual` one. `token` is for that,
-    or for any without it."""
+    """Return the ways to a contact through relays: that of the last relayed call with it, and the `usual` one.
+    `token` is for the usual relay, or for any if there is no usual one."""
     if meeting is None:
         return ()
     waiting = bytes.fromhex(contact.fingerprint)
@@ -46,7 +48,7 @@ def ways_to_contact(
 def meant_by(
     text: str, trust: Trust | None, relay: RelayPlace | None, token: str, tell: Callable[[str], None]
 ) -> Target:
-    """Whom the user means to call, and all ways there, also through relays. As `resolve` otherwise."""
+    """Return whom the user means to call, with all ways there, also through relays. See `resolve` for the rest."""
 
     def through(contact: Contact) -> tuple[RelayedWay, ...]:
         meeting = trust.meetings.all().get(contact.fingerprint) if trust else None
@@ -56,13 +58,14 @@ def meant_by(
 
 
 def way_to_peer(peer: Peer, place: RelayPlace, now: datetime.datetime) -> RelayedWay:
-    """Through that relay to the listener of this call, which waits there for its contacts."""
+    """Return the way through `place` to the listener of this call, which waits there for its contacts."""
     waiting = bytes.fromhex(peer.fingerprint)
     return RelayedWay(place, tuple(id_of_contact(peer.rendezvous, waiting, day) for day in days(now)))
 
 
 def meets_again(peer: Peer | None) -> bool:
-    """Whether a listener waits at its relay for that dialler from now on: for its contacts only."""
+    """Whether the listener waits at its relay for this dialler from now on: it does for contacts, with whom it shares
+    a secret."""
     return peer is not None and peer.method is not Method.OPEN and bool(peer.rendezvous)
 
 
@@ -71,7 +74,7 @@ def _relays(meeting: Meeting, usual: RelayPlace | None, token: str) -> Iterable[
         try:
             last = parse_relay(meeting.relay)
         except AddressError:
-            last = None  # the file has been changed
+            last = None  # a user has edited the file
         if last:
             yield parse_relay(meeting.relay, token) if usual is None or last.address == usual.address else last
     if usual:
@@ -79,6 +82,7 @@ def _relays(meeting: Meeting, usual: RelayPlace | None, token: str) -> Iterable[
 
 
 def note_meeting(meetings: Meetings, peer: Peer, relay: str) -> None:
-    """Both sides have said HELLO, and each knows the other by its key from now on. Raises SecurityError."""
+    """Save the secret and the relay under which to meet the peer again. Both sides have said HELLO, and each knows
+    the other's key. Raises SecurityError if it cannot be saved."""
     if meets_again(peer):
         meetings.note(peer.fingerprint, peer.rendezvous, relay)

@@ -1,4 +1,5 @@
-"""How a call gets another connection: a dialler dials, a listener keeps the session until the dialler comes back."""
+"""How a call gets another connection: the dialler dials again, the listener keeps the session until the dialler comes
+back."""
 
 from voicemux.calls.bond import Bond
 from voicemux.calls.lines import Lines
@@ -14,7 +15,7 @@ from voicemux.threads import Threads
 
 
 class Resuming:
-    """Without a `Bond` there is no way, and none of it does anything."""
+    """Gets one call another connection. Without a `Bond`, it does nothing."""
 
     def __init__(self, bond: Bond | None, parts: Parts, lines: Lines, first: Stream) -> None:
         """`first` is the connection with which the call begins."""
@@ -35,7 +36,7 @@ class Resuming:
             lines.on_paths = self._moving.hear
 
     def start(self, threads: Threads) -> None:
-        """From now on the call outlives its line. Raises OutOfResources."""
+        """Let the call outlive its connection from now on. Raises OutOfResources."""
         if self._redialling:
             threads.start("redial", self._redialling.run)
         elif self._bond and self._bond.sessions:
@@ -47,7 +48,7 @@ class Resuming:
             threads.start("move", self._moving.run)
 
     def line_has_changed(self, now: float) -> bool:
-        """Whether the way to the peer may be another one now. The timer asks."""
+        """Whether our network has changed, so that the way to the peer may be another one. The timer asks."""
         if self._moving:
             self._moving.look()
         if not (self._surroundings and self._surroundings.have_changed(now)):
@@ -57,12 +58,12 @@ class Resuming:
         return True
 
     def end(self) -> None:
-        """The call is over: its session is forgotten."""
+        """Forget the session: the call is over."""
         if self._bond and self._bond.sessions:
             self._bond.sessions.forget(self._bond.session)
 
     def stop(self) -> None:
-        """End the thread. It has a moment for the goodbye on a connection that was about to take over."""
+        """End the threads. A connection that is about to take over has a moment to send BYE."""
         self.end()
         if self._moving:
             self._moving.stop()
@@ -70,9 +71,9 @@ class Resuming:
             self._redialling.stop()
 
     def _resume(self, caller: Caller) -> bool:
-        """The peer has come back, and its HELLO has said so. False if the call is over.
+        """Let the call go on with `caller`, whose HELLO resumes the session. Returns False if the call is over.
 
-        Raises RemoteProtocolError if its `last_text` is impossible; then all is as before.
+        Raises RemoteProtocolError if the HELLO's `last_text` is impossible; then nothing has changed.
         """
         bond, stream = self._bond, caller.stream
         assert bond

@@ -1,4 +1,4 @@
-"""Connections that have carried a call until a moment ago: each has a last word, is cut, and then closed."""
+"""Connections that a call has just left: each sends a last BYE, is cut, and then closed."""
 
 import threading
 
@@ -7,21 +7,22 @@ from voicemux.protocol.messages import Bye
 
 
 class Retired:
-    """`close` belongs to the owner of the call, in the end; the rest to any thread, and does not wait."""
+    """The retired connections of one call. The call's owner calls `close` in the end; any thread may call the rest,
+    which does not wait."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._carriers: list[tuple[float, Carrier]] = []  # and when each is cut
+        self._carriers: list[tuple[float, Carrier]] = []  # each with the time at which it is cut
 
     def add(self, carrier: Carrier, bye: Bye | None, cut_at: float, *, keeps_voice: bool = False) -> None:
-        """It carries the call no more: nothing goes out there but `bye`, until it is cut; and our voice, if it
-        `keeps_voice`."""
+        """Retire `carrier`: from now on it sends only `bye`, and our voice if it `keeps_voice`. It is cut at
+        `cut_at`, a time in seconds."""
         carrier.writer.retire(bye, keeps_voice=keeps_voice)
         with self._lock:
             self._carriers.append((cut_at, carrier))
 
     def tidy(self, now: float) -> None:
-        """Cut those that have had their last word, and close those whose threads have ended."""
+        """Cut the connections whose time has come, and close those whose threads have ended. `now` is in seconds."""
         for cut_at, carrier in self._all:
             if now >= cut_at:
                 carrier.cut()
@@ -31,7 +32,8 @@ class Retired:
                     self._carriers = [each for each in self._carriers if each[1] is not carrier]
 
     def leave(self, still_heard: Carrier | None, cut_at: float) -> None:
-        """Another one has the call for good: cut all, but `still_heard` later. Nothing more is said there."""
+        """Another connection has taken over: send nothing more on these. Cut them, but `still_heard`, whose voice is
+        still played, only at `cut_at`."""
         with self._lock:
             self._carriers = [(cut_at if each is still_heard else at, each) for at, each in self._carriers]
         for _, carrier in self._all:

@@ -1,8 +1,7 @@
-"""The threads of a call's sound: each runs one half until it ends, and gets a broken device back if it can.
+"""The threads of a call's sound: each runs one half, and reopens a broken device if it can.
 
-microphone      waits for the source   `VoiceSender.stop()`
-speaker         waits for the sink     `Player.stop()`
-recorder        likewise: a second player, whose sink is a file; there may be several, and they come and go
+microphone: waits for the source, until `VoiceSender.stop()`. speaker: waits for the sink, until `Player.stop()`.
+recorder: runs a second player, whose sink is a file; there may be several, which come and go.
 """
 
 import contextlib
@@ -18,15 +17,15 @@ from voicemux.events import AudioStarted, AudioStopped, Event, Notice
 from voicemux.protocol.messages import Audio
 from voicemux.threads import Threads
 
-REOPEN_INTERVAL = 2.0  # seconds between two attempts to have a broken device back
-GLANCE = 0.1  # seconds between two looks whether the user has chosen another one meanwhile
+REOPEN_INTERVAL = 2.0  # seconds between two attempts to open a broken device
+GLANCE = 0.1  # seconds between two looks whether the user has chosen another device meanwhile
 WORDS = {"input": "a microphone", "output": "a loudspeaker"}
 
 Run = Callable[[Callable[[float], None]], None]  # the body of a half
 
 
 class SoundThreads:
-    """`start` once; the call goes on whatever becomes of the sound."""
+    """Runs the sound of one call. Call `start` once. The call goes on even if the sound fails."""
 
     def __init__(
         self,
@@ -36,14 +35,15 @@ class SoundThreads:
         ending: Ending,
         post: Callable[[Event], None],
     ) -> None:
-        """`post` tells the user. The threads end with the call, when `ending` has begun and after `stop`."""
+        """`post` gives the user an event. The threads end once `ending` has begun and `stop` has been called."""
         self.transmitter = transmitter
         self.player = player
         self.recorders = [recorder] if recorder else []
         self._threads: Threads | None = None  # once they have been started
         self._changes = threading.Lock()
         self._is_over = False
-        self._playable: tuple[int, ...] | None = None  # by the peer, if it has said so since the call began
+        # Codecs that the peer can play, if another HELLO has said so since the call began.
+        self._playable: tuple[int, ...] | None = None
         self._ending = ending
         self._post = post
 
@@ -65,12 +65,12 @@ class SoundThreads:
 
     @property
     def players(self) -> list[Player]:
-        """All that get the peer's voice."""
+        """All players that get the peer's voice: the loudspeaker's and the recorders."""
         return [*([self.player] if self.player else []), *self.recorders]
 
     def record(self, recorder: Player, *, on: bool = True) -> None:
-        """Have another recorder from now on, or this one no longer; the peer is told. Raises OutOfResources: the call
-        is not recorded then. Any thread."""
+        """Start `recorder`, or end it if not `on`; the peer is told. Any thread may call it. Raises OutOfResources;
+        then the call is not recorded."""
         with self._changes:
             if not on:
                 recorder.records = False
@@ -85,8 +85,8 @@ class SoundThreads:
         threads.start("recorder", partial(self._run, "recording", recorder, recorder.run))
 
     def begin_again(self, playable: tuple[int, ...], *, goes_on: bool = False) -> None:
-        """Another connection carries the call: nothing is known of its line. The peer plays these codecs there. If
-        its voice `goes_on`, none was missing."""
+        """Another connection carries the call: forget what was measured on the old one. `playable` are the codecs
+        that the peer plays there. `goes_on`: no voice of the peer was lost between."""
         self._playable = playable
         if self.transmitter:
             self.transmitter.ladder.begin_again()
@@ -94,7 +94,7 @@ class SoundThreads:
             player.begin_again()
 
     def stop(self) -> None:
-        """End them."""
+        """End the threads."""
         with self._changes:
             self._is_over = True
         for half in (self.transmitter, *self.players):
@@ -102,7 +102,7 @@ class SoundThreads:
                 half.stop()
 
     def _run(self, direction: str, half: Half, body: Run) -> None:
-        """Voice may end for a reason of its own; the call goes on, and a device may come back."""
+        """Run one half. If its sound ends or its device breaks, the call goes on, and the device may come back."""
         if half.in_use.is_missing:
             if not self._get_back(half):
                 return
@@ -123,7 +123,7 @@ class SoundThreads:
         self._post(AudioStarted(direction, half.label, since))
 
     def _get_back(self, half: Half) -> bool:
-        """Wait until a broken device is there again. False if it never will be, or the call ends."""
+        """Wait until a broken or missing device can be opened. Returns False if it never can be, or the call ends."""
         while half.in_use.can_reopen and not self._waits_in_vain(half):
             with contextlib.suppress(DeviceError):
                 half.in_use.reopen()
@@ -131,7 +131,7 @@ class SoundThreads:
         return False
 
     def _waits_in_vain(self, half: Half) -> bool:
-        """Wait until it is time for another attempt. Whether the call ends."""
+        """Wait until it is time for another attempt. Returns whether the call ends."""
         again = time.monotonic() + REOPEN_INTERVAL
         while not half.in_use.has_another and (left := again - time.monotonic()) > 0:
             if self._ending.wait(min(left, GLANCE)):

@@ -1,10 +1,13 @@
-"""Whether a call outlives its line: what is known of the line, when it is dialled again, and when it is given up.
+"""Decides whether a call outlives its connection: when the connection is suspect or lost, when to dial again, when to
+give up.
 
-Pure: no socket, thread or clock. `now` is an argument, in seconds on a clock that never goes back; so is chance.
+Pure: no socket, thread or clock. `now` is an argument, in seconds on a monotonic clock; randomness is an argument,
+too.
 
-A line is up until it brings nothing for some seconds (suspect) or breaks (down). A byte of a suspect line brings it
-up again. The dialler dials meanwhile, at the delays of LiveKit's clients (`DefaultReconnectPolicy.ts`). A connection
-that is dialled beside a suspect line takes over at `commit`: from then on the old one brings nothing any more.
+The line is UP until no byte has come for some seconds (SUSPECT), or the connection breaks (DOWN). A byte on a suspect
+line brings it back UP. The dialler dials meanwhile, at the delays of LiveKit's clients (`DefaultReconnectPolicy.ts`).
+A connection that is dialled beside a suspect one takes over at `commit`: from then on, nothing that the old one
+brings counts.
 """
 
 from collections import deque
@@ -12,57 +15,63 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-SUSPICION = 4.0  # seconds without a byte: PINGs come every 2 (protocol.md §9)
-TOLD_AFTER = 1.0  # seconds of doubt without a byte after which the user is told: most doubts end sooner
+SUSPICION = 4.0  # seconds without a byte after which the line is suspect: PINGs come every 2 (protocol.md §9)
+# Seconds for which the line has been suspect without a byte when the user is told: most doubts end sooner.
+TOLD_AFTER = 1.0
 MARGIN = 0.5  # seconds for which a call is kept beyond its grace: a last byte may have come since the last look
-STALL = 1.0  # seconds between two looks after which this program itself was stopped, and knows nothing of the peer
-LONG_STALL = 2.0  # seconds after which the line may have changed meanwhile
-DELAYS = (0.0, 0.3, 1.2, 2.7, 4.8, 7.0)  # seconds before each dial, after the one before has failed; then the last
-CHANCE = 1.0  # seconds at most that are added to all delays but the first two: two ends of a relay do not keep step
-UNREACHABLE_DELAY = 0.5  # seconds, where not a byte was sent, because there was no way to go
-SPARES = 8  # dials beside a suspect line in a MINUTE: a line that stalls now and then costs no more
+# Seconds between two looks after which this program itself was stopped, and cannot judge the peer's silence.
+STALL = 1.0
+LONG_STALL = 2.0  # seconds between two looks after which the network may have changed meanwhile
+# Seconds before the n-th dial after the one before has failed; later dials use the last.
+DELAYS = (0.0, 0.3, 1.2, 2.7, 4.8, 7.0)
+# Seconds of random delay at most, from the third dial on, so that the two ends of a relayed call do not dial in step.
+CHANCE = 1.0
+UNREACHABLE_DELAY = 0.5  # seconds before the next dial if there was no route, so that nothing was sent
+SPARES = 8  # dials beside a suspect line in a MINUTE: a line that stalls now and then must not cause more
 MINUTE = 60.0  # seconds
-BURST, BURST_SECONDS = 10, 20.0  # resumes at most in that many seconds
+BURST, BURST_SECONDS = 10, 20.0  # at most 10 resumes in 20 seconds
 
 
 class LineState(Enum):
-    """What is known of the line."""
+    """What is known of the connection."""
 
     UP = auto()
     SUSPECT = auto()
     DOWN = auto()
     OVER = auto()
-    """The call ends, or has ended: nothing is dialled any more."""
+    """The call is ending or has ended: nothing is dialled any more."""
 
 
 class Turn(Enum):
-    """What the user is told."""
+    """What has changed for the user."""
 
     INTERRUPTED = auto()
     RESUMED = auto()
     OVER = auto()
-    """The grace is over."""
+    """The connection was not replaced within the grace."""
     MOVED = auto()
     """The call has left its relay, and goes on directly; nothing was interrupted."""
 
 
 @dataclass(frozen=True)
 class News:
-    """A `Turn`, and for how many seconds nothing had come by then."""
+    """A `Turn`, and for how many seconds no byte had come before it."""
 
     turn: Turn
     seconds: float
 
 
 class Survival:
-    """Of one call. One thread at a time may use it."""
+    """The state of one call's line. One thread at a time may use it."""
 
     def __init__(
         self, grace: float, now: float, *, suspicion: float = SUSPICION, chance: Callable[[], float] = lambda: 0.0
     ) -> None:
-        """`grace` is the seconds for which both sides keep the call without a line; 0: it ends with its line.
+        """`grace` is for how many seconds both sides keep the call without a connection; 0: the call ends with its
+        connection.
 
-        `suspicion` is after how many seconds without a byte the line is suspect; `chance` gives 0 to 1.
+        `suspicion` is after how many seconds without a byte the line is suspect; `chance` returns random numbers from
+        0 to 1.
         """
         self.grace = grace
         self.state = LineState.UP
@@ -73,20 +82,21 @@ class Survival:
         self._bytes = 0
         self._heard_at = now  # when the last byte came
         self._doubted_at = now
-        self._is_told = False  # of this interruption
-        self._is_moving = False  # a line that was well is being left for a better one
-        self._failures = 0  # dials that have failed since the line was up
+        self._is_told = False  # the user has been told of this interruption
+        self._is_moving = False  # the call is moving from a working connection to a better one
+        self._failures = 0  # dials that have failed since the line was last UP
         self._dial_at = now
-        self._spares: deque[float] = deque(maxlen=SPARES)  # when there was a dial beside a suspect line
+        self._spares: deque[float] = deque(maxlen=SPARES)  # times of the last dials beside a suspect line
         self._resumes: deque[float] = deque(maxlen=BURST)
 
     # --- what happens to the line
 
     def look(self, now: float, bytes_read: int | None, *, has_changed: bool = False) -> News | None:
-        """Some time has passed. `bytes_read` is what the connection has brought so far, None if there is none.
+        """Judge the line at `now`, and return what to tell the user. `bytes_read` is how many bytes the connection
+        has brought so far; None: there is no connection.
 
-        `has_changed`: an own address has come or gone, or this machine has slept. Time in which the program was
-        stopped does not count.
+        `has_changed`: an address of this machine has come or gone, or the machine has slept. Time in which this
+        program was stopped does not count as silence.
         """
         gap = now - self._looked_at
         self._looked_at = now
@@ -109,7 +119,7 @@ class Survival:
         return self._doubt(now, has_changed or gap > LONG_STALL)
 
     def broke(self, now: float) -> News | None:
-        """The connection is lost; there is no other."""
+        """The connection broke. Returns what to tell the user."""
         if self.state in (LineState.OVER, LineState.DOWN):
             return None
         if self.state is LineState.UP:
@@ -118,14 +128,14 @@ class Survival:
         return self._interrupted(now)
 
     def end(self) -> None:
-        """The call ends: nothing is dialled any more, and no line takes the place of the one there is."""
+        """The call ends: nothing is dialled any more, and no connection takes over."""
         self.state = LineState.OVER
 
-    # --- the connections that are to take its place
+    # --- new connections
 
     @property
     def may_survive(self) -> bool:
-        """Whether the call goes on if its line is lost."""
+        """Whether the call goes on if its connection is lost."""
         return self.grace > 0 and self.state is not LineState.OVER
 
     @property
@@ -145,12 +155,12 @@ class Survival:
         return max(0.0, due - now)
 
     def dials(self, now: float) -> None:
-        """A dial begins."""
+        """Note that a dial begins."""
         if self.state is LineState.SUSPECT:
             self._spares.append(now)
 
     def dial_failed(self, now: float, *, unreachable: bool = False) -> None:
-        """It has failed. `unreachable`: there was no way to go."""
+        """A dial has failed. `unreachable`: there was no route to the peer."""
         if unreachable:
             self._dial_at = now + UNREACHABLE_DELAY
             return
@@ -159,9 +169,10 @@ class Survival:
         self._dial_at = now + delay + (self._chance() * CHANCE if self._failures > 1 else 0.0)
 
     def commit(self, now: float, *, moves: bool = False) -> tuple[bool, News | None]:
-        """A new connection is about to take over: whether it may, and what to tell. If so, the old one is lost.
+        """A new connection is about to take over. Returns whether it may, and what to tell the user; if it may, the
+        old one counts as lost.
 
-        `moves`: it is better, and may take over from one that is well.
+        `moves`: it is a better one, and may replace one that works.
         """
         if self.state is LineState.UP and moves:
             self.state, self._is_moving, self._doubted_at = LineState.DOWN, True, now
@@ -173,7 +184,8 @@ class Survival:
         return True, self._interrupted(now)
 
     def resumed(self, now: float, *, moves: bool = False) -> list[News]:
-        """A new connection has taken over, whatever the state was; `moves`: it is better. What to tell."""
+        """A new connection has taken over, in whatever state the line was. Returns what to tell the user. `moves`: it
+        is a better one."""
         has_moved = not self._is_told and (self._is_moving or (moves and self.state is LineState.UP))
         interrupted, seconds = None if has_moved else self._interrupted(now), now - self._heard_at
         self._resumes.append(now)

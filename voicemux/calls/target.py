@@ -1,4 +1,4 @@
-"""Whom the user means by what was typed, and where to call them: a contact by its name, or an address."""
+"""Finds out whom the user wants to call, a contact by its name or an address, and by which ways."""
 
 import shlex
 from collections.abc import Callable, Iterable
@@ -15,16 +15,18 @@ from voicemux.security.names import passes_for_address
 
 @dataclass(frozen=True)
 class Target:
-    """Whom the user means. Get one from `resolve`."""
+    """Whom the user wants to call. Get one from `resolve`."""
 
     text: str  # what was typed
-    ways: tuple[AnyWay, ...]  # one at least; they are tried in turn
-    contact: Contact | None = None  # whose key must answer; None: the user means a place, not a person
+    ways: tuple[AnyWay, ...]  # at least one; they are tried in turn
+    # The contact whose key must answer; None: the user named an address, not a contact.
+    contact: Contact | None = None
     known: Directory | None = None  # the contacts, as they are read for this call; None in a plain call
-    code: str = ""  # that was typed as a part of the target
+    code: str = ""  # the code that was typed as part of the target
 
     def through(self, proxy: Proxy | None) -> "Target":
-        """The same by way of that proxy, if there is one: to relays, too. Raises AddressError for a Unix socket."""
+        """Return the same target through `proxy`, if there is one; its relays, too. Raises AddressError for a Unix
+        socket."""
         if proxy is None:
             return self
         ways: list[AnyWay] = []
@@ -38,8 +40,8 @@ class Target:
         return replace(self, ways=tuple(ways))
 
     def hidden(self) -> "Target":
-        """The same through relays only, so that the other side does not learn our address. Raises AddressError if no
-        relay leads there."""
+        """Return the same target through relays only, so that the peer does not learn our address. Raises
+        AddressError if no relay leads there."""
         ways = tuple(way for way in self.ways if isinstance(way, RelayedWay))
         if not ways:
             raise AddressError(f"no relay is known through which to reach {self.text}: leave --relay-only away")
@@ -54,13 +56,15 @@ def resolve(
     token: str = "",
     through: Callable[[Contact], Iterable[RelayedWay]] = lambda _: (),
 ) -> Target:
-    """Find out whom the user means, and the ways there: the addresses of a contact of that name, or what was typed.
+    """Find out whom the user means by `text`, and the ways there.
 
-    unix:PATH is a socket of this machine, NAME:PORT that port of the contact's hosts. Without `known`, as in a plain
-    call, only addresses and sockets can be meant. CODE@RELAY is who waits at that relay with that code, and CODE
-    alone who waits at the `relay` that the user always has; `token` is for that relay, or for any without it.
-    `through` has the ways to a contact through relays. `tell` hears of what is written down as an address and is
-    none.
+    `text` is the name of a contact; NAME:PORT, for that port of the contact's hosts; an address; unix:PATH, for a
+    socket of this machine; CODE@RELAY, for the listener that waits at that relay with that code; or CODE alone, for
+    one that waits at the user's own `relay`.
+
+    Without `known`, as in a plain call, only addresses and sockets can be meant. `token` is for the relay of the
+    user, or for any if there is none. `through` returns the ways to a contact through relays. `tell` gets a sentence
+    about each address of the contact that cannot be used.
 
     Raises AddressError; SecurityError if no address of the contact is known, or the contacts cannot be read.
     """
@@ -80,7 +84,8 @@ def resolve(
 
 
 def _meant(text: str, known: Directory) -> tuple[Contact | None, int | None]:
-    """The contact whom the user means, and the port if one was typed. What looks like an address is one."""
+    """Return the contact that the user means, or None, and the port if one was typed. What looks like an address is
+    taken as one."""
     if not passes_for_address(text):
         return known.named(text), None
     name, colon, port = text.strip().rpartition(":")
@@ -96,7 +101,7 @@ def _ways_to(contact: Contact, port: int | None, tell: Callable[[str], None]) ->
             f"(or: voicemux contacts address {shlex.quote(contact.name)} add HOST)"
         )
     ways: list[Address] = []
-    unfit: list[AddressError] = []  # people can write the file
+    unfit: list[AddressError] = []  # users may edit the contacts file
     for each in contact.addresses:
         try:
             ways.append(parse_address(each))

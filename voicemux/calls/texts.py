@@ -1,4 +1,5 @@
-"""The texts of a call, whatever connection carries them: said by any thread, kept until they are acknowledged."""
+"""The texts of a call, which outlive its connections: any thread sends one, and each is kept until the peer
+acknowledges it."""
 
 import threading
 import time
@@ -8,11 +9,11 @@ from voicemux.protocol.conversation import Conversation, Happening
 from voicemux.sending.schedule import SentCounts
 from voicemux.sending.writer import Writer
 
-NAP = 0.5  # seconds between two looks at whether there is a line
+NAP = 0.5  # seconds of one wait, after which the line is looked at again
 
 
 class Texts:
-    """Any thread may use it; only the methods `wait_...` wait, and take a limit."""
+    """The texts of one call. Any thread may use it; only the methods `wait_...` wait, and they have a limit."""
 
     def __init__(
         self,
@@ -25,7 +26,7 @@ class Texts:
     ) -> None:
         """`changed` guards the conversation, and is notified whenever the peer has acknowledged something.
 
-        `is_in_doubt` is whether another line is wanted, because the one that there is brings nothing.
+        `is_in_doubt` returns whether another connection is wanted, because the current one brings nothing.
         """
         self._conversation = conversation
         self._changed = changed
@@ -36,17 +37,18 @@ class Texts:
         self._is_over = False
 
     def carry_by(self, writer: Writer | None) -> None:
-        """From now on, this is who writes; None: there is no line, and texts wait. With `changed` held."""
+        """Use this writer from now on; None: there is no connection, and texts wait. Call it with `changed` held."""
         self._writer = writer
 
     def end(self) -> None:
-        """Nothing will be acknowledged any more: wake those who wait."""
+        """Wake the threads that wait: nothing will be acknowledged any more."""
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
 
     def say(self, text: str, mark: str = "") -> bool:
-        """Have `text` sent. False if no text is taken any more. Raises LocalProtocolError if it is not Unicode."""
+        """Queue `text` to be sent. Returns False if no text is taken any more. Raises LocalProtocolError if it is not
+        valid Unicode."""
         with self._changed:
             if self._is_over:
                 return False
@@ -57,23 +59,22 @@ class Texts:
             return is_said
 
     def taken(self) -> list[Happening]:
-        """The oldest text that has completed has been shown."""
+        """The user has been shown the oldest complete text: acknowledge it. Returns what follows from that."""
         with self._changed:
             if self._writer:
                 return self._writer.feedback.taken()
-            self._conversation.taken(self._clock())  # the peer hears of it on another line
+            self._conversation.taken(self._clock())  # the next connection's HELLO acknowledges it
             return []
 
     def wait_for_room(self, timeout: float) -> bool:
-        """Whether another text may be said, after waiting for it at most `timeout` seconds."""
+        """Wait at most `timeout` seconds for room. Returns whether another text may be sent."""
         with self._changed:
             return self._changed.wait_for(lambda: self._is_over or not self._conversation.is_full, timeout)
 
     def wait_for_delivery(self, timeout: float) -> bool:
-        """Whether all text has been acknowledged, after waiting at most `timeout` seconds without progress.
+        """Wait until all text is acknowledged, at most `timeout` seconds without progress. Returns whether it is.
 
-        Time without a line, or with one that is in doubt, does not count: how long the call goes on then has a limit
-        of its own.
+        Time without a connection, or with a suspect one, does not count: `Survival` limits that.
         """
         conversation, left = self._conversation, timeout
         with self._changed:
@@ -92,17 +93,17 @@ class Texts:
 
     @property
     def undelivered(self) -> list[tuple[str, str]]:
-        """Texts that the peer has not acknowledged, or the rest of them, the oldest first, each behind its mark."""
+        """Texts that the peer has not acknowledged in full, oldest first, as pairs of mark and remaining text."""
         with self._changed:
             return self._conversation.undelivered
 
     @property
     def waiting(self) -> int:
-        """How many that are."""
+        """How many texts the peer has not acknowledged in full."""
         with self._changed:
             return len(self._conversation.undelivered)
 
     @property
     def received(self) -> int:
-        """How many have come."""
+        """How many texts have come."""
         return self._conversation.texts_received

@@ -1,4 +1,4 @@
-"""The timer's thread of a call: ten times a second it looks how all goes on, and at the end it limits the goodbye."""
+"""The timer's thread of a call: it checks the call ten times a second, and limits how long the goodbye takes."""
 
 import time
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from voicemux.calls.parts import Parts
 from voicemux.calls.vitals import LOOK_INTERVAL
 from voicemux.events import Stats, Status, Waiting
 
-SHORT = 1.0  # seconds for which the user waits without being told what for
+SHORT = 1.0  # seconds that an end may take before the user is told what is awaited
 
 
 class Timekeeper:
-    """`run` is the body of the thread."""
+    """The timer of one call. A thread runs `run`."""
 
     def __init__(
         self,
@@ -22,8 +22,8 @@ class Timekeeper:
         status_interval: float,
         line_has_changed: Callable[[float], bool],
     ) -> None:
-        """`status_interval` is the seconds between two `Status` events, or 0. `line_has_changed` is asked whether the
-        way to the peer may be another one now."""
+        """`status_interval` is the number of seconds between two `Status` events; 0: there are none.
+        `line_has_changed` returns whether our network has changed."""
         self._name = parts.name
         self._lines = lines
         self._texts = parts.texts
@@ -37,7 +37,7 @@ class Timekeeper:
         self._tells_of_waiting = False
 
     def run(self) -> None:
-        """Look until there is a reason to end the call, then wait for the end of the peer's stream."""
+        """Check the call until there is a reason to end it, then wait for the end of the peer's stream."""
         while not self._ending.wait(LOOK_INTERVAL):
             now = time.monotonic()
             self._lines.look(now, has_changed=self._line_has_changed(now))
@@ -51,7 +51,7 @@ class Timekeeper:
             self._lines.closing.await_the_end(float("inf"))
 
     def tell_of_waiting(self) -> None:
-        """Tell the user once that the end takes a while, as long as there is something to wait for. Any thread."""
+        """Tell the user, once, that the end of the call takes a while, unless it is over. Any thread may call it."""
         if not (self._tells_of_waiting or self._lines.closing.over.is_set()):
             self._tells_of_waiting = True
             self._post(Waiting(self._name, self._texts.waiting))

@@ -1,4 +1,4 @@
-"""Judges who answers and who calls, by keys, contacts and codes. It reads and writes nothing on a connection."""
+"""Judges listeners and callers by keys, contacts and codes. It does not touch a connection."""
 
 import shlex
 from collections.abc import Callable
@@ -22,45 +22,51 @@ from voicemux.security.volumes import Volumes
 
 @dataclass(frozen=True)
 class Security:
-    """What the user chose. `code` is what a dialler was told, or what a listener wants as its code."""
+    """What the user chose. `code` is the code that a dialler was told, or that a listener shall use."""
 
     folder: Path
     code: str = ""
-    # A listener: unknown callers may call, and the user is asked. A dialler: an unknown listener needs no code.
+    # For a listener: unknown callers may call, and the user is asked. For a dialler: an unknown listener needs no
+    # code.
     is_open: bool = False
-    words: int = USUAL_WORDS  # of the codes that a listener makes; 0: it makes none
+    words: int = USUAL_WORDS  # words in each code that a listener makes; 0: it makes none
     allowed: tuple[str, ...] = ()  # names of the only contacts that a listener answers
-    own_name: str = ""  # what others see; no contact is called that
-    number: str = ""  # what codes begin with, which all can know, as at a relay; "": a secret one of their own
+    own_name: str = ""  # our name, which peers see; no contact gets it
+    # The public number with which codes begin when a listener waits at a relay; "": each code begins with a secret
+    # number.
+    number: str = ""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what contradicts itself."""
+        """Check the choices. Raises ValueError if they contradict each other."""
         if self.is_open and self.allowed:
             raise ValueError("open and allow contradict each other: anybody may call, or only some contacts")
 
 
 class Trust:
-    """Our key and whom we know."""
+    """Our key, our contacts and what the user chose."""
 
     def __init__(self, security: Security) -> None:
-        """Makes the key at first use. Raises SecurityError if it, the contacts or the code cannot be used."""
+        """Read or make the key, and read the contacts. Raises SecurityError if one of them, or the code, cannot be
+        used."""
         if security.code:
-            tidy(security.code)  # a text that cannot be a code is better found before the call
+            tidy(security.code)  # refuse what cannot be a code before the call, not in it
         self._security = security
         self.contacts = Contacts(security.folder)
-        # As they are at the start: for the one call of a dialler. A listener reads them anew for each caller.
+        # The contacts as they are at the start, for the one call of a dialler. A listener reads them anew for each
+        # caller.
         self.known = self.contacts.directory()
-        self.known.all()  # what is damaged is better found before anybody calls
+        self.known.all()  # find a damaged file now, not when a peer calls
         self.identity = load_identity(security.folder)
         self.meetings = Meetings(security.folder)
         self.volumes = Volumes(security.folder)
 
     def judge(self, target: Target, way: AnyWay, certificate: bytes, *, by_code: bool = False) -> Dialler:
-        """What to say to the listener who answers there with that certificate: nothing has been said to it so far.
+        """Return the dialler's half of the authentication with the listener of that certificate, to whom nothing has
+        been said yet.
 
-        `by_code` is whether a code speaks for us though we know the listener's key: it has said that it does not know
-        ours. Raises SecurityError if the listener is not who was meant, or its key is unknown and nothing speaks for
-        it (Kind.UNKNOWN_LISTENER): then nothing may be said to it.
+        `by_code`: authenticate by the code though we know the listener's key, because it does not know ours. Raises
+        SecurityError if the listener is not the one that was meant, or if its key is unknown and there is neither a
+        code nor the user's consent (Kind.UNKNOWN_LISTENER): then nothing may be said to it.
         """
         assert target.known
         fingerprint = fingerprint_of(certificate)
@@ -70,8 +76,8 @@ class Trust:
         return Dialler(self.identity, certificate, method, self._security.code)
 
     def _method(self, way: AnyWay, *, is_known: bool) -> Method:
-        """What speaks for a listener: its key, or else a code, or else the user, who wants it so. This is the only
-        place that decides whether anything is sent to an unknown peer."""
+        """Return how the listener is authenticated: by its known key, otherwise by a code, otherwise by words, if the
+        user allows that. Only this method decides whether anything is sent to an unknown peer."""
         if is_known:
             return Method.KNOWN
         if self._security.code:
@@ -84,15 +90,15 @@ class Trust:
 
     @property
     def has_code(self) -> bool:
-        """Whether the user has said a code."""
+        """Whether the user has given a code."""
         return bool(self._security.code)
 
     def use_code(self, code: str) -> None:
-        """What the user has been told meanwhile. Raises SecurityError if it is none."""
+        """Use this code, which the user has typed. Raises SecurityError if the text cannot be a code."""
         self._security = replace(self._security, code=tidy(code))
 
     def use_number(self, number: str) -> None:
-        """Under which this listener waits at a relay."""
+        """Let codes begin with this number, under which the listener waits at a relay."""
         self._security = replace(self._security, number=number)
 
     @property
@@ -108,14 +114,16 @@ class Trust:
 
     @property
     def chosen_number(self) -> str:
-        """That of the code that the user has chosen; "" if there is none."""
+        """The number at the beginning of the code that the user chose; "" if the user chose none."""
         return number_of(self._security.code) if self._security.code else ""
 
     @staticmethod
     def _check_key(target: Target, known: Directory, way: AnyWay, fingerprint: str, contact: Contact | None) -> None:
-        """At an address, another contact may answer; under a contact's name, only that contact."""
+        """Raise SecurityError if another key answers than the one that was meant. At an address, any contact may
+        answer; under a contact's name, only that contact."""
         meant = target.contact
-        if not meant and not contact and not is_this_machine(way.host):  # there, tunnels lead to many people
+        # Tunnels to many peers may end on this machine.
+        if not meant and not contact and not is_this_machine(way.host):
             meant = known.at(str(way))
         if meant and meant.fingerprint != fingerprint:
             raise SecurityError(
@@ -126,7 +134,8 @@ class Trust:
             )
 
     def admission(self, on_code: Callable[[str, str], None], on_guessing: Callable[[str], None]) -> Admission:
-        """The listener's part. Raises SecurityError for a bad code, or a name to be allowed that no contact has."""
+        """Return what decides which callers a listener admits. Raises SecurityError for a bad code, or if no contact
+        has a name that `allow` has."""
         chosen = self._security
         allowed = []
         for name in chosen.allowed:
@@ -150,9 +159,9 @@ class Trust:
         return peer.fingerprint == self.identity.fingerprint
 
     def remember(self, peer: Peer, name: str, address: str, known: Directory | None, *, host: str = "") -> Contact:
-        """Know that key from now on; by the `host` if there is no `name` yet.
+        """Save the peer's key as a contact named `name`, or `host` if there is no name yet. Returns the contact.
 
-        `known` is the call's. Raises SecurityError if that cannot be written down.
+        `known` are the contacts as this call read them. Raises SecurityError if the file cannot be written.
         """
         how = {Method.CODE: "code", Method.KNOWN: "key", Method.OPEN: "words"}[peer.method]
         taken = [self._security.own_name]

@@ -1,4 +1,4 @@
-"""The vital signs of a call: its round trips, its bit rates, and all its figures in one place."""
+"""Measures a call: its round trips and bit rates, and all its figures in one place."""
 
 import secrets
 import time
@@ -13,15 +13,16 @@ from voicemux.protocol.messages import Ping, Pong
 from voicemux.sending.back import Journey
 from voicemux.sending.schedule import SentCounts
 
-LOOK_INTERVAL = 0.1  # seconds between two looks at the clock and at how the line does, and between REPORTs
-MOST_PINGS = 16  # that may still be answered
-ROUND_TRIPS = 10  # the newest ones; the shortest of them is the network's
-CALM = 0.015  # seconds above the shortest round trip within which nothing waits on the line
-RATE_SPAN = 20  # looks, so 2 s, over which bit rates are taken
+LOOK_INTERVAL = 0.1  # seconds between two looks of the timer, and between REPORTs
+MOST_PINGS = 16  # PINGs for whose PONGs we wait; older ones are given up
+ROUND_TRIPS = 10  # round trips that are kept; the shortest stands for the network without a queue
+CALM = 0.015  # seconds above the shortest round trip up to which no queue is assumed on the line
+RATE_SPAN = 20  # looks over which bit rates are averaged: 2 s
 
 
 class Vitals:
-    """`look()` belongs to the timer, `ping()` to the writer, `answered()` to the demultiplexer, the rest to all."""
+    """The measurements of one call. The timer calls `look()`, the writer `ping()`, the demultiplexer `answered()`,
+    any thread the rest."""
 
     def __init__(
         self,
@@ -36,17 +37,18 @@ class Vitals:
         self._sent = sent
         self._transmitter = transmitter
         self._player = player
-        # Not answered, nor any after them: what they hold, which tells the peer nothing, and when they were written.
+        # PINGs without a PONG, each as its random data, which tells the peer nothing, and the time at which it was
+        # written.
         self._pings: deque[tuple[bytes, float]] = deque(maxlen=MOST_PINGS)
-        self._on_its_way: Journey | None = None  # as it last was
+        self._on_its_way: Journey | None = None  # the last known one
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)  # milliseconds
-        self._shortest = float("inf")  # round trip ever, in seconds
+        self._shortest = float("inf")  # shortest round trip on this connection, in seconds
         self._started = self._clock()
         self._before = (0, 0)  # bytes written and read on earlier connections
         self._rates = deque([(self._started, *self._bytes)], maxlen=RATE_SPAN)
 
     def begin_again(self, stream: Stream) -> None:
-        """Another connection carries the call: nothing is known of its line."""
+        """Another connection carries the call: forget the round trips of the old one."""
         self._before = self._bytes
         self._stream = stream
         self._pings.clear()
@@ -56,26 +58,26 @@ class Vitals:
 
     @property
     def _bytes(self) -> tuple[int, int]:
-        """Written and read in this call."""
+        """Bytes written and read in this call, on all its connections."""
         return self._before[0] + self._stream.bytes_written, self._before[1] + self._stream.bytes_read
 
     def look(self, now: float) -> None:
-        """Take note of how much has gone to and fro."""
+        """Note how many bytes have been written and read by `now`, in seconds."""
         self._rates.append((now, *self._bytes))
 
     def heard(self, on_its_way: Journey | None) -> None:
-        """How long the peer's voice travels now; None: none comes."""
+        """Note how long the peer's voice takes to arrive now; None: none arrives."""
         if on_its_way is not None:
             self._on_its_way = on_its_way
 
     def ping(self) -> Ping:
-        """One that is written now."""
+        """Return a PING that is written now."""
         data = secrets.token_bytes(8)
         self._pings.append((data, self._clock()))
         return Ping(data)
 
     def answered(self, pong: Pong) -> float | None:
-        """The round trip in seconds, None if we have sent no such PING."""
+        """Return the round trip in seconds; None if we have sent no such PING, or given it up."""
         if pong.data not in [data for data, _ in self._pings]:
             return None
         while True:
@@ -89,17 +91,18 @@ class Vitals:
 
     @property
     def shortest_round_trip(self) -> float:
-        """The shortest recent one, in seconds; there must have been one."""
+        """The shortest recent round trip, in seconds. There must have been one."""
         return min(self._round_trips) / 1000
 
     def known_round_trip(self) -> float | None:
-        """The same; None if there was none on this connection."""
+        """The shortest recent round trip in seconds; None if there was none on this connection."""
         found = list(self._round_trips)
         return min(found) / 1000 if found else None
 
     @property
     def calm(self) -> bool:
-        """Whether the last round trip was as short as they ever were, and none takes longer now: nothing waits."""
+        """Whether no queue stands on the line: the last round trip was as short as the shortest, and the PING under
+        way has not taken longer."""
         limit = self._shortest + CALM
         return self._last_took_at_most(limit) and all(
             self._clock() - written <= limit for _, written in list(self._pings)[:1]
@@ -107,8 +110,9 @@ class Vitals:
 
     @property
     def roomy(self) -> bool:
-        """Whether the last PING, which travels with voice, took no longer than an empty packet. If it did, voice may
-        well be most of what the line takes: on 64 kbit/s it is 19 ms, from 80 kbit/s on less than `CALM`."""
+        """Whether the line has room to spare: the last PING, which waits behind voice, took no longer than the
+        shortest round trip of TCP, which the kernel measures. Otherwise, voice may take up most of the line: a packet
+        of voice takes 19 ms at 64 kbit/s, and less than `CALM` from 80 kbit/s on."""
         empty = self._stream.min_round_trip()
         return self._last_took_at_most((self._shortest if empty is None else empty) + CALM)
 
@@ -116,14 +120,14 @@ class Vitals:
         return any(round_trip <= seconds * 1000 for round_trip in list(self._round_trips)[-1:])
 
     def stats(self, texts_received: int, on_its_way: Journey | None, *, is_over: bool = False) -> Stats:
-        """`on_its_way`: how long the peer's voice travels; None while none comes. When the call is over, it is what
-        it was."""
+        """Return all figures. `on_its_way` is how long the peer's voice takes to arrive; None while none arrives: if
+        the call `is_over`, the last known value is used."""
         on_its_way = self._on_its_way if on_its_way is None and is_over else on_its_way
         sent, figures = self._sent, self._player.figures if self._player else None
         round_trips = list(self._round_trips)
         parts: list[float | None] = [None] * 5
         if figures and figures.received and on_its_way is not None:
-            # Our own capture stands for the peer's, of which nothing is known.
+            # The peer's capture delay is not known, so ours stands for it.
             capture = self._transmitter.capture_ms if self._transmitter else 0.0
             parts = [capture, figures.packet_ms, on_its_way.seconds * 1000, figures.buffer_ms, figures.playout_ms]
         capture_ms, packet_ms, network_ms, buffer_ms, playout_ms = [_rounded(part) for part in parts]
@@ -161,7 +165,7 @@ class Vitals:
         )
 
     def _levels(self) -> dict[str, Any]:
-        """The figures of how loud it is."""
+        """The figures of loudness, by their names in `Stats`."""
         own = self._transmitter.levels if self._transmitter else None
         theirs = self._player.levels if self._player else None
         return {

@@ -1,4 +1,5 @@
-"""What a call needs of the audio package, which it does not import: there may be no sound here."""
+"""The interfaces that a call needs of the audio package. It does not import that package: a call of text loads no
+sound."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -8,7 +9,7 @@ from voicemux.sending.rungs import Rungs
 
 
 class PlayerFigures(Protocol):
-    """How the playing goes; `audio.playout.playout.Figures` says what each is."""
+    """Figures of the playout; `audio.playout.playout.Figures` explains each."""
 
     @property
     def received(self) -> int: ...
@@ -42,7 +43,7 @@ class PlayerFigures(Protocol):
 
 
 class Levels(Protocol):
-    """How loud sound is; `audio.levels.SoundLevels` says what each is."""
+    """Loudness of a sound; `audio.levels.SoundLevels` explains each."""
 
     @property
     def level_db(self) -> float | None: ...
@@ -64,45 +65,45 @@ class Levels(Protocol):
 
 
 class DeviceInUse(Protocol):
-    """The device of a half, which may come later, break and come back, or be exchanged."""
+    """The device of a half. It may appear later, break and come back, or be exchanged."""
 
-    can_reopen: bool  # whether a broken or missing device may come
+    can_reopen: bool  # whether a broken or missing device may appear later
 
     @property
     def is_missing(self) -> bool:
-        """Whether it has not been there yet."""
+        """Whether the device has not been opened yet."""
 
     @property
     def has_another(self) -> bool:
-        """Whether another one waits to take its place."""
+        """Whether another device waits to take its place."""
 
     def reopen(self) -> None:
-        """Try to have it back, after `Half.run` has raised; then run again. Raises DeviceError."""
+        """Try to open the device again, after `Half.run` has raised; then call `run` again. Raises DeviceError."""
 
 
 class MicrophoneGate(Protocol):
-    """Decides what is sent of what a microphone hears: `audio.capture.gate.Gate`."""
+    """Decides which of the captured sound is sent: `audio.capture.gate.Gate`."""
 
-    talks: bool  # with push to talk: the user is to be heard
+    talks: bool  # with push to talk: the key is held, so the voice is sent
 
     @property
     def mode(self) -> str:
         """What opens it: "open" (it is open), "voice" (speech) or "ptt" (the user)."""
 
     def choose(self, mode: str) -> None:
-        """Raises LibraryMissing if there is no detector of speech for it."""
+        """Choose the mode. Raises LibraryMissing if the mode needs a speech detector and none is installed."""
 
     @property
     def speaks(self) -> bool | None:
-        """Whether the user does; None where there is no detector, or it is not asked."""
+        """Whether the user speaks; None without a detector, or while it does not run."""
 
     @property
     def spoken(self) -> float | None:
-        """Seconds for which the user has spoken so far, likewise."""
+        """Seconds for which the user has spoken so far; None without a detector, or while it does not run."""
 
 
 class Half(Protocol):
-    """What the microphone's side and the loudspeaker's have in common, as the call sees them."""
+    """What the sending half and the playing half of a call's sound have in common."""
 
     @property
     def in_use(self) -> DeviceInUse: ...
@@ -116,7 +117,7 @@ class Half(Protocol):
 
 
 class VoiceSender(Half, Protocol):
-    """The microphone's side."""
+    """The sending half: from the microphone to AUDIO messages."""
 
     muted: bool
 
@@ -126,38 +127,39 @@ class VoiceSender(Half, Protocol):
 
     @property
     def levels(self) -> Levels:
-        """Of what the microphone hears."""
+        """The loudness of the captured sound."""
 
     @property
     def gate(self) -> MicrophoneGate:
-        """What is sent of what the microphone hears."""
+        """What decides which of the captured sound is sent."""
 
     @property
     def capture_ms(self) -> float:
-        """From the mouth to the program."""
+        """Delay from the mouth to the program, in milliseconds."""
 
     @property
     def echo(self) -> str:
-        """What becomes of echo: "on", "off", "not needed" or "not installed"."""
+        """State of the echo cancellation: "on", "off", "not needed" or "not installed"."""
 
     @property
     def echo_db(self) -> float | None:
-        """The level of the echo that the microphone hears, against what was played; None if not known."""
+        """Level of the echo that the microphone hears, in dB relative to what was played; None if not known."""
 
     @property
     def xruns(self) -> int:
-        """Gaps in what was captured."""
+        """Number of gaps in the captured sound."""
 
     @property
     def eager(self) -> bool:
-        """Whether the line gets more as soon as it is calm."""
+        """Whether a higher bit rate is tried as soon as no queue stands on the line."""
 
     @property
     def ladder(self) -> Rungs:
-        """How much is sent; it may be changed at any time, by one thread."""
+        """The bitrate ladder. One thread may change its rung at any time."""
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
-        """Send voice until the source ends or `stop()`. Raises DeviceError."""
+        """Send voice by `send` until the source ends or `stop()` is called. `on_start` gets the time at which sound
+        begins. Raises DeviceError."""
 
 
 class LoudspeakerVolume(Protocol):
@@ -165,11 +167,11 @@ class LoudspeakerVolume(Protocol):
 
     @property
     def auto(self) -> bool:
-        """Whether it is levelled."""
+        """Whether the volume is set automatically, so that all peers sound equally loud."""
 
     @property
     def percent(self) -> int:
-        """What the user wants, or, where it is levelled, what it is now."""
+        """The volume in percent that the user chose, or that is set automatically now."""
 
     def choose(self, percent: int) -> None: ...
 
@@ -177,33 +179,35 @@ class LoudspeakerVolume(Protocol):
 
 
 class Player(Half, Protocol):
-    """The loudspeaker's side."""
+    """The playing half: from AUDIO messages to the loudspeaker or a file."""
 
     @property
     def volume(self) -> LoudspeakerVolume | None:
-        """None of a file or pipe, which gets the sound as it came."""
+        """The volume; None for a file or pipe, which gets the sound as it came."""
 
     deafened: bool
-    records: bool  # whether what is heard is kept
+    records: bool  # whether this player keeps what is heard, as a recorder does
 
     @property
     def figures(self) -> PlayerFigures:
-        """How it goes."""
+        """Figures of the playout."""
 
     @property
     def levels(self) -> Levels:
-        """Of the peer's voice as it came."""
+        """The loudness of the peer's voice, before volume is applied."""
 
     def put(self, audio: Audio, arrival: float | None = None) -> None:
-        """Take a packet; does not wait. `arrival` is when it came, by `time.monotonic`; None is now."""
+        """Queue a packet to be played; does not wait. `arrival` is when it came, in seconds by `time.monotonic`;
+        None: now."""
 
     def begin_again(self, *, goes_on: bool = False) -> None:
-        """What comes from now on comes by another line; `goes_on`: behind what came before, without a gap."""
+        """From now on, packets come by another connection. `goes_on`: they follow those before without a gap."""
 
     def run(self, on_start: Callable[[float], None]) -> None:
-        """Play until `stop()`. Raises DeviceError."""
+        """Play until `stop()` is called. `on_start` gets the time at which sound begins. Raises DeviceError."""
 
-    def report(self) -> Report | None: ...
+    def report(self) -> Report | None:
+        """Return how the voice is played, for the peer; None if there is nothing to report."""
 
     def round_trip(self, seconds: float) -> None:
-        """The shortest recent one: a packet that TCP has to retransmit comes later by that."""
+        """Note the shortest recent round trip: a packet that TCP retransmits is late by about that much."""

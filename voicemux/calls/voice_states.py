@@ -1,4 +1,5 @@
-"""What each side does with voice: what the peer is told of ours, what it tells of its own, what the user learns."""
+"""What each side does with voice: keeps what we tell the peer, what the peer tells us, and what the user is told of
+that."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -29,7 +30,8 @@ NO_VOICE = "you send no voice in this call"
 
 
 class VoiceStates:
-    """`news`, `look` belong to the timer, `on_audio`, `on_state` to the demultiplexer, the rest to any thread."""
+    """What both sides of one call do with voice. The timer calls `news` and `look`, the demultiplexer `on_audio` and
+    `on_state`, any thread the rest."""
 
     def __init__(
         self,
@@ -40,7 +42,8 @@ class VoiceStates:
         *,
         peer_plays: bool,
     ) -> None:
-        """`name` is the peer's; `recorders` are those of now; `peer_plays` is whether the peer can play voice."""
+        """`name` is the peer's. `recorders` returns the present recorders. `peer_plays` is whether the peer can play
+        voice."""
         self._name = name
         self._transmitter = transmitter
         self._player = player
@@ -49,11 +52,11 @@ class VoiceStates:
         self._speaks = (
             transmitter is not None and not transmitter.in_use.is_missing
         )  # until its source ends or breaks
-        self._told: VoiceState | None = None  # what the peer was told last
-        self._peer_voice: Voice | None = None  # what the peer has told
-        self._packets = 0  # of the peer's voice
+        self._told: VoiceState | None = None  # the last state that was sent to the peer
+        self._peer_voice: Voice | None = None  # the last state that the peer has sent
+        self._packets = 0  # AUDIO messages of the peer's own voice so far
         self._newest: Audio | None = None
-        self._peer_is_known = threading.Event()  # it has said what it does with voice, or shown it, or never will
+        self._peer_is_known = threading.Event()  # set once the peer has sent STATE or AUDIO, or never will
         self._watch: Watch | None = None
         self._hints = Hints()
 
@@ -72,26 +75,27 @@ class VoiceStates:
         )
 
     def on_event(self, event: Event) -> None:
-        """Something has happened in the call: our microphone may have begun or ended."""
+        """Note from an event of the call whether our microphone has begun or ended."""
         if isinstance(event, AudioStarted | AudioStopped) and event.direction == "input":
             self._speaks = isinstance(event, AudioStarted)
 
     def mute(self) -> Switched | Rejected:
-        """Stop sending voice, or send it again. What to tell the user."""
+        """Stop sending voice, or send it again. Returns what to tell the user."""
         if not self._transmitter:
             return Rejected(NO_VOICE)
         self._transmitter.muted = not self._transmitter.muted
         return Switched("muted", self._transmitter.muted)
 
     def deafen(self) -> Switched | Rejected:
-        """Stop playing the peer's voice, or play it again. What to tell the user."""
+        """Stop playing the peer's voice, or play it again. Returns what to tell the user."""
         if not self._player:
             return Rejected("you hear no voice in this call")
         self._player.deafened = not self._player.deafened
         return Switched("deafened", self._player.deafened)
 
     def choose_mode(self, mode: str) -> MicModeChosen | Rejected:
-        """What opens the microphone: "open", "voice" or "ptt"; "" leaves it. What to tell the user."""
+        """Choose what opens the microphone: "open", "voice" or "ptt"; "" leaves it as it is. Returns what to tell the
+        user."""
         if not self._transmitter:
             return Rejected(NO_VOICE)
         gate = self._transmitter.gate
@@ -103,7 +107,8 @@ class VoiceStates:
         return MicModeChosen(gate.mode)
 
     def talk(self, on: bool | None) -> Switched | Rejected:
-        """With push to talk: be heard, or not; None is the other of the two. What to tell the user."""
+        """With push to talk, begin to send voice or stop; None: the other of the two. Returns what to tell the
+        user."""
         if not self._transmitter:
             return Rejected(NO_VOICE)
         gate = self._transmitter.gate
@@ -113,8 +118,8 @@ class VoiceStates:
         return Switched("talking", gate.talks)
 
     def choose_volume(self, to: int | str | None, by: int = 0) -> VolumeChosen | Rejected:
-        """How loud the peer is played: percent, or "auto" to have it levelled; None leaves it as it is, but for `by`
-        percent. What to tell the user."""
+        """Choose how loud the peer is played: `to` percent, or "auto" for automatic levelling, or None for what it
+        is; then add `by` percent. Returns what to tell the user."""
         volume = self._player.volume if self._player else None
         if volume is None:
             return Rejected("only a loudspeaker has a volume: files and pipes get the sound as it came")
@@ -125,7 +130,7 @@ class VoiceStates:
         return VolumeChosen(volume.percent, volume.auto)
 
     def level(self) -> Level:
-        """How loud both voices were in the last seconds."""
+        """Return how loud both voices were in the last seconds."""
         own = self._transmitter.levels if self._transmitter else None
         theirs = self._player.levels if self._player else None
         return Level(
@@ -137,7 +142,7 @@ class VoiceStates:
         )
 
     def news(self) -> VoiceState | None:
-        """What to tell the peer of what we do with voice; None if it knows."""
+        """Return the STATE to send; None if the peer knows it."""
         own = self.own
         is_deaf = own.deafened or (self._player is not None and not own.plays)
         state = VoiceState(voice=own.sends, muted=own.muted, deafened=is_deaf, records=own.records)
@@ -147,10 +152,10 @@ class VoiceStates:
         return state
 
     def begin_again(self) -> None:
-        """Another connection carries the call: what the peer was told is told again."""
+        """Another connection carries the call: send our state again."""
         self._told = None
 
-    # --- the peer's
+    # --- the peer's voice
 
     def on_audio(self, audio: Audio) -> None:
         """A packet of the peer's own voice has come."""
@@ -165,14 +170,14 @@ class VoiceStates:
             self._peer_is_known.set()
 
     def release(self) -> None:
-        """Nothing more will come: wake the thread that waits for it."""
+        """Wake the thread that waits in `watch`: nothing more will come."""
         self._peer_is_known.set()
 
     def watch(self, patience: float, *, of_line: bool = True) -> tuple[Voice | None, int | None]:
-        """From here on, `look` tells what changes.
+        """Let `look` tell what changes from now on.
 
-        Returns what the peer has said so far, after waiting for that for at most `patience` seconds, and the codec in
-        which its voice has come; None for what is not known. `of_line` is whether silence of the line is told, too.
+        Waits at most `patience` seconds for the peer's state. Returns that state, and the codec of the peer's voice;
+        None for each that is not known. `of_line`: silence of the connection is told, too.
         """
         self._peer_is_known.wait(patience)
         voice, newest = self._peer_voice, self._newest
@@ -182,7 +187,7 @@ class VoiceStates:
         return voice, newest.codec if newest else None
 
     def look(self, now: float, bytes_read: int, late: float | None) -> list[Quiet | Late | PeerSwitched | Hint]:
-        """What to tell the user, for whom the peer is watched. `late` is as in `Signs`."""
+        """Return what to tell the user; nothing before `watch`. `late` is as in `Signs`."""
         if self._watch is None:
             return []
         newest, transmitter = self._newest, self._transmitter
@@ -197,7 +202,8 @@ class VoiceStates:
         return [*self._watch.look(now, signs), *self._hints_for(now, transmitter)]
 
     def _hints_for(self, now: float, transmitter: VoiceSender | None) -> list[Hint]:
-        """Only of a microphone: a file that clips is as it is."""
+        """Return hints about the user's microphone. There are none about a file, whose sound the user cannot
+        change."""
         if not (transmitter and transmitter.in_use.can_reopen and self._speaks):
             return []
         clips, muted, spoken = transmitter.levels.clips, transmitter.muted, transmitter.gate.spoken

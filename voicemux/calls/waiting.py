@@ -1,6 +1,8 @@
-"""How a listener waits at a relay: under a number for people with its code, and under ids of the day for contacts.
+"""How a listener waits at a relay: under a number for people who have its code, and under ids that change daily for
+contacts.
 
-These are two connections, with an owner each: the relay cannot tell that they belong together, but by their address.
+These are two connections with two random owner ids, so that the relay cannot tell that they belong together, except
+by their IP address.
 """
 
 import datetime
@@ -17,17 +19,18 @@ from voicemux.relay.post import Post, is_taken
 from voicemux.relay.relayed import RelayedStream
 from voicemux.relay.wire import OWNER_SIZE
 
-FIRST_PATIENCE = 3.0  # seconds for each step to the relay, before the user is shown what to tell others
-DIGITS = (4, 4, 4, 6, 6, 6)  # of a number, by how many before it were taken
+FIRST_PATIENCE = 3.0  # seconds for each step to the relay, before the user is shown what callers must type
+# Digits of the number in each attempt: after three numbers that were taken, longer ones are tried.
+DIGITS = (4, 4, 4, 6, 6, 6)
 
 
 def wait_at(
     place: RelayPlace | None, listener: ListeningSockets, trust: Trust | None, tell: Callable[[str], None]
 ) -> "RelayPosts | None":
-    """Have callers come to the listener through the relay, too, until it closes; None without a relay.
+    """Let callers reach the listener through the relay, too, until it closes. Returns None without a relay.
 
     `tell` is as of `RelayPosts`. Raises OutOfResources, or Unreachable if another program waits under the number that
-    the user has chosen; the listener is closed then.
+    the user chose; the listener is closed then.
     """
     if not (place and trust):
         return None
@@ -48,21 +51,21 @@ def _new_owner() -> bytes:
 
 
 class RelayPosts:
-    """`begin()`, `start()`, and `close()` in the end."""
+    """The two places at a relay where one listener waits. Call `begin()`, `start()`, and in the end `close()`."""
 
     def __init__(self, place: RelayPlace, trust: Trust, tell: Callable[[str], None]) -> None:
-        """`tell` hears, in any thread, when the relay is lost and when it is there again."""
+        """`tell` gets a sentence when the relay is lost and when it is back; any thread may call it."""
         self._place = place
         self._trust = trust
         self._tell = tell
         self._posts: list[Post] = []
-        self.number = ""  # "" before `begin`, and if only contacts may call
+        self.number = ""  # the number of this listener; "" before `begin`, and if only contacts may call
 
     def begin(self) -> None:
-        """Wait under a number, which `trust` has its codes begin with, and for contacts. If the relay is away, it is
-        tried again later.
+        """Connect to the relay and wait under a number, which becomes the beginning of each code, and for contacts.
+        If the relay cannot be reached, it is tried again later.
 
-        Raises Unreachable if another program waits under the number of a code that the user has chosen.
+        Raises Unreachable if another program waits under the number of the code that the user chose.
         """
         self._posts.append(Post(self._place, _new_owner(), self._contact_ids, self._tell_of_contacts))
         if self._trust.wants_number:
@@ -92,16 +95,17 @@ class RelayPosts:
             post.start(on_caller)
 
     def close(self) -> None:
+        """End the connections to the relay, and their threads."""
         for post in self._posts:
             post.close()
 
     def dials(self, code: str, option: str = "") -> list[str]:
-        """What the other side types; `option` is before the target."""
+        """Return the commands that a caller may type; `option` is put before the target."""
         target = self.target(code)
         return [f"voicemux dial {option}{target}"] if target else []
 
     def target(self, code: str) -> str:
-        """What people who are not contacts yet call: CODE@RELAY; "" if only contacts may call."""
+        """Return what callers who are not contacts yet dial: CODE@RELAY; "" if only contacts may call."""
         return f"{code or self.number}@{self._place}" if self.number else ""
 
     def _contact_ids(self) -> tuple[bytes, ...]:
@@ -113,8 +117,11 @@ class RelayPosts:
         return ids_to_wait_for(trust.identity.fingerprint, meetings, callers, datetime.datetime.now(datetime.UTC))
 
     def _tell_of_contacts(self, error: VoicemuxError | None) -> None:
-        """Once is enough: what is wrong with the relay is told of the number. Another listener with our key may wait
-        for our contacts already, and then has their calls."""
+        """Tell the user what is wrong with the relay, unless the connection for the number tells the same.
+
+        Another listener with our key may wait for our contacts already: then it gets their calls, and that is not
+        told.
+        """
         if not self.number and not (error and is_taken(error)):
             self._tell_of(error)
 

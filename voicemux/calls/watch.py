@@ -1,42 +1,47 @@
-"""What the user is told of the other side while a call goes on: that nothing comes, and what it does with voice.
+"""Decides what the user is told of the peer during a call: that nothing comes, or what the peer does with voice.
 
-Pure: time is an argument. Each thing is told once, and once more when it is over; what changes all the time is told
-at most every two seconds, whatever the peer says.
+Pure: time is an argument. Each condition is told when it begins and when it is over. What a peer changes often is
+told at most every two seconds.
 """
 
 from dataclasses import dataclass
 
 from voicemux.events import Late, PeerSwitched, Quiet, Voice
 
-LINE_QUIET = 3.0  # seconds without a byte: PINGs come every 2 (protocol.md §9)
-VOICE_QUIET = 3.0  # seconds without a packet, of a peer that says that it sends voice
-MICROPHONE_QUIET = 5.0  # seconds of digital silence: a microphone that is on has some noise
-LATE, LATE_NO_MORE = 0.4, 0.15  # seconds of delay more than before: people talk at once from about half a second on
-LATE_FOR = 2.0  # seconds that it must have been so: a lost packet takes less to be repeated
-TOLD_AGAIN = 2.0  # seconds between two lines about the same thing
-STALL = 1.0  # seconds between two looks after which we have slept ourselves, and know nothing of the peer
+LINE_QUIET = 3.0  # seconds without a byte after which the user is told: PINGs come every 2 (protocol.md §9)
+VOICE_QUIET = 3.0  # seconds without a packet after which the user is told, if the peer says that it sends voice
+# Seconds of digital silence after which the user is told: a microphone that is on has some noise.
+MICROPHONE_QUIET = 5.0
+# Seconds of added delay at which the user is told, and at which it is over: from about 0.5 s on, people talk at the
+# same time.
+LATE, LATE_NO_MORE = 0.4, 0.15
+LATE_FOR = 2.0  # seconds for which the delay must last: a lost packet takes TCP less to retransmit
+TOLD_AGAIN = 2.0  # seconds between two lines about the same condition
+# Seconds between two looks after which this program itself was stopped, and cannot judge the peer's silence.
+STALL = 1.0
 
-SWITCHES = ("sends", "muted", "deafened", "records")  # of `Voice`, as they are told
+SWITCHES = ("sends", "muted", "deafened", "records")  # attributes of `Voice` whose changes are told, in this order
 
 
 @dataclass(frozen=True)
 class Signs:
-    """What there is to see at one look."""
+    """What is known of the connection and the peer at one look."""
 
-    bytes_read: int  # off the line, so far
-    packets: int  # of voice that have come, so far
-    paused: bool  # the last of them said that silence begins
-    peer_voice: Voice | None  # what the peer says of it; None if it has said nothing
-    late: float | None  # seconds that the peer's voice comes later than it did at best; None while none comes
+    bytes_read: int  # bytes that have come since the connection began
+    packets: int  # AUDIO messages that have come so far
+    paused: bool  # the last AUDIO message was empty: the peer pauses
+    peer_voice: Voice | None  # what the peer has said it does with voice; None if it has said nothing
+    late: float | None  # seconds by which the peer's voice is later than it was at best; None while none comes
     own_silence: float  # seconds of digital silence from our microphone; 0 where it is muted, or there is none
 
 
 class Watch:
-    """`begin()` when the user is told of the call, then `look()` ten times a second or so. Any one thread."""
+    """Watches the peer of one call. Call `begin()` when the user is told of the call, then `look()` about ten times a
+    second, both in one thread."""
 
     def __init__(self, name: str, *, hears: bool, of_line: bool = True) -> None:
-        """`name` is the peer's; `hears` is whether we play its voice at all; `of_line` is whether to tell that the
-        line is silent: another module tells of a call that outlives its line."""
+        """`name` is the peer's. `hears` is whether we play its voice at all. `of_line` is whether to tell that the
+        connection is silent; False if `Survival` tells that."""
         self._of_line = of_line
         self._name = name
         self._hears = hears
@@ -45,19 +50,19 @@ class Watch:
         self._byte_at = self._packet_at = 0.0
         self._quiet = {"line": False, "voice": False, "microphone": False}
         self._is_late = False
-        self._late_since: float | None = None  # since when its lateness is other than `_is_late` says
+        self._late_since: float | None = None  # time since which the delay contradicts `_is_late`
         self._told: dict[str, bool | None] = dict.fromkeys(SWITCHES, False)
         self._told_at: dict[str, float] = {}
 
     def begin(self, peer_voice: Voice | None, *, hears: bool) -> None:
-        """What the user has been told at the beginning; `hears` is whether voice had come then."""
+        """Note what the user has been told at the beginning. `hears` is whether voice had come by then."""
         for what in SWITCHES:
             self._told[what] = getattr(peer_voice, what) if peer_voice else False
         if peer_voice is None:
             self._told["sends"] = True if hears else None
 
     def look(self, now: float, signs: Signs) -> list[Quiet | Late | PeerSwitched]:
-        """What there is to tell. `now` is in seconds."""
+        """Return what to tell the user. `now` is in seconds."""
         if self._looked is None or now - self._looked > STALL:
             self._byte_at = self._packet_at = now
         self._looked = now
@@ -69,7 +74,7 @@ class Watch:
         return [
             *self._switches(now, signs),
             *self._tell("line", line and self._of_line, LINE_QUIET, now),
-            # Where nothing comes at all, that says it.
+            # If no byte comes at all, "line" says it.
             *self._tell("voice", now - self._packet_at >= VOICE_QUIET and not line, VOICE_QUIET, now),
             *self._lateness(now, signs.late if self._hears else None),
             *self._tell("microphone", signs.own_silence >= MICROPHONE_QUIET, MICROPHONE_QUIET, now),
@@ -112,7 +117,8 @@ class Watch:
         return found
 
     def _is_on(self, what: str, signs: Signs) -> bool | None:
-        """As the peer says it; of one that says nothing, its voice shows whether it sends some."""
+        """Return whether a switch of the peer is on: as STATE says, or, from a peer that sends none, whether AUDIO
+        has come."""
         if signs.peer_voice:
             return bool(getattr(signs.peer_voice, what))
         return (signs.packets > 0 or None) if what == "sends" else False

@@ -1,4 +1,4 @@
-"""Where a dialler looks for the listener of a call that has lost its line."""
+"""Where a dialler looks for the listener of a call that has lost its connection."""
 
 import contextlib
 import datetime
@@ -19,35 +19,36 @@ from voicemux.relay.places import RelayedWay
 from voicemux.relay.relayed import reach_relayed
 from voicemux.threads import within
 
-REACH_LIMIT = 5.0  # seconds for an address to answer; then names are looked up again
-LOOK_UP_LIMIT = 2.0  # seconds for a name server, which may be behind the line that is lost
+REACH_LIMIT = 5.0  # seconds for an address to answer; after that, names are looked up again
+LOOK_UP_LIMIT = 2.0  # seconds for a name server, which may be unreachable for the same reason as the peer
 
 
 class Whereabouts:
-    """Of one listener. One thread uses it."""
+    """The addresses of one call's listener. One thread uses it."""
 
     def __init__(self, bond: Bond, first: Stream) -> None:
         """`first` is the connection with which the call begins."""
         self._bond = bond
-        self.reached = first.peer_address  # where the listener was reached last, or its relay
+        self.reached = first.peer_address  # the address at which the listener, or its relay, was reached last
         self._is_direct = not first.relay
-        self._strangers: set[Address] = set()  # where another listener has answered
+        self._strangers: set[Address] = set()  # addresses at which another listener has answered
 
     def is_at(self, stream: Stream) -> None:
-        """The listener was reached by that connection."""
+        """Note that the listener was reached by this connection."""
         self.reached, self._is_direct = stream.peer_address, not stream.relay
 
     def is_not_at(self, stream: Stream) -> None:
-        """Another listener has answered there, as a hotel's page does, or a router's that starts. Other addresses
-        come first, then this one again."""
+        """Note that something else has answered there, such as a hotel's login page or a router that starts. Its
+        address is tried again once all others have failed."""
         if not stream.relay:
             self._strangers.add(stream.peer_address)
             if not self._places(1):
                 self._strangers.clear()
 
     def reach(self, goes_on: Callable[[], bool], dials: int) -> Stream | None:
-        """A connection; None if `goes_on` says that none is wanted any more. What went through a proxy goes through
-        it again. `dials` counts them since the line was up. Raises VoicemuxError."""
+        """Connect to the listener; None if `goes_on` says that no connection is wanted any more. A call that went
+        through a proxy uses the proxy again. `dials` counts the dials since the connection was lost. Raises
+        VoicemuxError."""
         proxied = [way for way in self._bond.ways if isinstance(way, Proxied | UnixPath)]
         places: list[Place] = [] if proxied else self._places(dials)
         until = time.monotonic() + REACH_LIMIT
@@ -64,8 +65,8 @@ class Whereabouts:
         return way_to_peer(bond.peer, bond.relay, datetime.datetime.now(datetime.UTC))
 
     def _places(self, dials: int) -> list[Place]:
-        """Where the listener was reached last, then all that is known. Names are looked up again only if that address
-        does not answer."""
+        """Return the addresses to try: where the listener was reached last, then all that are known. Names are looked
+        up only from the second dial on."""
         ways = [self.reached] if self._is_direct else []
         for way in self._bond.ways:
             if isinstance(way, Address) and (is_number(way.host) or dials > 1):
