@@ -1,1 +1,1 @@
-"""What goes out, and when: what is in flight, whose queue voice waits in, what the line carries, what is next."""
+"""Decides what is sent, and when: bytes in flight, whose queue delays voice, what the line carries, what is next."""

@@ -1,8 +1,8 @@
-"""How old our voice may be while it is under way, and how much of it may be. Pure: no socket, clock or thread.
+"""Limits the age and the amount of our voice in flight. Pure: no socket, clock or thread.
 
-Voice waits for queues that are not ours, for a way back that is slow, and for a route that has become longer. To send
-less would not help against any of these. So we are late rather than silent, for as long as that is no more than
-MOST_LATE. Times are in seconds.
+Voice is also delayed by queues that are not ours, by a slow way back, and by a route that has become longer. Sending
+less would not help against any of these, so delay from them is accepted, up to MOST_LATE: late voice is better than
+none. Times are in seconds.
 """
 
 from collections import deque
@@ -13,40 +13,44 @@ from voicemux.sending.flow import BEHIND, MAX_AUDIO_WAIT, UNKNOWN_ROUND_TRIP, VO
 from voicemux.sending.forth import Forth
 from voicemux.sending.rungs import MODEST, Rungs
 
-SLOW_SPAN = 0.5  # seconds over which it is taken what the line takes
-# Seconds of queue: with less, acknowledgements are late for another reason. Two thirds of what counts as a queue.
+SLOW_SPAN = 0.5  # seconds over which the rate that the line takes is measured
+# Seconds of queue below which acknowledgements are late for another reason: two thirds of BEHIND, which counts as a
+# queue.
 SURELY = 0.04
-FRESH_SPAN = 0.12  # seconds of the newest ARRIVALS
+FRESH_SPAN = 0.12  # seconds of the newest ARRIVALS: one or two of them
 MOST_LATE = 3.0  # seconds of another program's queue that we accept: beyond that, no conversation is possible
-LONGEST_SPAN = 2.0  # seconds: what is under way now may meet the longest queue of these
-# Seconds beyond a round trip that the retransmission of a lost packet takes to be acknowledged: TCP (RACK, RFC 8985)
-# waits for three packets of 20 ms behind it, and a fourth of a round trip in case they were reordered.
+LONGEST_SPAN = 2.0  # seconds of the past: voice now in flight may meet the longest queue of that time
+# Seconds beyond a round trip until a retransmitted packet is acknowledged: TCP (RACK, RFC 8985) waits for three
+# packets of 20 ms behind the lost one, and for a quarter of a round trip in case they were reordered.
 REPEAT = 0.080
-HOLE = 0.25  # seconds without ARRIVALS, which come every 0.1 s and may wait as long for something to travel with
-MOST_REPEAT = 1.0  # seconds that are waited for that: the bound of the peer's playout delay
-CAUTION = 0.5  # seconds after a doubt in which no more than modest voice is sent: as long as rates are taken over
-ACK_WAIT = 0.040  # seconds that an acknowledgement waits for something to travel with (Linux: TCP_DELACK_MIN)
-BACK_FULL = 0.1  # seconds of a way back beside which acknowledgements say little
-BACK_PROVEN = 1.5  # seconds of ARRIVALS that show that our own way is free all the same
-# Seconds of acknowledgements, none of which is as quick as they once were: the route has become longer.
+# Seconds without ARRIVALS that mean a loss: they come every 0.1 s, and may wait 0.1 s more for voice to travel with.
+HOLE = 0.25
+MOST_REPEAT = 1.0  # seconds at most that a retransmission is waited for: the limit of the peer's playout delay
+CAUTION = 0.5  # seconds after a doubt in which no more than modest voice is sent: rates are measured over as long
+ACK_WAIT = 0.040  # seconds that TCP delays an acknowledgement, to send it with data (Linux: TCP_DELACK_MIN)
+BACK_FULL = 0.1  # seconds of queue on the way back from which on acknowledgements say little about our own way
+# Seconds of ARRIVALS without a queue that prove our own way to be free although acknowledgements are late.
+BACK_PROVEN = 1.5
+# Slots of 1 s. If no acknowledgement in all of them was as quick as the quickest, the route has become longer.
 ROUTE_SLOTS = 20
-# Seconds of what is not ours that make a queue long. Beside that, bbr starves: its window is what fits two *shortest*
-# round trips.
+# Seconds of delay that is not ours, above which a queue counts as long. Beside it, BBR starves: its window fits only
+# two of the *shortest* round trips.
 LONG_QUEUE = 0.200
 
 
 class Allowance:
-    """It sets the limits of both flows.
+    """Sets the limits of both flows.
 
-    Ask `is_doubtful` ten times a second, then `grant`; that also when ARRIVALS come.
+    Call `is_doubtful` ten times a second, then `grant`; call `grant` also when ARRIVALS come.
     """
 
     def __init__(self, near: Flow, far: Flow, forth: Forth, back: Back, blame: Blame) -> None:
         """`near` and `far` are as for `Course`."""
         self._near, self._far = near, far
         self._forth, self._back, self._blame = forth, back, blame
-        self._acknowledged: deque[tuple[float, float]] = deque(maxlen=ROUTE_SLOTS)  # seconds: when begun, least delay
-        self._doubted = float("-inf")  # when it last was not known whether what we send still arrives
+        # Of each slot, in seconds: when it began, the smallest delay.
+        self._acknowledged: deque[tuple[float, float]] = deque(maxlen=ROUTE_SLOTS)
+        self._doubted = float("-inf")  # when acknowledgements were last overdue
         self._back_full_since: float | None = None
 
     def was_doubtful(self, now: float) -> bool:
@@ -54,9 +58,11 @@ class Allowance:
         return now - self._doubted < CAUTION
 
     def is_doubtful(self, now: float) -> bool:
-        """Whether acknowledgements are overdue, or were a moment ago, by more than causes other than our voice
-        explain. The cause shows only a moment later. If the line has become slow, all that is sent until then becomes
-        its queue.
+        """Whether acknowledgements are overdue, or were within CAUTION, by more than causes other than our voice
+        explain.
+
+        The cause shows only a moment later. If the line has become slow, all that is sent until then joins its queue,
+        so little should be sent.
         """
         shortest = self._near.smallest_round_trip
         if self._near.knows and shortest is not None:
@@ -67,7 +73,7 @@ class Allowance:
         return self.was_doubtful(now)
 
     def grant(self, rungs: Rungs | None, now: float) -> None:
-        """Set the ages that voice in flight may have: delay that is not our doing is allowed for."""
+        """Set how old voice in flight may become: delay that our voice has not caused is allowed for."""
         taken, shortest = self._near.latest_delay(now), self._near.smallest_round_trip
         queue = self._forth.queue(now)
         excused = theirs = known = 0.0
@@ -87,10 +93,11 @@ class Allowance:
         )
 
     def _budget(self, now: float, queue: float | None, shortest: float, theirs: float) -> float:
-        """Seconds beyond all excuses that voice may be under way.
+        """Return the seconds beyond all excused delay for which voice may be in flight.
 
-        What waits for a lost packet to be repeated waits at its end, and costs the line nothing: there is time for
-        one retransmission. A queue of ours costs all: the longer it is, the less may be added.
+        While TCP waits for the retransmission of a lost packet, what was sent behind it waits at the far end and
+        costs the line nothing: there is time for one retransmission. In a queue of ours, each packet makes the next
+        one later: the longer the queue, the less may be added.
         """
         if theirs:
             return max(VOICE_BUDGET, min(MOST_LATE, shortest + theirs + REPEAT))
@@ -103,14 +110,14 @@ class Allowance:
     def _most_voice(
         self, rungs: Rungs | None, now: float, shortest: float, known: float, *, is_theirs: bool
     ) -> float:
-        """Bytes of voice that may be under way, if more than modest voice is wanted, and acknowledgements are known
-        to take `known` seconds longer.
+        """Return the bytes of voice that may be in flight if more than MODEST is sent. `known` is by how many seconds
+        acknowledgements are known to be late.
 
-        When a line becomes slow, all that is in flight becomes its queue, so a higher bit rate may have hardly more
-        in flight than modest voice. The limit is the largest of three: what would be in flight of modest voice;
-        what fits while acknowledgements come as soon as they can; what fits while one packet is retransmitted, less
-        what voice may wait for here. While acknowledgements are overdue, what has arrived recently decides: if both
-        directions have become slow, each side would take the other's queue for the reason, and fill its own.
+        When a line becomes slow, all that is in flight becomes its queue. So a higher bit rate may have hardly more
+        in flight than modest voice: the largest of what modest voice would have; what fits while acknowledgements
+        come as soon as they can; and what fits while one packet is retransmitted, less what voice may wait for here.
+        While acknowledgements are overdue, the rate of recent arrivals decides instead: if both directions became
+        slow, each side would take the other's queue for the reason, and fill its own.
         """
         if not rungs or rungs.line_rate_at(0) <= MODEST:
             return float("inf")
@@ -124,16 +131,13 @@ class Allowance:
         return max((usual + budget) * MODEST, (usual + more) * rate) / 8
 
     def _is_hole(self, now: float) -> bool:
-        """Whether nothing of ours arrives any more, though all of the peer's does: a packet was lost, and is
-        repeated.
-
-        That may have to be done twice. A line that is too slow goes on to take some.
-        """
+        """Whether nothing of ours arrives although all of the peer's voice does: a packet was lost and is being
+        retransmitted, perhaps twice. A line that is too slow would go on to deliver some."""
         newest, back = self._forth.moments.newest, self._back.late(now)
         return newest is not None and now - newest.told > HOLE and back is not None and back < SURELY
 
     def _not_ours(self, now: float) -> float:
-        """Seconds of queue on our way that sending less would not take away, or will by itself."""
+        """Return the seconds of queue on our way that sending less would not drain, or that will drain by itself."""
         state, newest = self._blame.state, self._forth.moments.newest
         is_lived_with = (
             state is Whose.THEIRS
@@ -146,16 +150,15 @@ class Allowance:
         return min(MOST_LATE, newest.least if longest is None else longest)
 
     def _back_late(self, now: float, late: float) -> float:
-        """Seconds that the way back is late, of `late` that acknowledgements are."""
+        """Return how many of the `late` seconds of acknowledgements are due to the way back."""
         back = self._back.late(now)
         if back is not None:
             return back
-        newest = self._forth.moments.newest  # the peer is silent
+        newest = self._forth.moments.newest  # the peer sends no voice, so its arrival says nothing
         return late if newest is None else late - newest.least
 
     def _is_back_full(self, now: float, back: float) -> bool:
-        """Whether the peer says that our own way is free, while so much waits on the way back that nothing else
-        does."""
+        """Whether the way back has a long queue while ARRIVALS have shown our own way to be free for BACK_PROVEN."""
         newest = self._forth.queue(now)
         if back <= BACK_FULL or (newest is not None and newest >= BEHIND):
             self._back_full_since = None
@@ -164,8 +167,8 @@ class Allowance:
         return self._back_full_since is not None and now - self._back_full_since > BACK_PROVEN
 
     def _longer(self, now: float, shortest: float) -> float:
-        """Seconds by which the route has become longer: no acknowledgement of a while was as quick as the
-        quickest."""
+        """Return the seconds by which the route has become longer: in all of the last ROUTE_SLOTS, no acknowledgement
+        was as quick as the quickest ever."""
         newest = self._near.delays[-1][1] if self._near.delays else None
         if newest is None:
             return 0.0

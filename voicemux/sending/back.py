@@ -1,8 +1,8 @@
-"""The peer's voice on its way to us, by when it comes. Pure: no socket, clock or thread.
+"""How late the peer's voice reaches us, by its arrival times. Pure: no socket, clock or thread.
 
-It tells two things that round trips do not: how late our acknowledgements come, which travel in the same stream and
-are not due to what we send; and what the peer is to know (ARRIVALS, protocol.md §5.14) of its own voice.
-All times are in seconds.
+That tells two things that round trips do not: how late our acknowledgements come, which travel in the same stream and
+are not delayed by what we send; and what to tell the peer of its own voice (ARRIVALS, protocol.md §5.14). All times
+are in seconds.
 """
 
 from collections import deque
@@ -13,41 +13,43 @@ from voicemux.protocol.messages import OWN_SOURCE, Arrivals, Audio
 from voicemux.protocol.wire import TICKS_PER_SECOND
 from voicemux.sending.lateness import MOST_LATE, Lateness, Stamps
 
-SPAN = 0.12  # seconds of arrivals whose least lateness holds for what comes with them: two of the longest packets
+SPAN = 0.12  # seconds; the smallest lateness in it holds for all that arrives then: two of the longest packets
 MOST_KEPT = 100  # arrivals: in SPAN there are 24 of the shortest packets
-MOST_SILENCE = 10.0  # seconds without a packet of a peer that has not announced a pause
+# Seconds without a packet after which nothing is known, from a peer that has not announced a pause.
+MOST_SILENCE = 10.0
 HEARD = (
     1.0  # seconds without a packet, after which nothing is heard: those that wait for a repeated one are longer apart
 )
-LONGEST = 0.060  # seconds of a packet of a peer that has to save headers
-NEAR = 0.005  # seconds above the shortest round trip within which nothing waits in either direction
-LONGEST_ANCHOR = 600.0  # seconds: by then, clocks that are 100 ppm apart have drifted by 60 ms
+LONGEST = 0.060  # seconds: the length of a packet of a peer that has to save headers
+NEAR = 0.005  # seconds above the shortest round trip within which there is no queue in either direction
+LONGEST_ANCHOR = 600.0  # seconds that an anchor holds: by then, clocks that differ by 100 ppm have drifted by 60 ms
 
 
 class Journey(NamedTuple):
-    """Of the peer's voice as it comes now."""
+    """How long the peer's voice takes to reach us now."""
 
     seconds: float
-    more: float  # than at best
+    more: float  # seconds more than at best
 
 
 class Back:
-    """Tell it what comes; ask it how late that is."""
+    """How late the peer's voice is. Tell it each packet, and ask it."""
 
     def __init__(self) -> None:
-        self.saves_headers = False  # the peer's packets are of the longest, and once were shorter
+        self.saves_headers = False  # the peer's packets have LONGEST now, and were shorter before
         self._lateness = Lateness()
         self._recent: deque[tuple[float, float]] = deque(maxlen=MOST_KEPT)  # when packets came, and their transit
         self._stamps = Stamps()
         self._sequence = 0
-        self._untold: tuple[float, float] | None = None  # the least and the most transit since `arrivals`
-        self._length = 0.0  # seconds of the newest packet; 0 if it said that silence begins
+        self._untold: tuple[float, float] | None = None  # smallest and largest transit since `arrivals` was called
+        self._length = 0.0  # seconds of sound in the newest packet; 0: it announced a pause
         self._has_been_short = False
         self._shortest: float | None = None  # round trip
-        self._anchor: tuple[float, float, float] | None = None  # when nothing waited, half the round trip, transit
+        # At the last moment without a queue: the time, half the round trip, the transit.
+        self._anchor: tuple[float, float, float] | None = None
 
     def heard(self, audio: Audio, now: float) -> None:
-        """A packet has come."""
+        """A packet has arrived at `now`."""
         if audio.source != OWN_SOURCE:
             return
         length = duration(audio.codec, audio.data) / TICKS_PER_SECOND
@@ -59,7 +61,7 @@ class Back:
         self._untold = min(least, now - stamped), max(most, now - stamped)
 
     def _note(self, transit: float, now: float) -> None:
-        """How long the end of a packet was on its way: longer packets do not count as later for that."""
+        """Add the transit of a packet's end: longer packets do not count as later."""
         if self._recent and abs(transit - self._recent[-1][1]) > MOST_LATE:
             self._recent.clear()
             self._anchor = None
@@ -68,11 +70,11 @@ class Back:
 
     @property
     def has_news(self) -> bool:
-        """Whether `arrivals` has any."""
+        """Whether `arrivals` has something new."""
         return self._untold is not None
 
     def arrivals(self) -> Arrivals | None:
-        """What the peer is to know of what came since this was last asked; None if nothing did."""
+        """Return ARRIVALS about the packets since the last call; None if none came."""
         untold, self._untold = self._untold, None
         if untold is None:
             return None
@@ -80,9 +82,10 @@ class Back:
         return Arrivals(OWN_SOURCE, self._sequence, least, most)
 
     def late(self, now: float) -> float | None:
-        """How late the peer's voice comes now, and so what comes with it; None if it says nothing.
+        """Return how late the peer's voice is now, which holds for all that travels with it; None if that is not
+        known.
 
-        If the next packet is overdue, it will be later than the last by at least that.
+        If the next packet is overdue, it will be later than the last by at least that much.
         """
         transit, base = self._transit(now), self._lateness.base
         if base is None or not self._length:
@@ -95,7 +98,8 @@ class Back:
 
     @property
     def last_late(self) -> float:
-        """How late the peer's voice came when it last did: what is overdue says nothing of our own way."""
+        """How late the newest packet of the peer's voice was. An overdue packet does not count: it says nothing of
+        our own way."""
         base = self._lateness.base
         if base is None or not self._recent:
             return 0.0
@@ -103,7 +107,8 @@ class Back:
         return 0.0 if transit is None else max(0.0, transit - base)
 
     def round_trip(self, seconds: float, now: float) -> None:
-        """A PONG has come so long after its PING. If that was quick, nothing waits: half of it is each way."""
+        """A PONG has come, `seconds` after its PING. If that was quick, there is no queue, and half of it is each
+        way."""
         if self._anchor and now - self._anchor[0] > LONGEST_ANCHOR:
             self._shortest = None
         self._shortest = min(seconds, self._shortest or seconds)
@@ -112,9 +117,9 @@ class Back:
             self._anchor = now, seconds / 2, transit
 
     def on_its_way(self, now: float) -> Journey | None:
-        """How long the peer's voice is on its way now; None while none comes, or before the first PONG.
+        """Return how long the peer's voice is on its way now; None while none comes, or before the first PONG.
 
-        The clocks say how much that has changed since nothing waited; what it was then, half a round trip says.
+        Without a queue, that is half a round trip. From then on, the difference of the clocks tells how it changes.
         """
         if not self._recent or self._shortest is None or now - self._recent[-1][0] > HEARD:
             return None

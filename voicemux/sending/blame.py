@@ -1,14 +1,17 @@
-"""Finds out whose queue voice waits in: ours, or another program's. Pure: no socket, clock or thread.
+"""Finds out which queue delays voice: ours, or another program's. Pure: no socket, clock or thread.
 
-The length of a queue does not tell. An experiment tells: send less, once, and look at the packets that are sent after
-that. Our own queue drains by as much as we send less than the line takes. Another program's queue does not drain.
+The length of a queue does not tell whose it is. An experiment does: send less, once, and look at the packets sent
+after that. Our own queue drains by as much as we send less than the line takes. Another program's queue does not
+drain.
 
     CLEAR ---- a queue ----> UNSURE --- voice does not get through, or waits for long ---> TESTING (send less)
-      ^                        |                                                              |
-      +------- it is gone -----+                                                              |
-      +------- it is gone -------------- OURS <-------------- it drains ----------------------+
-      +------- gone for 1 s ------------ THEIRS <------------ it does not drain --------------+
-      +------- the route is longer <------------------------- it stands still ----------------+
+      ^
+
++------- it is gone -----+
+
++------- it is gone -------------- OURS <-------------- it drains ----------------------+| +------- gone for 1 s
+------------ THEIRS <------------ it does not drain --------------+| +------- the route is longer
+<------------------------- it stands still ----------------+
 
 Times are in seconds, rates in bits a second.
 """
@@ -22,6 +25,8 @@ from voicemux.sending.trial import ACKNOWLEDGEMENTS, MOMENT, SETTLING, SURELY_NO
 
 
 class Whose(Enum):
+    """What is known of the queue that delays our voice."""
+
     CLEAR = "clear"  # no queue
     UNSURE = "unsure"
     TESTING = "testing"
@@ -29,40 +34,42 @@ class Whose(Enum):
     THEIRS = "theirs"
 
 
-SHARE = 0.8  # of what the line takes is used, so that a queue of ours drains within some seconds
-# Share of what the line takes that is used in a test: with acknowledgements beside it, a second drains 0.2 s of queue
-# and more.
+SHARE = 0.8  # share of what the line takes that is used, so that a queue of ours drains within some seconds
+# Share of what the line takes that is used in a test: together with acknowledgements, that drains at least 0.2 s of
+# queue a second.
 DEEP_SHARE = 0.65
-STANDING_LONG = 1.0  # seconds for which a queue stands, on a line that delivers all, before a test begins
-WAITS = 0.1  # seconds of queue that are worth a test
-LEVEL = 0.08  # seconds a second by which a queue may grow and still counts as standing
-RECENTLY = 1.0  # seconds after a dropped packet in which voice counts as being lost
-# Seconds without a report of the peer on our voice, after which nothing is known: TCP's retransmissions take less.
+STANDING_LONG = 1.0  # seconds for which a queue must stand, on a line that delivers all, before a test begins
+WAITS = 0.1  # seconds of queue from which on a test is worth its cost
+LEVEL = 0.08  # seconds a second by which a queue may grow and still count as standing
+RECENTLY = 1.0  # seconds after a dropped packet in which voice counts as lossy
+# Seconds without a REPORT or ARRIVALS after which nothing is known: TCP's retransmissions take less.
 FORGOTTEN = 10.0
-GONE = 1.0  # seconds without a queue, after which another program's is over: TCP pauses for less after a loss
-# Seconds. A queue that is longer than ever by this may be ours after all: a router's queue does not grow for ever.
+GONE = 1.0  # seconds without a queue after which another program's is over: TCP pauses for less after a loss
+# Seconds by which a queue must exceed its longest so far to be tested again, because it may be ours after all: a
+# router's queue does not grow without limit.
 GROWTH = 0.25
 DELIVERED_SPAN = 1.5  # seconds over which the rate that the line takes is measured
-LEAST_IMMUNITY, MOST_IMMUNITY = 4.0, 60.0  # seconds without another test, after one that found another's queue
+LEAST_IMMUNITY, MOST_IMMUNITY = 4.0, 60.0  # seconds without another test after one that found another program's queue
 
 
 class Blame:
-    """Call `look()` ten times a second: it steps down, and takes back a step down that did not help."""
+    """Decides whose queue it is. Call `look()` ten times a second: it steps down, and takes back a step that did not
+    help."""
 
     def __init__(self, forth: Forth) -> None:
         self.state = Whose.CLEAR
         self._forth = forth
         self._trial: Trial | None = None
-        self._before: int | None = None  # the rung before the first step down
+        self._before: int | None = None  # rung before the first step down
         self._standing_since: float | None = None
         self._calm_since: float | None = None
-        self._longest = 0.0  # seconds of another program's queue, at its longest
+        self._longest = 0.0  # longest queue of another program, in seconds
         self._immune_until = float("-inf")
         self._immunity = LEAST_IMMUNITY
         self._dropped = float("-inf")  # when voice was last dropped
 
     def dropped(self, now: float) -> None:
-        """A packet of voice was dropped."""
+        """A packet of our voice was dropped before it was sent."""
         self._dropped = now
 
     def is_losing(self, now: float) -> bool:
@@ -71,11 +78,12 @@ class Blame:
 
     @property
     def before(self) -> int | None:
-        """The rung at which another program's queue appeared: voice need not stay below it."""
+        """The rung at which another program's queue appeared; None if none did. Voice need not stay below it."""
         return self._before
 
     def look(self, rungs: Rungs, now: float, rate: float | None) -> None:
-        """`rate` is what the line takes, if that is too little; otherwise None."""
+        """Judge the queue at `now`. `rate` is what the line takes, in bits a second, if that is less than what is
+        sent; otherwise None."""
         queue = self._forth.queue(now)
         if queue is None:
             newest = self._forth.moments.newest
@@ -111,12 +119,12 @@ class Blame:
             self._begin_test(rungs, now, before, delivered, was_whole=True)
 
     def stands(self, now: float) -> bool:
-        """Whether all voice gets through, and the queue does not grow."""
+        """Whether all voice is delivered, and the queue does not grow."""
         slope = self._forth.moments.slope(now, MOMENT)
         return not self.is_losing(now) and slope is not None and slope < LEVEL
 
     def _stands_for_long(self, now: float, queue: float) -> bool:
-        """Whether all voice has got through for STANDING_LONG, late, while the queue did not grow."""
+        """Whether all voice has been delivered late for STANDING_LONG, while the queue did not grow."""
         if queue < WAITS or self.state is not Whose.UNSURE or not self.stands(now):
             self._standing_since = None
             return False
@@ -150,7 +158,8 @@ class Blame:
 
     @property
     def is_harmless(self) -> bool:
-        """Whether voice may go on during a test: our own queue would drain, or cannot be this long."""
+        """Whether voice may go on at full budget during a test: a queue of our own would drain, or could not be this
+        long."""
         newest = self._forth.moments.newest
         is_conclusive = self._trial is not None and self._trial.is_conclusive
         return is_conclusive or (newest is not None and newest.least > SURELY_NOT_OURS)
@@ -169,7 +178,7 @@ class Blame:
                 self._find_it_no_queue(rungs, now, found.queue)
 
     def _find_it_ours(self, rungs: Rungs, now: float, queue: float, line_rate: float) -> None:
-        """The queue drains: it was ours. From here on, use SHARE of what the line took meanwhile."""
+        """The queue drains, so it was ours. Use SHARE of what the line took meanwhile."""
         at = rungs.fitting(line_rate * SHARE)
         self._become(Whose.CLEAR if queue < BEHIND else Whose.OURS, now)
         self._before = None
@@ -177,7 +186,7 @@ class Blame:
             rungs.go(at, now)
 
     def _find_it_no_queue(self, rungs: Rungs, now: float, late: float) -> None:
-        """The lateness stands still, so the route is longer. A queue would move, ours above all when we send less."""
+        """The delay stands still, so the route is longer. A queue would move, above all our own when we send less."""
         self._forth.lateness.rise(late, now)
         self._forth.moments.forget()
         self._become(Whose.CLEAR, now)
@@ -208,7 +217,8 @@ class Blame:
             return
         self._calm_since = None
         slope = self._forth.moments.slope(now, MOMENT)
-        grows = slope is not None and slope > LEVEL  # not after a loss, which makes all later packets late, too
+        # After a loss, all later packets are late, too: that is not growth.
+        grows = slope is not None and slope > LEVEL
         if not grows or rungs.at >= rungs.lowest:
             return
         if now <= self._immune_until:

@@ -1,30 +1,31 @@
-"""When packets are shorter than usual: where the line is roomy and calm, and no longer. Pure: no socket, clock or
-thread.
+"""Chooses shorter packets than usual while the line has headroom and no queue. Pure: no socket, clock or thread.
 
-A packet delays voice by its own length, so shorter ones are heard sooner. They cost the line more headers, so they
-become long again as soon as the calm ends, before that costs anything. Times are in seconds.
+A packet delays voice by its own length, so shorter ones are heard sooner. But they cost more headers, so they become
+long again as soon as a queue appears. Times are in seconds.
 """
 
 from voicemux.sending.rungs import Rungs
 
-FIRST_PATIENCE = 1.0  # seconds that a line must be roomy and calm before its packets get shorter
-PATIENCE_GROWTH = 3.0  # times as long before the next try, after one that the line did not like
-MOST_PATIENCE = 120.0  # seconds
-PROVEN = 30.0  # seconds with packets so short after which the patience is as it was at first
-UNREST = 1.0  # seconds without calm after which packets are long again: PINGs come four times a second then
+FIRST_PATIENCE = 1.0  # seconds of headroom without a queue before packets become shorter
+PATIENCE_GROWTH = 3.0  # factor of the patience after shorter packets have caused a queue
+MOST_PATIENCE = 120.0  # seconds of patience at most
+PROVEN = 30.0  # seconds with short packets and no queue, after which the patience is FIRST_PATIENCE again
+UNREST = 1.0  # seconds with a queue after which packets become long again; PINGs come four times a second then
 
 
 class Brisk:
-    """`look()` ten times a second, after everything else that changes the rung."""
+    """Chooses the length of packets. Call `look()` ten times a second, after everything else that changes the
+    rung."""
 
     def __init__(self) -> None:
-        self._patience: dict[int, float] = {}  # by rung, if it is not the first
+        self._patience: dict[int, float] = {}  # by rung; FIRST_PATIENCE if missing
         self._at: int | None = None  # the rung at the last look
         self._changed = self._good_since = 0.0
         self._restless_since: float | None = None
 
     def look(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
-        """`calm`: no PING takes longer than the shortest ever; `roomy`: and with voice no longer than without."""
+        """Judge the line at `now`. `calm`: there is no queue, since PINGs take no longer than the shortest ever.
+        `roomy`: there is headroom, since PINGs take no longer beside voice than without."""
         if rungs.at != self._at:
             if self._at is not None and self._at < min(rungs.at, rungs.usual):  # the line was too slow for it
                 self._give_up(self._at)

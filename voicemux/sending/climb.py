@@ -1,9 +1,9 @@
-"""How more voice is tried again after less. Pure: no socket, clock or thread.
+"""Tries a higher rung after a lower one. Pure: no socket, clock or thread.
 
-What the line has carried is gone back to as soon as nothing waits. Anything else is tried with padding first: frames
-that every peer skips (protocol.md §13) go with the voice, in the same write, until the line is as full as it would be
-with better voice. If a queue grows from that, the user does not hear it. The size of the padding depends on the
-rung alone, so that sizes still tell nothing of speech. Times are in seconds, sizes in bytes.
+A rung that the line has carried before is tried again as soon as there is no queue. Any other is tried with padding
+first: frames that every peer skips (protocol.md §13) are written together with voice, until the line is as full as it
+would be at that rung. If a queue grows, the padding stops before the user hears it. The size of the padding depends
+on the rung alone, so sizes still tell nothing of speech. Times are in seconds, sizes in bytes.
 """
 
 from typing import NamedTuple
@@ -17,54 +17,58 @@ from voicemux.sending.rungs import MODEST, Rungs
 from voicemux.sending.sounding import TICK, Sounding
 from voicemux.sending.trial import SETTLING
 
-CALM = 0.015  # seconds of queue that are none: a packet of 200 bytes in front, at 100 kbit/s
-KNOWN_PATIENCE = 0.25  # seconds of calm before what was carried before is tried again
-NEW_PATIENCE = 0.5  # seconds of calm on a roomy line before more than that is
-CARRIED_AFTER = 5.0  # seconds without a queue, after which the line has carried what it was given
-AT_FIRST = 2.0  # seconds into a call before the line is sounded: PINGs tell sooner of one that is roomy
-# Times what is wanted, by a sounding, or it is left for later; the second where that is more than MODEST: from 160
-# kbit/s on, a packet of 64 kbit/s takes no longer on the line than it is coded sooner than one of 32.
+CALM = 0.015  # seconds of queue that count as none: a packet of 200 bytes in front, at 100 kbit/s
+KNOWN_PATIENCE = 0.25  # seconds without a queue before a rung that was carried before is tried again
+NEW_PATIENCE = 0.5  # seconds without a queue, and with headroom, before a rung that was never carried is tried
+CARRIED_AFTER = 5.0  # seconds without a queue after which the line counts as having carried the rung
+AT_FIRST = 2.0  # seconds from the start of a call to the first sounding: where there is headroom, PINGs tell sooner
+# Factors of the wanted rate that a sounding must find, or the rung is left for later. MUCH_ROOM is for rungs above
+# MODEST: from 160 kbit/s on, the longer transmission of a packet of 64 kbit/s costs no more than its shorter coding
+# delay saves.
 ROOM, MUCH_ROOM = 1.2, 1.6
-LATER = 30.0  # seconds
-PROBE = 1.5  # seconds that a probe takes: it adds 0.15 s of queue on a line that is a tenth too slow
-PROBE_DELAY = 0.2  # seconds before it can have had an effect that is known
-LIMIT = 0.025  # seconds of queue that end it: a packet of 20 ms in front of ours, and some
-# Times what is wanted: a line that has room for no more would be too slow at the first word of text, or
+LATER = 30.0  # seconds before what was left for later is tried
+PROBE = 1.5  # seconds that a probe lasts: on a line that is a tenth too slow, it adds 0.15 s of queue
+PROBE_DELAY = 0.2  # seconds from the beginning of a probe until its effect can be known
+LIMIT = 0.025  # seconds of added queue that end a probe: a packet of 20 ms in front of ours, and a little more
+# Factor of the rung's rate that a probe fills: with less headroom, the line would be too slow at the first text or
 # acknowledgement.
 HEADROOM = 1.10
-MOST_STEP = 1.5  # times what is sent now that is probed for at once: in PROBE_DELAY that is 0.1 s of queue at most
-# Seconds from one probe to the next: after a step down, a success, a failure at least, and at most.
+# Factor of the present rate that one probe tries at most: in PROBE_DELAY, that adds 0.1 s of queue at most.
+MOST_STEP = 1.5
+# Seconds from one probe to the next: after a step down; after a success; after a failure, at least and at most.
 FIRST_WAIT, NEXT_WAIT, FAILED_WAIT, MOST_WAIT = 3.0, 1.0, 15.0, 120.0
-BACK_OFF = 3  # times longer to the next probe after one that failed: it is heard if it happens often
-FIRST_EAGER_WAIT = 1.0  # seconds before what was carried is tried again, after a step down; doubled by each failure
-TRIAL = 30.0  # seconds in which a step down means that the step up was too much
-LEVEL = 0.02  # seconds a second that a queue may change by while a probe begins, and a quarter of the jitter
-MOST_QUEUE = 0.15  # seconds of queue beside which one may begin, and half the jitter
-THEIR_PATIENCE = 4.0  # seconds without a dropped packet before more is tried beside another program's queue
+BACK_OFF = 3  # factor of the wait after a probe that failed: failed probes are heard if they are frequent
+# Seconds after a step down before a rung that was carried is tried again; each failure doubles it.
+FIRST_EAGER_WAIT = 1.0
+TRIAL = 30.0  # seconds after a step up in which a step down means that the step up was too much
+LEVEL = 0.02  # seconds a second by which a queue may change when a probe begins, besides a quarter of the jitter
+MOST_QUEUE = 0.15  # seconds of queue beside which a probe may begin, besides half the jitter
+THEIR_PATIENCE = 4.0  # seconds without a dropped packet before a higher rung is tried beside another program's queue
 
 
 class _Probe(NamedTuple):
     began: float
-    queue: float  # then
-    spread: float  # jitter then
-    usual: float  # how old voice became then before it was acknowledged
+    queue: float  # seconds of queue when the probe began
+    spread: float  # jitter when it began, in seconds
+    usual: float  # seconds until voice was acknowledged when it began
     at: int  # the rung that it is for
 
 
 class Climb:
-    """`look()` ten times a second while nothing says that the line is too slow; `padding()` with each packet."""
+    """Tries higher rungs. Call `look()` ten times a second while the line is not too slow, and `padding()` with each
+    packet."""
 
     def __init__(self, forth: Forth, near: Flow, blame: Blame) -> None:
         self._forth, self._near, self._blame = forth, near, blame
         self._began: float | None = None
         self._probe: _Probe | None = None
-        self._next = 0.0  # when the next may begin
+        self._next = 0.0  # when the next probe may begin
         self._sounding = Sounding(forth)
-        self._is_sounded_first = False  # what came of the first sounding is known
-        self._much_wait = LATER  # seconds before it is looked again whether there is much room
+        self._is_sounded_first = False  # the first sounding has ended
+        self._much_wait = LATER  # seconds until the next sounding for rungs above MODEST
         self._much_next = float("-inf")
         self._wait = FIRST_WAIT
-        self._eager_next = 0.0  # when what was carried may be tried again
+        self._eager_next = 0.0  # when a rung that was carried may be tried again
         self._eager_wait = FIRST_EAGER_WAIT
         self._good_since: float | None = None
         self._climbed = float("-inf")
@@ -72,10 +76,11 @@ class Climb:
 
     @property
     def is_probing(self) -> bool:
+        """Whether padding fills the line, to try a higher rung."""
         return self._probe is not None
 
     def stepped_down(self, now: float) -> None:
-        """The line was too slow."""
+        """The rung was lowered, because the line was too slow."""
         self._probe = self._good_since = None
         self._sounding.forget()
         self._is_sounded_first = True
@@ -88,7 +93,7 @@ class Climb:
         self._next = now + self._wait
 
     def look(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
-        """`calm`: no PING takes longer than the shortest ever; `roomy`: and with voice no longer than without."""
+        """Judge the line at `now`, and climb if it has room. `calm` and `roomy` are as of `Brisk.look`."""
         if self._began is None:
             self._began, self._next = now, now + LATER
         queue = self._forth.queue(now)
@@ -110,7 +115,7 @@ class Climb:
 
     def _may_climb_at_once(self, rungs: Rungs, now: float, queue: float | None, *, calm: bool, roomy: bool) -> bool:
         if self._forth.tells_times and queue is not None and rungs.was_carried:
-            calm = queue < CALM  # the way back does not matter
+            calm = queue < CALM  # PINGs also measure the way back, which does not matter here
         has_room = rungs.was_carried or (roomy and self.has_much_room(rungs, rungs.next_up, now))
         if not (calm and has_room and self._shown(rungs, queue) < rungs.at):
             self._good_since = None
@@ -122,23 +127,24 @@ class Climb:
 
     @staticmethod
     def _shown(rungs: Rungs, queue: float | None) -> int:
-        """What to go back to of what was carried before. That a packet waits no longer than it does now shows what
-        the line takes at least: it waits for itself."""
+        """Return the rung to go back to, one that was carried before. A packet that waits no longer than `queue` now
+        shows what the line takes at least, since it waits for itself, too."""
         if queue is None or not rungs.was_carried:
             return rungs.next_up
         shown = rungs.rung.line_rate * rungs.rung.frame_ms / 1000 / max(TICK, queue)
         return max(rungs.next_up, rungs.fitting(shown / HEADROOM))
 
     def _look_beside_theirs(self, rungs: Rungs, now: float) -> None:
-        """There is no room to find out about: what was sent before it came gets its share."""
+        """Go back, step by step, to the rung that was sent before another program's queue appeared: that gets its
+        share of the line. Probing would find no room."""
         before = self._blame.before
         has_room = before is not None and rungs.at > before and not self._blame.is_losing(now)
         if has_room and now - rungs.changed > THEIR_PATIENCE:
             rungs.go(rungs.at - 1, now)
 
     def has_much_room(self, rungs: Rungs, at: int, now: float) -> bool:
-        """Whether the line is known to take that rung and much more, where it is more than `MODEST`; if it is not
-        known, it is found out."""
+        """Whether the line is known to take much more than the rung `at`, if that is above MODEST. If that is not
+        known, a sounding is started to find out."""
         wanted = rungs.line_rate_at(at)
         if wanted <= MODEST or self._forth.queue(now) is None:
             return True
@@ -152,7 +158,7 @@ class Climb:
         return False
 
     def _sound_first(self, rungs: Rungs, now: float) -> None:
-        """See how much the line takes, once, to know whether a probe would do harm."""
+        """Sound the line once, before the first probe, which would harm a line without room."""
         if self._is_sounded_first or self._began is None or now < self._began + AT_FIRST:
             return
         room = self._sounding.room(now)
@@ -193,13 +199,13 @@ class Climb:
         return abs(slope) < LEVEL + spread / 4 and queue < MOST_QUEUE + spread / 2
 
     def padding(self, rungs: Rungs, now: float) -> bytes:
-        """What goes with the packet of voice that is written now."""
+        """Return the padding to write with the packet of voice that is written now."""
         if sounding := self._sounding.padding(now):
             return sounding
         if not self._probe:
             return b""
         if self._near.age(now) > self._probe.usual + LIMIT + _lump(rungs, self._probe.at):
-            self._fail(now)  # our own acknowledgements are sooner to tell than the peer
+            self._fail(now)  # the kernel's acknowledgements tell sooner than the peer's ARRIVALS
             return b""
         more = rungs.line_rate_at(self._probe.at) * HEADROOM - rungs.rung.line_rate
         size = max(0, round(more * rungs.rung.frame_ms / 8000))
@@ -218,6 +224,6 @@ class Climb:
 
 
 def _lump(rungs: Rungs, at: int) -> float:
-    """Seconds that a packet takes longer with its padding, on a line that has just the room for it."""
+    """Return the seconds that a packet takes longer with its padding, on a line that just has room for it."""
     more = 1 - rungs.rung.line_rate / rungs.line_rate_at(at)
     return more * rungs.rung.frame_ms / 1000

@@ -1,11 +1,12 @@
-"""How much may be in flight: written by us, and not yet received. Pure: no socket, clock or thread.
+"""Limits how much is in flight, that is, written and not yet received. Pure: no socket, clock or thread.
 
-A write does not end the waiting: kernels and routers hold seconds of voice. So voice and text stay in the
-`Schedule`, where they can be dropped or overtaken, while enough of them is in flight.
+A completed write does not mean delivered: kernels and routers hold seconds of voice. So voice and text wait in the
+`Schedule`, where they can be dropped or overtaken, while enough is in flight.
 
-Two acknowledge what we write: the kernel at the far end of our TCP connection, soon and exactly; and the peer, who is
-behind that kernel if a tunnel lies between. The names of the methods are those of aioquic's `QuicCongestionControl`:
-tell it each event as it happens, then ask what may be sent. `now` is in seconds, and never goes back.
+What is written is acknowledged twice: by the kernel at the far end of our TCP connection, soon and exactly; and by
+the peer, which is behind that kernel if the connection ends in a tunnel. The methods have the names of aioquic's
+`QuicCongestionControl`: tell it each event as it happens, then ask what may be sent. `now` is in seconds, and never
+goes back.
 """
 
 from voicemux.protocol.messages import Arrivals, Audio, Message, Report, Text
@@ -15,24 +16,24 @@ from voicemux.sending.flow import Flow, Obstacle
 from voicemux.sending.rungs import Rungs
 from voicemux.trace.facts import LineSeen
 
-# The peer is behind a tunnel if a PING takes so much longer than the kernel's round trip, by a factor and seconds:
-# it travels with voice, and is answered by a program that may have to wait for its turn.
+# The connection ends in a tunnel if a PING takes longer than the kernel's round trip by this factor and these
+# seconds. PINGs travel behind voice, and a program, which may have to wait for the CPU, answers them.
 TUNNEL_FACTOR, TUNNEL_MORE = 1.5, 0.015
 
 
 class CongestionControl:
-    """What one end of a call knows of the network path from what comes back on it."""
+    """What one side knows of the network path, from what comes back on it."""
 
     def __init__(self) -> None:
-        self._by_kernel = Flow()  # what the kernel has not acknowledged, where it tells
-        self._by_peer = Flow(by_peer=True)  # what the peer has not
+        self._by_kernel = Flow()  # bytes that the far end's kernel has not acknowledged, if our kernel tells
+        self._by_peer = Flow(by_peer=True)  # bytes that the peer has not acknowledged
         self._course = Course(self._by_kernel, self._by_peer)
         self._last_round_trip: float | None = None
 
     # --- what has happened
 
     def on_sent(self, message: Message, size: int, now: float) -> None:
-        """`message` was written, and what travelled with it: `size` bytes in all."""
+        """`message` was written, with what travelled with it: `size` bytes in all."""
         for flow in self._counting:
             flow.wrote(size, now, mark=_mark(message), is_voice=isinstance(message, Audio))
         if isinstance(message, Audio):
@@ -47,7 +48,7 @@ class CongestionControl:
         self._by_kernel.acknowledge(bytes_in_flight, now)
 
     def on_unsent(self, size: int) -> None:
-        """TCP's window holds back that many of the bytes that were written."""
+        """TCP's window holds back `size` of the bytes that were written."""
         self._by_kernel.backlog = size
 
     def on_kernel_round_trip(self, seconds: float) -> None:
@@ -55,7 +56,7 @@ class CongestionControl:
         self._by_kernel.round_trip(seconds)
 
     def on_round_trip(self, seconds: float, now: float) -> None:
-        """A PONG has come, so long after its PING was made."""
+        """A PONG has come, `seconds` after its PING was made."""
         self._last_round_trip = seconds
         self._by_kernel.round_trip(seconds)
         self._by_peer.round_trip(seconds)
@@ -71,7 +72,7 @@ class CongestionControl:
         self._course.reported(report, now)
 
     def on_arrivals(self, arrivals: Arrivals, now: float) -> None:
-        """The peer has said when, by its clock, our voice has come."""
+        """The peer has told when our voice arrived, by its own clock."""
         self._by_peer.heard(("audio", arrivals.sequence), now)
         self._course.told(arrivals, now)
 
@@ -86,19 +87,20 @@ class CongestionControl:
         return all(flow.obstacle(now) is None for flow in self._limiting)
 
     def obstacle(self, now: float) -> Obstacle | None:
-        """Why it would not; None if it would."""
+        """Why another packet of voice would not arrive in time; None if it would."""
         return next((why for flow in self._limiting if (why := flow.obstacle(now))), None)
 
     def may_send_text(self, now: float) -> bool:
-        """Whether another frame of text would not make the voice behind it late."""
+        """Whether another frame of text may go without making the voice behind it late."""
         return all(flow.may_send_text(now) for flow in self._limiting)
 
     def padding(self, message: Message, now: float) -> bytes:
-        """Bytes to write with `message`, to try whether the network carries more voice. None beside silence."""
+        """Return padding to write with `message`, to try whether the path carries more voice; none for a packet
+        without sound."""
         return self._course.padding(now) if isinstance(message, Audio) and message.data else b""
 
     def judge(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
-        """Choose the rung: as much voice as the network path carries. See `Course.judge`."""
+        """Choose the rung with as much voice as the network path carries. See `Course.judge`."""
         self._course.judge(rungs, now, calm=calm, roomy=roomy)
 
     # --- what is known
@@ -128,7 +130,8 @@ class CongestionControl:
 
     @property
     def bbr_starves(self) -> bool:
-        """Whether bbr's window is too small for voice: another congestion control should be used from now on."""
+        """Whether BBR's window is too small for voice, so that another congestion control should be used from now
+        on."""
         return self._course.bbr_starves
 
     @property
@@ -142,25 +145,26 @@ class CongestionControl:
         return self._course.has_news
 
     def arrivals(self) -> Arrivals | None:
-        """When the peer's voice came, for the peer; None if there is nothing new."""
+        """Return ARRIVALS, which tell the peer when its voice came; None if there is nothing new."""
         return self._course.arrivals()
 
     def peer_on_its_way(self, now: float) -> Journey | None:
-        """How long the peer's voice travels to us; None while none comes, or if that cannot be told."""
+        """Return how long the peer's voice takes to reach us; None while none comes, or if that is not known."""
         return self._course.peer_on_its_way(now)
 
     def oldest_in_flight(self, now: float) -> float:
-        """Seconds since the oldest bytes were written that the far end's kernel has not acknowledged; 0 if none."""
+        """Return the age in seconds of the oldest bytes that the far end's kernel has not acknowledged; 0 if there
+        are none."""
         return self._by_kernel.age(now)
 
     @property
     def _counting(self) -> tuple[Flow, ...]:
-        """Those that count all that is written: where the kernel tells nothing, only what the peer acknowledges."""
+        """The flows that are told all that is written: only the peer's if the kernel tells nothing."""
         return (self._by_kernel, self._by_peer) if self._by_kernel.knows else (self._by_peer,)
 
     @property
     def _limiting(self) -> tuple[Flow, ...]:
-        """Those that hold back voice and text."""
+        """The flows whose limits hold for voice and text."""
         kernel, peer = self._by_kernel.smallest_round_trip, self._by_peer.smallest_round_trip
         if not self._by_kernel.knows or self._course.is_tunnelled or kernel is None or peer is None:
             return self._counting
@@ -173,7 +177,7 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 
 def _mark(message: Message) -> tuple[str, int] | None:
-    """What the peer's REPORT or TEXT_ACK will know it by."""
+    """Return the mark by which a REPORT, ARRIVALS or TEXT_ACK of the peer refers to `message`."""
     match message:
         case Audio():
             return "audio", message.sequence

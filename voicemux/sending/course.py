@@ -1,9 +1,9 @@
-"""The course of our voice: how much of it to send, and how much may be under way. Pure: no socket, clock or thread.
+"""Decides how much voice to send, and how much may be in flight. Pure: no socket, clock or thread.
 
-Four things make voice late: what we send ourselves (`Flow`, `Forth`), what others send on the same line (`Blame`
-tells the two apart), a way back that is slow, which makes acknowledgements late and nothing else (`Back`), and a
-route that has become longer. Only for the first it helps to send less. For the others `Allowance` lets more be under
-way. docs/voice-on-shared-lines.md has the whole of it. Times are in seconds.
+Four causes make voice late: what we send ourselves (`Flow`, `Forth`); what others send on the same line (`Blame`
+tells these two apart); a slow way back, which delays only acknowledgements (`Back`); and a route that has become
+longer. Sending less helps only against the first. For the others, `Allowance` lets more be in flight. See
+docs/voice-on-shared-lines.md. Times are in seconds.
 """
 
 from voicemux.protocol.messages import OWN_SOURCE, Arrivals, Audio, Report
@@ -16,31 +16,39 @@ from voicemux.sending.flow import MOST_BACKLOG, Flow
 from voicemux.sending.forth import Forth
 from voicemux.sending.rungs import MODEST, Rungs
 
-# Of what is wanted, a line takes less if it is too slow: 0.5 s of packets of 60 ms are 8, give or take one.
+# Share of the sent rate below which the line is too slow: 0.5 s of packets of 60 ms are 8, and one more or less makes
+# no difference.
 CLEARLY = 0.85
-# Seconds over which it is taken how slow: the newest three ARRIVALS, or four. What came before may have come while
-# the line was as fast as ever, and the step would be too small to show whose queue it is.
+# Seconds over which the rate of a line that has just become slow is measured: the newest three or four ARRIVALS.
+# Older ones may be from the time before, and the step would be too small to show whose queue it is.
 ONSET_SPAN = 0.35
-# Seconds of a backlog in our own kernel: three times PATIENCE, since one retransmission makes one, too.
+# Seconds of backlog in our own kernel after which the line is too slow: three times PATIENCE, because one
+# retransmission makes a backlog, too.
 BACKLOG_PATIENCE = 0.6
-# While the peer's packets are long because its line is slow: each of ours is acknowledged on that line by a packet of
-# headers only. Not as long as the peer's, or each would hold the other there.
+# Milliseconds of sound in our packets while the peer's are long because its line is slow: each packet of ours costs
+# an acknowledgement of headers on that line. They are shorter than the peer's, or each side would keep the other at
+# long packets.
 SAVING_MS = 40.0
-# While anything is late: from half of that on, each packet is more headers than sound.
+# Milliseconds of sound in a packet while voice is late in either direction: packets of half that length are more
+# headers than sound.
 LATE_MS = 20.0
-# Beside a long queue of another program: it overflows now and then, and each packet that is lost there stops voice
-# for two round trips. A third of the packets is a third of that, and what they take longer is not noticed there.
+# Milliseconds of sound in a packet beside another program's long queue. That queue overflows now and then, and each
+# lost packet stops voice for two round trips. A third of the packets means a third of such stops, and the longer
+# packets are not noticed beside the queue.
 LONGEST_MS = 60.0
-# Voice that is later than the first number of seconds, while our kernel's acknowledgements take less than half of
-# that, waits where the kernel does not see it; for this number of looks in a row, since ARRIVALS are a little old.
+# Voice that is late by HIDDEN_QUEUE seconds, while the kernel's acknowledgements take less than half of that, waits
+# where the kernel does not see it: the connection ends in a tunnel. HIDDEN_LOOKS in a row must show it, since
+# ARRIVALS are a little old.
 HIDDEN_QUEUE, HIDDEN_LOOKS = 0.2, 3
 
 
 class Course:
-    """Tell it what is written, and what is heard of it; `judge()` ten times a second."""
+    """The control of our voice. Tell it what is written and what the peer reports; call `judge()` ten times a
+    second."""
 
     def __init__(self, near: Flow, far: Flow) -> None:
-        """`near` is what the kernel acknowledges, `far` what the peer does: their limits are set here."""
+        """`near` is the flow that the kernel acknowledges, `far` the one that the peer does. This class sets their
+        limits."""
         self._near, self._far = near, far
         self._forth, self._back = Forth(), Back()
         self.blame = Blame(self._forth)
@@ -48,17 +56,18 @@ class Course:
         self._brisk = Brisk()
         self._allowance = Allowance(near, far, self._forth, self._back, self.blame)
         self._rungs: Rungs | None = None
-        self._hidden = 0  # looks in a row
-        self.is_tunnelled = False  # our connection ends before the peer: what it says counts, too
+        self._hidden = 0  # looks in a row at which a tunnel seemed likely
+        # Our TCP connection ends before the peer, so the peer's acknowledgements count, too.
+        self.is_tunnelled = False
         self._backlog_since: float | None = None
 
     @property
     def state(self) -> str:
-        """Whose queue it is, and whether more is being tried."""
+        """Whose queue delays voice, and whether a higher rung is being tried."""
         return f"{self.blame.state.value}{' probing' if self._climb.is_probing else ''}"
 
     def queue(self, now: float) -> float | None:
-        """Seconds that our voice arrives later than at best; None if that is not known."""
+        """Return by how many seconds our voice is later than at best; None if that is not known."""
         return self._forth.queue(now)
 
     @property
@@ -68,54 +77,55 @@ class Course:
 
     @property
     def bbr_starves(self) -> bool:
-        """Whether what is not ours makes acknowledgements so late that bbr's window is too small for voice."""
+        """Whether delay that we have not caused makes BBR's window too small for voice."""
         return self._near.excused > LONG_QUEUE
 
     def wrote(self, audio: Audio, size: int, now: float) -> None:
-        """It has been given to the line, with all that travels with it: `size` bytes in all."""
+        """A packet of voice was written, with all that travels with it: `size` bytes in all."""
         self._forth.wrote(audio, size, now)
 
     def dropped(self, now: float) -> None:
-        """A packet of voice has waited too long."""
+        """A packet of our voice was dropped, because it had waited too long."""
         self.blame.dropped(now)
 
     def told(self, arrivals: Arrivals, now: float) -> None:
-        """What the peer says of our voice's arrival."""
+        """The peer has sent ARRIVALS about our voice."""
         if arrivals.source == OWN_SOURCE and self._forth.told(arrivals, now):
             self._allowance.grant(self._rungs, now)
 
     def reported(self, report: Report, now: float) -> None:
-        """What the peer says of our voice in any case."""
+        """The peer has sent REPORT about our voice, which every peer does."""
         if report.source == OWN_SOURCE:
             self._forth.reported(report.sequence, self._back.late(now), now)
 
     def heard(self, audio: Audio, now: float) -> None:
-        """The peer's voice has come."""
+        """A packet of the peer's voice has arrived."""
         self._back.heard(audio, now)
 
     def round_trip(self, seconds: float, now: float) -> None:
-        """A PONG has come so long after its PING."""
+        """A PONG has come, `seconds` after its PING."""
         self._back.round_trip(seconds, now)
 
     @property
     def has_news(self) -> bool:
-        """Whether `arrivals` has any."""
+        """Whether `arrivals` has something new."""
         return self._back.has_news
 
     def arrivals(self) -> Arrivals | None:
-        """What the peer is to know of its voice's arrival; None if there is nothing new."""
+        """Return ARRIVALS, which tell the peer when its voice came; None if there is nothing new."""
         return self._back.arrivals()
 
     def peer_on_its_way(self, now: float) -> Journey | None:
-        """See `Back.on_its_way`."""
+        """Return how long the peer's voice is on its way now; None while none comes, or before the first PONG."""
         return self._back.on_its_way(now)
 
     def padding(self, now: float) -> bytes:
-        """What goes with the voice that is written now."""
+        """Return the padding to write with the packet of voice that is written now."""
         return self._climb.padding(self._rungs, now) if self._rungs else b""
 
     def judge(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
-        """Send more or less. See `Climb.look`."""
+        """Choose the rung, the length of packets and the limits of voice in flight. `calm` and `roomy` are as of
+        `Brisk.look`."""
         self._rungs = rungs
         rungs.least_frame_ms = self._least_frame_ms(now)
         rungs.most_rate = MODEST if self._allowance.is_doubtful(now) else float("inf")
@@ -140,7 +150,7 @@ class Course:
         self.is_tunnelled |= self._hidden >= HIDDEN_LOOKS
 
     def _least_frame_ms(self, now: float) -> float:
-        """Packets are made longer than the rung has them, at the same bit rate, where fewer of them are worth it."""
+        """Return the least length of packets in milliseconds. Longer ones save headers at the same bit rate."""
         newest = self._forth.moments.newest
         if self.blame.state is Whose.THEIRS and newest and newest.least > LONG_QUEUE:
             return LONGEST_MS
@@ -149,13 +159,15 @@ class Course:
         return LATE_MS if self._is_late(now) else 0.0
 
     def _is_late(self, now: float) -> bool:
-        """Whether voice is late in either direction: where ours is not, it is acknowledged on the way that is."""
+        """Whether voice is late in either direction: if only the peer's is, acknowledgements of ours are late with
+        it."""
         return self._allowance.was_doubtful(now) or max(self._back.last_late, self._forth.queue(now) or 0.0) >= SURELY
 
     def _too_slow(self, rungs: Rungs, now: float) -> float | None:
-        """What the line takes, in bits a second, if that is less than we want of it; otherwise None.
+        """Return what the line takes, in bits a second, if that is less than we send; otherwise None.
 
-        Late but whole is not slow: that is jitter, or a long route, or another program's queue.
+        Voice that is late but complete does not mean a slow line: that is jitter, a long route, or another program's
+        queue.
         """
         if self._near.backlog <= MOST_BACKLOG // 2:
             self._backlog_since = None

@@ -1,4 +1,4 @@
-"""What the peer says comes to the `Schedule` and its `Conversation` through here, by any thread, under their lock."""
+"""Passes what the peer sends to the `Schedule` and its `Conversation`, from any thread, with their lock held."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from voicemux.sending.schedule import Schedule
 
 
 class Feedback:
-    """Tell it what comes in; ask it how long the peer's voice travels. Nothing here waits."""
+    """The receiving end of the writer. Tell it what comes in. No method waits."""
 
     def __init__(
         self,
@@ -18,15 +18,17 @@ class Feedback:
         changed: threading.Condition,
         clock: Callable[[], float],
     ) -> None:
-        """`changed` guards `schedule`, and is notified where more may go."""
+        """`changed` guards `schedule`, and is notified when more may be sent."""
         self._schedule, self._congestion = schedule, schedule.congestion
         self._changed = changed
         self._clock = clock
 
     def received(self, message: Message) -> list[Happening]:
-        """See `Conversation.received`; replies are sent. Raises RemoteProtocolError as that does.
+        """The peer has sent `message`: queue the replies, and return the rest of what `Conversation.received` does.
+        Raises RemoteProtocolError as that does.
 
-        Where another connection has the conversation, the message is dropped."""
+        The message is dropped if another connection has the conversation.
+        """
         with self._changed:
             if self._schedule.is_retired:
                 return []
@@ -35,7 +37,7 @@ class Feedback:
             return happenings
 
     def taken(self) -> list[Happening]:
-        """The oldest text that has completed has been shown: the peer is told."""
+        """The user has been shown the oldest complete text: tell the peer. Returns what follows from that."""
         with self._changed:
             now = self._clock()
             happenings = self._schedule.reply(self._schedule.conversation.taken(now), now)
@@ -43,7 +45,8 @@ class Feedback:
             return happenings
 
     def peer_ended(self) -> list[Happening]:
-        """See `Conversation.peer_ended`."""
+        """The peer's stream has ended: queue the replies, and return the rest of what `Conversation.peer_ended`
+        does."""
         with self._changed:
             now = self._clock()
             happenings = self._schedule.reply(self._schedule.conversation.peer_ended(now), now)
@@ -57,7 +60,7 @@ class Feedback:
             self._changed.notify_all()
 
     def on_arrivals(self, arrivals: Arrivals) -> None:
-        """The peer has said when, by its clock, our voice has come."""
+        """The peer has told when our voice arrived, by its own clock."""
         with self._changed:
             self._congestion.on_arrivals(arrivals, self._clock())
             self._changed.notify_all()
@@ -68,16 +71,16 @@ class Feedback:
             self._congestion.on_audio(audio, self._clock())
 
     def on_round_trip(self, seconds: float) -> None:
-        """A PONG has come so long after its PING was made."""
+        """A PONG has come, `seconds` after its PING was made."""
         with self._changed:
             self._congestion.on_round_trip(seconds, self._clock())
 
     @property
     def tells_arrivals(self) -> bool:
-        """Whether the peer says when our voice comes: it need not say much else then."""
+        """Whether the peer has sent ARRIVALS: such a peer uses ours, too, and needs few REPORTs."""
         return self._congestion.tells_arrivals
 
     def peer_on_its_way(self) -> Journey | None:
-        """How long the peer's voice travels to us now; None while none comes, or if that cannot be told."""
+        """Return how long the peer's voice takes to reach us now; None while none comes, or if that is not known."""
         with self._changed:
             return self._congestion.peer_on_its_way(self._clock())

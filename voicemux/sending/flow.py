@@ -13,57 +13,62 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-SEGMENT_OVERHEAD = 52  # bytes of IPv4 and TCP headers (with time stamps) for each piece
-UNKNOWN_ROUND_TRIP = 0.2  # seconds, until one has been measured
+SEGMENT_OVERHEAD = 52  # bytes of IPv4 and TCP headers (with timestamps) for each write
+UNKNOWN_ROUND_TRIP = 0.2  # seconds assumed until a round trip has been measured
 VOICE_BUDGET = 0.100  # seconds beyond the smallest round trip that voice may be in flight
-# Bytes that may wait for TCP's window before voice is held back. Where the window counts segments, each segment
-# should be full. It is, if a full segment waits.
+# Bytes that may wait for TCP's window before voice is held back: one full segment. Where the window counts segments,
+# each should be full, and it is if a full one waits.
 MOST_BACKLOG = 1448
-MOMENT = 0.5  # seconds; the acknowledgements of this time say how long they take now
+MOMENT = 0.5  # seconds of the newest acknowledgements, which tell how long they take now
 MOST_DELAYS = 200  # acknowledgements that are remembered
-MAX_AUDIO_WAIT = 0.120  # seconds that voice waits here; later than that it would be too late at the far end
+MAX_AUDIO_WAIT = 0.120  # seconds that voice waits here before it is dropped: it would be too late at the far end
 LEAST_PIECES = 2  # packets of voice that may be in flight in any case
-BEHIND = 0.060  # seconds beyond the smallest round trip from which on the line counts as too slow
-PATIENCE = 0.2  # seconds for which a line must be too slow, or no longer: a loss looks the same for a moment
-ANSWER_WAIT = 0.1  # seconds that an acknowledgement of the peer may wait for something to travel with
-UNKNOWN_INTERVAL = 1.0  # seconds between two reports of the peer on voice, until known (protocol.md §5.7)
-MOST_ROUND_TRIPS = 4  # without a report on voice, after which the peer counts as one that sends none (any more)
-MOST_ANSWERS = 8  # newest reports that tell how often reports come
-MOST_PIECES = 4096  # that are remembered while the peer acknowledges nothing
-TEXT_DELAY = 0.010  # seconds that text may add to the round trip, and so to the voice beside it
-LEAST_TEXT = 1_000  # bytes that may be in flight beside voice: with the next frame, 33 ms at 512 kbit/s
-MOST_TEXT = 262_144  # bytes: 1 Gbit/s at 2 ms, 20 Mbit/s at 100 ms
+BEHIND = 0.060  # seconds beyond the smallest round trip from which on there is a queue
+# Seconds for which the line must be too slow, or no longer so: a single loss looks the same for a moment.
+PATIENCE = 0.2
+ANSWER_WAIT = 0.1  # seconds that a peer may hold back an acknowledgement, to send it with other messages
+UNKNOWN_INTERVAL = 1.0  # seconds assumed between two REPORTs of the peer until known (protocol.md §5.7)
+MOST_ROUND_TRIPS = 4  # answered PINGs without a REPORT, after which the peer counts as one that sends none (any more)
+MOST_ANSWERS = 8  # newest reports from which their interval is estimated
+MOST_PIECES = 4096  # writes that are remembered while the peer acknowledges nothing
+TEXT_DELAY = 0.010  # seconds that text may add to the round trip, and so to the delay of voice beside it
+# Bytes of text that may always be in flight beside voice: with the next frame, 33 ms at 512 kbit/s.
+LEAST_TEXT = 1_000
+MOST_TEXT = 262_144  # bytes of text in flight at most: what 1 Gbit/s carries in 2 ms, or 20 Mbit/s in 100 ms
 TEXT_GROWTH, TEXT_CUT = 1.25, 0.5  # as in LEDBAT (RFC 6817): up slowly while delay is low, else down at once
 
 
 class Obstacle(StrEnum):
-    """Why voice waits: something that is in flight would make it late."""
+    """Why voice is held back."""
 
-    BACKLOG = "backlog"  # our kernel holds back what was written
-    MUCH = "much"  # as much voice is in flight as a line that becomes slow could take
-    AGE = "age"  # something has been in flight for too long
-    RATE = "rate"  # it would take too long at the rate at which the peer acknowledges
+    BACKLOG = "backlog"  # TCP's window holds back bytes in our own kernel
+    MUCH = "much"  # `most_voice` is in flight, as much as a line that suddenly becomes slow could drain
+    AGE = "age"  # the oldest bytes in flight are too old
+    RATE = "rate"  # at the rate at which the peer acknowledges, it would arrive too late
 
 
 class _Piece(NamedTuple):
     size: int
-    end: int  # offset in the stream where it ends
+    end: int  # offset of its end in the stream, in bytes
     written: float
     mark: Hashable
     is_voice: bool
 
 
 class Flow:
-    """Tell it what is written, and what one source (kernel or peer) acknowledges; ask it what may follow."""
+    """The bytes in flight, as one source (kernel or peer) acknowledges them. Tell it what is written and
+    acknowledged; ask it what may follow."""
 
     def __init__(self, *, by_peer: bool = False) -> None:
-        """`by_peer`: the peer acknowledges, and not the kernel."""
+        """`by_peer`: the peer acknowledges; otherwise, the kernel does."""
         self._by_peer = by_peer
-        self._answered: deque[float] = deque(maxlen=MOST_ANSWERS)  # when the kernel acknowledged, or the peer voice
-        self._last_heard: Hashable = None  # mark of the newest voice that the peer has
+        # Times of the newest acknowledgements: the kernel's, or the peer's of voice.
+        self._answered: deque[float] = deque(maxlen=MOST_ANSWERS)
+        self._last_heard: Hashable = None  # mark of the newest voice that the peer has acknowledged
         self._round_trips_since = 0
-        self._last_delay = 0.0  # seconds, of the newest acknowledged piece
-        self.delays: deque[tuple[float, float]] = deque(maxlen=MOST_DELAYS)  # when, and after how long
+        self._last_delay = 0.0  # seconds that the newest acknowledgement took
+        # Of each acknowledgement: when it came, and the seconds that it took.
+        self.delays: deque[tuple[float, float]] = deque(maxlen=MOST_DELAYS)
         self.excused = 0.0  # seconds that acknowledgements take longer for reasons other than our voice (`Course`)
         self.budget = VOICE_BUDGET  # seconds beyond round trip and excuse that voice may be in flight
         self.most_voice = float("inf")  # bytes of voice that may be in flight, headers of all layers included
@@ -76,11 +81,11 @@ class Flow:
         self._smallest_round_trip: float | None = None
         self._text_budget = float(LEAST_TEXT)
         self._behind_since: float | None = None
-        self._caught_up: float | None = None  # since when it has kept up, perhaps for a moment only
+        self._caught_up: float | None = None  # time since which the line has kept up, perhaps for a moment only
         self._behind_bytes = 0  # acknowledged since `_behind_since`, headers of all layers included
 
     def wrote(self, size: int, now: float, *, mark: Hashable = None, is_voice: bool = False) -> None:
-        """A piece has been written. `heard` will name it by `mark`."""
+        """`size` bytes were written. `heard` will refer to them by `mark`."""
         self._written += size
         if self._by_peer and mark is None:
             return  # the peer does not acknowledge this
@@ -95,7 +100,7 @@ class Flow:
         self._acknowledge_to(offset, now)
 
     def heard(self, mark: Hashable, now: float) -> None:
-        """The peer says that it has the piece with that mark, and so all pieces before it."""
+        """The peer has acknowledged the bytes with that mark, and so all before them."""
         known = [piece for piece in self._pieces if piece.mark == mark]
         if known or mark == self._last_heard:
             self._round_trips_since = 0
@@ -107,7 +112,7 @@ class Flow:
             self._acknowledge_to(known[-1].end, now)
 
     def round_trip(self, seconds: float) -> None:
-        """A round trip was measured."""
+        """A round trip of that many seconds was measured."""
         known = self._smallest_round_trip
         self._smallest_round_trip = seconds if known is None else min(known, seconds)
         self._round_trips_since += 1
@@ -117,23 +122,26 @@ class Flow:
 
     @property
     def unacknowledged(self) -> int:
+        """Bytes in flight."""
         return self._written - self._acknowledged
 
     @property
     def smallest_round_trip(self) -> float | None:
+        """Seconds of the shortest round trip so far; None before the first."""
         return self._smallest_round_trip
 
     def latest_delay(self, now: float) -> float | None:
-        """The longest time that an acknowledgement of the last MOMENT took; None before the first."""
+        """Return the longest time in seconds that an acknowledgement within the last MOMENT took; None before the
+        first."""
         recent = [delay for at, delay in self.delays if now - at <= MOMENT]
         return max(recent) if recent else (self.delays[-1][1] if self.delays else None)
 
     def age(self, now: float) -> float:
-        """Seconds since the oldest unacknowledged piece was written; 0 if there is none."""
+        """Return the age in seconds of the oldest bytes in flight; 0 if there are none."""
         return now - self._pieces[0].written if self._pieces else 0.0
 
     def may_send_voice(self, now: float) -> bool:
-        """Whether more voice would still arrive in time. A peer that tells nothing gets it all."""
+        """Whether more voice would still arrive in time. Always true before the first acknowledgement."""
         return self.obstacle(now) is None
 
     def obstacle(self, now: float) -> Obstacle | None:
@@ -149,21 +157,21 @@ class Flow:
             limit += self._answer_interval
         if self.age(now) >= limit:
             return Obstacle.AGE
-        rate = self.line_rate(now) if self._by_peer else None  # its answers are too rare to go by ages alone
+        rate = self.line_rate(now) if self._by_peer else None  # the peer's reports are too rare to judge by age alone
         return Obstacle.RATE if rate is not None and self._size_under_way * 8 >= limit * rate else None
 
     def may_send_text(self, now: float) -> bool:
-        """Whether text would not hold up the voice behind it."""
+        """Whether text may be sent without delaying the voice behind it."""
         if not self.knows:
             return not any(piece.is_voice for piece in self._pieces) or self._text_under_way < LEAST_TEXT
         delay = self._last_delay if self._by_peer and self._pieces else self.age(now)
         return self._text_under_way < self._text_budget and delay < self.usual_delay + TEXT_DELAY * 2
 
     def line_rate(self, now: float) -> float | None:
-        """The bits a second that the line takes, if that is less than we send; otherwise None.
+        """Return what the line takes, in bits a second, if that is less than we send; otherwise None.
 
-        The line takes less if the pieces in flight grow old although acknowledgements come in. (If none come, a
-        packet was lost or there is an outage, and less voice would not help.)
+        It takes less if bytes in flight grow old although acknowledgements come in. (If none come, a packet was lost
+        or there is an outage, and sending less would not help.)
         """
         since = self._behind_since
         if since is None or self._has_caught_up(now) or self._behind_until(now) - since < PATIENCE:
@@ -172,7 +180,8 @@ class Flow:
 
     @property
     def _text_under_way(self) -> int:
-        """Bytes of text in flight; with the voice, if the kernel acknowledges."""
+        """Bytes of text in flight; of text and voice together if the kernel acknowledges, which does not tell them
+        apart."""
         if self._by_peer:
             return sum(piece.size for piece in self._pieces if not piece.is_voice)
         return self.unacknowledged
@@ -189,20 +198,20 @@ class Flow:
 
     @property
     def usual_delay(self) -> float:
-        """Seconds until a piece is acknowledged, at most, while nothing of ours waits on the line."""
+        """Seconds until bytes are acknowledged, at most, without a queue of ours."""
         known = UNKNOWN_ROUND_TRIP if self._smallest_round_trip is None else self._smallest_round_trip
         return known + self.excused + (ANSWER_WAIT if self._by_peer else 0.0)
 
     @property
     def _answer_interval(self) -> float:
-        """Seconds until the next answer, at most: some peers report on voice ten times a second, some once."""
+        """Seconds until the peer's next report, at most: some peers send one every 0.1 s, some every second."""
         intervals = [later - sooner for sooner, later in pairwise(self._answered)]
         return 2 * median(intervals) if intervals else UNKNOWN_INTERVAL
 
     def _has_answered(self, now: float) -> None:
         silence = now - self._answered[-1] if self._answered else 0.0
         if silence > PATIENCE and silence > self._answer_interval:
-            self._behind_since = None  # what was before such a silence says nothing about the time after it
+            self._behind_since = None  # the time before such a silence does not count after it
         self._answered.append(now)
 
     def _acknowledge_to(self, offset: int, now: float) -> None:
@@ -228,8 +237,8 @@ class Flow:
             self._behind_bytes = 0
 
     def _has_caught_up(self, now: float) -> bool:
-        """Whether the line has kept up for PATIENCE. A moment is not enough: on a line that is full in both
-        directions, acknowledgements come in bursts."""
+        """Whether the line has kept up for PATIENCE. A moment is not enough: if both directions are full,
+        acknowledgements come in bursts."""
         return now - self._behind_until(now) >= PATIENCE
 
     def _behind_until(self, now: float) -> float:

@@ -1,8 +1,8 @@
-"""Our voice on its way to the peer, by what the peer says of its arrival. Pure: no socket, clock or thread.
+"""How late our voice reaches the peer, by the peer's reports. Pure: no socket, clock or thread.
 
-A peer says it in ARRIVALS (protocol.md §5.14), exactly and for this way alone. One that says REPORT only tells no
-times; but what passes between sending a packet and hearing of it is both ways, and how late the way back is we know
-ourselves. All times are in seconds, all sizes in bytes.
+ARRIVALS (protocol.md §5.14) tell it exactly, and for this direction alone. A peer that sends only REPORT tells no
+times. From such a peer, the time from sending a packet to its REPORT is both ways together, and `Back` tells how late
+the way back is. All times are in seconds, all sizes in bytes.
 """
 
 from collections import deque
@@ -12,22 +12,23 @@ from voicemux.protocol.messages import Arrivals, Audio
 from voicemux.sending.flow import SEGMENT_OVERHEAD
 from voicemux.sending.lateness import STANDING, Lateness, Moment, Moments, Stamps
 
-WRAP = 65_536  # of sequences, and of milliseconds of transit
-MOST_SENT = 4096  # packets that are kept in mind of a peer that tells nothing: 80 s of usual ones
-MOST_DELIVERED = 100  # moments: of the last 10 s
-FRESH = 1.0  # seconds after which what the peer has said is old: those that say it once a second are not
-LEAST_SPAN = 0.05  # seconds over which a rate is taken at least
+WRAP = 65_536  # modulus of sequence numbers, and of milliseconds of transit in ARRIVALS
+MOST_SENT = 4096  # packets that are remembered while the peer reports nothing: 80 s of packets of 20 ms
+MOST_DELIVERED = 100  # reports that are remembered: those of the last 10 s
+FRESH = 1.0  # seconds for which the newest report counts as present: peers that report once a second reach that
+LEAST_SPAN = 0.05  # seconds over which a rate is measured at least
 
 
 class _Sent(NamedTuple):
     sequence: int
-    total: int  # bytes up to and with it
+    total: int  # bytes of voice written up to the end of this packet
     at: float
-    age: float  # from its time stamp to when it was sent: its length, and what it had to wait for
+    age: float  # seconds from its timestamp to when it was sent: its length, and its wait
 
 
 class Forth:
-    """Tell it what is written, and what the peer says; ask it about the queue, and what is delivered."""
+    """How late our voice is. Tell it what is written and what the peer reports; ask it about the queue, and the
+    delivered rate."""
 
     def __init__(self) -> None:
         self.tells_times = False  # the peer sends ARRIVALS
@@ -36,19 +37,21 @@ class Forth:
         self._sent: deque[_Sent] = deque(maxlen=MOST_SENT)
         self._stamps = Stamps()
         self._sent_bytes = 0
-        self._newest = 0  # sequence that was sent
-        self._delivered: deque[tuple[float, int]] = deque(maxlen=MOST_DELIVERED)  # when told, bytes up to then
-        self._transit: int | None = None  # milliseconds, the last that were told, without their wrap-around
+        self._newest = 0  # newest sequence number that was sent
+        # When it was reported, bytes delivered by then.
+        self._delivered: deque[tuple[float, int]] = deque(maxlen=MOST_DELIVERED)
+        self._transit: int | None = None  # transit in the newest ARRIVALS, in milliseconds, unwrapped
 
     def wrote(self, audio: Audio, size: int, now: float) -> None:
-        """A packet of voice has been given to the line, with what travels with it."""
+        """A packet of voice was written, with what travels with it: `size` bytes in all."""
         self._sent_bytes += size + SEGMENT_OVERHEAD
         self._newest = audio.sequence
         age = now - self._stamps.seconds(audio.timestamp)
         self._sent.append(_Sent(audio.sequence, self._sent_bytes, now, age))
 
     def told(self, arrivals: Arrivals, now: float) -> bool:
-        """The peer's ARRIVALS. What says nothing new, or of what was never sent, is ignored: whether it was not."""
+        """The peer has sent ARRIVALS. Returns False if they are ignored: they tell nothing new, or are about packets
+        that were never sent."""
         sent = self._deliver(arrivals.sequence, now)
         if sent is None:
             return False
@@ -61,21 +64,24 @@ class Forth:
         return True
 
     def reported(self, sequence: int, back: float | None, now: float) -> None:
-        """The peer's REPORT. It counts if the peer says nothing better; `back` is how late the way back is."""
+        """The peer has sent a REPORT, which counts only if it sends no ARRIVALS. `back` is how many seconds the way
+        back is late; None: not known."""
         if self.tells_times or (sent := self._deliver(sequence, now)) is None or back is None:
             return
         late = self.lateness.add(now - sent.at - back, now)
         self.moments.add(Moment(now, late, late, sent.at))
 
     def queue(self, now: float, span: float = STANDING) -> float | None:
-        """Seconds that all packets of the last `span` seconds were late; None if the peer says nothing (any more)."""
+        """Return by how many seconds all packets of the last `span` seconds were late; None if the peer reports
+        nothing (any more)."""
         known = self.moments.least(now, span)
         if known is None and (newest := self.moments.newest) and now - newest.told < FRESH:
             return newest.least
         return known
 
     def delivered_rate(self, now: float, span: float) -> float | None:
-        """Bits a second that have arrived in the last `span` seconds, headers of all layers included."""
+        """Return the bits a second that have arrived in the last `span` seconds, headers of all layers included; None
+        if too little is known."""
         points = [(at, total) for at, total in self._delivered if now - at <= span]
         if len(points) < 3:
             return None
@@ -83,12 +89,14 @@ class Forth:
         return (total - before) * 8 / max(LEAST_SPAN, ended - began)
 
     def arriving_rate(self, now: float, span: float) -> float:
-        """As `delivered_rate`, but less the longer nothing has been told."""
+        """Return the bits a second that have arrived in the last `span` seconds, headers included. The longer nothing
+        is reported, the less it is."""
         totals = [total for at, total in self._delivered if now - at <= span]
         return (totals[-1] - totals[0]) * 8 / span if totals else 0.0
 
     def _deliver(self, sequence: int, now: float) -> _Sent | None:
-        """The packets up to that have arrived: the newest, as old as the youngest. None if nothing is new in that."""
+        """All packets up to `sequence` have arrived. Returns the newest, with the smallest age of all; None if none
+        is newly reported."""
         if (self._newest - sequence) % WRAP >= WRAP // 2:
             return None
         arrived = []

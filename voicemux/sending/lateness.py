@@ -1,9 +1,9 @@
-"""How late packets of one direction are, and what that says of the line. Pure: no socket, clock or thread.
+"""How late the packets of one direction are, and what that says about the line. Pure: no socket, clock or thread.
 
-The clocks of the two ends agree on nothing. So a packet's transit (its arrival by one clock, less its time stamp by
-the other) means nothing, and only what it is above the smallest recent transit does: that one found the line empty.
-What all packets of a moment have above it is a queue. What only some have is jitter, or a lost packet that was
-repeated, and less voice would change nothing about it. All times are in seconds.
+The clocks of the two ends are unrelated. So a packet's transit (arrival time by one clock, minus timestamp by the
+other) means nothing by itself, only what it exceeds the smallest recent transit by: that packet found the line empty.
+The excess that all packets of a moment share is a queue. An excess of only some is jitter, or a retransmission, and
+sending less would not change it. All times are in seconds.
 """
 
 from collections import deque
@@ -11,45 +11,50 @@ from typing import NamedTuple
 
 from voicemux.protocol.wire import TICKS_PER_SECOND
 
-SLOT = 1.0  # seconds that are summed up as one smallest transit
-# 30 s: in that, two sound cards whose clocks are 400 ppm apart (twice what protocol.md §8 expects) drift by 12 ms.
+SLOT = 1.0  # seconds for which one smallest transit is kept
+# Slots that are looked back on: in 30 s, two sound cards whose clocks differ by 400 ppm (twice what protocol.md §8
+# expects) drift by 12 ms.
 BASE_SLOTS = 30
-LONGER_SLOTS = 90  # while a queue stands that is not ours: that would become the base, and then be forgotten
-MOST_LATE = 10.0  # seconds: no line holds voice for so long (15 s end a call); it is a clock that was set
-MOST_KEPT = 100  # what was told in the last 10 s
-STANDING = 0.35  # seconds whose smallest lateness is a queue: three looks, and longer than a burst behind a stall
-SPREAD_SPAN = 3.0  # seconds over which jitter is taken
+# Slots while another program's queue stands: with fewer, the queue would become the base and be forgotten.
+LONGER_SLOTS = 90
+# Seconds of lateness that are plausible: no line holds voice for longer (15 s end a call), so a clock was set.
+MOST_LATE = 10.0
+MOST_KEPT = 100  # moments that are kept: those of the last 10 s
+# Seconds; the smallest lateness in them is the queue: three ARRIVALS, and longer than a burst after a stall.
+STANDING = 0.35
+SPREAD_SPAN = 3.0  # seconds over which jitter is measured
 
 
 class Stamps:
-    """Time stamps of AUDIO, without their wrap-around."""
+    """Unwraps the timestamps of AUDIO."""
 
     def __init__(self) -> None:
         self._position: int | None = None
 
     def seconds(self, timestamp: int) -> float:
-        """When it was, from any zero on."""
+        """Return the timestamp in seconds, unwrapped; the zero is arbitrary."""
         before = timestamp if self._position is None else self._position
         self._position = before + (timestamp - before + 2**31) % 2**32 - 2**31
         return self._position / TICKS_PER_SECOND
 
 
 class Lateness:
-    """Tell it transits; it knows the smallest recent one."""
+    """The lateness of packets above the smallest recent transit."""
 
     def __init__(self) -> None:
         self.keeps_longer = False
-        self.risen = 0.0  # seconds by which `rise` has lifted the base, and that it has not sunk since
-        self._slots: deque[tuple[float, float]] = deque(maxlen=LONGER_SLOTS)  # when it began, its smallest
+        self.risen = 0.0  # seconds by which `rise` has raised the base, less what it has sunk since
+        # When each began, and its smallest transit.
+        self._slots: deque[tuple[float, float]] = deque(maxlen=LONGER_SLOTS)
 
     @property
     def base(self) -> float | None:
-        """The smallest recent transit; None before the first."""
+        """The smallest recent transit in seconds; None before the first."""
         count = LONGER_SLOTS if self.keeps_longer else BASE_SLOTS
         return min((least for _, least in list(self._slots)[-count:]), default=None)
 
     def add(self, transit: float, now: float) -> float:
-        """How much later than the earliest this is."""
+        """Add a transit, and return how much it exceeds the base."""
         base = self.base
         if base is not None and abs(transit - base) > MOST_LATE:
             self._slots.clear()
@@ -65,7 +70,7 @@ class Lateness:
         return 0.0 if base is None else transit - base
 
     def rise(self, by: float, now: float) -> None:
-        """The line itself has become later by that: it is the new base."""
+        """The route has become longer by `by` seconds: raise the base."""
         base = self.base
         if base is not None:
             self.risen += by
@@ -74,46 +79,48 @@ class Lateness:
 
 
 class Moment(NamedTuple):
-    """What was told at a time of packets that came since it was told the last time."""
+    """One report on the packets since the report before."""
 
-    told: float  # when
-    least: float  # lateness of the earliest
-    most: float  # and of the latest
-    sent: float  # when the newest of them was
+    told: float  # when the report came
+    least: float  # lateness of the least late packet
+    most: float  # lateness of the latest packet
+    sent: float  # when the newest packet was sent
 
 
 class Moments:
-    """The recent lateness, and what can be read from it."""
+    """The recent reports, and what they show."""
 
     def __init__(self) -> None:
         self._kept: deque[Moment] = deque(maxlen=MOST_KEPT)
 
     def add(self, moment: Moment) -> None:
+        """Keep a report."""
         self._kept.append(moment)
 
     @property
     def newest(self) -> Moment | None:
+        """The newest report; None before the first."""
         return self._kept[-1] if self._kept else None
 
     def least(self, now: float, span: float = STANDING) -> float | None:
-        """What all packets that were told of in the last `span` seconds had: a queue. None if none were."""
+        """Return the lateness that all packets reported in the last `span` seconds share, which is a queue; None if
+        none were."""
         return min((each.least for each in self._since(now - span)), default=None)
 
     def most_of_least(self, now: float, span: float) -> float | None:
-        """The longest queue of the last `span` seconds."""
+        """Return the longest queue that was reported in the last `span` seconds; None if none was."""
         return max((each.least for each in self._since(now - span)), default=None)
 
     def sent_between(self, begin: float, end: float) -> list[float]:
-        """The queues that packets had which were sent then: they are those of a time, however late one hears of
-        it."""
+        """Return the queue that each packet met which was sent in that time, however late it was reported."""
         return [each.least for each in self._kept if begin < each.sent <= end]
 
     def forget(self) -> None:
-        """What was lateness is none any more."""
+        """Forget all reports: what they called late is normal now."""
         self._kept.clear()
 
     def spread(self, now: float) -> float:
-        """What packets differ by: jitter."""
+        """Return the jitter in seconds: what the lateness of packets differs by."""
         recent = self._since(now - SPREAD_SPAN)
         if not recent:
             return 0.0
@@ -122,11 +129,11 @@ class Moments:
         return max(within[len(within) // 2], least[len(least) * 3 // 4] - least[0])
 
     def latest(self, now: float, span: float) -> float:
-        """The most that any packet was late which was told of in the `span` seconds before `now`."""
+        """Return the largest lateness that was reported in the `span` seconds before `now`."""
         return max((each.most for each in self._kept if now - span <= each.told <= now), default=0.0)
 
     def slope(self, now: float, span: float) -> float | None:
-        """Seconds a second by which the queue has grown, by least squares; None if too little is known."""
+        """Return the growth of the queue in seconds a second, by least squares; None if too little is known."""
         points = [(each.told, each.least) for each in self._since(now - span)]
         if len(points) < 5 or points[-1][0] - points[0][0] < span / 2:
             return None

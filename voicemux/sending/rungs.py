@@ -1,15 +1,16 @@
-"""What may be sent, in steps, as those who decide about it see it: `audio.ladder` has it, which this package does
-not know."""
+"""The bitrate ladder as the modules that choose a rung see it. `audio.capture.ladder` implements it; this package
+does not import that one."""
 
 from typing import Protocol
 
-# Bits a second on the line of voice that does no harm on a line without room for it: 32 kbit/s in packets of 20 ms.
-# Of that, what may be under way when a line of 24 kbit/s is all that is left is 0.4 s of queue, and drains in two.
+# Bits a second on the line, headers included, of voice that does no harm on a line without room for it: 32 kbit/s in
+# packets of 20 ms. If only 24 kbit/s are left of the line, what such voice has in flight makes 0.4 s of queue, which
+# drains in 2 s.
 MODEST = 66_400
 
 
 class Step(Protocol):
-    """How much voice is sent."""
+    """One rung: a bit rate and a length of packets."""
 
     @property
     def frame_ms(self) -> float: ...
@@ -20,13 +21,13 @@ class Step(Protocol):
 
 
 class Rungs(Protocol):
-    """The steps, the most at 0."""
+    """The rungs, from the highest bit rate, at index 0, to the lowest."""
 
-    changed: float  # when, in seconds
-    usual: int  # what a line gets that keeps up; what is above is for one that is roomy and calm
-    is_doubtful: bool  # whether it matters to know soon how the line is
-    least_frame_ms: float  # of a packet, if more than the rung's own
-    most_rate: float  # bits a second on the line, if less than the rung's own
+    changed: float  # when the rung was last changed, in seconds
+    usual: int  # index of the rung for a line that keeps up; those above are for a line with headroom and no queue
+    is_doubtful: bool  # whether PINGs should come more often, to know soon how the line is
+    least_frame_ms: float  # least length of packets in milliseconds, if that is more than the rung's
+    most_rate: float  # most bits a second on the line, if that is less than the rung's
 
     @property
     def at(self) -> int: ...
@@ -39,21 +40,21 @@ class Rungs(Protocol):
 
     @property
     def next_up(self) -> int:
-        """What to try next: what the line has carried before, or one step."""
+        """Index of the rung to try next: the highest that the line has carried, or else the next higher one."""
 
     @property
     def was_carried(self) -> bool:
-        """Whether the line has carried that."""
+        """Whether the line has carried `next_up` before."""
 
     def line_rate_at(self, at: int) -> float: ...
 
     def fitting(self, rate: float) -> int:
-        """The best whose `line_rate` is at most that, or the lowest."""
+        """Return the index of the highest rung with a `line_rate` of at most `rate`; the lowest if there is none."""
 
     def go(self, at: int, now: float) -> None: ...
 
     def begin_again(self) -> None:
-        """There is another line, of which nothing is known."""
+        """Begin on another connection, of whose line nothing is known."""
 
     def has_carried(self) -> None:
-        """The line has carried what is sent now."""
+        """Note that the line has carried the present rung."""

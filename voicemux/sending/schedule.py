@@ -1,8 +1,8 @@
 """Decides what goes out next, and when. Pure: no socket, clock, lock or thread; `now` is an argument.
 
-Three lanes wait here: control, then voice, then text; then the BYE. Each lane is bounded by what it is: of each kind
-of control message only the newest waits, voice that has waited too long is dropped, text waits in the `Conversation`,
-which is full at some point and says so. `CongestionControl` says whether voice and text may go.
+Three queues wait here: control first, then voice, then text; the BYE goes last. Each has a limit: of each kind of
+control message, only the newest waits; voice that has waited too long is dropped; text waits in the `Conversation`,
+which takes a limited amount. `CongestionControl` says whether voice and text may go.
 
 The interface is like str0m's: put messages in, and ask `choose(now)` what to write. If it returns nothing, ask again
 at `next_deadline(now)` or after the next event. All times are in seconds; `now` never goes back.
@@ -37,13 +37,15 @@ LOOK_AGAIN = 0.005  # seconds between two looks at what is in flight, while voic
 CONTROL_WAIT = 0.1  # seconds that a control message may wait for voice or text: alone it is mostly headers
 VOICE_FLOWS = 0.070  # seconds after a packet of voice in which the next one is due: the longest packet has 60 ms
 
-AT_ONCE = (Pong, Paths)  # how long both are under way counts
+AT_ONCE = (Pong, Paths)  # sent without waiting, because their time under way is measured
 Control = Pong | TextAck | Report | Arrivals | VoiceState | Paths
 MadeLate = Callable[[], Ping | Arrivals | None]  # called when its message is chosen; None: nothing to say
 
 
 @dataclass
 class SentCounts:
+    """What has been sent in a call, on all its connections."""
+
     audio: int = 0  # AUDIO frames written that hold sound
     dropped: int = 0  # AUDIO frames that waited too long
     texts: int = 0  # messages given to the writer
@@ -59,16 +61,15 @@ class Schedule:
         trace: Trace | None = None,
         counts: SentCounts | None = None,
     ) -> None:
-        """`conversation` has the texts and the BYE: without one, it is a new one. `counts` go on from an earlier
-        connection."""
+        """`conversation` has the texts and the BYE; None: make one. `counts` go on from an earlier connection."""
         self.congestion = congestion
         self.conversation = conversation or Conversation(SILENCE_TIMEOUT)
         self.telling = Telling(trace, congestion)
         self.counts = counts or SentCounts()
         self.ended = False  # nothing is chosen any more
         self.is_retired = False  # another connection has the conversation
-        self._last_words: Bye | None = None  # of a connection that is retired
-        self._keeps_voice = False  # of one likewise: voice goes on here until the other can take it
+        self._last_words: Bye | None = None  # the BYE of a retired connection, if any
+        self._keeps_voice = False  # retired, but voice is still sent here until the other connection takes it
         self._control: dict[type, Control | MadeLate] = {}
         self._control_since = 0.0  # when the oldest control message that waits was put in
         self._audio: deque[tuple[float, Audio]] = deque()  # (when it was put in, packet)
@@ -156,7 +157,7 @@ class Schedule:
         self._last_words = bye
 
     def on_sent(self, messages: list[Message], size: int, now: float) -> None:
-        """The writer thread has written what `choose` returned, `size` bytes in all."""
+        """`choose` returned `messages`, and they have been written: `size` bytes in all."""
         last = messages[-1]
         self.congestion.on_sent(last, size, now)
         self.counts.audio += isinstance(last, Audio) and bool(last.data)
@@ -166,7 +167,7 @@ class Schedule:
     def choose(self, now: float) -> list[Message]:
         """Return what to write now, in one write: control, and after it one packet of voice or one frame of text.
 
-        The list is empty if nothing may go yet. The BYE is chosen last. Then `ended` is true and nothing is chosen.
+        The list is empty if nothing may be sent yet. The BYE is chosen last; then `ended` is true.
         """
         if self.ended:
             return []
@@ -186,7 +187,7 @@ class Schedule:
         return []
 
     def next_deadline(self, now: float) -> float | None:
-        """When to ask again at the latest, if nothing else happens; None if nothing waits for time to pass."""
+        """Return when to ask again at the latest, if nothing else happens; None if no time is being waited for."""
         if self.is_retired:
             return now + LOOK_AGAIN if self._audio else None
         if self._audio or self.conversation.can_send_text:

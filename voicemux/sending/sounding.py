@@ -1,41 +1,44 @@
-"""How much the line takes, by one packet of voice that is longer than the others. Pure: no socket, clock or thread.
+"""Measures how much the line takes, by one longer packet of voice. Pure: no socket, clock or thread.
 
-A probe (`net.climb`) fills a line that has no room, and that is heard. So what is much more than usual is tried only
-where such a packet was hardly later than those around it. Times are in seconds, rates in bits a second.
+A probe (`sending.climb`) would fill a line that has no room, and that is heard. So a much higher rung is tried only
+if such a packet arrived hardly later than those around it. Times are in seconds, rates in bits a second.
 """
 
 from voicemux.protocol.frames import Frame, encode_frame
 from voicemux.protocol.wire import GREASE_TAG
 from voicemux.sending.forth import Forth
 
-# Bytes that go once with a packet, to see how much longer the line takes for them. On 64 kbit/s that is 37 ms, and a
-# packet that is later by that is not noticed; a probe would make half a second of them later, which is remembered.
+# Bytes of padding in the longer packet. At 64 kbit/s they take 37 ms, and one packet that is later by that is not
+# noticed; a probe would make the packets of half a second later.
 SOUNDING = 300
-SOUNDED = 0.6  # until it is known what came of that
-NOISE = 0.030  # of jitter in which that is not seen, nor is what a probe does
-TICK = 0.001  # what ARRIVALS can tell at least
-HOLDS = 30.0  # that what was found out is taken for true
+SOUNDED = 0.6  # seconds from the longer packet until its result is known
+NOISE = 0.030  # seconds of jitter from which on neither the longer packet nor a probe can be told from it
+TICK = 0.001  # seconds: the resolution of ARRIVALS
+HOLDS = 30.0  # seconds for which a result counts
 
 
 class Sounding:
-    """`want()` it, and `look()` ten times a second; `padding()` with each packet."""
+    """Call `want()` to measure, `look()` ten times a second, and `padding()` with each packet; `room()` has the
+    result."""
 
     def __init__(self, forth: Forth) -> None:
         self._forth = forth
         self._is_wanted = False
         self._sent: float | None = None
-        self._found: tuple[float, float] | None = None  # when, and what the line takes
+        self._found: tuple[float, float] | None = None  # when it was measured, and what the line takes
 
     @property
     def is_on(self) -> bool:
+        """Whether a measurement is wanted or under way."""
         return self._is_wanted or self._sent is not None
 
     def room(self, now: float) -> float | None:
-        """What the line takes; infinite if that cannot be seen, None if it is not known, or not any more."""
+        """Return the bits a second that the line takes; infinite if jitter hides it; None if not measured within
+        HOLDS."""
         return self._found[1] if self._found and now - self._found[0] < HOLDS else None
 
     def want(self, now: float) -> None:
-        """Find it out."""
+        """Measure with the next packet."""
         if self.is_on:
             return
         if self._forth.moments.latest(now, 2 * SOUNDED) >= NOISE:
@@ -44,10 +47,11 @@ class Sounding:
             self._is_wanted = True
 
     def forget(self) -> None:
-        """The line is another."""
+        """Forget the result: the line has changed."""
         self._is_wanted, self._sent, self._found = False, None, None
 
     def look(self, now: float) -> None:
+        """Take the result once it is known. `now` is in seconds."""
         if self._sent is None or now - self._sent < SOUNDED:
             return
         moments = self._forth.moments
@@ -57,7 +61,7 @@ class Sounding:
         self._sent = None
 
     def padding(self, now: float) -> bytes:
-        """What goes with the packet of voice that is written now."""
+        """Return the padding to write with the packet of voice that is written now."""
         if not self._is_wanted:
             return b""
         self._is_wanted, self._sent = False, now

@@ -1,7 +1,7 @@
-"""Finds out whose queue voice waits in, by what the queue does while less is sent. Pure: no socket, clock or thread.
+"""Finds out whose queue delays voice, by what the queue does while less is sent. Pure: no socket, clock or thread.
 
 Our own queue drains by as much as we send less than the line takes. Another program's queue does not drain. If the
-lateness stands still, the route has become longer. `Blame` begins a trial, and draws the consequences.
+delay does not change at all, the route has become longer. `Blame` begins a trial, and acts on its result.
 
 Times are in seconds, rates in bits a second.
 """
@@ -12,26 +12,28 @@ from typing import NamedTuple
 from voicemux.sending.flow import BEHIND
 from voicemux.sending.forth import Forth
 
-SETTLING = 1.2  # seconds after a step until packets count: one look, a packet of 60 ms, a second of drain
-# Bits a second. We acknowledge the peer's voice on the same line: every second packet by one of 52 bytes (RFC 1122:
-# delayed acknowledgements). With packets of 20 ms, that is 25 a second.
+# Seconds after a step until its effect is judged: one look, a packet of 60 ms, and 1 s in which the queue drains.
+SETTLING = 1.2
+# Bits a second of TCP acknowledgements that we send on the same line for the peer's voice: one of 52 bytes for every
+# second packet (RFC 1122: delayed acknowledgements), 25 a second with packets of 20 ms.
 ACKNOWLEDGEMENTS = 10_400
-# Bytes that are on a slow line at any time: a packet of 60 ms with headers, an acknowledgement, and one of each that
-# is being sent when they come. The time that they take does not count as a queue.
+# Bytes on a slow line at any time, whose transmission time does not count as a queue: a packet of 60 ms with headers,
+# an acknowledgement, and one of each that is being sent when they come.
 FLOOR = 550
-CONCLUSIVE = 0.12  # seconds of drain a second: less could be the wait of reports for something to travel with
-STALLED = 0.4  # of the expected drain: a queue that falls by less does not fall because we send less
-SURELY_NOT_OURS = 0.45  # seconds of queue: long before our own is as long, voice is held back
-# Seconds. A lateness that stays within this for a second is not a queue. Our own queue moves by more: a packet of
-# 60 ms in front takes longer on any line that is too slow for it. Another program's transfer moves its queue by as
-# much with each packet that it loses.
+# Seconds of queue a second that must drain: less could be an effect of reports that wait for voice to travel with.
+CONCLUSIVE = 0.12
+STALLED = 0.4  # share of the expected drain below which a queue does not fall because of us
+SURELY_NOT_OURS = 0.45  # seconds of queue that ours cannot reach: voice is held back long before
+# Seconds within which a delay that is not a queue stays for a second. Our own queue moves by more: on any line that
+# is too slow for it, a packet of 60 ms in front takes longer. Another program's queue moves by as much with each
+# packet that its transfer loses.
 STILL = 0.010
-FEW = 4  # reports within a second that are enough to tell that
+FEW = 4  # reports within a second that are enough to judge that
 MOMENT = 0.6  # seconds over which it is judged whether a queue stands: five reports of the peer
 
 
 class Finding(Enum):
-    """What voice waits in."""
+    """What delays voice."""
 
     OURS = "ours"
     THEIRS = "theirs"
@@ -42,26 +44,26 @@ class Found(NamedTuple):
     """The end of a trial."""
 
     what: Finding
-    queue: float  # seconds that voice is late by then
+    queue: float  # seconds that voice is late at the end
 
 
 class Trial:
-    """`look()` ten times a second, until it finds something."""
+    """One trial. Call `look()` ten times a second, until it returns a result."""
 
     def __init__(self, forth: Forth, now: float, rate: float, delivered: float, *, was_whole: bool) -> None:
-        """The trial begins at `now`. `rate` is what is sent from here on, `delivered` what the line took before.
-        `was_whole`: that was all that was sent."""
+        """The trial begins at `now`. `rate` is what is sent from here on, in bits a second; `delivered` is what the
+        line took before. `was_whole`: the line had taken all that was sent."""
         self._forth = forth
         self._began = now
         self._delivered = delivered
-        # Seconds of queue a second by which it falls if it is ours.
+        # Seconds of queue that drain in a second, if it is ours.
         self._drain = 1 - (rate + ACKNOWLEDGEMENTS) / delivered if delivered else 0.0
         self._was_whole = was_whole
-        self._carried: float | None = None  # what the line has taken since the trial began
+        self._carried: float | None = None  # bits a second that the line has taken since the trial began
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether our own queue would surely drain in this test."""
+        """Whether a queue of our own would surely drain in this trial."""
         return self._drain >= CONCLUSIVE
 
     @property
@@ -70,7 +72,7 @@ class Trial:
         return self._carried or self._delivered
 
     def look(self, now: float, queue: float) -> Found | None:
-        """Return what was found; None while that is not known, or while the queue still drains."""
+        """Return the result; None while it is not known, or while the queue still drains."""
         newest, moments = self._forth.moments.newest, self._forth.moments
         assert newest
         if queue >= BEHIND and (rate := self._forth.delivered_rate(now, MOMENT)):
@@ -81,7 +83,7 @@ class Trial:
         return self._judge(lately, newest.sent) if lately else None
 
     def _judge(self, lately: list[float], newest_sent: float) -> Found | None:
-        """`lately` is how late the packets of the last second were."""
+        """Return the result, from `lately`, the delays of the packets of the last second."""
         after, span = min(lately[-FEW:]), min(1.0, newest_sent - self._began)
         falls = lately[0] - after >= STALLED * max(self._drain, CONCLUSIVE) * span
         if after >= BEHIND and len(lately) >= FEW and max(lately) - min(lately) < STILL:

@@ -1,10 +1,10 @@
-"""One writer at a time: many threads send, and no frame is ever torn.
+"""Many threads may send, but only one writes at a time, so frames are never interleaved.
 
-The lock guards the `Schedule` and whose turn it is to write, and is never held across a write. A lock around the
-write itself would make voice wait behind a long text for as long as the network takes.
+The lock guards the `Schedule` and the turn to write, and is never held during a write. A lock around the write itself
+would make voice wait behind a long text for as long as the network takes.
 
-What waits is written by the writer thread. Voice that need not wait is written by the microphone's thread:
-to wake another for each packet costs more than to write it.
+The writer thread writes what had to wait. Voice that need not wait is written by the microphone's thread, because
+waking another thread for each packet costs more than the write.
 """
 
 import threading
@@ -22,12 +22,13 @@ from voicemux.sending.rungs import Rungs
 from voicemux.sending.schedule import Control, Schedule, SentCounts
 from voicemux.trace.facts import Trace
 
-NO_WAIT = 4096  # bytes in flight: with a frame more they still fit the smallest buffer of a kernel
+# Bytes in flight up to which one more frame fits the send buffer of any kernel, so that a write cannot block.
+NO_WAIT = 4096
 
 
 class Writer:
-    """`run()` is the body of the writer thread; everything else may be called by any thread and does not wait,
-    but for the methods `wait_...`, which take a limit."""
+    """The sending end of one connection. The writer thread runs `run()`. Any thread may call the rest, which does not
+    wait, except for the methods `wait_...`, which take a limit."""
 
     def __init__(
         self,
@@ -39,16 +40,16 @@ class Writer:
         trace: Trace | None = None,
         counts: SentCounts | None = None,
     ) -> None:
-        """`conversation` is what goes on, also if the stream breaks; `changed` guards it, and all that waits here.
-
-        `counts` go on from an earlier connection."""
+        """`conversation` outlives the stream; `changed` guards it, and all that waits here. `counts` go on from an
+        earlier connection."""
         self._clock = clock
         self._stream = stream
         self._sending = sending  # belongs to the thread that has the turn
         self._congestion = CongestionControl()
         self._schedule = Schedule(self._congestion, conversation, trace, counts)
         self._conversation = self._schedule.conversation
-        self._changed = changed or threading.Condition()  # `end` takes its lock where it is held: it is re-entrant
+        # Its lock is re-entrant: `_fail` calls `end` while it is held.
+        self._changed = changed or threading.Condition()
         self.feedback = Feedback(self._schedule, self._changed, clock)
         self._is_taken = True  # the turn to write; no thread has it before `run`
         self._has_left_bbr = False
@@ -58,7 +59,7 @@ class Writer:
     # --- what is to be sent
 
     def send(self, message: Control) -> None:
-        """Queue a control message; one of the same kind that still waits is replaced."""
+        """Queue a control message. It replaces one of the same kind that still waits."""
         with self._changed:
             self._schedule.put_control(message, self._clock())
             self._changed.notify_all()
@@ -70,13 +71,14 @@ class Writer:
             self._changed.notify_all()
 
     def tell_arrivals(self) -> None:
-        """Tell the peer when its voice has come, if there is anything new to say when that is written."""
+        """Queue ARRIVALS, unless there is nothing new to tell."""
         with self._changed:
             if self._schedule.put_arrivals(self._clock()):
                 self._changed.notify_all()
 
     def send_audio(self, audio: Audio) -> None:
-        """Queue one packet of voice, and drop what has waited too long. After `finish` nothing is taken."""
+        """Queue a packet of voice, or write it at once, and drop packets that have waited too long. After `finish`,
+        it is ignored."""
         with self._changed:
             now = self._clock()
             if not self._schedule.put_audio(audio, now):
@@ -88,21 +90,23 @@ class Writer:
             self._write(messages)
 
     def send_text(self, text: str, mark: str = "") -> bool:
-        """Queue a message; raises LocalProtocolError if it is not Unicode. False after `finish`: it is not taken."""
+        """Queue a text. Returns False after `finish`: the text is not taken. Raises LocalProtocolError if it is not
+        valid Unicode."""
         with self._changed:
             self._changed.notify_all()
             return self._schedule.put_text(text, mark, self._clock())
 
     def finish(self, bye: Bye, timeout: float, *, peer_is_done: bool = False, patience: float | None = None) -> None:
-        """Send what text still waits, then `bye`, then nothing more: see `Conversation.hang_up`."""
+        """Send the text that still waits, then `bye`, then nothing more: see `Conversation.hang_up`. Does not
+        wait."""
         with self._changed:
             now = self._clock()
             self._conversation.hang_up(bye, now, timeout, peer_is_done=peer_is_done, patience=patience)
             self._changed.notify_all()
 
     def judge(self, rungs: Rungs, *, calm: bool, roomy: bool) -> None:
-        """Send as much voice as the network path can carry. `calm`: nothing waits on it; `roomy`: voice takes it no
-        longer than an empty packet."""
+        """Choose the rung, so that as much voice is sent as the network path carries. `calm`: there is no queue on
+        it; `roomy`: PINGs take no longer beside voice than empty packets."""
         with self._changed:
             self._congestion.on_unsent(self._stream.bytes_unsent())
             now = self._clock()
@@ -126,13 +130,13 @@ class Writer:
         return self._schedule.is_retired
 
     def wait_until_finished(self, timeout: float) -> None:
-        """Wait until the goodbye is out, or cannot get out, for at most `timeout` seconds."""
+        """Wait until the BYE is written, or cannot be, for at most `timeout` seconds."""
         self._finished.wait(timeout)
 
     def run(self) -> None:
-        """Write until the goodbye is out, or the connection breaks."""
+        """Write until the BYE is written, or the connection breaks."""
         with self._changed:
-            # A PING would tell later, and of a path that is full by then as if it had always been so.
+            # The first PING would be later, and might measure a path that is full by then as if it were always so.
             if (round_trip := self._stream.min_round_trip()) is not None:
                 self._congestion.on_kernel_round_trip(round_trip)
             self._is_taken = False
@@ -145,7 +149,8 @@ class Writer:
             self._finished.set()
 
     def _next(self) -> list[Message]:
-        """Wait for something to write, and take the turn; nothing after the goodbye, or if the connection broke."""
+        """Wait for something to write, and take the turn to write. Returns an empty list after the BYE, or if the
+        connection broke."""
         with self._changed:
             while True:
                 messages = self._take_turn(self._clock(), may_wait=True)
@@ -156,7 +161,8 @@ class Writer:
                 self._changed.wait(None if deadline is None else deadline - now)
 
     def _take_turn(self, now: float, *, may_wait: bool) -> list[Message]:
-        """What to write at once, in one piece: it is owed to `_write` then. `may_wait` is whether that may."""
+        """Take the turn to write if it is free, and return the messages of one write; then `_write` must be called.
+        Returns an empty list if there is nothing. `may_wait`: that write may block."""
         if self._is_taken or self._schedule.ended:
             return []
         try:
@@ -171,8 +177,8 @@ class Writer:
         return messages
 
     def _look_at_the_stream(self, now: float) -> int | None:
-        """Bytes in flight, None if that cannot be told. Raises ConnectionLost if none has arrived for too long: no
-        write waits to find out."""
+        """Return the bytes in flight; None if the kernel does not tell. Raises ConnectionLost if they are too old:
+        this is how a dead connection is found without a write that blocks."""
         in_flight = self._stream.bytes_in_flight()
         if in_flight is not None:
             self._congestion.on_kernel_ack(in_flight, now)
@@ -182,7 +188,7 @@ class Writer:
         return in_flight
 
     def _write(self, messages: list[Message]) -> None:
-        """Use the turn, and give it back."""
+        """Write the messages, and give the turn back."""
         before = self._stream.bytes_written
         try:
             data = b"".join(map(self._sending.encode, messages))
@@ -201,8 +207,9 @@ class Writer:
                     self._changed.notify_all()
 
     def _fail(self, error: ConnectionLost) -> None:
-        """The connection is broken: it is cut, so that the reading side ends, too."""
-        self.failure = error  # not raised: a reason of the peer's may still be on its way to the reading side
+        """The connection is broken: cut it, so that the reading side ends, too."""
+        # Not raised, because the peer's BYE, with the reason, may still be on its way to the reading side.
+        self.failure = error
         self._stream.cut()
         self.end()
 
