@@ -24,6 +24,14 @@ def test_every_event_is_documented_and_every_documented_event_exists():
     assert {to_dict(event)["event"] for event in ONE_OF_EACH} == set(documented())
 
 
+def test_the_figures_are_explained_by_name():
+    section = DOCUMENT.partition("## The figures of a call\n")[2].partition("\n## ")[0]
+    explained = [
+        name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    ]
+    assert sorted(explained) == sorted(documented()["stats"])
+
+
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
 def test_every_field_is_documented_and_every_documented_field_exists(event):
     name, *names = to_dict(event).items()
