@@ -1,1 +1,2 @@
-"""The relay: two programs that both dial out are joined by an id, and bytes pass between them (relay.md)."""
+"""The relay joins two programs that can only dial out, by an id that both know, and passes bytes between them
+(relay.md)."""

@@ -1,4 +1,5 @@
-"""A client's part at a relay, up to its peer's first byte: of a listener, which waits, and of a dialler, which calls.
+"""A client's part of the exchange with a relay, for the listener that waits and the dialler that calls, up to the
+first byte of the peer.
 
 Bytes in, messages out (relay.md §6). No socket, clock or thread.
 """
@@ -13,14 +14,15 @@ from voicemux.relay.messages import NAMES, CallFor, Moved, Paired, Parked, Refus
 
 
 class RelayOpening:
-    """Takes the preface of a relay or of a client off the front of its bytes."""
+    """Checks the preface of a relay or a client, and removes it from its bytes."""
 
     def __init__(self) -> None:
-        self.is_over = False  # the preface has come
+        self.is_over = False  # the whole preface has come
         self._got = bytearray()
 
     def take(self, data: bytes) -> bytes:
-        """What is behind the preface. Raises RemoteProtocolError for another one: VERSION, if it is one of ours."""
+        """Return what follows the preface in `data`. Raises NotARelay if it is not a preface of a relay,
+        OtherRelayVersion if it is that of another version."""
         if self.is_over:
             return data
         missing = len(wire.PREFACE) - len(self._got)
@@ -35,15 +37,16 @@ class RelayOpening:
 
 
 class NotARelay(RemoteProtocolError):
-    """What came does not begin with a relay's preface."""
+    """The bytes do not begin with a relay's preface."""
 
 
 class OtherRelayVersion(RemoteProtocolError):
-    """What came is a preface of another version."""
+    """The bytes begin with a relay's preface of another version."""
 
 
 class Approach:
-    """Send `opening()`, then give what comes to `receive`, until it has yielded PAIRED, REFUSED or MOVED."""
+    """One request to a relay. Send `opening()`, then give what comes to `receive`, until it has yielded PAIRED,
+    REFUSED or MOVED."""
 
     def __init__(self, request: Wait | CallFor, token: str = "") -> None:
         self._request = request
@@ -52,15 +55,16 @@ class Approach:
         self._frames = FrameDecoder()
         self._is_parked = False
         self.last: Paired | Refused | Moved | None = None
-        self.rest = b""  # the peer's first bytes, that came right behind PAIRED
+        self.rest = b""  # bytes of the peer that came right behind PAIRED
 
     def opening(self) -> bytes:
-        """All that this side says to the relay."""
+        """Return all that this side sends to the relay: preface, token if any, and request."""
         token = encoded(Token(self._token)) if self._token else b""
         return wire.PREFACE + token + encoded(self._request)
 
     def receive(self, data: bytes) -> Iterator[Reply]:
-        """Yield what `data` completes; nothing behind the last word. Raises RemoteProtocolError."""
+        """Yield the messages that `data` completes; none after PAIRED, REFUSED or MOVED. Raises
+        RemoteProtocolError."""
         if self.last:
             self.rest += data
             return
@@ -80,7 +84,7 @@ class Approach:
             return
 
     def receive_end(self) -> None:
-        """The stream has ended. Raises ConnectionLost unless the last word had come."""
+        """The stream has ended. Raises ConnectionLost unless PAIRED, REFUSED or MOVED had come."""
         if not self.last:
             raise ConnectionLost("the relay closed the connection without a word")
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from voicemux.errors import SecurityError
 from voicemux.net.tls import Context, served_context
 
-CHECK = 60.0  # seconds between looks at the files: authorities renew certificates every few weeks
+CHECK = 60.0  # seconds between looks at the files: certificate authorities renew every few weeks
 
 
 class Certificate:
-    """Two PEM files. Raises SecurityError if they cannot be used at the start; later, the one before stays in use."""
+    """The certificate and key in two PEM files. Raises SecurityError if they cannot be used at the start; later, an
+    unusable new certificate is ignored."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._paths = certificate, key
@@ -19,7 +20,7 @@ class Certificate:
         self._looked = time.monotonic()
 
     def context(self) -> Context:
-        """Of the newest certificate. One thread."""
+        """Return the TLS context of the newest certificate. Only one thread may call it."""
         now = time.monotonic()
         if now - self._looked >= CHECK:
             self._looked = now
@@ -30,7 +31,7 @@ class Certificate:
         try:
             if (times := self._read_times()) != self._times:
                 self._context, self._times = served_context(*self._paths), times
-        except (OSError, SecurityError):  # it is being written: the next look finds it whole
+        except (OSError, SecurityError):  # it is being written; the next look finds it complete
             pass
 
     def _read_times(self) -> list[int]:

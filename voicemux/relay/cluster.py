@@ -1,7 +1,9 @@
-"""Relays behind one name share who waits where, over NATS. The only home of nats-py, which is an extra.
+"""Lets the relays behind one name find each other's listeners, over NATS. The only home of nats-py, which is an
+extra.
 
-A relay subscribes to one subject for each id for which a listener waits there. Another relay that looks for the id
-sends a request to that subject. If no relay has subscribed, the NATS server says so at once. Voice goes another way.
+For each id for which a listener waits at a relay, that relay subscribes to one subject. Another relay that looks for
+the id sends a request to that subject; if no relay has subscribed, the NATS server answers so at once. Voice does not
+pass through NATS.
 """
 
 import asyncio
@@ -22,23 +24,21 @@ if TYPE_CHECKING:
     from nats.aio.subscription import Subscription
 
 SUBJECT = "voicemux.relay."  # before an id in hexadecimal
-ANSWER_PATIENCE = (
-    2.0  # seconds for another relay's answer, which takes a millisecond if its machine does not stand still
-)
-BACK_PATIENCE = 1.0  # seconds for a NATS server that has just been lost: others take over in less
-# Seconds until an id that no relay has is looked for once more: its listener may just be on its way from one relay to
-# another, or a relay from one NATS server to another.
+ANSWER_PATIENCE = 2.0  # seconds for another relay's answer, which takes a millisecond unless its machine is stopped
+BACK_PATIENCE = 1.0  # seconds to wait for a NATS server after the last one was lost: another takes over in less
+# Seconds until an id that no relay has is looked for once more: its listener may be moving to another relay, or its
+# relay to another NATS server.
 AGAIN = 0.3
-CONNECT_PATIENCE = 2  # seconds
+CONNECT_PATIENCE = 2  # seconds to connect to a NATS server
 RECONNECT_PAUSE = 0.5  # seconds between two tries at the same server
-PING_INTERVAL = 2  # seconds: a server that hangs is left after three of them
-CLOSE_PATIENCE = 2.0  # seconds
+PING_INTERVAL = 2  # seconds between PINGs: a server that misses three of them is left
+CLOSE_PATIENCE = 2.0  # seconds to close the connection to NATS
 MOST_HOST = 255  # bytes, as in MOVED
 
 
 @dataclass(frozen=True)
 class ClusterAnswer:
-    """What came of a question: the relay that has such a listener, or None."""
+    """The answer to `Cluster.ask`: the relay at which such a listener waits, or None."""
 
     key: Hashable
     place: Address | None
@@ -46,18 +46,18 @@ class ClusterAnswer:
 
 @dataclass(frozen=True)
 class TakenOver:
-    """A listener that waits here has begun to wait for the id at another relay."""
+    """A listener that waits here now waits for the same id at another relay, too."""
 
     id: bytes
     owner: bytes
 
 
 class Cluster:
-    """From `start()` to `close()`. If no NATS server can be reached, each question is answered with None."""
+    """The other relays, from `start()` to `close()`. Without a NATS server, each question is answered None."""
 
     def __init__(self, servers: Sequence[str], here: Address, tell: Callable[[str], None]) -> None:
-        """`here` is where clients reach this relay, and no other. `tell` hears, in the cluster's thread, when the
-        cluster is lost and when it is there again. Raises LibraryMissing without nats-py."""
+        """`here` is where clients reach this relay and none of the others. `tell` gets a sentence, in the cluster's
+        thread, when the cluster is lost and when it is back. Raises LibraryMissing without nats-py."""
         try:
             import nats  # noqa: F401
         except ImportError as error:
@@ -67,14 +67,14 @@ class Cluster:
         self._tell = tell
         self._wake: Callable[[], None] = lambda: None
         self._came: queue.SimpleQueue[ClusterAnswer | TakenOver] = queue.SimpleQueue()
-        self._owners: dict[bytes, bytes] = {}  # of the ids for which listeners wait here; the loop's thread
+        self._owners: dict[bytes, bytes] = {}  # by id, of the listeners that wait here; of the loop's thread
         self._subscriptions: dict[bytes, Subscription] = {}
         self._client: Client | None = None
         self._is_up = asyncio.Event()
         self._has_told = False
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
-        self._untold: set[bytes] = set()  # ids whose subscription is not as `_owners` has it
+        self._untold: set[bytes] = set()  # ids whose subscription does not match `_owners` yet
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._threads = Threads()
@@ -82,26 +82,26 @@ class Cluster:
     # --- for the relay's thread
 
     def start(self, wake: Callable[[], None]) -> None:
-        """`wake` is called, in any thread, when there is something to `take`. Raises OutOfResources."""
+        """Start. `wake` is called, in any thread, when there is something to `take`. Raises OutOfResources."""
         self._wake = wake
         self._threads.start("cluster", self._run)
 
     def ask(self, key: Hashable, request: Wait | CallFor) -> None:
-        """Find out which relay has a listener for one of the ids, of a WAIT another owner's: `take` will have the
-        answer for `key`, within a few seconds."""
+        """Ask which relay has a listener for one of the ids; for a WAIT, a listener of another owner. `take` has the
+        answer, with this `key`, within a few seconds."""
         self._loop.call_soon_threadsafe(self._begin, key, request)
 
     def tell_others(self, changes: dict[bytes, bytes]) -> None:
-        """For which ids listeners wait here: the owner's by each id, b"" for none any more."""
+        """Tell the relays for which ids listeners have begun to wait here, by owner; b"" if none waits any more."""
         if changes:
             self._loop.call_soon_threadsafe(self._note, changes)
 
     def take(self) -> "Iterator[ClusterAnswer | TakenOver]":
-        """What has come since the last time."""
+        """Return what has come since the last call."""
         return drain(self._came)
 
     def close(self) -> None:
-        """End it."""
+        """End the thread."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._threads.join()
 
@@ -127,7 +127,7 @@ class Cluster:
                 self._client = None
 
     async def _connect(self) -> None:
-        """Nothing it raises is a fault of ours: it tries again for ever."""
+        """Connect to NATS. It goes on trying, and what it raises is not a bug of ours."""
         from nats.aio.client import Client
 
         client = Client()
@@ -141,7 +141,7 @@ class Cluster:
             reconnect_time_wait=RECONNECT_PAUSE,  # type: ignore[arg-type]
             max_reconnect_attempts=-1,
             ping_interval=PING_INTERVAL,
-            no_echo=True,  # or we would find what waits here
+            no_echo=True,  # otherwise we would find the listeners that wait here
         )
         self._client = client
         await self._on_back()
@@ -177,7 +177,7 @@ class Cluster:
         self._changed.set()
 
     async def _subscribe_all(self) -> None:
-        """Have the subscriptions follow `_owners`."""
+        """Subscribe and unsubscribe, so that the subscriptions match `_owners`."""
         from nats.errors import Error
 
         while True:
@@ -187,22 +187,22 @@ class Cluster:
                 id_ = self._untold.pop()
                 try:
                     await self._subscribe(self._client, id_)
-                except (Error, OSError):  # the server has gone, and too much waits for the next one
+                except (Error, OSError):  # the server is lost, and too much is queued for the next one
                     self._untold.add(id_)
                     await asyncio.sleep(RECONNECT_PAUSE)
 
     async def _subscribe(self, client: "Client", id_: bytes) -> None:
-        """Have the subscription for the id be as `_owners` has it."""
+        """Subscribe to the id, or unsubscribe, as `_owners` has it."""
         if id_ in self._owners and id_ not in self._subscriptions:
             subject = SUBJECT + id_.hex()
             self._subscriptions[id_] = await client.subscribe(subject, cb=self._on_request)
-            # Where the same owner waited before hears it now, if it could not be asked.
+            # If the relay where this owner waited before could not be asked, it learns of the move now.
             await client.publish(subject, self._owners[id_])
         elif id_ not in self._owners and (subscription := self._subscriptions.pop(id_, None)):
             await subscription.unsubscribe()
 
     async def _on_request(self, message: "Msg") -> None:
-        """Another relay looks for the id: of a CALL, or with the owner of a WAIT."""
+        """Another relay looks for the id: for a CALL, or, with the owner as data, for a WAIT."""
         id_ = bytes.fromhex(message.subject.removeprefix(SUBJECT))
         owner, answer = self._owners.get(id_), b""
         if owner == message.data:
@@ -224,7 +224,7 @@ class Cluster:
         place: Address | None = None
         try:
             place = await self._find(request)
-        finally:  # whatever a library raises: the client is not left without an answer
+        finally:  # whatever the library raises, the client gets an answer
             self._came.put(ClusterAnswer(key, place))
             self._wake()
 
@@ -248,7 +248,7 @@ class Cluster:
 
         try:
             reply: Any = await client.request(SUBJECT + id_.hex(), owner, timeout=ANSWER_PATIENCE)
-        except (Error, TimeoutError, OSError):  # among them, that no one has subscribed
+        except (Error, TimeoutError, OSError):  # for example because no relay has subscribed
             return None
         place = _read_place(reply.data)
         return None if place == self._here else place

@@ -1,8 +1,9 @@
-"""The desk of a relay that shares with others who waits where. Pure, as `desk`.
+"""The desk of a relay in a cluster. Pure, as `desk`.
 
-It asks the others before it lets a listener wait, and before it says that no one waits.
+It asks the other relays before it lets a listener wait, and before it answers that no listener waits.
 
-Two listeners that begin to wait for one id at two relays in the same millisecond both may: then callers reach one.
+If two listeners begin to wait for one id at two relays in the same millisecond, both may; callers then reach one of
+them.
 """
 
 from collections.abc import Collection
@@ -17,16 +18,17 @@ Guest = TypeVar("Guest")
 
 
 class ClusterDesk(Desk[Guest]):
-    """As `Desk`; besides, tell it what has come of each `Ask`, and tell other relays its `take_changes`."""
+    """A `Desk` that also returns `Ask`. Give the answer to `answered`, and tell the other relays of
+    `take_changes`."""
 
     def __init__(self, limits: Limits, tokens: Collection[str] = ()) -> None:
-        """As of `Desk`."""
+        """`limits` and `tokens` are as of `Desk`."""
         super().__init__(limits, tokens)
         self._asked: dict[Guest, Wait | CallFor] = {}
         self._waiting = self._noted = _Noted[Guest]()
 
     def answered(self, guest: Guest, place: Address | None, now: float) -> list[Step[Guest]]:
-        """What came of an `Ask`: the relay that has such a listener, None if none has, or none can be asked."""
+        """The answer to an `Ask`: the relay that has such a listener; None if none has, or if none can be asked."""
         request, record = self._asked.pop(guest, None), self._records.get(guest)
         if request is None or record is None:
             return []
@@ -40,28 +42,29 @@ class ClusterDesk(Desk[Guest]):
         if place:
             self.leave(guest)
             return [Tell(guest, Moved(place))]
-        if wanted := next((each for each in request.ids if each in self._waiting), None):  # by now
+        # A listener may have come meanwhile.
+        if wanted := next((each for each in request.ids if each in self._waiting), None):
             return self._join(guest, self._waiting[wanted], wanted, now)
-        if record.kind == "calls":  # it was kept already
+        if record.kind == "calls":  # the call was kept, and its listener has not come back
             return [self._refuse(guest, RefusedCode.ABSENT, ABSENT_SECONDS)]
         return super()._not_here(guest, record, request, now)
 
     def give_up(self, id_: bytes, owner: bytes) -> list[Step[Guest]]:
-        """The listener of that owner waits for the id at another relay now."""
+        """The listener of that owner now waits for the id at another relay: it is refused here."""
         guest = self._waiting.get(id_)
         if guest is None or self._records[guest].owner != owner:
             return []
         return [self._refuse(guest, RefusedCode.TAKEN)]
 
     def take_changes(self) -> dict[bytes, bytes]:
-        """The owner of each id for which a listener has begun to wait since the last time; b"" for those for which
-        none waits any more."""
+        """Return, since the last call, the owner by each id for which a listener has begun to wait, and b"" by each
+        for which none waits any more."""
         changed = self._noted.take_changed()
         found = {each: self._waiting.get(each) for each in changed}
         return {each: b"" if guest is None else self._records[guest].owner for each, guest in found.items()}
 
     def leave(self, guest: Guest) -> None:
-        """See `Desk`."""
+        """Forget the client, as `Desk.leave` does, and its question."""
         super().leave(guest)
         self._asked.pop(guest, None)
 
@@ -81,7 +84,7 @@ class ClusterDesk(Desk[Guest]):
 
 
 class _Noted(dict[bytes, Guest], Generic[Guest]):
-    """Notes which keys have changed: a relay has thousands, and few of them change at a time."""
+    """A dict that notes which keys have changed. A relay has thousands, and few change at a time."""
 
     def __init__(self) -> None:
         super().__init__()

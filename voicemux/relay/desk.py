@@ -1,7 +1,7 @@
-"""Decides which clients of a relay are joined, and which must go. Pure (relay.md §6 and §8).
+"""Decides which clients of a relay are joined, and which are refused. Pure (relay.md §6 and §8).
 
-It knows connections by what the server calls them, and answers with what is to be done. `now` is in seconds, of a
-clock that only goes forward.
+It knows each connection by an object of the server's, a guest, and returns what the server is to do. `now` is in
+seconds, and never goes back.
 """
 
 import hmac
@@ -16,20 +16,20 @@ from voicemux.relay.limits import CallRate, Limits, place_of
 from voicemux.relay.messages import CallFor, Moved, Paired, Parked, Refused, RefusedCode, Reply, Request, Token, Wait
 
 ASK_PATIENCE = 5.0  # seconds for a client's WAIT or CALL, TLS included
-# Seconds for which a CALL is kept whose listener has just been joined with another caller. The listener waits anew
-# within a round trip, so the second caller hears "busy" of the listener instead of ABSENT of the relay.
+# Seconds for which a CALL is kept if its listener has just been joined with another caller. The listener waits again
+# within a round trip, so the second caller gets BUSY from the listener instead of ABSENT from the relay.
 CALL_PATIENCE = 3.0
-MOST_KEPT_CALLS = 256  # in all
+MOST_KEPT_CALLS = 256  # calls that are kept, in all
 MOST_KEPT_CALLS_OF_AN_ID = 4
-FULL_SECONDS = 30  # after which a client that found no room should try again
-ABSENT_SECONDS = 1
+FULL_SECONDS = 30  # seconds after which a client that found no room should try again
+ABSENT_SECONDS = 1  # seconds after which a caller whose listener was absent should try again
 
 Guest = TypeVar("Guest")
 
 
 @dataclass(frozen=True)
 class Tell(Generic[Guest]):
-    """Send this to the client; after REFUSED and MOVED, end the stream."""
+    """Send `reply` to the client; after REFUSED or MOVED, end the stream."""
 
     guest: Guest
     reply: Reply
@@ -37,14 +37,14 @@ class Tell(Generic[Guest]):
 
 @dataclass(frozen=True)
 class Cut(Generic[Guest]):
-    """Close a connection without a word."""
+    """Close the connection without sending anything."""
 
     guest: Guest
 
 
 @dataclass(frozen=True)
 class Join(Generic[Guest]):
-    """Both have been told PAIRED: from now on, bytes pass between them."""
+    """Both have been sent PAIRED: pass bytes between them from now on."""
 
     caller: Guest
     waiting: Guest
@@ -52,7 +52,8 @@ class Join(Generic[Guest]):
 
 @dataclass(frozen=True)
 class Ask(Generic[Guest]):
-    """Find out which other relay has a listener for one of these ids, and of a WAIT, of another owner."""
+    """Ask the cluster which other relay has a listener for one of the ids; for a WAIT, a listener of another
+    owner."""
 
     guest: Guest
     request: Wait | CallFor
@@ -63,7 +64,7 @@ Step = Tell[Guest] | Cut[Guest] | Join[Guest] | Ask[Guest]
 
 @dataclass
 class RelayCounts:
-    """What a relay tells of itself: numbers since its start, and how it is now."""
+    """Figures of a relay: counts since its start, and, with `_now`, present numbers."""
 
     connections: int = 0
     waits: int = 0
@@ -79,37 +80,38 @@ class RelayCounts:
 
 @dataclass(eq=False)
 class DeskRecord:
-    """What is known of one connection."""
+    """What the desk knows of one connection."""
 
     seen: Address
     place: str
-    deadline: float  # to ask; of a call that is kept, to be joined
-    kind: str = "unasked"  # unasked, waits, calls (and is kept), pairs
+    deadline: float  # time by which the client must have asked, or, of a kept call, be joined
+    kind: str = "unasked"  # "unasked", "waits", "calls" (is kept) or "pairs"
     has_token: bool = False
     owner: bytes = b""
     ids: tuple[bytes, ...] = ()
 
 
 class Desk(Generic[Guest]):
-    """Tell it what happens; do, in order, what it returns."""
+    """The desk of one relay. Tell it what happens, and do what it returns, in order."""
 
     def __init__(self, limits: Limits, tokens: Collection[str] = ()) -> None:
-        """With `tokens`, a client must say one of them first."""
+        """With `tokens`, a client must send one of them first."""
         self._limits = limits
         self._tokens = tokens
         self._rate = CallRate(limits.calls)
         self._records: dict[Guest, DeskRecord] = {}
-        self._waiting: dict[bytes, Guest] = {}  # by each id
-        self._gone: OrderedDict[bytes, float] = OrderedDict()  # ids whose listener has just been joined; until when
-        # Connections with a deadline, the earliest first: clients that have not asked yet; calls that are kept.
+        self._waiting: dict[bytes, Guest] = {}  # the listener by each id that it waits for
+        # Ids whose listener has just been joined, each with the time until which calls are kept.
+        self._gone: OrderedDict[bytes, float] = OrderedDict()
+        # Connections with a deadline, the earliest first: clients that have not asked yet, and calls that are kept.
         self._unasked: OrderedDict[Guest, float] = OrderedDict()
         self._kept: OrderedDict[Guest, bytes] = OrderedDict()
-        self._of_place: Counter[tuple[str, str]] = Counter()  # connections, by kind and address
-        self._farewell: Moved | Refused | None = None  # when the relay ends
+        self._of_place: Counter[tuple[str, str]] = Counter()  # number of connections by kind and address
+        self._farewell: Moved | Refused | None = None  # what clients are sent once the relay is closing
         self.counts = RelayCounts()
 
     def enter(self, guest: Guest, seen: Address, now: float) -> list[Step[Guest]]:
-        """A connection has been made. Where there is no room, the one that was silent for the longest time goes."""
+        """A client has connected. If the relay is full, the connection that has been silent for longest is cut."""
         record = DeskRecord(seen, place_of(seen.host), now + ASK_PATIENCE)
         self.counts.connections += 1
         steps: list[Step[Guest]] = []
@@ -128,7 +130,7 @@ class Desk(Generic[Guest]):
         return steps
 
     def hear(self, guest: Guest, request: Request, now: float) -> list[Step[Guest]]:
-        """A client has asked for something. What it asks after a refusal is ignored."""
+        """A client has sent a request. After a refusal, its requests are ignored."""
         if (record := self._records.get(guest)) is None:
             return []
         if isinstance(request, Token):
@@ -146,7 +148,7 @@ class Desk(Generic[Guest]):
         return self._call(guest, record, request, now)
 
     def leave(self, guest: Guest) -> None:
-        """The connection has ended, or has been told the last word. Calling it again does nothing."""
+        """The connection has ended, or has been sent REFUSED or MOVED. Calling it again does nothing."""
         record = self._records.pop(guest, None)
         if record is None:
             return
@@ -159,12 +161,12 @@ class Desk(Generic[Guest]):
 
     @property
     def next_time(self) -> float | None:
-        """When something is `due`; None if nothing waits."""
+        """The time at which something is `due`; None if nothing waits."""
         first = (next(iter(self._unasked), None), next(iter(self._kept), None))
         return min((self._records[each].deadline for each in first if each is not None), default=None)
 
     def due(self, now: float) -> list[Step[Guest]]:
-        """Whose time is over."""
+        """Return what to do with the clients whose deadline has passed."""
         self._forget_gone(now)
         steps: list[Step[Guest]] = []
         while (guest := next(iter(self._kept), None)) is not None and self._records[guest].deadline <= now:
@@ -180,8 +182,8 @@ class Desk(Generic[Guest]):
         return [Tell(guest, refused)]
 
     def close(self, seconds: int, elsewhere: Address | None = None) -> list[Step[Guest]]:
-        """The relay ends: all who are not in a pair go `elsewhere`, or come again in some seconds. So do all who come
-        from now on."""
+        """The relay closes: clients that are not in a pair, and those that come from now on, are sent to `elsewhere`,
+        or told to come again in `seconds`."""
         self._farewell = farewell = Moved(elsewhere) if elsewhere else Refused(RefusedCode.CLOSING, seconds)
         steps: list[Step[Guest]] = []
         for guest, record in list(self._records.items()):
@@ -226,7 +228,7 @@ class Desk(Generic[Guest]):
         return self._not_here(guest, record, call, now)
 
     def _not_here(self, guest: Guest, record: DeskRecord, call: CallFor, now: float) -> list[Step[Guest]]:
-        """No listener waits for any of the ids: keep the call for a moment if one was here a moment ago."""
+        """No listener waits for any of the ids: keep the call if one did a moment ago, otherwise refuse it."""
         wanted = next((each for each in call.ids if self._gone.get(each, now) > now), None)
         of_id = sum(each == wanted for each in self._kept.values())
         if wanted is None or len(self._kept) >= MOST_KEPT_CALLS or of_id >= MOST_KEPT_CALLS_OF_AN_ID:
@@ -237,7 +239,7 @@ class Desk(Generic[Guest]):
         return []
 
     def _expired(self, guest: Guest) -> Step[Guest]:
-        """A call that is kept, when its listener has not come back."""
+        """Refuse a kept call whose listener has not come back."""
         return self._refuse(guest, RefusedCode.ABSENT, ABSENT_SECONDS)
 
     def _join(self, caller: Guest, waiting: Guest, wanted: bytes, now: float) -> list[Step[Guest]]:
@@ -291,5 +293,5 @@ class Desk(Generic[Guest]):
 
 
 def _is_one_of(token: str, tokens: Collection[str]) -> bool:
-    """Compares with all of them, so that the time tells nothing."""
+    """Whether `token` is one of `tokens`. It compares with all, so that the time tells nothing."""
     return sum(hmac.compare_digest(token.encode(), each.encode()) for each in tokens) > 0

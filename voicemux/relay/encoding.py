@@ -1,4 +1,4 @@
-"""Messages of relay.md to frames and back, by the layouts of `wire`."""
+"""Encodes the messages of relay.md as frames, and decodes them, by the layouts of `wire`."""
 
 import ipaddress
 from collections.abc import Callable
@@ -13,15 +13,16 @@ from voicemux.relay.messages import NAMES, CallFor, Moved, Paired, Parked, Refus
 
 
 def encoded(message: RelayMessage) -> bytes:
-    """The bytes of a message. Raises LocalProtocolError if it cannot be written down."""
+    """Return the bytes of a message. Raises LocalProtocolError if it does not fit its layout."""
     try:
         return encode_frame(_WRITERS[type(message)](message))
-    except (*MALFORMED, ValueError) as error:  # also an address that is none
+    except (*MALFORMED, ValueError) as error:  # a ValueError also if an address is not an IP address
         raise LocalProtocolError(f"{NAMES[type(message)]} cannot be encoded: {error}") from error
 
 
 def decoded(frame: Frame) -> RelayMessage | None:
-    """The message of a frame, None if its tag is unknown (skip it). Raises RemoteProtocolError."""
+    """Return the message of a frame; None if its tag is unknown, and the frame is to be skipped. Raises
+    RemoteProtocolError."""
     reader = _READERS.get(frame.tag)
     if reader is None:
         return None
@@ -103,7 +104,7 @@ def _read_moved(payload: bytes) -> Moved:
 
 
 def _seen(address: Address) -> dict[str, Any]:
-    ip = ipaddress.ip_address(address.host.partition("%")[0])  # a zone means something on that machine only
+    ip = ipaddress.ip_address(address.host.partition("%")[0])  # an IPv6 zone means nothing to other machines
     return {"family": ip.version, "port": address.port, "address": ip.packed}
 
 

@@ -1,4 +1,5 @@
-"""The relay's part with one client, up to PAIRED: bytes in, requests out, replies as bytes. Pure (relay.md §6)."""
+"""The relay's part of the exchange with one client, up to PAIRED: bytes in, requests out, replies as bytes. Pure
+(relay.md §6)."""
 
 from collections.abc import Iterator
 
@@ -9,11 +10,12 @@ from voicemux.relay.approach import NotARelay, OtherRelayVersion, RelayOpening
 from voicemux.relay.encoding import decoded, encoded
 from voicemux.relay.messages import NAMES, CallFor, Paired, Parked, Refused, RefusedCode, Reply, Request, Token, Wait
 
-MOST_AHEAD = 16_384  # bytes of a caller for its peer, before there is one: a ClientHello has at most 2000
+MOST_AHEAD = 16_384  # bytes that a caller may send to its peer before PAIRED: a ClientHello has at most 2000
 
 
 class Guest:
-    """`receive` what the client sends, `reply` to it. After PAIRED, `ahead` has what it has said to its peer."""
+    """One client of a relay. Pass its bytes to `receive`, and replies through `reply`. After PAIRED, `ahead` has what
+    it has already sent to its peer."""
 
     def __init__(self) -> None:
         self._preface = RelayOpening()
@@ -31,7 +33,7 @@ class Guest:
         return self._request is not None
 
     def receive(self, data: bytes) -> Iterator[Request]:
-        """Yield what `data` completes. Raises RemoteProtocolError for all that relay.md does not allow."""
+        """Yield the requests that `data` completes. Raises RemoteProtocolError if the client breaks relay.md."""
         if not self._request:
             for frame in self._frames.feed(self._preface.take(data)):
                 message = decoded(frame)
@@ -56,7 +58,7 @@ class Guest:
             raise RemoteProtocolError(f"more than {MOST_AHEAD} bytes for a peer before there is one")
 
     def reply(self, message: Reply) -> bytes:
-        """The bytes of a reply. Raises LocalProtocolError if it is not its turn."""
+        """Return the bytes of a reply. Raises LocalProtocolError if it is out of order."""
         is_wait = isinstance(self._request, Wait)
         is_in_order = {Parked: is_wait and not self._is_parked, Paired: self._request and self._is_parked is is_wait}
         if self.is_paired or self.is_over or not is_in_order.get(type(message), True):
@@ -70,7 +72,8 @@ class Guest:
         return data
 
     def blame(self, error: RemoteProtocolError) -> Refused | None:
-        """What a client hears that has broken the protocol; None: it does not speak it, and hears nothing."""
+        """Return the REFUSED for a client that has broken the protocol; None if it does not speak this protocol at
+        all, and is sent nothing."""
         if isinstance(error, NotARelay) or self.is_paired or self.is_over:
             return None
         code = RefusedCode.VERSION if isinstance(error, OtherRelayVersion) else RefusedCode.PROTOCOL

@@ -1,4 +1,4 @@
-"""One connection of a relay: a socket that never waits, with TLS in it if the client begins that."""
+"""One connection of a relay: a non-blocking socket, with TLS in it if the client begins that."""
 
 import contextlib
 import errno
@@ -13,8 +13,8 @@ from voicemux.net.tls import HANDSHAKE, Channel, Context
 from voicemux.relay.guest import Guest
 from voicemux.relay.pace import Pace
 
-KERNEL_BUFFER = 65_536  # bytes of the kernel in each direction: so little hides no seconds of voice
-MOST_UNSENT = 16_384  # bytes of those that may wait for being sent the first time
+KERNEL_BUFFER = 65_536  # bytes of each socket buffer: small, so that they cannot hold seconds of voice
+MOST_UNSENT = 16_384  # bytes of the send buffer that TCP may not have sent yet
 OPTIONS: list[tuple[int, int, int]] = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER),
@@ -27,19 +27,20 @@ NOTHING_NOW = (BlockingIOError, InterruptedError)
 
 
 class Leg:
-    """Belongs to the relay's thread. It holds what the socket does not take; who writes looks at `pending` first."""
+    """One connection. Only the relay's thread uses it. It keeps what the socket does not take: before writing, look
+    at `pending`."""
 
     def __init__(self, connection: socket.socket, seen: Address, now: float) -> None:
         self.seen = seen
         self.guest = Guest()
-        self.partner: Leg | None = None  # where its bytes go
-        self.pace: Pace | None = None  # of those bytes
-        self.heard = now  # when the last bytes came
-        self.reads = True  # whether it is to be read when there is something
-        self.has_ended = False  # it sends no more
+        self.partner: Leg | None = None  # the other connection of the pair, which gets its bytes
+        self.pace: Pace | None = None  # limits how fast they pass
+        self.heard = now  # when its last bytes came
+        self.reads = True  # whether to read it when bytes have come
+        self.has_ended = False  # its client has ended the stream
         self.is_open = True
-        self.pending = 0  # bytes that the socket has not taken yet
-        self.events = 0  # for which the selector waits now
+        self.pending = 0  # bytes that are held because the socket has not taken them
+        self.events = 0  # events that the polling waits for now
         self._socket = connection
         self._receive, self._transmit = connection.recv, connection.send
         self._channel: Channel | None = None
@@ -52,12 +53,14 @@ class Leg:
                 connection.setsockopt(level, number, value)
 
     def fileno(self) -> int:
+        """Return the socket's descriptor."""
         return self._socket.fileno()
 
     def read(self, most: int, context: Context | None) -> bytes | None:
-        """What has come; None if nothing, b"" at the end. Raises ConnectionLost, or RemoteProtocolError of TLS.
+        """Read at most `most` bytes: returns None if none have come, b"" at the end of the stream. Raises
+        ConnectionLost, or RemoteProtocolError if TLS is broken.
 
-        `context` is for TLS, None if there is none. Out of TLS may come more than `most` bytes, by one record.
+        `context` is for TLS; None: TLS is not offered. Inside TLS, up to one record more than `most` may be returned.
         """
         try:
             data = self._socket.recv(most)
@@ -77,9 +80,10 @@ class Leg:
             self._send(self._channel.take_outgoing())
 
     def pass_on(self, now: float) -> int:
-        """The usual case, at a third of the cost: both sides without TLS, and nothing is held for the partner.
+        """Read and pass on at once, in the usual case: both sides without TLS, and nothing held for the partner. That
+        costs a third of the general way.
 
-        Returns the bytes that were passed on; 0 if it is not that case, and nothing was read. Raises ConnectionLost
+        Returns the number of bytes passed on; 0 if it is not that case, and nothing was read. Raises ConnectionLost
         if the partner has gone.
         """
         partner, pace = self.partner, self.pace
@@ -89,7 +93,7 @@ class Leg:
             return 0
         try:
             data = self._receive(room)
-        except OSError:  # also that there is nothing: it is found again
+        except OSError:  # also if no byte has come; an error is found again by the general way
             return 0
         if not data:
             return 0
@@ -107,16 +111,16 @@ class Leg:
         return size
 
     def write(self, data: bytes) -> None:
-        """Send, or hold until `flush`. Raises ConnectionLost."""
+        """Send `data`, or hold it until `flush`. Raises ConnectionLost."""
         self._send(self._channel.seal(data) if self._channel else data)
 
     def flush(self) -> None:
-        """Send what is held; the socket has room. Raises ConnectionLost."""
+        """The socket has room: send what is held. Raises ConnectionLost."""
         data, self._unsent = self._unsent, b""
         self._send(data)
 
     def finish(self) -> None:
-        """Send no more behind what is held. Raises ConnectionLost."""
+        """End the stream behind what is held. Raises ConnectionLost."""
         if not self._finishes:
             if self._channel:
                 self._send(self._channel.finish())
@@ -124,6 +128,7 @@ class Leg:
             self._send(b"")
 
     def close(self) -> None:
+        """Close the socket."""
         self.is_open = False
         self._socket.close()
 
@@ -148,7 +153,8 @@ class Leg:
 
 
 def next_leg(listening: socket.socket, now: float) -> Leg | None:
-    """The next connection, None if there is none. Raises VoicemuxError if the system gives no descriptor."""
+    """Accept and return the next connection; None if there is none. Raises VoicemuxError if the system has no
+    descriptor left."""
     try:
         connection, place = listening.accept()
     except OSError as error:

@@ -1,4 +1,5 @@
-"""All connections of a relay: bytes pass between the two of a pair, and the last bytes of one that went arrive."""
+"""All connections of a relay: passes bytes between the two of each pair, and closes connections without losing their
+last bytes."""
 
 import heapq
 import itertools
@@ -11,51 +12,55 @@ from voicemux.relay.leg import Leg
 from voicemux.relay.pace import Pace, Rate
 from voicemux.relay.polling import READ, WRITE, Polling
 
-IDLE_CHECK = 5.0  # seconds
-LEAVE_PATIENCE = 2.0  # seconds for a client to read its last bytes: closing at once could destroy them on their way
+IDLE_CHECK = 5.0  # seconds between two looks for idle pairs
+# Seconds for a client to read its last bytes: closing with bytes unread resets the connection, which destroys them.
+LEAVE_PATIENCE = 2.0
 
 
 class Legs:
-    """Belongs to the relay's thread. `now` is in seconds, of a clock that only goes forward."""
+    """The connections of one relay. Only the relay's thread uses it. `now` is in seconds, and never goes back."""
 
     def __init__(
         self, polling: Polling, rate: Rate, idle: float, counts: RelayCounts, on_gone: Callable[[Leg], None]
     ) -> None:
-        """`idle` is how many seconds without a byte end a pair. `on_gone` hears of each connection that is over."""
+        """`idle` is after how many seconds without a byte a pair is ended. `on_gone` is called with each connection
+        that is over."""
         self.by_descriptor: dict[int, Leg] = {}
         self._polling = polling
         self._rate = rate
         self._idle = idle
         self._counts = counts
         self._on_gone = on_gone
-        self._leaving: OrderedDict[Leg, float] = OrderedDict()  # they have been told the last word; until when
-        self._paused: list[tuple[float, int, Leg]] = []  # a heap of who has sent too fast, by when it is read again
+        # Connections that were sent their last bytes, each with the time at which it is closed.
+        self._leaving: OrderedDict[Leg, float] = OrderedDict()
+        # Heap of connections that have sent too fast: when each is read again, its order, the connection.
+        self._paused: list[tuple[float, int, Leg]] = []
         self._order = itertools.count()
         self._next_idle_check = 0.0
 
     @property
     def are_timed(self) -> bool:
-        """Whether `look_at_the_clock` has something to do soon."""
+        """Whether `look_at_the_clock` will have something to do soon."""
         return bool(self._paused or self._leaving)
 
     def add(self, leg: Leg) -> None:
-        """Wait for what it says."""
+        """Add a connection, and wait for its bytes."""
         self.by_descriptor[leg.fileno()] = leg
         self.watch(leg)
 
     def watch(self, leg: Leg) -> None:
-        """Wait for what is to be waited for now."""
+        """Let the polling wait for what the connection needs now: reading, writing or both."""
         events = (READ if leg.reads else 0) | (WRITE if leg.pending else 0)
         if leg.is_open and events != leg.events:
             self._polling.change(leg.fileno(), leg.events, events)
             leg.events = events
 
     def is_leaving(self, leg: Leg) -> bool:
-        """Whether it has been told the last word: what it says now is not heard."""
+        """Whether the connection was sent its last bytes: what it sends now is ignored."""
         return leg in self._leaving
 
     def join(self, caller: Leg, waiting: Leg, now: float) -> None:
-        """From now on, bytes pass between them; first what the caller has said already."""
+        """Pass bytes between the two from now on, first what the caller has sent already."""
         for leg, other in ((caller, waiting), (waiting, caller)):
             leg.partner, leg.pace, leg.heard, leg.reads = other, Pace(self._rate, now), now, True
         ahead, caller.guest.ahead = caller.guest.ahead, b""
@@ -72,7 +77,7 @@ class Legs:
     # --- bytes
 
     def pass_on(self, leg: Leg, now: float) -> bool:
-        """The usual case of `pass_slowly`. Whether it was that, and all is done."""
+        """Do what `pass_slowly` does, in the usual case. Returns whether it was that case."""
         try:
             size = leg.pass_on(now)
         except ConnectionLost:
@@ -87,7 +92,7 @@ class Legs:
         return size > 0
 
     def pass_slowly(self, leg: Leg, now: float) -> None:
-        """Pass on what can be read, as far as it may be. Raises ConnectionLost if the leg is broken."""
+        """Pass on what can be read, as far as the pace allows. Raises ConnectionLost if the connection is broken."""
         partner = leg.partner
         if not (leg.reads and leg.pace and partner):
             return
@@ -101,7 +106,7 @@ class Legs:
         leg.heard = now
         try:
             if data:
-                leg.pace.left -= len(data)  # more than there was room for, of TLS, is paid back later
+                leg.pace.left -= len(data)  # what TLS returned beyond `room` is paid back later
                 self._counts.bytes += len(data)
                 partner.write(data)
             else:
@@ -117,7 +122,8 @@ class Legs:
                 self.leave(each, now)
 
     def flush(self, leg: Leg, now: float) -> bool:
-        """It has room, or is broken. False if nothing was held for it. Raises ConnectionLost."""
+        """The socket has room, or is broken: send what is held. Returns False if nothing was held. Raises
+        ConnectionLost."""
         if not leg.pending:
             return False
         leg.flush()
@@ -129,14 +135,14 @@ class Legs:
     # --- endings
 
     def lose(self, leg: Leg, now: float) -> None:
-        """It has broken, or says nothing more. Its partner still gets what was said to it."""
+        """Close a connection that is broken or has ended. Its partner still gets what was sent to it."""
         partner = leg.partner
         self.close(leg)
         if partner:
             self.leave(partner, now)
 
     def leave(self, leg: Leg, now: float) -> None:
-        """End its stream behind what is held for it, and wait until it has read that."""
+        """End the connection's stream behind what is held for it, and close it once the client has read that."""
         self._on_gone(leg)
         leg.partner = None
         self._leaving[leg] = now + LEAVE_PATIENCE
@@ -152,7 +158,7 @@ class Legs:
             self.watch(leg)
 
     def close(self, leg: Leg) -> None:
-        """At once. Calling it again does nothing."""
+        """Close the connection at once. Calling it again does nothing."""
         if not leg.is_open:
             return
         self._on_gone(leg)
@@ -165,12 +171,12 @@ class Legs:
         leg.close()
 
     def close_all(self) -> None:
-        """The relay is at its end."""
+        """Close all connections at once."""
         for leg in list(self.by_descriptor.values()):
             self.close(leg)
 
     def look_at_the_clock(self, now: float) -> None:
-        """Read on where it was too fast, close what had its time, and end pairs that say nothing."""
+        """Read connections again that were paused, close those whose time has come, and end idle pairs."""
         while self._paused and self._paused[0][0] <= now:
             leg = heapq.heappop(self._paused)[2]
             if leg.is_open and leg.partner and not leg.partner.pending:

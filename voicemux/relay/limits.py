@@ -1,5 +1,5 @@
-"""How much one address may have at a relay, and all together. Pure: `now` is in seconds, of a clock that only goes
-forward."""
+"""How much one address may use of a relay, and all addresses together. Pure: `now` is in seconds, and never goes
+back."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -7,38 +7,39 @@ from dataclasses import dataclass
 from voicemux.security.networks import Network, networks_of
 
 MINUTE = 60.0  # seconds
-MOST_REMEMBERED = 16_384  # addresses of which calls are counted: about 4 MB
+MOST_REMEMBERED = 16_384  # addresses whose calls are counted; the oldest are forgotten. They take about 4 MB
 
 
 @dataclass(frozen=True)
 class Limits:
-    """An address is one of IPv4, or a /64 of IPv6, which one household has."""
+    """The limits of a relay. An address here is an IPv4 address, or an IPv6 network of /64, as a household has."""
 
-    connections: int = 4096  # of all
-    unasked: int = 16  # connections of an address that have not said yet what they want
-    waits: int = 16  # connections of an address that wait: a listener has two
-    calls: int = 30  # of an address, in a minute; also how many at once after a minute without one
-    pairs: int = 60  # of an address
+    connections: int = 4096  # connections in all
+    unasked: int = 16  # connections of an address that have not sent WAIT or CALL yet
+    waits: int = 16  # connections of an address that wait; a listener uses two
+    calls: int = 30  # CALLs of an address in a minute; as many at once after a minute without any
+    pairs: int = 60  # connections of an address in pairs
 
 
 def place_of(host: str) -> Network:
-    """The address that is counted for a host."""
+    """Return the address, in the sense of `Limits`, that a host counts for."""
     return networks_of(host)[-1]
 
 
 class CallRate:
-    """A token bucket for each address."""
+    """Limits the calls of each address, by a token bucket."""
 
     def __init__(self, calls: int) -> None:
         """`calls` is how many an address may make in a minute."""
         self._calls = calls
-        self._spent: OrderedDict[Network, tuple[float, float]] = OrderedDict()  # calls, and as of when
+        # Of each address: calls not yet paid back, and the time of that figure.
+        self._spent: OrderedDict[Network, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._spent)
 
     def wait(self, place: Network, now: float) -> float:
-        """Count a call. 0 if it may be made, else the seconds until the next one may."""
+        """Count a call. Returns 0 if it may be made, otherwise the seconds until the next one may."""
         spent, since = self._spent.get(place, (0.0, now))
         spent = max(0.0, spent - (now - since) * self._calls / MINUTE)
         if spent + 1 > self._calls:

@@ -1,4 +1,4 @@
-"""What a client and a relay say to each other: one frozen dataclass for each message of relay.md §4."""
+"""The messages between a client and a relay: one frozen dataclass for each message of relay.md §4."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,7 +7,7 @@ from voicemux.net.address import Address
 
 
 class RefusedCode(IntEnum):
-    """relay.md §7."""
+    """The codes of REFUSED, from relay.md §7."""
 
     ABSENT = 1
     TAKEN = 2
@@ -20,8 +20,8 @@ class RefusedCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """To the relay: join me with a program that calls one of these ids. `owner` stays the same for as long as the
-    program runs."""
+    """To the relay: join me with the next program that calls one of these ids. `owner`, 16 random bytes, stays the
+    same as long as the program runs."""
 
     owner: bytes
     ids: tuple[bytes, ...]
@@ -29,28 +29,28 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class CallFor:
-    """To the relay: join me with the program that waits for the first of these ids that one waits for."""
+    """To the relay: join me with the program that waits for one of these ids, the first for which one waits."""
 
     ids: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """To the relay: the token that a private relay asks for before anything else."""
+    """To the relay: the token that a private relay demands before anything else."""
 
     token: str
 
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """WAITING, to the client. `seen` is the address from which the relay sees it come: an IP address and a port."""
+    """WAITING, to the client: it waits now. `seen` is the IP address and port from which the relay sees it come."""
 
     seen: Address
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """To the client: all that follows is the peer's."""
+    """To the client: all bytes that follow are the peer's. `id` is the one that matched."""
 
     id: bytes
     seen: Address
@@ -58,7 +58,8 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """To the client, and the last word. `seconds` is how long to wait before another try."""
+    """To the client, and nothing after it: the request is refused. `seconds` is how long to wait before another
+    try."""
 
     code: int
     seconds: int = 0
@@ -67,7 +68,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """To the client, and the last word: ask there."""
+    """To the client, and nothing after it: ask the relay at `place` instead."""
 
     place: Address
 

@@ -1,4 +1,5 @@
-"""What a relay tells Prometheus, on a port of its own. The only home of prometheus-client, which is an extra."""
+"""Serves the figures of a relay for Prometheus, on a port of its own. The only home of prometheus-client, which is an
+extra."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,11 @@ class _Quiet(WSGIRequestHandler):
 
 
 class MetricsServer:
-    """From `start()` to `close()`."""
+    """An HTTP server for metrics, from `start()` to `close()`."""
 
     def __init__(self, address: Address, counts: Callable[[], "RelayCounts"]) -> None:
-        """Raises LibraryMissing without prometheus-client, Unreachable if the port cannot be had."""
+        """Listen on `address`; `counts` returns the figures. Raises LibraryMissing without prometheus-client,
+        Unreachable if the port cannot be used."""
         try:
             from prometheus_client import CollectorRegistry, make_wsgi_app
         except ImportError as error:
@@ -57,15 +59,15 @@ class MetricsServer:
 
     @property
     def port(self) -> int:
-        """On which it listens."""
+        """The TCP port on which it listens."""
         return self._server.server_port
 
     def start(self) -> None:
-        """Answer from now on. Raises OutOfResources."""
+        """Answer requests from now on. Raises OutOfResources."""
         self._threads.start("metrics", self._server.serve_forever)
 
     def close(self) -> None:
-        """End it."""
+        """Stop the server and its thread."""
         self._server.shutdown()
         self._threads.join()
         self._server.server_close()

@@ -1,4 +1,4 @@
-"""Where a relay is, and whom to call there: what a user types, and the ways that follow from it. Pure."""
+"""Parses what a user types to name a relay, or a listener at a relay, into ways to connect. Pure."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -8,10 +8,10 @@ from voicemux.net.address import Address, parse_address
 from voicemux.net.ways import Proxied, Proxy, UnixPath, Way
 from voicemux.relay.ids import id_of_number
 
-RELAY_PORT = 8690
-TLS_PORT = 443  # where a relay is asked in TLS if no port is given
+RELAY_PORT = 8690  # of a relay without TLS, if no port is given (relay.md)
+TLS_PORT = 443  # of a relay with TLS, if no port is given
 TLS_SCHEME = "tls://"
-# A number, alone or with words behind it, as a code is written down.
+# A number, alone or followed by words, as a code is written.
 NUMBERED = re.compile(r"(?P<number>\d{1,9})(?:[-_\s]+[^\W\d_]+)*")
 
 
@@ -26,11 +26,11 @@ class RelayPlace:
 
     @property
     def way(self) -> Address | Proxied:
-        """To the relay itself."""
+        """The way to the relay itself."""
         return Proxied(self.address, self.proxy) if self.proxy else self.address
 
     def __str__(self) -> str:
-        """As one would type it."""
+        """The relay as a user would type it."""
         host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
         usual = TLS_PORT if self.is_tls else RELAY_PORT
         port = "" if self.address.port == usual else f":{self.address.port}"
@@ -39,18 +39,18 @@ class RelayPlace:
 
 @dataclass(frozen=True)
 class RelayedWay:
-    """To a listener, through a relay: it waits there for one of these ids."""
+    """The way to a listener that waits at a relay for one of these ids."""
 
     relay: RelayPlace
     ids: tuple[bytes, ...] = field(repr=False)
-    number: str = ""  # of a code, "" for a contact's
+    number: str = ""  # the number of a code; "": the ids are a contact's
 
     def __str__(self) -> str:
         return f"{self.number}@{self.relay}" if self.number else f"the relay {self.relay}"
 
     @property
     def host(self) -> str:
-        """The relay's."""
+        """The host of the relay."""
         return self.relay.address.host
 
 
@@ -58,12 +58,13 @@ AnyWay = Way | RelayedWay  # to a listener
 
 
 def remembered(way: AnyWay) -> str:
-    """As it is written down in the contacts file; "" for what is not: a relay, and a socket of this machine."""
+    """Return the way as it is saved in the contacts file; "" for ways that are not saved: relays and Unix sockets."""
     return "" if isinstance(way, RelayedWay | UnixPath) else str(way)
 
 
 def parse_relay(text: str, token: str = "") -> RelayPlace:
-    """Raises AddressError unless `text` is HOST, HOST:PORT or [IPv6]:PORT, with tls:// before it if it is TLS."""
+    """Parse HOST, HOST:PORT or [IPv6]:PORT, with tls:// before it for TLS. Raises AddressError if `text` is none of
+    these."""
     place = text.strip()
     is_tls = place.lower().startswith(TLS_SCHEME)
     place = place[len(TLS_SCHEME) :].rstrip("/") if is_tls else place
@@ -76,10 +77,11 @@ def parse_relay(text: str, token: str = "") -> RelayPlace:
 
 
 def parse_relayed(text: str, usual: RelayPlace | None = None, token: str = "") -> tuple[RelayedWay, str] | None:
-    """The way to CODE@RELAY, or to CODE alone at the `usual` relay, and that code; None if that is not meant.
+    """Parse CODE@RELAY, or CODE alone for the `usual` relay. Returns the way and the code, which is "" if only a
+    number was typed; None if `text` is neither.
 
-    `token` is for the usual relay, or for any if there is none. The code is "" where only a number stands. Raises
-    AddressError if no relay is behind the @.
+    `token` is for the usual relay, or for any if there is no usual one. Raises AddressError if what follows the @ is
+    not a relay.
     """
     code, at, place = text.strip().rpartition("@")
     code = (code if at else text).strip()
@@ -94,7 +96,7 @@ def parse_relayed(text: str, usual: RelayPlace | None = None, token: str = "") -
 
 
 def _has_port(place: str) -> bool:
-    """Whether a port stands in an address that `parse_address` has taken."""
+    """Whether an address that `parse_address` has accepted names a port."""
     if place.startswith("["):
         return not place.endswith("]")
     return place.removeprefix("tcp://").count(":") == 1

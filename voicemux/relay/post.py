@@ -1,6 +1,6 @@
-"""A listener's place at a relay: a thread that waits there, hands over each caller, and waits anew.
+"""A listener's place at a relay: a thread waits there, hands over each caller, and waits again.
 
-It comes back by itself when the connection or the relay is lost.
+If the connection or the relay is lost, it tries again by itself.
 """
 
 import random
@@ -16,18 +16,21 @@ from voicemux.relay.places import RelayPlace
 from voicemux.relay.relayed import PATIENCE, RelayedStream, knock, moved_to, refused_by, replies, seen_at
 from voicemux.threads import Threads
 
-# Seconds before the next try, by how many have failed, and up to one more at random, so that not all listeners come
-# at once when a relay is back. The ladder is LiveKit's (client-sdk-js, DefaultReconnectPolicy).
+# Seconds before the next try, by how many have failed. Up to one more second is added at random, so that not all
+# listeners come at once when a relay is back. The delays are LiveKit's (client-sdk-js, DefaultReconnectPolicy), with
+# longer ones behind.
 LADDER = (0.0, 0.3, 1.2, 2.7, 4.8, 7.0, 7.0, 7.0, 7.0, 15.0, 30.0)
-AT_ONCE = 0.5  # seconds: who is joined sooner after WAIT, again and again, waits a little: a relay may lie
-CHECK = 2.0  # seconds between looks at whether other ids are to be waited for
-CLOSE_PATIENCE = 1.0  # seconds for the thread to end; one that makes a connection ends by itself, later
+# Seconds: a listener that is joined sooner than that after WAIT, several times in a row, waits a little: the relay
+# may be hostile.
+AT_ONCE = 0.5
+CHECK = 2.0  # seconds between two looks at whether the ids have changed
+CLOSE_PATIENCE = 1.0  # seconds for the thread to end; if it is just connecting, it ends later by itself
 
 Ids = Callable[[], tuple[bytes, ...]]
 
 
 def pause_after(failures: int) -> float:
-    """Seconds before the next try."""
+    """Return the seconds before the next try, after that many failures."""
     step = LADDER[min(failures, len(LADDER) - 1)]
     return step + random.random() * min(step, 1.0)
 
@@ -36,12 +39,13 @@ Tell = Callable[[VoicemuxError | None], None]
 
 
 class Post:
-    """`start()` it, or `try_once()` before; `close()` in the end."""
+    """One place at a relay. Call `start()`, perhaps `try_once()` before, and `close()` in the end."""
 
     def __init__(self, place: RelayPlace, owner: bytes, ids: Ids, tell: Tell) -> None:
-        """`ids` is asked again and again: when it gives others, those are waited for; none: nothing is.
+        """`ids` is called repeatedly, and the ids that it returns are waited for; if it returns none, there is no
+        connection.
 
-        `tell` hears, in the post's thread, why the relay is lost, and None when it is there again.
+        `tell` gets, in this thread, the error when the relay is lost, and None when it is back.
         """
         self._home = self._place = place
         self._owner = owner
@@ -56,16 +60,17 @@ class Post:
         self._threads = Threads()
 
     def try_once(self, timeout: float) -> None:
-        """Wait at the relay from now on. Raises VoicemuxError: with Kind.NUMBER_TAKEN if another program does."""
+        """Begin to wait at the relay. Raises VoicemuxError, with Kind.NUMBER_TAKEN if another program waits under the
+        number."""
         self._wait(timeout)
 
     def start(self, on_caller: Callable[[RelayedStream], None]) -> None:
-        """Give each caller to `on_caller`, from a thread of its own. Raises OutOfResources."""
+        """Give each caller to `on_caller`, in a thread of its own. Raises OutOfResources."""
         self._on_caller = on_caller
         self._threads.start("relay", self._run, daemon=True)
 
     def close(self) -> None:
-        """Wait no more."""
+        """Leave the relay, and end the thread."""
         with self._lock:
             self._closing.set()
             if self._waiting:
@@ -106,7 +111,7 @@ class Post:
             self._tell(error)
 
     def _wait(self, timeout: float) -> None:
-        """Up to WAITING."""
+        """Connect to the relay, and send WAIT until it answers WAITING."""
         ids = self._ids()
         while not ids:
             if self._closing.wait(CHECK):
@@ -116,7 +121,7 @@ class Post:
         try:
             stream = knock(self._place, approach, timeout)
         except VoicemuxError:
-            self._place = self._home  # to which a relay that has moved us leads again
+            self._place = self._home  # the relay that sent us away with MOVED may send us on again
             raise
         with self._lock:
             self._waiting = stream, approach, ids
@@ -131,7 +136,7 @@ class Post:
             raise
 
     def _serve(self) -> bool:
-        """Wait until a caller has come (then True), or others are to be waited for."""
+        """Wait until a caller has come (returns True), or the ids have changed (False)."""
         if not self._waiting:
             return False
         stream, approach, ids = self._waiting
@@ -163,7 +168,7 @@ class Post:
         return True
 
     def _obey(self, reply: Reply) -> None:
-        """Raises VoicemuxError, whose text says why there is no waiting here."""
+        """Act on a reply other than PAIRED: raise VoicemuxError, whose text says why this side cannot wait here."""
         if isinstance(reply, Moved):
             self._place = moved_to(self._place, reply)
             raise ConnectionLost(f"the relay {self._home} sends us to {self._place}")
@@ -180,5 +185,5 @@ class Post:
 
 
 def is_taken(error: VoicemuxError) -> bool:
-    """Whether another program waits under that number."""
+    """Whether the error says that another program waits under that number."""
     return isinstance(error, Unreachable) and error.kind is Kind.NUMBER_TAKEN

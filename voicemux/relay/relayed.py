@@ -1,6 +1,6 @@
-"""A stream through a relay, and how to get one: of a dialler, which calls, and of a listener, which waits.
+"""A stream through a relay, and how a dialler and a listener get one.
 
-A relayed connection is a `Stream` like any other. The call inside is encrypted between its two ends (relay.md §1).
+A relayed connection is a `Stream` like any other. The call in it is encrypted end to end (relay.md §1).
 """
 
 import time
@@ -17,15 +17,16 @@ from voicemux.relay.approach import Approach
 from voicemux.relay.messages import CallFor, Moved, Paired, Refused, RefusedCode, Reply
 from voicemux.relay.places import AnyWay, RelayedWay, RelayPlace
 
-PATIENCE = 10.0  # seconds for the relay's answer, after the connection is up
-MOST_MOVES = 3  # from relay to relay in one try
+PATIENCE = 10.0  # seconds for the relay's answer, once the connection is up
+MOST_MOVES = 3  # relays that one try may be sent to by MOVED
 
 
 class RelayedStream(LayeredStream):
-    """A `Stream` on another: after PAIRED, its bytes are the peer's. Facts of it are true as far as the relay."""
+    """The stream of a pair: after PAIRED, the bytes of the stream to the relay are the peer's. What it tells of the
+    path is true as far as the relay."""
 
     def __init__(self, stream: Stream, relay: str, first: bytes, seen: Address | None = None) -> None:
-        """`first` are bytes of the peer that came right behind PAIRED, `seen` is what PAIRED says of us."""
+        """`first` are bytes of the peer that came right behind PAIRED; `seen` is our address as PAIRED tells it."""
         super().__init__(stream)
         self._first = first
         self._relay = relay
@@ -66,21 +67,21 @@ class RelayedStream(LayeredStream):
 
     @property
     def is_secure(self) -> bool:
-        """See `Stream`: TLS to the relay says nothing of the peer."""
+        """False: TLS to the relay does not authenticate the peer."""
         return False
 
     @property
     def peer_certificate(self) -> bytes:
-        """See `Stream`: the relay's says nothing of the peer."""
+        """b"": the relay's certificate is not the peer's."""
         return b""
 
     def min_round_trip(self) -> float | None:
-        """See `Stream`: that to the relay is half of the way; unknown for the whole."""
+        """None: the kernel knows the round trip to the relay only."""
         return None
 
 
 def reach_relayed(way: RelayedWay, timeout: float = PATIENCE) -> RelayedStream:
-    """Call the listener who waits at the relay. Raises Unreachable, SecurityError, RemoteProtocolError."""
+    """Connect to the listener that waits at the relay. Raises Unreachable, SecurityError, RemoteProtocolError."""
     place = way.relay
     for _ in range(MOST_MOVES):
         approach = Approach(CallFor(way.ids), place.token)
@@ -100,12 +101,13 @@ def reach_relayed(way: RelayedWay, timeout: float = PATIENCE) -> RelayedStream:
 
 
 def seen_at(place: RelayPlace, paired: Paired) -> Address | None:
-    """Our own address as the relay sees it; None through a proxy, which no router of ours stands behind."""
+    """Return our address as the relay sees it; None through a proxy: that is the proxy's address, which no router of
+    ours leads to."""
     return None if place.proxy else paired.seen
 
 
 def knock(place: RelayPlace, approach: Approach, timeout: float = PATIENCE) -> Stream:
-    """A connection to the relay on which all has been said that is to be said. Raises as `reach_relayed`."""
+    """Connect to the relay, and send it all that this side sends. Raises as `reach_relayed`."""
     stream = connect_to_relay(place, timeout)
     try:
         stream.write(approach.opening())
@@ -116,8 +118,7 @@ def knock(place: RelayPlace, approach: Approach, timeout: float = PATIENCE) -> S
 
 
 def connect_to_relay(place: RelayPlace, timeout: float = PATIENCE) -> Stream:
-    """A connection on which nothing has been said, inside TLS if that is how the relay is asked. Raises Unreachable,
-    SecurityError."""
+    """Connect to the relay, inside TLS if the place says so, and send nothing. Raises Unreachable, SecurityError."""
     try:
         stream: Stream = _connected(place, timeout)
     except Unreachable as error:
@@ -130,8 +131,8 @@ def connect_to_relay(place: RelayPlace, timeout: float = PATIENCE) -> Stream:
 
 
 def replies(stream: Stream, approach: Approach, deadline: float) -> Iterator[Reply]:
-    """What the relay says, until its last word. Raises ConnectionLost, RemoteProtocolError; Unreachable if it says
-    nothing until the deadline, of the clock `time.monotonic`."""
+    """Yield the relay's messages, up to PAIRED, REFUSED or MOVED. Raises ConnectionLost, RemoteProtocolError;
+    Unreachable if none comes before `deadline`, in seconds of `time.monotonic`."""
     while approach.last is None:
         if (left := deadline - time.monotonic()) <= 0:
             raise Unreachable("the relay does not answer", kind=Kind.SAYS_NOTHING)
@@ -150,13 +151,13 @@ def replies(stream: Stream, approach: Approach, deadline: float) -> Iterator[Rep
 
 
 def moved_to(place: RelayPlace, moved: Reply) -> RelayPlace:
-    """Where the relay has sent us."""
+    """Return the relay to which MOVED sends us."""
     assert isinstance(moved, Moved)
     return replace(place, address=moved.place)
 
 
 def refused_by(place: RelayPlace, refused: Refused, way: RelayedWay | None = None) -> VoicemuxError:
-    """Why the relay does not do what it was asked for."""
+    """Return the error that says why the relay has refused."""
     later = f": try again in {refused.seconds} s" if refused.seconds else ""
     match refused.code:
         case RefusedCode.ABSENT if way and way.number:
@@ -178,7 +179,7 @@ def refused_by(place: RelayPlace, refused: Refused, way: RelayedWay | None = Non
 
 
 def stream_to(way: AnyWay) -> Stream:
-    """A connection to a listener, direct or through a relay. Raises as `connect_by` and `reach_relayed`."""
+    """Connect to a listener, directly or through a relay. Raises as `connect_by` and `reach_relayed`."""
     return reach_relayed(way) if isinstance(way, RelayedWay) else connect_by(way)
 
 
@@ -190,7 +191,7 @@ def _connected(place: RelayPlace, timeout: float) -> Stream:
 
 
 def _secured(stream: Stream, place: RelayPlace, deadline: float) -> Stream:
-    """TLS as far as the relay, whose certificate must fit its name."""
+    """Begin TLS with the relay, whose certificate must be valid for its name."""
     secured = TlsStream(stream, verified_context(), is_server=False, name=place.address.host)
     try:
         secured.begin()
@@ -205,5 +206,5 @@ def _secured(stream: Stream, place: RelayPlace, deadline: float) -> Stream:
 
 
 def _of_the_relay(kind: Kind | None) -> Kind | None:
-    """What is advised about a listener means nothing of a relay."""
+    """Return the kind of error for a relay: advice about a listener would not fit."""
     return Kind.NO_RELAY if kind in (None, Kind.NOBODY_LISTENS, Kind.SAYS_NOTHING) else kind

@@ -1,6 +1,6 @@
-"""The relay itself: one thread that waits for all connections at once, and does what is decided elsewhere.
+"""The relay itself: one thread that waits for all connections, and does what other modules decide.
 
-Who is joined with whom is decided in `desk`; what a client may say, in `guest`; how fast bytes pass, in `pace`.
+`desk` decides who is joined with whom; `guest`, what a client may say; `pace`, how fast bytes pass.
 """
 
 import contextlib
@@ -23,15 +23,16 @@ from voicemux.relay.pace import CHUNK, Rate
 from voicemux.relay.polling import READ, WRITE, make_polling
 from voicemux.threads import Threads
 
-IDLE = 60.0  # seconds without a byte in both directions, after which a pair is ended: voicemux PINGs every 2 s
-TICK, SLOW_TICK = 0.02, 1.0  # seconds between looks at the clock, while something has a time, and while nothing has
-ACCEPTS = 64  # connections that are taken at once
-ACCEPT_PAUSE = 0.01  # seconds without a descriptor
+IDLE = 60.0  # seconds without a byte in both directions after which a pair is ended; voicemux sends a PING every 2 s
+# Seconds between two looks at the clock: while something has a deadline, and while nothing has.
+TICK, SLOW_TICK = 0.02, 1.0
+ACCEPTS = 64  # connections that are accepted in a row, before others are served
+ACCEPT_PAUSE = 0.01  # seconds to wait if the system has no descriptor left
 USUAL_RATE = Rate()
 
 
 class RelayServer:
-    """Owns the listening sockets and their thread, from `start()` to `close()`."""
+    """A relay. It owns its listening sockets and its thread, from `start()` to `close()`."""
 
     def __init__(
         self,
@@ -43,8 +44,8 @@ class RelayServer:
         idle: float = IDLE,
         cluster: Cluster | None = None,
     ) -> None:
-        """`context` is asked for that of TLS, for each connection. `idle` is as IDLE. `cluster` has the relays that
-        share with this one who waits where; it belongs to this one from now on."""
+        """`context` returns the TLS context, for each connection; None: TLS is not offered. `idle` is as IDLE.
+        `cluster` has the other relays, if any, and is closed with this one."""
         self._listeners = listeners
         self._context = context
         self._desk: Desk[Leg] = ClusterDesk(limits, tokens) if cluster else Desk(limits, tokens)
@@ -55,19 +56,20 @@ class RelayServer:
         self._wake = Wake()
         self._threads = Threads(self._failed)
         self._next_look = 0.0
-        self._closing: tuple[int, Address | None] | None = None  # what to tell those who wait
+        # What to tell clients that wait, once `drain` was called.
+        self._closing: tuple[int, Address | None] | None = None
         self._is_draining = False
         self._ends = False
         self.failure: BaseException | None = None
 
     @property
     def counts(self) -> RelayCounts:
-        """Any thread; its numbers may be of different moments."""
+        """Figures of the relay. Any thread may read them; they may be of different moments."""
         return self._desk.counts
 
     @property
     def is_empty(self) -> bool:
-        """Whether it has no connection."""
+        """Whether there is no connection."""
         return not self._legs.by_descriptor
 
     def start(self) -> None:
@@ -77,13 +79,13 @@ class RelayServer:
             self._cluster.start(self._wake.set)
 
     def drain(self, seconds: int, elsewhere: Address | None = None) -> None:
-        """Join no one any more. Clients in no pair are sent `elsewhere`, also those who come from now on; or they are
-        told to come again later, and the ports are free for the next relay at once."""
+        """Make no more pairs. Clients outside pairs, now and later, are sent to `elsewhere`. Without it, they are
+        told to come again in `seconds`, and the ports are free at once for another relay."""
         self._closing = (seconds, elsewhere)
         self._wake.set()
 
     def close(self) -> None:
-        """End all of it."""
+        """End the relay, its thread and its connections."""
         self._ends = True
         self._wake.set()
         self._threads.join()
@@ -137,7 +139,8 @@ class RelayServer:
         cluster.tell_others(self._desk.take_changes())
 
     def _answer(self, descriptor: int, now: float) -> None:
-        """To a knock, or to `drain` and `close`; a connection may have been closed a moment ago."""
+        """Accept connections, or act on `drain` and `close`. The descriptor may also be of a connection that was just
+        closed."""
         if listening := self._listening.get(descriptor):
             self._accept(listening, now)
         elif descriptor == self._wake.fileno():
@@ -150,7 +153,7 @@ class RelayServer:
                 leg = next_leg(listening, now)
             except VoicemuxError:
                 self.counts.refused["descriptors"] += 1
-                time.sleep(ACCEPT_PAUSE)  # looking again at once finds the same
+                time.sleep(ACCEPT_PAUSE)  # a second look at once would fail the same way
                 return
             if leg is None:
                 return
@@ -172,12 +175,12 @@ class RelayServer:
     def _attend(self, leg: Leg, events: int, now: float) -> None:
         try:
             if events & WRITE and self._legs.flush(leg, now):
-                pass  # what there is to read is told again
+                pass  # if there is something to read, the polling tells it again
             elif leg.partner:
                 self._legs.pass_slowly(leg, now)
             elif leg.reads:
                 self._hear(leg, now)
-            else:  # it waits for nothing: it is broken
+            else:  # nothing is awaited of it, so it is broken
                 self._legs.lose(leg, now)
         except RemoteProtocolError as error:
             blame = leg.guest.blame(error)
@@ -218,7 +221,7 @@ class RelayServer:
     def _tell(self, leg: Leg, reply: Reply, now: float) -> None:
         if not leg.is_open:
             return
-        with contextlib.suppress(ConnectionLost):  # it is found when it is read
+        with contextlib.suppress(ConnectionLost):  # the loss is found when the connection is read
             leg.write(leg.guest.reply(reply))
         if isinstance(reply, Refused | Moved):
             self._legs.leave(leg, now)

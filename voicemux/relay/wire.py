@@ -3,11 +3,11 @@
 import construct as c
 
 PREFACE = b"VMXR/1\r\n"
-PREFACE_STEM = b"VMXR/"  # what every version's preface begins with
+PREFACE_STEM = b"VMXR/"  # the beginning of every version's preface
 VERSION = 1
 
 ID_SIZE = 32  # bytes: a SHA-256
-OWNER_SIZE = 16  # bytes
+OWNER_SIZE = 16  # bytes: random
 MOST_WAITED = 64  # ids in a WAIT
 MOST_CALLED = 8  # ids in a CALL
 MAX_TOKEN = 128  # bytes of UTF-8
@@ -20,7 +20,7 @@ TAG_WAITING, TAG_PAIRED, TAG_REFUSED, TAG_MOVED = range(17, 21)
 WAIT = c.Struct(
     "owner" / c.Bytes(OWNER_SIZE),
     "ids" / c.GreedyRange(c.Bytes(ID_SIZE)),
-    c.Terminated,  # GreedyRange passes over a truncated last id in silence; this does not
+    c.Terminated,  # GreedyRange ignores a truncated last id; this does not
 )
 CALL = c.Struct("ids" / c.GreedyRange(c.Bytes(ID_SIZE)), c.Terminated)
 TOKEN = c.Struct("token" / c.GreedyBytes)
