@@ -1,1 +1,2 @@
-"""The network: address (names of places), streams (TCP, TLS), greeting, reception (callers), demultiplexer."""
+"""The network: addresses, streams (TCP, TLS, proxies, pipes), greeting a listener, receiving callers,
+demultiplexing."""

@@ -1,4 +1,4 @@
-"""HOST, HOST:PORT, [IPv6]:PORT: the names of places, taken apart and put together."""
+"""Parses and formats addresses: HOST, HOST:PORT, IPv6 and [IPv6]:PORT."""
 
 import ipaddress
 import re
@@ -7,13 +7,16 @@ from typing import NamedTuple
 from voicemux.errors import AddressError
 
 DEFAULT_PORT = 8689  # VMUX on a telephone keypad
-LOWEST_USUAL_PORT = 1024  # those below are for administrators
+LOWEST_USUAL_PORT = 1024  # ports below this are for administrators
 
-OUR_SCHEMES = ("tcp", "voicemux", "vmux")  # of those who write addresses like a browser's
-OTHER_SCHEMES = ("sip", "sips", "tel", "callto", "xmpp", "udp", "http", "https", "ssh")  # often without slashes
-A_CODE = re.compile(r"\d+([-_\s]+[^\W\d_]+){2,}")  # in the place of an address; it must not be asked of a name server
+OUR_SCHEMES = ("tcp", "voicemux", "vmux")  # before an address that is written like a URL
+# Of other programs, often written without slashes.
+OTHER_SCHEMES = ("sip", "sips", "tel", "callto", "xmpp", "udp", "http", "https", "ssh")
+# A code typed in place of an address; a name server must not see it.
+A_CODE = re.compile(r"\d+([-_\s]+[^\W\d_]+){2,}")
 
-# Addresses that mean something inside one network only: RFC 1918, 6598 (behind a provider's NAT), 3927, 4193, 4291.
+# Networks whose addresses mean something inside one network only: RFC 1918, 6598 (behind a provider's NAT), 3927,
+# 4193, 4291.
 _INSIDE = [
     ipaddress.ip_network(each)
     for each in (
@@ -24,11 +27,13 @@ _INSIDE = [
 
 
 class Address(NamedTuple):
+    """A host, by name or IP address, and a TCP port."""
+
     host: str
     port: int
 
     def __str__(self) -> str:
-        """As one would type it: no port if it is the default, brackets where colons need them."""
+        """The address as a user would type it: no port if it is the default, brackets where colons need them."""
         host = self.host
         if self.port == DEFAULT_PORT:
             return host
@@ -45,14 +50,15 @@ def is_number(host: str) -> bool:
 
 
 def parse_port(text: str, lowest: int = 1) -> int:
-    """Raises AddressError unless `text` is a number from `lowest` to 65535."""
+    """Parse a port. Raises AddressError unless `text` is a number from `lowest` to 65535."""
     if not (text.isascii() and text.isdigit() and lowest <= int(text[:6]) <= 65535):
         raise AddressError(f"{text!r} is not a port: expected a number from {lowest} to 65535")
     return int(text)
 
 
 def parse_host(text: str) -> str:
-    """Raises AddressError if `text` cannot be the name or address of a host; IPv6 may have its brackets."""
+    """Parse a host. Raises AddressError if `text` cannot be the name or address of one; IPv6 may have its
+    brackets."""
     host = text.strip()
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -62,7 +68,8 @@ def parse_host(text: str) -> str:
 
 
 def parse_address(text: str) -> Address:
-    """Raises AddressError if `text` is not HOST, HOST:PORT, IPv6 or [IPv6]:PORT; tcp:// before it does no harm."""
+    """Parse HOST, HOST:PORT, IPv6 or [IPv6]:PORT, with tcp:// before it or without. Raises AddressError if `text` is
+    none of these."""
     host, port = _bare(text), None
     if host.startswith("["):
         host, bracket, rest = host[1:].partition("]")
@@ -87,7 +94,7 @@ def _is_ipv6(host: str) -> bool:
 
 
 def _bare(text: str) -> str:
-    """An address without what people write around it. Raises AddressError for what is clearly something else."""
+    """Remove what users write around an address. Raises AddressError for what is clearly something else."""
     scheme, separator, place = text.strip().partition("://")
     if not separator:
         place = scheme
@@ -120,7 +127,7 @@ def ends_like_a_port(text: str) -> bool:
 
 
 def lacks_zone(host: str) -> bool:
-    """Whether `host` is a link-local address of IPv6 without its interface: it could be on any (RFC 4007, §6)."""
+    """Whether `host` is an IPv6 link-local address without its interface, which could be on any (RFC 4007, §6)."""
     try:
         address = ipaddress.IPv6Address(host)
     except ValueError:

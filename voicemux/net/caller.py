@@ -1,4 +1,4 @@
-"""A caller: a peer who has said HELLO to a listener and waits for the listener's."""
+"""A caller: a peer who has sent HELLO to a listener and waits for the listener's HELLO."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,8 @@ from voicemux.security.handshake import Peer
 
 @dataclass(frozen=True)
 class Caller:
-    """`peer` and `known`, the contacts as they were read for this call, are None in a plain call.
+    """One caller. `known` are the contacts as they were read for this call; `peer` and `known` are None in a plain
+    call.
 
     `id` tells the callers of one listener apart; it grows in the order in which their connections were accepted.
     """
@@ -31,5 +32,5 @@ class Caller:
 
 
 def is_same(caller: Caller, other: Caller) -> bool:
-    """Whether one key has made both calls: each has proved that it has it."""
+    """Whether both calls were made with the same key, which each caller has proved to possess."""
     return caller.peer is not None and other.peer is not None and caller.peer.fingerprint == other.peer.fingerprint

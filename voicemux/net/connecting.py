@@ -1,4 +1,4 @@
-"""From an address to a connected `Stream`."""
+"""Connects to an address, and returns a `Stream`."""
 
 import contextlib
 import errno
@@ -14,19 +14,19 @@ from voicemux.net.address import Address
 from voicemux.net.socket_errors import kind_of, reason
 from voicemux.net.tcp import TcpStream
 
-CONNECT_TIMEOUT = 10.0  # seconds for the last of a host's addresses
-EARLY_CONNECT_TIMEOUT = 3.0  # seconds for each address before it, so that a dead IPv6 route costs little
+CONNECT_TIMEOUT = 10.0  # seconds for a host's last address
+EARLY_CONNECT_TIMEOUT = 3.0  # seconds for each address before the last, so that a dead IPv6 route costs little
 
-# Where a line is silent, TCP tries again after 1, 3, 7 s: too seldom to notice soon that the line is back.
-KNOCK_INTERVAL = 0.5  # seconds between two new connections to the same address that does not answer
-MOST_KNOCKS = 8  # that are pending to one address; the oldest goes
-REST = 2.0  # seconds for which a place is left alone that has refused
+# If nothing answers, TCP sends SYN again after 1, 3 and 7 s: too rarely to notice soon that the line is back.
+KNOCK_INTERVAL = 0.5  # seconds between two new connections to the same address while it does not answer
+MOST_KNOCKS = 8  # connections pending to one address; the oldest is closed for a new one
+REST = 2.0  # seconds for which an address is left alone after it has refused
 UNDER_WAY = {0, errno.EINPROGRESS, getattr(errno, "WSAEWOULDBLOCK", 0)}
 GLANCE = 0.05  # seconds between two looks at whether to go on
 
 
 def connect(address: Address, timeout: float = CONNECT_TIMEOUT) -> TcpStream:
-    """Connect to the first address of the host that answers. Raises Unreachable, with what came of each."""
+    """Connect to the first address of the host that answers. Raises Unreachable, with the reason for each address."""
     candidates = look_up(address, passive=False)
     failures: dict[str, OSError] = {}  # by the address
     for family, place in candidates:
@@ -43,7 +43,7 @@ def connect(address: Address, timeout: float = CONNECT_TIMEOUT) -> TcpStream:
 
 
 def _what_came_of(failures: dict[str, OSError]) -> str:
-    """The reasons, and of which address each is where they differ."""
+    """Return the reasons in words, each with its address if they differ."""
     reasons = {place: reason(error) for place, error in failures.items()}
     if len(set(reasons.values())) > 1:
         return ", ".join(f"{place}: {why}" for place, why in reasons.items())
@@ -66,9 +66,9 @@ Place = tuple[socket.AddressFamily, Any]
 
 
 def reach(places: Sequence[Place], goes_on: Callable[[], bool]) -> TcpStream | None:
-    """Connect to whichever of the places answers first, and knock again and again where nothing answers.
+    """Connect to several places at once, again and again while nothing answers, and return the first connection.
 
-    None once `goes_on` says so. Raises Unreachable when all of them have refused, or there is no way to any.
+    Returns None once `goes_on` returns False. Raises Unreachable when all places have refused, or none has a route.
     """
     with contextlib.closing(_Knocking(places)) as knocking:
         while goes_on():
@@ -78,23 +78,26 @@ def reach(places: Sequence[Place], goes_on: Callable[[], bool]) -> TcpStream | N
 
 
 class _Knocking:
-    """Connections to some places that have not been answered yet."""
+    """The pending connections to some places."""
 
     def __init__(self, places: Sequence[Place]) -> None:
         self._selector = selectors.DefaultSelector()
         self._pending: dict[Place, deque[socket.socket]] = {place: deque() for place in places}
-        self._rests: dict[Place, float] = {}  # those that have refused, or have no way, and until when
+        # Places that have refused or have no route, each with the time until which it is left alone.
+        self._rests: dict[Place, float] = {}
         self._next = float("-inf")
         self._error: OSError | None = None
 
     def close(self) -> None:
+        """Close all pending connections."""
         for sockets in self._pending.values():
             while sockets:
                 self._drop(sockets.popleft())
         self._selector.close()
 
     def knock(self) -> TcpStream | None:
-        """Look once, for a moment. Raises Unreachable if no place is left."""
+        """Start connections that are due, and wait GLANCE for one to stand. Raises Unreachable if no place is
+        left."""
         if (now := time.monotonic()) >= self._next:
             self._next = now + KNOCK_INTERVAL
             for place in self._pending:
@@ -136,7 +139,7 @@ class _Knocking:
             self._refused(place, number, now)
 
     def _refused(self, place: Place, number: int, now: float) -> None:
-        """What is there has answered, or there is no way: what waits for an answer from there gets the same."""
+        """A place has refused, or has no route: drop all connections that are pending to it."""
         self._error = OSError(number, errno.errorcode.get(number, ""))
         self._rests[place] = now + REST
         while self._pending[place]:
@@ -148,7 +151,8 @@ class _Knocking:
 
 
 def look_up(address: Address, *, passive: bool) -> list[tuple[socket.AddressFamily, Any]]:
-    """(family, socket address) of each address that the host has, each once. Raises Unreachable."""
+    """Return pairs of family and socket address, one for each address of the host. `passive`: to listen on. Raises
+    Unreachable."""
     try:
         found = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE if passive else 0

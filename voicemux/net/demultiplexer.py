@@ -1,7 +1,7 @@
-"""The demultiplexer: reads the stream and routes each message by its type.
+"""Reads a stream, and routes each message by its type.
 
-It never writes and its routes never wait: two programs that answer from the reading thread can stop
-each other for ever, each waiting for the other to read.
+It never writes, and its routes never wait. If two programs answered from their reading threads, each could wait for
+ever for the other to read.
 """
 
 import time
@@ -24,7 +24,7 @@ def demultiplex(stream: Stream, receiving: Receiving, routes: Routes) -> None:
     too much.
     """
     quota = Quota(time.monotonic())
-    data: bytes | None = b""  # first what came right behind the HELLO, and has been received already
+    data: bytes | None = b""  # first, what came right behind the HELLO and is already in `receiving`
     while True:
         for message in receiving.receive(data or b""):
             routes[type(message)](message)

@@ -1,6 +1,6 @@
-"""The first bytes of a call, up to both HELLOs (protocol.md §3, §6), from the dialler's side.
+"""The dialler's side of the first bytes of a call, up to both HELLOs (protocol.md §3, §6).
 
-The listener's side of it is `reception`, which greets many callers at once.
+The listener's side is `reception`, which greets many callers at once.
 """
 
 import contextlib
@@ -23,14 +23,15 @@ from voicemux.protocol.goodbye import GOODBYE_TIMEOUT
 from voicemux.protocol.messages import Bye, ByeCode, Challenge, Hello, Message, Preface, Ringing, Welcome
 from voicemux.security.handshake import Dialler, Peer
 
-TLS_TIMEOUT = 15.0  # seconds at least: the far end of a tunnel (Tor, a host that sleeps) may need half of them
-GREETING_TIMEOUT = 15.0  # seconds at least for the listener's preface, likewise
-PREFACE_TIMEOUT = 5.0  # seconds that a listener waits for a caller's first words
-AT_ONCE = 1.0  # seconds within which a connection that is closed has been closed at once
-PROOF_TIMEOUT = 10.0  # seconds for all of who is who
+# Seconds at least for TLS: the far end of a tunnel (Tor, a host that sleeps) may need half of them.
+TLS_TIMEOUT = 15.0
+GREETING_TIMEOUT = 15.0  # seconds at least for the listener's preface, for the same reason
+PREFACE_TIMEOUT = 5.0  # seconds that a listener waits for a caller's preface or ClientHello
+AT_ONCE = 1.0  # seconds up to which a connection counts as closed at once
+PROOF_TIMEOUT = 10.0  # seconds for the whole authentication
 ANSWER_TIMEOUT = 60.0  # seconds for the listener's HELLO (protocol.md §11)
-PUNCTUAL = 0.01  # seconds that a wait may end early: the clocks of a socket and of Python are not one
-MOST_BYTES = 65_536  # between our HELLO and the listener's (protocol.md §6): a RINGING every 5 s has 50
+PUNCTUAL = 0.01  # seconds by which a wait may end early: a socket's clock is not quite Python's
+MOST_BYTES = 65_536  # bytes between our HELLO and the listener's (protocol.md §6); a RINGING every 5 s makes 50
 SECURITY_CODES = {ByeCode.SECURITY, ByeCode.UNKNOWN_CALLER, ByeCode.WRONG_CODE}
 
 Watcher = Callable[[Sending, Receiving], None]
@@ -41,8 +42,8 @@ def unwatched(sending: Sending, receiving: Receiving) -> None:
 
 
 class Greeting:
-    """`open()`, then `introduce()`; with TLS, `secure()` before and `authenticate()` in between. After that `stream`,
-    `sending` and `receiving` belong to the call."""
+    """The greeting of one listener. Call `open()`, then `introduce()`; with TLS, `secure()` first, and
+    `authenticate()` between. Afterwards `stream`, `sending` and `receiving` belong to the call."""
 
     def __init__(
         self, stream: Stream, patience: float = 0.0, watch: Watcher = unwatched, *, limit: float = float("inf")
@@ -53,21 +54,21 @@ class Greeting:
         """
         self.stream = stream
         self._patience = patience
-        self._began = self._heard = time.monotonic()  # the latter: when the last bytes came
+        self._began = self._heard = time.monotonic()  # `_heard`: when the last bytes came
         self._limit = self._began + limit
         self.sending = Sending()
         self.receiving = Receiving(unfit=NOT_A_LISTENERS)
         self._watch = watch
         watch(self.sending, self.receiving)
-        self.bye: Bye | None = None  # the listener's, if it has said one instead
+        self.bye: Bye | None = None  # the listener's BYE, if it has sent one instead of HELLO
         self._rings = False
-        self._has_proved = False  # and the listener has not said yet what it thinks of it
+        self._has_proved = False  # PROOF was sent, and not answered yet
 
     def secure(self) -> bytes:
-        """Begin TLS. The listener's certificate (DER), which does not yet prove who that is.
+        """Begin TLS, and return the listener's certificate in DER. It is not authenticated yet.
 
-        Raises Unreachable if no word comes, RemoteProtocolError if it is none of TLS, SecurityError if the other side
-        takes plain calls only.
+        Raises Unreachable if nothing comes, RemoteProtocolError if what comes is not TLS, SecurityError if the other
+        side takes plain calls only.
         """
         deadline = time.monotonic() + max(TLS_TIMEOUT, self._patience)
         try:
@@ -82,7 +83,8 @@ class Greeting:
         return self.stream.peer_certificate
 
     def authenticate(self, dialler: Dialler) -> Peer:
-        """Show who we are. Raises SecurityError if the listener does not let us in, or is not who it should be."""
+        """Authenticate both sides, and return the listener. Raises SecurityError if it does not let us in, or is not
+        who it should be."""
         deadline = time.monotonic() + PROOF_TIMEOUT
         self.stream.write(self.sending.encode(dialler.claim()))
         challenge = self._await(Challenge, deadline)
@@ -95,7 +97,8 @@ class Greeting:
         return dialler.accept(welcome)
 
     def open(self) -> None:
-        """Exchange prefaces. Raises Unreachable if no word comes, RemoteProtocolError if it is none of voicemux."""
+        """Exchange prefaces. Raises Unreachable if nothing comes, RemoteProtocolError if what comes is not
+        voicemux."""
         try:
             self.stream.write(self.sending.preface())
             self._await(Preface, time.monotonic() + max(GREETING_TIMEOUT, self._patience))
@@ -103,10 +106,11 @@ class Greeting:
             raise self._no_answer("it gave no greeting", error) from error
 
     def introduce(self, hello: Hello, on_ringing: Callable[[], None], who: str = "the other side") -> Hello:
-        """Send our HELLO and wait for the listener's, who is called `who` in errors; `on_ringing` is called once.
+        """Send our HELLO, wait for the listener's, and return it. `who` names the listener in errors. `on_ringing` is
+        called once.
 
-        Raises CallRefused if the listener does not answer, or says BYE instead; SecurityError if it takes no such
-        call; RemoteProtocolError (FLOOD) if it says too much.
+        Raises CallRefused if the listener does not answer, or sends BYE; SecurityError if it demands another
+        authentication; RemoteProtocolError (FLOOD) if it sends too much.
         """
         self.stream.write(self.sending.encode(hello))
         deadline = time.monotonic() + ANSWER_TIMEOUT
@@ -121,7 +125,8 @@ class Greeting:
         return answer
 
     def _no_answer(self, what: str, error: ConnectionLost) -> VoicemuxError:
-        """What was seen of an other side that does not come to speak: of a tunnel, it may only be the near end."""
+        """Return the error for a listener that did not greet, by what was seen. Behind a tunnel, that may only be its
+        near end."""
         waited = time.monotonic() - self._began
         if self.stream.bytes_read:
             return RemoteProtocolError(f"that is not voicemux, {what} ({error})")
@@ -143,7 +148,8 @@ class Greeting:
         who: str = "the other side",
         most: int | None = None,
     ) -> Preface | Message:
-        """The first message of that type. `most` is what the stream may have read before it comes, in bytes."""
+        """Wait for a message of the type `wanted`, and return it. `most` is the number of bytes that the stream may
+        have read by then."""
         data: bytes | None = b""
         while True:
             for message in self.receiving.receive(data or b""):
@@ -176,7 +182,7 @@ class Greeting:
 
 
 def part(stream: Stream, sending: Sending, bye: Bye) -> None:
-    """Say goodbye on a stream that never became a call, see protocol.md §10, and close it."""
+    """Send BYE on a stream that never became a call (protocol.md §10), and close it."""
     with contextlib.suppress(ConnectionLost):
         stream.write(sending.encode(bye))
         stream.finish()
@@ -189,10 +195,11 @@ def part(stream: Stream, sending: Sending, bye: Bye) -> None:
 
 
 def refusal(bye: Bye, who: str = "the other side", *, has_proved: bool = False) -> VoicemuxError:
-    """Why the listener, called `who`, did not take the call. Its reason becomes `said` of the error.
+    """Return the error that says why the listener, called `who`, did not take the call. The reason that it sent
+    becomes `said`.
 
-    `has_proved` is whether it is the answer to our PROOF. Ours is right, so who calls it wrong is not who has got it
-    from us, or has shown us another certificate than its own (protocol.md §12, step 4).
+    `has_proved`: the BYE answers our PROOF. Our PROOF is right, so a listener that calls it wrong did not get it from
+    us, or has shown us a certificate that is not its own (protocol.md §12, step 4).
     """
     if has_proved and bye.code == ByeCode.PROTOCOL:
         words = "the proof of who you are did not reach the listener as it was sent"

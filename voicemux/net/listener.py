@@ -1,4 +1,4 @@
-"""Listening sockets, by which addresses others reach them, and what wakes the thread that waits for them."""
+"""Listening sockets, the addresses under which others reach them, and what wakes the thread that waits for them."""
 
 import contextlib
 import errno
@@ -21,15 +21,15 @@ from voicemux.threads import drain
 if sys.platform != "win32":
     import resource
 
-BACKLOG = 128  # callers that the kernel may hold until the reception looks: what is more has to knock again
+BACKLOG = 128  # connections that the kernel holds until the reception accepts them; others must try again
 EVERYWHERE = "*"  # a host to listen on: every interface
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-WILDCARDS = ("0.0.0.0", "::")  # what sockets call it, of one family
-LOCAL_HOST = "127.0.0.1"  # of callers who come from this machine without an address
+WILDCARDS = ("0.0.0.0", "::")  # the addresses of a socket that listens on every interface of one family
+LOCAL_HOST = "127.0.0.1"  # the address given to callers from this machine that have none
 
 
 class Doorway:
-    """An entrance for callers who come another way, such as through a relay. It is waited for like a socket."""
+    """An entrance for callers that come another way, such as through a relay. Code waits for it as for a socket."""
 
     def __init__(self, on_close: Callable[[], None] = lambda: None) -> None:
         """`on_close` is called when the listener closes, before the doorway does."""
@@ -40,10 +40,11 @@ class Doorway:
         self._is_closed = False
 
     def fileno(self) -> int:
+        """Return a descriptor that is readable while a caller waits."""
         return self._wake.fileno()
 
     def put(self, stream: Stream) -> None:
-        """Let a caller in; close its stream if the doorway is closed. Any thread."""
+        """Let a caller in, or close its stream if the doorway is closed. Any thread may call it."""
         with self._closing:
             if not self._is_closed:
                 self._streams.put(stream)
@@ -52,15 +53,15 @@ class Doorway:
         stream.close()
 
     def take(self) -> Stream | None:
-        """The next caller's, None if there is none. To be called when it can be read."""
-        self._wake.clear()  # before the look, so that nothing is missed
+        """Return the stream of the next caller; None if there is none. Call it when the descriptor is readable."""
+        self._wake.clear()  # before the queue is read, so that nothing is missed
         stream = next(drain(self._streams), None)
         if not self._streams.empty():
             self._wake.set()
         return stream
 
     def close(self) -> None:
-        """Close it, and the streams that were not taken."""
+        """Close the doorway, and the streams that were not taken."""
         self._on_close()
         with self._closing:
             if self._is_closed:
@@ -103,7 +104,8 @@ class ListeningSockets:
             self.sockets.append(socket.create_server(("", port), backlog=BACKLOG))
 
     def _bind_each(self, places: list[tuple[socket.AddressFamily, Any]], port: int) -> None:
-        """All on one port, also if the system chose it. An address that is not here counts only if none is."""
+        """Listen on all addresses, on one port, even if the system chose it. An address that this machine does not
+        have is an error only if it has none of them."""
         failure: OSError | None = None
         for family, place in places:
             try:
@@ -120,12 +122,12 @@ class ListeningSockets:
 
     @property
     def entrances(self) -> "list[socket.socket | Doorway]":
-        """All that callers may come through."""
+        """All sockets and doorways through which callers come."""
         return [*self.sockets, *self.doorways]
 
     def addresses(self) -> list[str]:
-        """By which others can reach it: the host as it was chosen; of a wildcard, this machine's main addresses, as
-        far as it accepts their families."""
+        """Return the hosts under which others reach the listener: the chosen host, or, for a wildcard, this machine's
+        main addresses of the families that are accepted."""
         bound = self._bound()
         if self._host is not None and not any(place in WILDCARDS for _, place in bound):
             return [self._host]
@@ -136,11 +138,11 @@ class ListeningSockets:
         return local_addresses(families) or [fallback]
 
     def places(self) -> list[str]:
-        """The same as diallers type it."""
+        """Return the same addresses with the port, as diallers type them."""
         return [str(Address(each, self.port)) for each in self.addresses()]
 
     def numbers(self) -> list[str]:
-        """The same as IP addresses; none of names, and none by which only this machine can reach it."""
+        """Return the same addresses as IP addresses, without names and without loopback addresses."""
         bound = {place for _, place in self._bound()}
         found = bound if self._host and bound.isdisjoint(WILDCARDS) else self.addresses()
         return [each for each in found if not is_loopback(each)]
@@ -149,25 +151,27 @@ class ListeningSockets:
         return [(each.family, str(each.getsockname()[0])) for each in self.sockets]
 
     def close(self) -> None:
+        """Close all sockets and doorways."""
         for each in self.entrances:
             each.close()
 
 
 def accept(listening: socket.socket) -> TcpStream | None:
-    """The next caller's stream, None if there is none (any more). Raises Unreachable if no descriptor is left."""
+    """Accept a caller, and return its stream; None if there is none (any more). Raises Unreachable if no descriptor
+    is left."""
     try:
         connection, place = listening.accept()
     except OSError as error:
         if error.errno in EXHAUSTED:
             raise Unreachable(f"no connection can be taken: {reason(error)}") from error
         return None
-    if not isinstance(place, tuple):  # of a Unix socket
+    if not isinstance(place, tuple):  # it came by a Unix socket
         return TcpStream(connection, Address(LOCAL_HOST, 0))
     return TcpStream(connection, Address(place[0].removeprefix("::ffff:"), place[1]))
 
 
 def most_connections() -> int:
-    """How many this process may have open at once, other files included: the limit that `ulimit -n` shows."""
+    """Return how many connections and files this process may have open at once: the limit that `ulimit -n` shows."""
     if sys.platform == "win32":
         return 512  # what Windows takes in one select(), as Python is built
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -175,28 +179,32 @@ def most_connections() -> int:
 
 
 class Wake:
-    """Something to wait for beside sockets: `set()` makes it readable, until `clear()`."""
+    """Wakes a thread that waits for sockets: `set()` makes it readable, until `clear()` (a self-pipe)."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
 
     def fileno(self) -> int:
+        """Return the descriptor to wait for."""
         return self._reader.fileno()
 
     def set(self) -> None:
+        """Make it readable. Any thread may call it."""
         self._writer.send(b"!")
 
     def clear(self) -> None:
-        """The thread that waits for it only."""
+        """Make it unreadable. Only the thread that waits for it may call it."""
         self._reader.recv(READ_SIZE)
 
     def close(self) -> None:
+        """Close both sockets."""
         self._reader.close()
         self._writer.close()
 
 
 def local_addresses(families: Collection[int] = (socket.AF_INET, socket.AF_INET6)) -> list[str]:
-    """This machine's main addresses, as others would reach it. Sends nothing: it asks for the route only."""
+    """Return this machine's main addresses, as others would reach it. Nothing is sent: the kernel is asked for a
+    route."""
     found = []
     for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):  # RFC 5737, 3849
         if family not in families:
@@ -208,8 +216,8 @@ def local_addresses(families: Collection[int] = (socket.AF_INET, socket.AF_INET6
 
 
 def addresses_towards(host: str) -> list[str]:
-    """Which of this machine's addresses reaches `host` now, if any does. Sends nothing, and looks no name up: of one,
-    these are `local_addresses`."""
+    """Return this machine's addresses from which `host` is reached now. Nothing is sent, and no name is looked up:
+    for a name, these are `local_addresses`."""
     if not is_number(host):
         return local_addresses()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

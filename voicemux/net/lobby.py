@@ -15,9 +15,10 @@ from typing import Generic, TypeVar
 
 from voicemux.security.networks import Network, networks_of
 
-CROWD = 16  # visitors of one network in one stage; more are a crowd. An office or a family may share an address
+# Visitors of one network in one stage up to which it is not a crowd: an office or a family may share an address.
+CROWD = 16
 HALF_LIFE = 60.0  # seconds after which half of a network's lost places are forgotten
-MOST_NETWORKS = 4096  # whose lost places are remembered: about 800 kB
+MOST_NETWORKS = 4096  # networks whose lost places are remembered: about 800 kB
 
 Visitor = TypeVar("Visitor")
 
@@ -25,7 +26,7 @@ Visitor = TypeVar("Visitor")
 class Stage(enum.IntEnum):
     """How far a visitor has come. Only what we had to answer counts; bytes alone do not."""
 
-    LEAVING = 0  # it has been told goodbye
+    LEAVING = 0  # BYE was sent to it
     SILENT = 1  # it has sent nothing that could be answered
     ANSWERED = 2  # it has sent a whole ClientHello, or a preface
     SECURE = 3  # TLS is up
@@ -34,14 +35,15 @@ class Stage(enum.IntEnum):
 
 
 class Lobby(Generic[Visitor]):
-    """The visitors and their stages. `now` is in seconds, of a clock that only goes forward."""
+    """The visitors of a listener, and their stages. `now` is in seconds, and never goes back."""
 
     def __init__(self, places: int) -> None:
         self._places = places
         # For each stage, its visitors and their networks, in the order in which they reached it.
         self._stages: dict[Stage, dict[Visitor, tuple[Network, ...]]] = {stage: {} for stage in Stage}
         self._stage_of: dict[Visitor, Stage] = {}
-        self._lost: OrderedDict[Network, tuple[float, float]] = OrderedDict()  # places, and when they were counted
+        # Number of lost places, and the time of that figure.
+        self._lost: OrderedDict[Network, tuple[float, float]] = OrderedDict()
 
     def __iter__(self) -> Iterator[Visitor]:
         return iter(self._stage_of)
@@ -60,13 +62,14 @@ class Lobby(Generic[Visitor]):
         return loser
 
     def reached(self, visitor: Visitor, stage: Stage) -> None:
-        """The visitor has reached that stage, or has been told goodbye."""
+        """The visitor has reached that stage; LEAVING once it was sent BYE."""
         before = self._stage_of[visitor]
         if stage is not before:
             self._stages[stage][visitor] = self._stages[before].pop(visitor)
             self._stage_of[visitor] = stage
 
     def leave(self, visitor: Visitor) -> None:
+        """The visitor has gone, or become a call."""
         del self._stages[self._stage_of.pop(visitor)][visitor]
 
     def evict(self, now: float) -> Visitor | None:
@@ -85,7 +88,7 @@ class Lobby(Generic[Visitor]):
         return loser
 
     def _fullest(self) -> Stage:
-        """The lowest stage with more visitors than its share; in a tiny lobby, the one with the most."""
+        """Return the lowest stage with more visitors than its share; if none has, the one with the most visitors."""
         share = self._places // len(Stage)
         over = [stage for stage in Stage if len(self._stages[stage]) > share]
         return over[0] if over else max(Stage, key=lambda stage: len(self._stages[stage]))
@@ -104,6 +107,6 @@ class Lobby(Generic[Visitor]):
         return next(iter(candidates))
 
     def _lost_by(self, network: Network, now: float) -> float:
-        """How many places that network has lost; half of them are forgotten each HALF_LIFE."""
+        """Return how many places the network has lost recently; half of them are forgotten each HALF_LIFE."""
         places, when = self._lost.get(network, (0.0, now))
         return places * math.pow(0.5, (now - when) / HALF_LIFE)

@@ -22,11 +22,11 @@ PEER = Address(LOCAL_HOST, 0)
 
 
 class UnixListener(ListeningSockets):
-    """On a Unix socket that only this user can connect to. The file goes with the listener."""
+    """A listener on a Unix socket that only this user can connect to. The socket's file is removed with it."""
 
     def __init__(self, path: str) -> None:
-        """A file that a listener of ours has left behind gives way. Raises Unreachable, also if anything else is
-        there."""
+        """Listen at `path`. The file of a listener of ours that was killed is replaced. Raises Unreachable, also if
+        any other file is there."""
         self._way = UnixPath(os.path.abspath(path))
         self.doorways: list[Doorway] = []
         self.port = 0
@@ -56,10 +56,10 @@ class UnixListener(ListeningSockets):
 
 
 class StdioListener(ListeningSockets):
-    """For one call, over standard input and output."""
+    """A listener for one call, over standard input and output."""
 
     def __init__(self, stream: Stream) -> None:
-        """`stream` is that of `take_standard_streams`."""
+        """`stream` comes from `take_standard_streams`."""
         self.sockets: list[socket.socket] = []
         self.doorways: list[Doorway] = []
         self.port = 0
@@ -68,7 +68,7 @@ class StdioListener(ListeningSockets):
         self.doorways.append(self._doorway)
 
     def open(self, on_gone: Callable[[], None]) -> None:
-        """Let the caller in. `on_gone` is called, in any thread, when its connection is closed."""
+        """Let the caller in. `on_gone` is called, in any thread, when its stream is closed."""
         self._doorway.put(_OnlyStream(self._stream, on_gone))
 
     def addresses(self) -> list[str]:
@@ -81,7 +81,7 @@ class StdioListener(ListeningSockets):
 
 
 class _OnlyStream(LayeredStream):
-    """Tells when it is closed."""
+    """A stream that calls `on_gone` when it is closed."""
 
     def __init__(self, stream: Stream, on_gone: Callable[[], None]) -> None:
         super().__init__(stream)
@@ -112,7 +112,7 @@ class _OnlyStream(LayeredStream):
 
 
 def take_standard_streams() -> Stream:
-    """Standard input and output as a connection. From now on nothing can be typed, and what is printed goes to
+    """Return standard input and output as a stream. From now on, nothing can be typed, and what is printed goes to
     standard error. Raises Unreachable if they do not lead to another program."""
     if sys.platform == "win32":
         raise Unreachable("--stdio is not there on Windows")
@@ -142,7 +142,7 @@ def take_standard_streams() -> Stream:
 def _bound(path: str) -> socket.socket:
     if sys.platform == "win32":
         raise Unreachable("--unix is not there on Windows")
-    if "\0" in path:  # some kernels would take what is before it
+    if "\0" in path:  # some kernels would take the part before it
         raise Unreachable(f"cannot listen on {path!r}: that is not a path")
     _remove_what_is_left(path)
     listening = socket.socket(socket.AF_UNIX)
@@ -160,11 +160,11 @@ def _bound(path: str) -> socket.socket:
 
 
 def _remove_what_is_left(path: str) -> None:
-    """By a listener of ours that was killed. Raises Unreachable if a file is there that is anything else."""
+    """Remove the socket of a listener of ours that was killed. Raises Unreachable if any other file is there."""
     assert sys.platform != "win32"
     try:
         found = os.lstat(path)
-    except OSError:  # there is none, or it will be told by `bind`
+    except OSError:  # there is none, or `bind` will report the error
         return
     if not stat.S_ISSOCK(found.st_mode):
         raise Unreachable(f"cannot listen on {path}: a file is there, and not a socket")

@@ -1,6 +1,6 @@
-"""Listeners of the local network, by multicast DNS (RFC 6762, 6763): one announces itself, another program finds it.
+"""Announces listeners on the local network, and finds them, by multicast DNS (RFC 6762, 6763).
 
-What is announced names only what the user has named: no login name, no name of the machine, no key.
+An announcement contains only the name that the user has chosen: no login name, no name of the machine, no key.
 """
 
 import ipaddress
@@ -18,22 +18,22 @@ from voicemux.net.socket_errors import reason
 from voicemux.threads import Threads
 
 SERVICE = "_voicemux._tcp.local."
-NAMELESS = "voicemux"  # what is announced for a user who gives no name
-MOST_FOUND = 100  # listeners: a network that says more is not believed
-MOST_NAME = 50  # bytes of 63 in a label (RFC 1035): it may get a number behind it
-MOST_ADDRESSES = 8  # of one listener
+NAMELESS = "voicemux"  # the name that is announced for a user who has chosen none
+MOST_FOUND = 100  # listeners that are kept; more are not believed
+MOST_NAME = 50  # bytes of a name; a DNS label has 63 (RFC 1035), and a number may be appended
+MOST_ADDRESSES = 8  # addresses that are kept of one listener
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A listener that was found. Its name is a stranger's words."""
+    """A listener that was found. A stranger has chosen its name."""
 
     name: str
-    places: tuple[Address, ...]  # where it says that it can be reached, IPv4 first; at least one
+    places: tuple[Address, ...]  # addresses that it names, IPv4 first; at least one
 
 
 class Announcement:
-    """Announces a listener from now to `close()`, in a thread of its own."""
+    """Announces a listener until `close()`, in a thread of its own."""
 
     def __init__(
         self,
@@ -43,8 +43,8 @@ class Announcement:
         on_announced: Callable[[str], None],
         on_failure: Callable[[Unreachable], None],
     ) -> None:
-        """`hosts` are IP addresses. One of the callbacks is called, in that thread: with the name that it got, which
-        has a number behind it if it was taken, or with why it cannot be announced. Raises OutOfResources."""
+        """Start to announce. `hosts` are IP addresses. In the new thread, either `on_announced` gets the name, with a
+        number appended if it was taken, or `on_failure` gets the reason. Raises OutOfResources."""
         self._name = _label(name) or NAMELESS
         self._port = port
         self._hosts = list(hosts)
@@ -55,7 +55,7 @@ class Announcement:
         self._threads.start("announcement", self._run)
 
     def close(self) -> None:
-        """Take it back. Takes a second at most."""
+        """Withdraw the announcement. Takes a second at most."""
         self._closing.set()
         self._threads.join()
 
@@ -78,7 +78,7 @@ class Announcement:
 
 
 def find_neighbours(seconds: float) -> list[Neighbour]:
-    """Listen to the network for that long. Raises Unreachable if that cannot be."""
+    """Search for `seconds`, and return the listeners found. Raises Unreachable if the network cannot be searched."""
     names: dict[str, None] = {}
 
     def on_change(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
@@ -101,7 +101,7 @@ def find_neighbours(seconds: float) -> list[Neighbour]:
 
 
 def _neighbour(network: Zeroconf, name: str) -> Neighbour | None:
-    """None if it has not said where it is, or nothing that makes sense."""
+    """Return the listener of that name; None if it has not told its addresses, or they make no sense."""
     info = ServiceInfo(SERVICE, name)
     info.load_from_cache(network)
     found = [*info.parsed_scoped_addresses(IPVersion.V4Only), *info.parsed_scoped_addresses(IPVersion.V6Only)]
@@ -112,13 +112,13 @@ def _neighbour(network: Zeroconf, name: str) -> Neighbour | None:
 
 
 def _is_elsewhere(host: str) -> bool:
-    """Whether that is another machine's address: at a loopback address, a key that is not the neighbour's may be
-    expected."""
+    """Whether `host` can be another machine's address. At a loopback address, a tunnel may end, so a listener with
+    another key would be accepted there."""
     address = ipaddress.ip_address(host.split("%")[0])
     return not (address.is_loopback or address.is_unspecified or address.is_multicast)
 
 
 def _label(name: str) -> str:
-    """What may be a label of DNS, as far as there is room for it."""
+    """Return `name` as a DNS label: printable, and cut to MOST_NAME bytes."""
     shown = "".join(character if character.isprintable() else " " for character in name).strip()
     return shown.encode()[:MOST_NAME].decode(errors="ignore").strip()

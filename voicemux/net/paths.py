@@ -1,7 +1,7 @@
-"""Where the other side of a relayed call may be reached without the relay: which of the addresses that it names are
-tried, and when. Pure (protocol.md §17.8): `now` is an argument, in seconds; so is chance, from 0 to 1.
+"""Chooses which addresses of the peer of a relayed call are tried without the relay, and when. Pure (protocol.md
+§17.8): `now` is an argument, in seconds; so is randomness, from 0 to 1.
 
-Everything here is a limit, too: a peer must not make us look for what listens at the addresses of others.
+Every number here is also a limit: a peer must not make us probe addresses of others.
 """
 
 import ipaddress
@@ -11,15 +11,18 @@ from collections.abc import Callable, Iterable
 from voicemux.net.address import Address
 from voicemux.protocol.messages import NetworkPath, PathKind, Paths
 
-ROUND = 3.0  # seconds: TCP tries again after 1 s, and 97 of 100 that succeed do so at once (arXiv 2510.27500)
-LEAST_PAUSE, MOST_PAUSE = 0.010, 0.150  # seconds before the next try: with a fixed pause two sides may always miss
-MOST_TRIES = 20  # for each address in a round
-LEAST_PORT = 1024  # below are the services of machines
-MOST_ADDRESSES = 8  # in a SPAN
-MOST_ROUNDS = 8  # in a SPAN
-SPAN = 600.0  # seconds
-MOST_SAID = 8  # PATHS on a connection
-PAUSES = (0.0, 5.0, 30.0)  # seconds before each round on a connection; then there are no more
+# Seconds of a round: TCP sends SYN again after 1 s; of 100 successes, 97 come at the first attempt (arXiv
+# 2510.27500).
+ROUND = 3.0
+# Seconds before the next try, random: with a fixed pause, two sides might always miss each other.
+LEAST_PAUSE, MOST_PAUSE = 0.010, 0.150
+MOST_TRIES = 20  # tries of each address in a round
+LEAST_PORT = 1024  # lowest port that is tried: those below belong to system services
+MOST_ADDRESSES = 8  # addresses tried in a SPAN
+MOST_ROUNDS = 8  # rounds in a SPAN
+SPAN = 600.0  # seconds for which these limits count
+MOST_SAID = 8  # PATHS messages that are read on a connection
+PAUSES = (0.0, 5.0, 30.0)  # seconds before each round on a connection; there are no more rounds
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 NEVER = [
@@ -44,10 +47,9 @@ PRIVATE = [
 
 
 def own_paths(own: Address, seen: Address, port: int = 0, mapped: Address | None = None) -> tuple[NetworkPath, ...]:
-    """What to say of a connection to a relay, of which `own` is our end and `seen` that end as the relay sees it.
-
-    `port` is the one at which we listen; 0 if we do not. `mapped` is where our router lets callers in.
-    """
+    """Return the addresses of ours to name in PATHS. `own` is our end of the connection to the relay, `seen` the same
+    end as the relay sees it, `port` the port on which we listen (0: none), `mapped` the address that our router
+    forwards to it."""
     found = [NetworkPath(PathKind.SEEN, seen.host, seen.port), NetworkPath(PathKind.OWN, own.host, own.port)]
     if port:
         found.append(NetworkPath(PathKind.OWN, own.host, port))
@@ -57,7 +59,7 @@ def own_paths(own: Address, seen: Address, port: int = 0, mapped: Address | None
 
 
 def usable(seen: Address, theirs: Iterable[NetworkPath]) -> list[Address]:
-    """Which of the peer's addresses may be tried, by a side that the relay sees at `seen`."""
+    """Return the addresses of the peer that may be tried, if the relay sees us at `seen`."""
     own, named = ipaddress.ip_address(seen.host), [(each, ipaddress.ip_address(each.address)) for each in theirs]
     their_seen = [address for each, address in named if each.kind == PathKind.SEEN]
     is_near = own in their_seen or (
@@ -78,20 +80,20 @@ def _is_in(address: IpAddress, networks: Iterable[ipaddress.IPv4Network | ipaddr
 
 
 class Rounds:
-    """When the rounds of a call begin, and what is tried in each. `begin` on each connection through a relay, `leave`
-    when another kind carries the call."""
+    """Decides when the rounds of a call begin, and what is tried in each. Call `begin` for each connection through a
+    relay that carries the call, and `leave` when another kind does."""
 
     def __init__(self, *, dials: bool) -> None:
-        """`dials` is whether this side is the session's dialler, who says when."""
+        """`dials` is whether this side is the session's dialler, which decides when rounds begin."""
         self._dials = dials
-        self._seen: Address | None = None  # by the relay, on the connection that carries the call
+        self._seen: Address | None = None  # our address as the relay sees it, on the connection that carries the call
         self._theirs: Paths | None = None
-        self._heard = 0  # PATHS on this connection
-        self._here = 0  # rounds on this connection
-        self._next = 0.0  # when the dialler may say NOW
-        self._start: float | None = None  # when the next round begins
+        self._heard = 0  # PATHS that have come on this connection
+        self._here = 0  # rounds that have begun on this connection
+        self._next = 0.0  # earliest time for the dialler to send PATHS with NOW
+        self._start: float | None = None  # time at which the next round begins
         self._is_busy = False  # a round is under way
-        self._used: dict[Address, float] = {}  # and when last
+        self._used: dict[Address, float] = {}  # addresses tried, each with the time of the last try
         self._rounds: deque[float] = deque(maxlen=MOST_ROUNDS)
 
     def begin(self, seen: Address, now: float) -> None:
@@ -100,12 +102,12 @@ class Rounds:
         self._seen, self._next = seen, now
 
     def leave(self) -> None:
-        """No connection through a relay does."""
+        """No connection through a relay carries the call any more."""
         self._seen = self._theirs = self._start = None
         self._heard = self._here = 0
 
     def hear(self, paths: Paths, now: float) -> None:
-        """The peer has said that on this connection."""
+        """The peer has sent `paths` on this connection."""
         self._heard += 1
         if self._seen is None or self._heard > MOST_SAID:
             return
@@ -114,7 +116,8 @@ class Rounds:
             self._start = now
 
     def says_now(self, now: float, round_trip: float | None) -> bool:
-        """Whether the dialler is to say NOW. Then the round begins half a `round_trip` later."""
+        """Whether the dialler is to send PATHS with NOW at this moment. If so, the round begins half a `round_trip`
+        later."""
         if not self._dials or round_trip is None or self._is_busy or self._start is not None:
             return False
         if self._here >= len(PAUSES) or now < self._next or not self._has_any:
@@ -124,7 +127,7 @@ class Rounds:
         return True
 
     def wait(self, now: float) -> float | None:
-        """Seconds until there is something to do; None as long as nothing happens."""
+        """Return the seconds until there is something to do; None if nothing will be without an event."""
         if self._start is not None:
             return max(0.0, self._start - now)
         if self._dials and not self._is_busy and self._here < len(PAUSES) and self._has_any:
@@ -132,7 +135,7 @@ class Rounds:
         return None
 
     def start(self, now: float) -> tuple[Address, ...] | None:
-        """What to try in the round that begins now; None if none does. `finish` it."""
+        """Return the addresses to try in the round that begins now; None if none begins. Call `finish` at its end."""
         if self._start is None or now < self._start:
             return None
         self._start = None
@@ -148,7 +151,7 @@ class Rounds:
         return tuple(found)
 
     def finish(self, now: float) -> None:
-        """The round is over. Where it has brought a connection, `leave` follows."""
+        """The round is over. If it has brought a connection, `leave` follows."""
         self._is_busy = False
         if self._here < len(PAUSES):
             self._next = now + PAUSES[self._here]
@@ -165,7 +168,7 @@ class Rounds:
 
 
 class Tries:
-    """The connections of one round: when each address is tried."""
+    """Decides when each address is tried in one round."""
 
     def __init__(self, addresses: Iterable[Address], now: float, chance: Callable[[], float]) -> None:
         self.until = now + ROUND
@@ -174,7 +177,7 @@ class Tries:
         self._left = dict.fromkeys(self._due, MOST_TRIES)
 
     def due(self, now: float) -> list[Address]:
-        """Which to try now, and then to leave alone until it has `failed`."""
+        """Return the addresses to try now. Each is not due again until it has `failed`."""
         if now >= self.until:
             return []
         found = [each for each, at in self._due.items() if at <= now]
@@ -184,10 +187,10 @@ class Tries:
         return found
 
     def failed(self, address: Address, now: float) -> None:
-        """The try was refused."""
+        """The try of `address` was refused."""
         if self._left[address]:
             self._due[address] = now + LEAST_PAUSE + self._chance() * (MOST_PAUSE - LEAST_PAUSE)
 
     def wait(self, now: float) -> float:
-        """Seconds until the next try, or the end of the round."""
+        """Return the seconds until the next try, or until the end of the round."""
         return max(0.0, min(self._due.values(), default=self.until) - now)

@@ -1,4 +1,4 @@
-"""Two pipes as a `Stream`: one to read from, one to write to, as standard input and output may be. Not on Windows."""
+"""A `Stream` over two pipes, one to read and one to write, as standard input and output may be. Not on Windows."""
 
 import contextlib
 import os
@@ -11,11 +11,12 @@ from voicemux.net.address import Address
 from voicemux.net.stream import SILENCE_TIMEOUT
 
 READ_SIZE = 65_536  # bytes
-AT_ONCE = 512  # bytes that a pipe takes without a wait when it can be written to: PIPE_BUF of POSIX
+AT_ONCE = 512  # bytes that a writable pipe takes without blocking: PIPE_BUF of POSIX
 
 
 class PipeStream:
-    """A `Stream`. It owns both descriptors, and leaves them blocking: other processes may share what they lead to."""
+    """A `Stream` over two descriptors, which it owns. They stay blocking, because other processes may share what they
+    lead to."""
 
     def __init__(self, reading: int, writing: int, peer_address: Address) -> None:
         self.peer_address = peer_address
@@ -31,7 +32,7 @@ class PipeStream:
         self._reading = reading
         self._writing: int | None = writing
         self._is_cut = False
-        self._wake, self._waker = os.pipe()  # written to by `cut`, and never read
+        self._wake, self._waker = os.pipe()  # `cut` writes to it; it is never read, so every wait ends
 
     def set_timeout(self, seconds: float) -> None:
         """See `Stream`."""
@@ -97,7 +98,7 @@ class PipeStream:
                 os.close(each)
 
     def fileno(self) -> int:
-        """See `Stream`: that which is read from; -1 once it is closed."""
+        """Return the descriptor that is read from; -1 once it is closed."""
         return self._reading
 
     def bytes_in_flight(self) -> int | None:
@@ -116,7 +117,7 @@ class PipeStream:
         """See `Stream`: there is none."""
 
     def _wait(self, descriptor: int, events: int, deadline: float) -> bool:
-        """Until it can be read or written, or the stream is cut. False if the time is over."""
+        """Wait until `descriptor` is ready or the stream is cut. Returns False after the deadline."""
         assert sys.platform != "win32"
         poll = select.poll()
         poll.register(descriptor, events)

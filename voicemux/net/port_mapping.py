@@ -1,6 +1,6 @@
-"""Has the router at home let callers in, by UPnP, as long as a listener listens.
+"""Has the router at home forward a port to a listener, by UPnP, as long as the listener listens.
 
-The only home of miniupnpc, which is an extra, by the author of the UPnP server of most routers.
+The only home of miniupnpc, which is an extra, by the author of the UPnP server in most routers.
 """
 
 import random
@@ -12,30 +12,30 @@ from voicemux.errors import LibraryMissing, Unreachable
 from voicemux.net.address import Address
 from voicemux.threads import Threads
 
-LEASE = 3600  # seconds, after which the router forgets the mapping of a program that was killed
-RENEWAL = LEASE / 2  # seconds
-DISCOVERY = 2000  # milliseconds for routers to answer
-OTHER_PORTS = (20_000, 60_000)  # to choose from where another machine has ours
+LEASE = 3600  # seconds after which the router forgets the mapping, also of a program that was killed
+RENEWAL = LEASE / 2  # seconds between two renewals of the lease
+DISCOVERY = 2000  # milliseconds that routers have to answer
+OTHER_PORTS = (20_000, 60_000)  # ports to choose from if another machine has ours
 TRIES = 3
-CLOSE_PATIENCE = 3.0  # seconds for the router to take the mapping back
+CLOSE_PATIENCE = 3.0  # seconds for the router to remove the mapping
 DESCRIPTION = "voicemux"
 
 
 class Router(Protocol):
-    """What is asked of one. All of it waits for the network."""
+    """What is needed of a router. Every method waits for the network."""
 
     def find(self) -> None:
-        """Raises Unreachable if there is none."""
+        """Look for a router. Raises Unreachable if there is none."""
 
     def map(self, outside: int, port: int) -> Address:
-        """Have what comes to its port `outside` sent to our `port`: the address for others. Raises Unreachable."""
+        """Forward the router's port `outside` to our `port`. Returns the address for others. Raises Unreachable."""
 
     def unmap(self, outside: int) -> None:
-        """Take it back. Raises Unreachable."""
+        """Remove the forwarding of that port. Raises Unreachable."""
 
 
 class UpnpRouter:
-    """One that is found by UPnP."""
+    """A router that is found by UPnP."""
 
     def __init__(self) -> None:
         """Raises LibraryMissing without miniupnpc."""
@@ -65,16 +65,16 @@ class UpnpRouter:
     def _ask(question: Callable[..., Any], *arguments: Any) -> Any:
         try:
             return question(*arguments)
-        except Exception as error:  # the library has no other
+        except Exception as error:  # the library raises nothing more precise
             raise Unreachable(f"no router here opens ports by UPnP ({error})") from error
 
 
 class PortMapping:
-    """From `start()` to `close()`, in a thread of its own."""
+    """Keeps a port forwarded, from `start()` to `close()`, in a thread of its own."""
 
     def __init__(self, port: int, router: Router, tell: Callable[[str], None]) -> None:
-        """`tell` hears the result, in that thread."""
-        self.address: Address | None = None  # at which others reach the port, once there is one
+        """`tell` gets the result as a sentence, in that thread."""
+        self.address: Address | None = None  # address at which others reach the port, once it is forwarded
         self._port = port
         self._router = router
         self._tell = tell
@@ -83,11 +83,11 @@ class PortMapping:
         self._threads = Threads()
 
     def start(self) -> None:
-        """Raises OutOfResources."""
+        """Start the thread. Raises OutOfResources."""
         self._threads.start("upnp", self._run, daemon=True)
 
     def close(self) -> None:
-        """Take the mapping back. A router that does not answer is not waited for."""
+        """Remove the mapping. Waits CLOSE_PATIENCE at most for the router."""
         self._closing.set()
         self._ended.wait(CLOSE_PATIENCE)
 

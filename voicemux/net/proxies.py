@@ -1,4 +1,4 @@
-"""Goes the way to a listener: TCP, a SOCKS5 proxy, a command such as ssh, or a Unix socket."""
+"""Connects to a listener by its way: TCP, a SOCKS5 proxy, a command such as ssh, or a Unix socket."""
 
 import contextlib
 import socket
@@ -13,12 +13,12 @@ from voicemux.net.socket_errors import reason_of_path
 from voicemux.net.tcp import TcpStream
 from voicemux.net.ways import ProxyCommand, SocksProxy, UnixPath, Way
 
-SOCKS_TIMEOUT = 60.0  # seconds: Tor may take 30 to build a way to an onion service
-COMMAND_END = 2.0  # seconds that a command has to end by itself when its connection has ended
+SOCKS_TIMEOUT = 60.0  # seconds for the proxy: Tor may take 30 to build a circuit to an onion service
+COMMAND_END = 2.0  # seconds that a command has to end by itself once its connection has ended
 
 
 def connect_by(way: Way) -> TcpStream:
-    """Raises Unreachable, with what came of it."""
+    """Connect by that way. Raises Unreachable, with the reason."""
     if isinstance(way, Address):
         return connect(way)
     if isinstance(way, UnixPath):
@@ -29,11 +29,11 @@ def connect_by(way: Way) -> TcpStream:
 
 
 class SocksStream(TcpStream):
-    """The connection through a SOCKS5 proxy."""
+    """A connection through a SOCKS5 proxy."""
 
     def finish(self) -> None:
-        """See `Stream`. Nothing: many proxies, Tor among them, end both directions at the end of one, and the peer's
-        last words would be lost. It answers our BYE, and ends the stream then."""
+        """Do nothing: many proxies, Tor among them, close both directions when one ends, which would lose the peer's
+        last bytes. The peer answers our BYE, and ends the stream then."""
 
 
 def _connect_by_socks(address: Address, proxy: SocksProxy) -> TcpStream:
@@ -56,7 +56,7 @@ def _connect_by_socks(address: Address, proxy: SocksProxy) -> TcpStream:
 
 
 class CommandStream(TcpStream):
-    """The connection to a command that runs here. It ends with the stream."""
+    """A connection to a command that runs on this machine. The command ends with the stream."""
 
     def __init__(self, connection: socket.socket, peer_address: Address, command: "subprocess.Popen[bytes]") -> None:
         super().__init__(connection, peer_address)
@@ -71,13 +71,14 @@ class CommandStream(TcpStream):
             return data
 
     def write(self, data: bytes) -> None:
-        """See `Stream`; likewise."""
+        """See `Stream`. Raises ConnectionLost if the command has ended without a byte."""
         with self._complaining():
             super().write(data)
 
     @contextlib.contextmanager
     def _complaining(self) -> Iterator[None]:
-        """A command that has failed says more than what the connection to it has come to."""
+        """If the command has failed, raise an error that tells its exit code, instead of the error of the connection
+        to it."""
         try:
             yield
         except ConnectionLost as error:
@@ -93,7 +94,7 @@ class CommandStream(TcpStream):
         return f" with exit code {code}" if code >= 0 else f" by signal {-code}"
 
     def close(self) -> None:
-        """See `Stream`. The command has a moment to end, then it is killed."""
+        """See `Stream`. The command gets COMMAND_END seconds to end, then it is killed."""
         super().close()
         try:
             self._command.wait(COMMAND_END)
@@ -105,7 +106,7 @@ class CommandStream(TcpStream):
 def _connect_by_command(address: Address, proxy: ProxyCommand) -> TcpStream:
     if sys.platform == "win32":
         raise Unreachable("--proxy-command takes a shell that Windows does not have")
-    # Ctrl-C is for the call, which says goodbye through the command: that must not end by it.
+    # Ctrl-C ends the call, which sends BYE through the command; the command must not end by it.
     script = f"trap '' INT\nexec {proxy.to(address)}"
     ours, theirs = socket.socketpair()
     try:

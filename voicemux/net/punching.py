@@ -1,5 +1,5 @@
-"""Direct connections past two routers: both sides connect to each other at once, each from the port that its router
-already keeps open for the relay (protocol.md §17.8)."""
+"""Connects past two routers (TCP hole punching): both sides connect to each other at the same time, each from the
+port that its router already keeps open for the relay (protocol.md §17.8)."""
 
 import contextlib
 import random
@@ -15,20 +15,21 @@ from voicemux.net.paths import Tries
 from voicemux.net.stream import Stream
 from voicemux.net.tcp import TcpStream
 
-# What two sockets need to share a port, of which one is connected already.
+# Socket options with which two sockets share a port, one of which is connected already.
 SHARING = [socket.SO_REUSEADDR, *([] if sys.platform in ("linux", "win32") else [socket.SO_REUSEPORT])]
 GLANCE = 0.05  # seconds between two looks at whether to go on
 
 
 def own_end(stream: Stream) -> Address | None:
-    """Our end of a connection over TCP, whose port others of ours may use from now on; None of what is none."""
+    """Return our address on a TCP connection, and let other sockets of ours use its port from now on; None if
+    `stream` is not over TCP."""
     descriptor = stream.fileno()
     if descriptor is None or descriptor < 0:
         return None
     with contextlib.suppress(OSError, ValueError), socket.socket(fileno=descriptor) as connection:
         try:
             if connection.family not in (socket.AF_INET, socket.AF_INET6) or sys.platform == "win32":
-                return None  # Windows lets two sockets have a port only if neither knows of the other
+                return None  # on Windows, two sockets of ours cannot safely share a port
             for option in SHARING:
                 connection.setsockopt(socket.SOL_SOCKET, option, 1)
             place = connection.getsockname()
@@ -44,8 +45,8 @@ def punch(
     goes_on: Callable[[], bool],
     chance: Callable[[], float] = random.random,
 ) -> Iterator[TcpStream]:
-    """One round from our end `own`, until `goes_on` says no: yields each connection that comes about. They belong to
-    the caller."""
+    """Run one round from our address `own`, until its time is over or `goes_on` returns False. Yields each connection
+    that succeeds; it belongs to the caller."""
     tries = Tries(addresses, time.monotonic(), chance)
     pending: set[socket.socket] = set()
     with selectors.DefaultSelector() as selector:
@@ -73,7 +74,7 @@ def punch(
 
 
 def _begin(own: Address, address: Address) -> socket.socket | None:
-    """A connection that is under way; None if it cannot be made now."""
+    """Begin to connect, and return the socket; None if that is not possible now."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         connection = socket.socket(family, socket.SOCK_STREAM)
@@ -86,7 +87,7 @@ def _begin(own: Address, address: Address) -> socket.socket | None:
         connection.setblocking(False)
         if connection.connect_ex((address.host, address.port)) in UNDER_WAY:
             return connection
-    except OSError:  # there is no way there, or the connection before holds the pair of ports for a moment
+    except OSError:  # there is no route, or the last try still holds this pair of ports for a moment
         pass
     connection.close()
     return None

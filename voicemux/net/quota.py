@@ -1,33 +1,34 @@
-"""How much a peer may send of what nothing else limits. Pure: no clock, socket or thread.
+"""Limits what a peer sends that nothing else limits. Pure: no clock, socket or thread.
 
-What counts is what comes off the socket, TLS and all, and the work that it makes. Text that is new is limited by what
-has not been shown yet (protocol.md §7), so it is free; what only looks like text is not. All the rest is dropped or
-replaced when it is too much, but reading it takes time.
+Counted are the bytes that come off the socket, TLS included, and a surcharge for the work that each message makes.
+New text is free, because it has its own window (protocol.md §7); text in crumbs is not. Everything else is dropped or
+replaced when there is too much of it, but reading it takes time.
 """
 
 from voicemux.protocol.messages import Message, Preface, Text, TextAck
 
-RATE = 400_000  # bytes a second: more than twice what PCM in packets of 5 ms comes to
-BURST = 2_000_000  # bytes at once: what some seconds of outage have held back
-EACH = 200  # bytes that a message counts for besides its own: to take a short one takes as long
-EACH_READ = 60  # bytes that each read of the stream counts for besides its own: about the headers of a packet
-TEXT_ITSELF = 130  # bytes around a text that are free with it: frame, id, TLS record, piece
-LEAST_PART = 200  # bytes: who cuts a text into smaller ones wants to make work; protocol.md §5.2 has 1024
-UNSETTLED = 24_000  # bytes that may still turn out to be text: a TLS record that is not whole, and a frame
+RATE = 400_000  # bytes a second: more than twice what PCM takes in packets of 5 ms
+BURST = 2_000_000  # bytes at once: what an outage of some seconds has held back
+EACH = 200  # bytes that a message counts beside its own: even a short one takes as long to handle
+EACH_READ = 60  # bytes that each read of the stream counts beside its own: about the headers of a packet
+TEXT_ITSELF = 130  # bytes around a text that are free with it: frame, id, TLS record, surcharge of the read
+LEAST_PART = 200  # bytes: a peer that cuts a text into smaller parts wants to make work; protocol.md §5.2 has 1024
+UNSETTLED = 24_000  # bytes that may still turn out to be text: a TLS record and a frame that are not complete
 
 
 class Quota:
-    """`read()` each piece that has come, then `took()` each message in it; False is too much, too fast."""
+    """A token bucket for one peer. Call `read()` for all bytes that come, then `took()` for each message in them.
+    False means too much, too fast."""
 
     def __init__(self, now: float) -> None:
         """`now` is in seconds."""
         self._left = float(BURST)
         self._looked = now
-        self._unsettled = 0  # bytes that have been counted, and that a text may have back
-        self._text = self._acknowledged = 0  # the highest ids
+        self._unsettled = 0  # bytes that were counted, and are given back if they turn out to be text
+        self._text = self._acknowledged = 0  # highest ids so far
 
     def read(self, size: int, now: float) -> bool:
-        """`size` bytes have come, as they came off the socket; whether that may go on."""
+        """`size` bytes have come off the socket. Returns whether the peer may go on."""
         self._left = min(BURST, self._left + (now - self._looked) * RATE)
         self._looked = now
         self._left -= size + EACH_READ
@@ -35,7 +36,7 @@ class Quota:
         return self._left >= 0
 
     def took(self, message: Message | Preface) -> None:
-        """The message was whole with what has been read."""
+        """`message` was completed by the bytes that were read last."""
         match message:
             case Text() if message.id > self._text and not _is_crumb(message):
                 self._text = message.id

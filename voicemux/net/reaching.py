@@ -1,5 +1,5 @@
-"""Goes a way that nothing can wake, as that through a proxy or a relay, in a thread that is left behind if it is not
-wanted."""
+"""Connects by a way that cannot be interrupted, such as through a proxy or a relay, in a thread that is abandoned if
+the connection is no longer wanted."""
 
 import queue
 import threading
@@ -16,10 +16,8 @@ GLANCE = 0.05  # seconds between two looks at whether to go on
 
 
 def reach_by(way: Goal, goes_on: Callable[[], bool], connect_to: Callable[[Goal], Stream]) -> Stream | None:
-    """What `connect_to` makes of the way; None once `goes_on` says so: a connection that comes too late is closed.
-
-    Raises what `connect_to` does.
-    """
+    """Connect by `way`, and return the stream of `connect_to`; None once `goes_on` returns False: then a connection
+    that comes too late is closed. Raises what `connect_to` raises."""
     found: queue.SimpleQueue[Stream | VoicemuxError] = queue.SimpleQueue()
     lock, is_awaited = threading.Lock(), [True]
 

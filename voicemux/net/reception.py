@@ -1,7 +1,9 @@
-"""The reception: accepts callers, finds out who they are, hands them to the owner, tells those too many "busy".
+"""Accepts callers, finds out who they are, and hands them to the owner of the listener; with too many, it answers
+BUSY.
 
-One thread waits for all of them at once, so that a caller who says nothing makes no other wait.
-What strangers can cost together is bounded by the number of their connections; what one can cost, in `visitor`.
+One thread waits for all of them, so that a caller who sends nothing delays no other.
+
+The number of connections limits what strangers cost together; `visitor` limits what one of them costs.
 """
 
 import contextlib
@@ -27,17 +29,19 @@ from voicemux.protocol.messages import Bye, ByeCode, Hello, Method
 from voicemux.security.admission import Admission
 from voicemux.threads import Threads
 
-ACCEPT_PAUSE = 0.01  # seconds
-# Connections that are being greeted, or sent away: a friend whose round trip is 200 ms is not pushed out by 1000 a
-# second that are silent, nor by 500 that say a ClientHello. Each costs up to 100 kB while TLS is being set up.
+ACCEPT_PAUSE = 0.01  # seconds to wait if no descriptor is left
+# Connections that are being greeted or sent away. With so much room, a friend with a round trip of 200 ms is not
+# pushed out by 1000 silent connections a second, nor by 500 that send a ClientHello. Each costs up to 100 kB during
+# the TLS handshake.
 MAX_VISITORS = 256
-VISITORS_SHARE = 4  # visitors get at most a fourth of the process's descriptors: calls and sound need the others
+VISITORS_SHARE = 4  # visitors get at most a quarter of the process's descriptors: calls and sound need the others
 LEAST_VISITORS = 4
 REPLACED = "the same key has called again"
 
 
 class Reception:
-    """Owns the listening sockets and their thread, from `start()` to `close()`. `calls` has the callers who wait."""
+    """Owns the listener and its thread, from `start()` to `close()`. `calls` has the callers that wait for the
+    owner."""
 
     def __init__(
         self,
@@ -51,12 +55,12 @@ class Reception:
         capacity: int = 1,
         hides: bool = False,
     ) -> None:
-        """All callbacks are called in the reception's thread and must not wait. `on_turned_away` hears who was not
-        answered. `on_missed` hears of a caller who may call, and is told "busy"; it returns who that is, if known.
-        `on_replaced` hears which caller has called again, or gives way to another: its call is to end.
+        """All callbacks are called in the reception's thread and must not wait. `on_turned_away` gets each refusal.
+        `on_missed` gets a caller that may call but was told BUSY, and returns its name, or "". `on_replaced` gets a
+        caller that has called again, or makes room for another: its call is to end.
 
         Without an `admission` calls are plain, and anybody may call; with one, `identity` is the file of our key.
-        `capacity` is how many calls the owner can hold at once. `hides`: no call is told where we may be reached.
+        `capacity` is how many calls the owner can hold at once. `hides`: peers are not told our addresses.
         """
         doorway = None if hides else next(iter(listener.doorways), None)
         self.sessions = Sessions(let_in=doorway.put if doorway else None, port=listener.port)
@@ -67,7 +71,7 @@ class Reception:
         self._admission = admission
         self._tls = listener_context(identity) if identity else None
         self._ids = itertools.count(1)
-        self._returned: queue.SimpleQueue[tuple[Caller, Bye, str]] = queue.SimpleQueue()  # not answered by the owner
+        self._returned: queue.SimpleQueue[tuple[Caller, Bye, str]] = queue.SimpleQueue()  # sent away by the owner
         self._closing = False
         self._wake = Wake()
         self._selector = selectors.DefaultSelector()
@@ -82,16 +86,15 @@ class Reception:
         self._threads.start("reception", self._run)
 
     def send_away(self, caller: Caller, bye: Bye, why: str = "") -> None:
-        """Say goodbye to one who was handed out and is not answered, and close its stream. Any thread; returns at
-        once.
+        """Send BYE to a caller that was handed out and is not answered. Any thread may call it; it does not wait.
 
-        `why` counts as for others who are turned away; empty: it is not told. The place is not freed by that.
+        `why` is told to the user as for other refusals; "": it is not. The caller's place is not freed.
         """
         self._returned.put((caller, bye, why))
         self._wake.set()
 
     def close(self) -> None:
-        """Close the listening sockets, and the connections of all whom the owner has not got."""
+        """Close the listening sockets, and the connections of all callers that the owner has not taken."""
         self.sessions.close()
         self._closing = True
         self._wake.set()
@@ -113,7 +116,7 @@ class Reception:
                     self._dismiss(visitor)
 
     def _serve(self) -> bool:
-        """Whatever is to be done now, after waiting for it. False when the reception closes."""
+        """Wait until there is something to do, and do it. Returns False when the reception closes."""
         now = time.monotonic()
         times = [*(visitor.deadline for visitor in self._lobby), *self._refusals.next_times]
         ready = [key for key, _ in self._selector.select(max(0.0, min(times) - now) if times else None)]
@@ -122,7 +125,8 @@ class Reception:
             self._take_back()
             if self._closing:
                 return False
-        for key in ready:  # who has said something, before newcomers take the places of those who have not
+        # Visitors that have sent something come first: newcomers may take the places of silent ones.
+        for key in ready:
             if isinstance(key.data, Visitor):
                 self._hear(key.data)
         for key in ready:
@@ -137,7 +141,7 @@ class Reception:
         return True
 
     def _take_back(self) -> None:
-        """Those whom the owner does not answer are visitors again, on their way out."""
+        """Make visitors again of the callers that the owner does not answer, and send them away."""
         while not self._returned.empty():
             caller, bye, why = self._returned.get()
             visitor = Visitor(
@@ -159,13 +163,13 @@ class Reception:
         now = time.monotonic()
         try:
             stream = listening.take() if isinstance(listening, Doorway) else accept(listening)
-        except Unreachable:  # no descriptor is left: one visitor less is the one that the newcomer needs
+        except Unreachable:  # no descriptor is left: closing one visitor frees one for the newcomer
             if loser := self._lobby.evict(now):
                 self._make_room(loser)
             else:
-                time.sleep(ACCEPT_PAUSE)  # looking again at once finds the same
+                time.sleep(ACCEPT_PAUSE)  # a second look at once would fail the same way
             return
-        if stream is None:  # it has gone again
+        if stream is None:  # the caller has gone again
             return
         visitor = Visitor(stream, next(self._ids))
         if loser := self._lobby.enter(visitor, visitor.host, now):
@@ -191,7 +195,7 @@ class Reception:
         try:
             if hello := visitor.hear(self._tls, self._admission):
                 self._hand_out(visitor, hello)
-        except SecurityError as error:  # if it is ours, the contacts cannot be read
+        except SecurityError as error:  # if it is not a NotAdmitted, the contacts cannot be read
             self._turn_away(visitor, str(error))
             visitor.send_away(Bye(error.code if isinstance(error, NotAdmitted) else ByeCode.INTERNAL))
         except RemoteProtocolError as error:
@@ -200,7 +204,7 @@ class Reception:
                 self._dismiss(visitor)
 
     def _hand_out(self, visitor: Visitor, hello: Hello) -> None:
-        """The visitor may call: hand it to the owner, or tell it that others have all the places."""
+        """Hand the visitor, which may call, to the owner, or tell it that all places are taken."""
 
         def detach() -> None:
             self._lobby.leave(visitor)
@@ -214,7 +218,7 @@ class Reception:
                 self.send_away(caller, *refused)
             return
         offered = self.calls.offer(caller, detach)
-        if offered.drops:  # it has called once more, before it could be answered
+        if offered.drops:  # the same caller had called before, and was not answered yet
             _end(offered.drops)
         if offered.displaces:
             self._on_replaced(offered.displaces)
@@ -232,13 +236,13 @@ class Reception:
         self._close(visitor)
 
     def _close(self, visitor: Visitor) -> None:
-        """Of one who has no place any more."""
+        """Close the connection of a visitor that has lost its place."""
         self._selector.unregister(descriptor_of(visitor.stream))
         visitor.stream.close()
 
 
 def _end(caller: Caller) -> None:
-    """One who was not handed out yet."""
+    """Send BYE to a caller that was not handed out yet, and close its stream."""
     caller.stream.set_timeout(VISITOR_PATIENCE)
     with contextlib.suppress(ConnectionLost):
         caller.stream.write(caller.sending.encode(Bye(ByeCode.REPLACED, REPLACED)))

@@ -1,7 +1,7 @@
-"""What the listener's user hears of those who were not answered: some lines a minute, and numbers for the rest. Pure.
+"""What the user is told of callers that were not answered: a few lines a minute, and totals for the rest. Pure.
 
-The words are ours, and chosen from a few: what a stranger says is not among them, and how much it says makes no
-difference. `now` is in seconds, of a clock that only goes forward.
+The reasons are ours, from a short list: a stranger's words are never shown, and how much it sends makes no
+difference. `now` is in seconds, and never goes back.
 """
 
 from collections import Counter
@@ -10,33 +10,34 @@ from dataclasses import dataclass
 
 from voicemux.security.networks import Network, networks_of
 
-WINDOW = 60.0  # seconds
-LINES = 6  # told one by one in a window: enough for friends who mistype a code or call a busy listener
+WINDOW = 60.0  # seconds of a window, in which the lines are limited
+LINES = 6  # refusals told one by one in a window: enough for friends who mistype a code or call a busy listener
 SUMMARIES = 3  # lines for the rest of a window, one for each of the most frequent reasons
-MOST_KINDS = 256  # (reason, network) that are counted apart: strangers choose how many networks there are
+# Pairs of reason and network that are counted separately: strangers choose how many networks there are.
+MOST_KINDS = 256
 ELSEWHERE = "other addresses"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """`times` callers from `address`, a host or a network, were not answered, and `why`, in our words."""
+    """`times` callers from `address`, a host or a network, were not answered. `why` is in our words."""
 
     address: str
     why: str
     times: int = 1
-    name: str = ""  # of the contact who called, if it was one
+    name: str = ""  # name of the contact that called, if it was one
 
 
 class Refusals:
-    """`add()` each, and tell what it and `due()` return."""
+    """Limits how many refusals are told. Call `add()` for each, and tell the user what `add()` and `due()` return."""
 
     def __init__(self) -> None:
-        self._opened: float | None = None  # when the window did, in which something was added
-        self._lines = LINES  # that are left in it
+        self._opened: float | None = None  # when the present window was opened, by the first refusal in it
+        self._lines = LINES  # lines that are left in the window
         self._untold: Counter[tuple[str, Network]] = Counter()
 
     def add(self, refusal: Refusal, now: float) -> list[Refusal]:
-        """What is to be told now."""
+        """Add a refusal, and return the refusals to tell now."""
         told = self.due(now)
         if self._opened is None:
             self._opened = now
@@ -51,16 +52,17 @@ class Refusals:
 
     @property
     def next_time(self) -> float | None:
-        """When something is `due()`; None if nothing waits."""
+        """The time at which something is `due()`; None if nothing waits."""
         return None if self._opened is None else self._opened + WINDOW
 
     def due(self, now: float) -> list[Refusal]:
-        """What has been counted in a window that is over. After one with too many, there are fewer single lines."""
+        """Return the totals of a window that is over. After a window with too many refusals, the next has fewer
+        single lines."""
         if self._opened is None or now < self._opened + WINDOW:
             return []
         untold, self._untold = self._untold, Counter()
         self._lines = 1 if untold else LINES
-        self._opened = now if untold else None  # a whole quiet window makes it as it was
+        self._opened = now if untold else None  # after a window without refusals, all is as at first
         return _summed_up(untold)
 
 
@@ -79,14 +81,15 @@ def _summed_up(untold: Counter[tuple[str, Network]]) -> list[Refusal]:
 
 
 class RefusalBook:
-    """`Refusals` of people whom we know, and of strangers, apart: those must not go under in these."""
+    """Counts refusals of known callers and of strangers separately, so that strangers cannot hide those of known
+    callers."""
 
     def __init__(self, tell: Callable[[Refusal], None]) -> None:
         self._tell = tell
         self._by_known = {False: Refusals(), True: Refusals()}
 
     def add(self, refusal: Refusal, now: float, *, is_known: bool) -> None:
-        """One was not answered."""
+        """A caller was not answered; `is_known` is whether it is a contact or knows the code."""
         for each in self._by_known[is_known].add(refusal, now):
             self._tell(each)
 
@@ -98,5 +101,5 @@ class RefusalBook:
 
     @property
     def next_times(self) -> list[float]:
-        """When something is due."""
+        """The times at which something is due."""
         return [each.next_time for each in self._by_known.values() if each.next_time is not None]

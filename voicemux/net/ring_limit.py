@@ -1,27 +1,29 @@
-"""How often it may ring for callers who are not known. Pure: no clock, socket or thread.
+"""Limits how often callers that are not known may ring. Pure: no clock, socket or thread.
 
-Contacts and callers with the code may ring at any time. `now` is in seconds, of a clock that only goes forward.
+Contacts and callers with the code may ring at any time. `now` is in seconds, and never goes back.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 
 MINUTE = 60.0  # seconds
-MOST_RINGS = 6  # a minute, of all strangers together: one every ten seconds can be borne, and declined, by a human
-MOST_OF_ONE = 2  # a minute: who was cut off tries again once
-DECLINED_FOR = 300.0  # seconds that a no counts for: who misjudged a friend can say so by another way
-MOST_REMEMBERED = 1024  # callers that were declined: about 200 kB
+MOST_RINGS = 6  # rings a minute of all strangers together: a user can bear, and decline, one every ten seconds
+MOST_OF_ONE = 2  # rings a minute of one stranger, who may try again once after being cut off
+# Seconds for which a stranger that was declined cannot ring; a friend can be told otherwise by another way.
+DECLINED_FOR = 300.0
+MOST_REMEMBERED = 1024  # declined callers that are remembered: about 200 kB
 
 
 class RingLimit:
-    """Ask it before it rings for a stranger; tell it who was declined.
+    """The limit of one listener. Call `take` before it rings for a stranger, and `declined` when the user declines.
 
-    A stranger has several marks (a network, a key); a decision about one mark counts for every caller that has it.
+    A stranger has several marks (a network, a key); a decision about one mark holds for every caller that has it.
     """
 
     def __init__(self) -> None:
         self._rings: deque[tuple[float, tuple[Hashable, ...]]] = deque(maxlen=MOST_RINGS)
-        self._declined: OrderedDict[Hashable, float] = OrderedDict()  # until when; who was declined last comes last
+        # Time until which each mark counts, the newest last.
+        self._declined: OrderedDict[Hashable, float] = OrderedDict()
 
     def is_declined(self, marks: tuple[Hashable, ...], now: float) -> bool:
         """Whether the user has just declined a call of the same stranger."""

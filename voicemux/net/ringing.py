@@ -1,5 +1,5 @@
-"""The connection of a caller while the call rings. The caller is told so again and again, and is listened to, because
-callers hang up."""
+"""The connection of a caller while its call rings. The caller is told so repeatedly, and is listened to, because it
+may hang up."""
 
 import time
 
@@ -9,12 +9,13 @@ from voicemux.net.stream import SILENCE_TIMEOUT, receive_within
 from voicemux.net.visitor import VISITOR_PATIENCE
 from voicemux.protocol.messages import Arrivals, Audio, Bye, ByeCode, Message, Paths, Ping, Preface, Report, Ringing
 
-MOST_BYTES = 262_144  # from a caller while it rings: the window's 64 KiB of text in frames of the worst size, twice
+MOST_BYTES = 262_144  # bytes from a caller while it rings: twice the 64 KiB window of text in the smallest frames
 UNHEARD = (Audio, Ping, Report, Arrivals, Paths)  # too early (protocol.md §6), and of no use later
 
 
 class Ring:
-    """Belongs to one thread. `sound()` every few seconds, `listen()` in between, `take()` when the call is taken."""
+    """The ringing of one caller, for one thread. Call `sound()` every few seconds, `listen()` in between, `take()`
+    when the user takes the call."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -28,9 +29,9 @@ class Ring:
         caller.stream.write(caller.sending.encode(Ringing()))
 
     def listen(self, seconds: float) -> None:
-        """Hear what the caller says in that time.
+        """Read what the caller sends in `seconds`.
 
-        Raises ConnectionLost when the caller has hung up, or its stream broke; RemoteProtocolError if it says what it
+        Raises ConnectionLost when the caller hangs up, or its stream breaks; RemoteProtocolError if it sends what it
         must not.
         """
         deadline = time.monotonic() + seconds
@@ -42,7 +43,7 @@ class Ring:
             self._hear(data or b"")
 
     def take(self) -> None:
-        """Stop ringing. What the caller has said meanwhile belongs to the call."""
+        """Stop ringing. Messages that came meanwhile are kept for the call."""
         self._caller.receiving.keep(self._kept)
         self._caller.stream.set_timeout(SILENCE_TIMEOUT)
 

@@ -1,6 +1,6 @@
-"""The sessions that a listener keeps: whose calls may be resumed, and by whom (protocol.md §17).
+"""The sessions that a listener keeps: which calls may be resumed, and by which callers (protocol.md §17).
 
-A session belongs to the key that has begun it, or, in a plain call, to all who have its 16 bytes.
+A session belongs to the key that has begun it, or, in a plain call, to every caller that has its 16 bytes.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ from voicemux.net.caller import Caller
 from voicemux.net.stream import Stream
 from voicemux.protocol.messages import Bye, ByeCode
 
-MOST_RESUMES = 60  # of one session in a MINUTE: who has more of them is broken, or wants to wear us out
+MOST_RESUMES = 60  # resumes of one session in a MINUTE: a peer with more is broken, or hostile
 MINUTE = 60.0  # seconds
 GONE = Bye(ByeCode.GONE), "it goes on with a call that is not here"
-# It was under way for a long time, and the dialler has resumed since by a newer connection.
+# The dialler's connection was slow, and a newer one of the same dialler has resumed the call meanwhile.
 OVERTAKEN = Bye(ByeCode.REPLACED), "it goes on with a call that has gone on already"
 
 Resume = Callable[[Caller], bool]
@@ -27,20 +27,20 @@ Resume = Callable[[Caller], bool]
 
 @dataclass
 class _Kept:
-    fingerprint: str  # of the key that has begun it; "" in a plain call
+    fingerprint: str  # fingerprint of the key that has begun the session; "" in a plain call
     is_secure: bool
-    first: int  # the `Caller.id` of the connection that has begun it
-    newest: int  # that of the connection that carries it, or did last
-    host: str  # the IP address that this one comes from
+    first: int  # `Caller.id` of the connection that began the session
+    newest: int  # `Caller.id` of the connection that carries the call, or did last
+    host: str  # IP address from which that connection comes
     has_line: Callable[[], bool] = lambda: True
     resume: Resume | None = None  # None: the call has not begun yet
-    waiting: Caller | None = None  # for it to begin
+    waiting: Caller | None = None  # a caller that resumes the call, and waits for it to begin
     on_closed: Callable[[], None] = lambda: None
     resumes: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_RESUMES))
 
 
 class Sessions:
-    """Any thread may use it; none of it waits."""
+    """The sessions of one listener. Any thread may use them; no method waits."""
 
     def __init__(
         self,
@@ -48,21 +48,20 @@ class Sessions:
         let_in: Callable[[Stream], None] | None = None,
         port: int = 0,
     ) -> None:
-        """`let_in` has a connection greeted like one that was accepted; None if that cannot be. `port` is the one at
-        which the listener accepts connections, 0 if it is not known."""
+        """`let_in` has a connection greeted like one that was accepted; None: there is no such way. `port` is the
+        port on which the listener accepts connections; 0: not known."""
         self._clock = clock
         self.let_in = let_in
         self.port = port
-        self.mapped: Callable[[], Address | None] = lambda: None  # where the router lets callers in
+        # Address that the router forwards to the listener, or None.
+        self.mapped: Callable[[], Address | None] = lambda: None
         self._lock = threading.Lock()
         self._kept: dict[bytes, _Kept] = {}
         self._is_closed = False
 
     def expect(self, caller: Caller) -> bool:
-        """The session that the caller begins will be kept: until then, who resumes it waits.
-
-        False if another call has the session.
-        """
+        """Expect the session that the caller begins. A caller that resumes it before `keep` waits. Returns False if
+        another call has the session."""
         with self._lock:
             if caller.hello.session in self._kept:
                 return False
@@ -76,8 +75,9 @@ class Sessions:
         on_closed: Callable[[], None],
         has_line: Callable[[], bool] = lambda: True,
     ) -> None:
-        """The call of an expected session has begun: `resume` gives it another connection, and says whether the call
-        has taken it. `on_closed` is called when none can come any more. `has_line`: a connection carries it now."""
+        """The call of an expected session has begun. `resume` gives it another connection, and returns whether the
+        call has taken it. `on_closed` is called when no more callers come. `has_line` returns whether a connection
+        carries it now."""
         waiting = None
         with self._lock:
             if kept := self._kept.get(session):
@@ -90,22 +90,22 @@ class Sessions:
             _send_away(waiting, refused[0])
 
     def forget(self, session: bytes) -> None:
-        """The session is over. Calling it again does nothing."""
+        """Forget the session, which is over. Calling it again does nothing."""
         with self._lock:
             kept = self._kept.pop(session, None)
         if kept and kept.waiting:
             _send_away(kept.waiting, GONE[0])
 
     def has(self, fingerprint: str) -> bool:
-        """Whether a session is kept that this key has begun."""
+        """Whether a session that was begun by this key is kept."""
         with self._lock:
             return any(kept.fingerprint == fingerprint for kept in self._kept.values())
 
     def gives_way(self, current: Caller, caller: Caller) -> bool:
-        """Whether the call that `current` has begun makes room for a new caller: both are plain, the call has no
-        line, and its last connection came from the caller's IP address.
+        """Whether the call that `current` began makes room for a new caller: both calls are plain, the first has no
+        connection, and its last one came from the caller's IP address.
 
-        Most likely that program was started anew. A plain call has no key that would prove it.
+        Most likely, that program was restarted. A plain call has no key to prove it.
         """
         with self._lock:
             kept = self._kept.get(current.hello.session)
@@ -114,11 +114,10 @@ class Sessions:
             return kept.host == caller.host and not kept.has_line()
 
     def resume(self, caller: Caller) -> tuple[Bye, str] | None:
-        """The caller wants to resume a session: no user is asked, and nothing rings.
+        """Give the caller's connection to the session that it resumes. No user is asked, and nothing rings.
 
-        If the caller may not, returns the BYE for the caller and the reason for the user. Otherwise returns None, and
-        the connection is not the reception's any more: the session's call has it, or it is closed because another try
-        may do better.
+        If the caller may not resume it, returns the BYE for the caller and the reason for the user. Otherwise returns
+        None: then the call has the connection, or it was closed in favour of a later try.
         """
         with self._lock:
             kept = self._kept.get(caller.hello.session)
@@ -151,7 +150,7 @@ class Sessions:
         return None
 
     def close(self) -> None:
-        """No caller comes any more: the calls end with their lines."""
+        """The listener closes: from now on, the calls end with their connections."""
         with self._lock:
             self._is_closed = True
             kept = list(self._kept.values())

@@ -1,4 +1,4 @@
-"""What can be said of an error of a socket: in words, and as a kind. No socket here."""
+"""Turns socket errors into words and kinds. No socket here."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from voicemux.net.address import is_inside, lacks_zone
 
 
 def reason(error: OSError | None) -> str:
-    """What went wrong, in lower case and without numbers."""
+    """Return what went wrong in words, in lower case and without numbers."""
     if error is None:
         return "it has no address"
     if error.errno is not None and error.errno < 0:  # of a name server
@@ -19,14 +19,14 @@ def reason(error: OSError | None) -> str:
 
 
 def reason_of_path(error: OSError | ValueError) -> str:
-    """The same of a Unix socket, whose path may be what is wrong."""
+    """Return the reason for a Unix socket, whose path may be at fault."""
     if not isinstance(error, OSError):
         return "that is not a path"  # it has a zero byte
     return "the path is too long for a socket" if error.errno is None else reason(error)
 
 
 def kind_of(error: OSError, place: str = "") -> Kind | None:
-    """The kind of an error, by its number, which is the same in every language, and by the address."""
+    """Return the kind of an error by its number, which is the same in every language, and by the address."""
     if error.errno in (errno.EINVAL, errno.EHOSTUNREACH, errno.ENETUNREACH) and lacks_zone(place):
         return Kind.NO_ZONE
     no_way = isinstance(error, TimeoutError) or error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)

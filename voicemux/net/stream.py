@@ -1,8 +1,7 @@
-"""A connected stream of bytes: all that the program knows of a connection. No socket here.
+"""The interface of a connected stream of bytes: all that the program knows of a connection. No socket here.
 
-`TcpStream` is one, `TlsStream` is one around another. `cut()` and `close()` are different verbs: cutting wakes every
-thread that waits in the stream, which closing does not; closing gives back what the stream holds, and comes after the
-threads have been joined.
+`TcpStream` is a stream; `TlsStream` is one around another. `cut()` and `close()` differ: `cut()` wakes every thread
+that waits in the stream. `close()` does not; it gives the descriptors back, after the threads were joined.
 """
 
 from typing import Protocol
@@ -14,91 +13,95 @@ SILENCE_TIMEOUT = 15.0  # seconds without a byte, or without room for one (proto
 
 
 class Stream(Protocol):
-    """One thread may read while another writes; `cut` and the facts are for any thread."""
+    """A connection. One thread may read while another writes; any thread may call `cut` and read the facts."""
 
     @property
     def peer_address(self) -> Address:
-        """Where the other end is."""
+        """The address of the other end."""
 
     @property
     def bytes_read(self) -> int:
-        """As the network has counted them: of an encrypted stream, those of TLS."""
+        """Bytes read so far, as the network counts them: with TLS, those of TLS."""
 
     @property
     def bytes_written(self) -> int:
-        """Likewise."""
+        """Bytes written so far, as the network counts them: with TLS, those of TLS."""
 
     @property
     def timeout(self) -> float:
-        """Seconds that a read may wait for a byte, and a write for room."""
+        """Seconds that a read may wait for bytes, and a write for room."""
 
     def set_timeout(self, seconds: float) -> None:
         """Set `timeout`."""
 
     def read(self) -> bytes:
-        """Wait for bytes; b"" at the end of the stream, or after `cut()`. Raises ConnectionLost."""
+        """Wait for bytes, and return them; b"" at the end of the stream, or after `cut()`. Raises ConnectionLost."""
 
     def receive(self) -> bytes | None:
-        """Wait once for the network: as `read`, but None if what came says nothing yet. Raises ConnectionLost."""
+        """Wait once for the network. As `read`, but returns None if what came completes nothing yet. Raises
+        ConnectionLost."""
 
     def write(self, data: bytes) -> None:
-        """Send all of `data`. After a ConnectionLost the stream is torn, and only good for cutting."""
+        """Send all of `data`. Raises ConnectionLost; then part of it may have been sent, and the stream is only good
+        for `cut`."""
 
     def finish(self) -> None:
-        """Promise to write no more; the peer's bytes still come in. Raises nothing."""
+        """End our direction: no more is written, and the peer's bytes still come in. Raises nothing."""
 
     def cut(self) -> None:
-        """End both directions at once, and wake the threads that wait in them. Any number of times."""
+        """End both directions at once, and wake the threads that wait in them. It may be called again."""
 
     def close(self) -> None:
-        """Give back what the stream holds."""
+        """Give back the descriptors of the stream."""
 
     # --- facts, which not every stream knows
 
     @property
     def relay(self) -> str:
-        """The relay through which it goes, as one would type it; "" if it is direct. Then `peer_address` is the
-        relay's."""
+        """The relay of the connection, as a user would type it; "" if it is direct. With a relay, `peer_address` is
+        the relay's."""
 
     @property
     def seen(self) -> Address | None:
-        """Our own address as the relay sees it; None without a relay, and where a proxy is between."""
+        """Our address as the relay sees it; None without a relay, or with a proxy between."""
 
     @property
     def is_secure(self) -> bool:
-        """Whether it is encrypted, and the handshake is over."""
+        """Whether the stream is encrypted, and the handshake is over."""
 
     @property
     def peer_certificate(self) -> bytes:
-        """Of the TLS server that was dialled, in DER; b"" if there is none."""
+        """The certificate of the TLS server that was dialled, in DER; b"" if there is none."""
 
     @property
     def options(self) -> list[str]:
-        """What the system grants to this connection, in words for people."""
+        """Socket options that the system has granted to this connection, in words for users."""
 
     @property
     def has_come(self) -> bool:
-        """Whether there are bytes to read that `fileno` does not announce, because this side has them already."""
+        """Whether bytes are ready to read that this side has already received, so that `fileno` does not announce
+        them."""
 
     def bytes_in_flight(self) -> int | None:
-        """Bytes that were written and that the far end's kernel has not acknowledged; None if that is unknown."""
+        """Return how many bytes were written that the far end's kernel has not acknowledged; None if unknown."""
 
     def bytes_unsent(self) -> int:
-        """Bytes of those that our kernel holds back until more may be in flight; 0 if that is unknown."""
+        """Return how many of these bytes our kernel holds back until more may be in flight; 0 if unknown."""
 
     def min_round_trip(self) -> float | None:
-        """The shortest of the last minutes in seconds, as the kernel measured it; None if that is unknown."""
+        """Return the shortest round trip of the last minutes, in seconds, as the kernel measured it; None if
+        unknown."""
 
     def fileno(self) -> int | None:
-        """A descriptor to wait for with others; None if there is none."""
+        """Return a descriptor that a selector can wait for; None if there is none."""
 
     def leave_bbr(self) -> None:
-        """Have another congestion control if the system's choice is bbr: it lets no more be in flight than fits two
-        *shortest* round trips, too little for voice where a queue of other senders makes them long."""
+        """Use another congestion control if the system's choice is BBR. BBR's window fits only two of the *shortest*
+        round trips, which is too little for voice where another program's queue makes them long."""
 
 
 class LayeredStream:
-    """What a `Stream` around another takes from the one inside, which belongs to it from now on."""
+    """The part of a `Stream` around another one that is passed on to the inner one. It owns the inner one."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -177,7 +180,8 @@ class LayeredStream:
 
 
 def receive_within(stream: Stream, seconds: float) -> bytes | None:
-    """As `stream.receive`, but None if nothing comes in that time. It becomes the stream's timeout."""
+    """Receive as `stream.receive` does, but return None if nothing comes within `seconds`. Sets the stream's
+    timeout."""
     stream.set_timeout(seconds)
     try:
         return stream.receive()
@@ -188,7 +192,7 @@ def receive_within(stream: Stream, seconds: float) -> bytes | None:
 
 
 def descriptor_of(stream: Stream) -> int:
-    """The stream's descriptor, for code that waits for many streams at once; each of these has one."""
+    """Return the stream's descriptor, for code that waits for many streams at once; each of those has one."""
     descriptor = stream.fileno()
     assert descriptor is not None
     return descriptor

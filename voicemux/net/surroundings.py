@@ -1,24 +1,26 @@
-"""Whether the way to a peer may have changed: another own address leads there, or this machine has slept.
+"""Notices that the way to a peer may have changed: another address of this machine leads there, or the machine has
+slept.
 
-It sends nothing."""
+It sends nothing.
+"""
 
 import time
 from collections.abc import Callable
 
-LOOK_INTERVAL = 0.25  # seconds between two looks at the addresses: two system calls each
-NAP = 2.0  # seconds that the clock of the machine may run ahead of ours: it slept if more
+LOOK_INTERVAL = 0.25  # seconds between two looks at the addresses, which cost two system calls each
+NAP = 2.0  # seconds of sleep of the machine that count
 
 
 class Surroundings:
-    """Ask it several times a second. Belongs to one thread."""
+    """Watches one peer's way. One thread asks it several times a second."""
 
     def __init__(
         self,
         addresses: Callable[[], list[str]],
         slept: Callable[[], float] | None = None,
     ) -> None:
-        """`addresses` are ours that lead to the peer; `slept` is the seconds for which the machine has slept,
-        ever."""
+        """`addresses` returns our addresses that lead to the peer. `slept` returns for how many seconds the machine
+        has slept since it was started."""
         self._addresses = addresses
         self._slept = slept or _slept
         self._known = addresses()
@@ -26,7 +28,7 @@ class Surroundings:
         self._next_look = float("-inf")
 
     def have_changed(self, now: float) -> bool:
-        """Whether anything has changed since the last time."""
+        """Whether anything has changed since the last call."""
         slept, before = self._slept(), self._slept_so_far
         self._slept_so_far = slept
         return self._look_at_addresses(now) or slept - before > NAP
@@ -40,7 +42,8 @@ class Surroundings:
 
 
 def _slept() -> float:
-    """Linux's clock of the time since the boot runs on while the machine sleeps, the monotonic one does not."""
+    """Return the seconds that the machine has slept since it was started. On Linux, the boot-time clock goes on while
+    the machine sleeps, and the monotonic clock does not; elsewhere, 0."""
     if (boot := getattr(time, "CLOCK_BOOTTIME", None)) is None:
         return 0.0
     return float(time.clock_gettime(boot) - time.monotonic())

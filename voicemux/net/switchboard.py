@@ -1,7 +1,7 @@
-"""The places for calls: which callers the owner of a listener has, and who waits for one of them to end.
+"""Gives callers a place for a call: which callers the owner of a listener has, and which wait for a call to end.
 
-A listener holds at most `capacity` calls at once. A caller has its place from the moment it is handed to the owner
-until the owner frees it: also while the call rings. No socket here.
+A listener holds at most `capacity` calls at once. A caller has a place from the moment it is handed to the owner
+until the owner frees it, also while the call rings. No socket here.
 """
 
 import queue
@@ -15,65 +15,69 @@ from voicemux.threads import drain, take
 
 @dataclass(frozen=True)
 class Offered:
-    """What became of a caller. It has a place of its own, or waits for that of `displaces`, or found none."""
+    """The result of an offer. The caller has a free place; or it waits for the place of `displaces`; or all are
+    taken."""
 
     is_busy: bool = False  # all places are taken
     displaces: Caller | None = None
-    drops: Caller | None = None  # waited for the same place until now, and gets none
+    drops: Caller | None = None  # a caller that had waited for the same place, and gets none
 
 
 @dataclass(eq=False)
 class _Place:
     current: Caller
-    next: Caller | None = None  # gets the place when `current` has left it
-    yields_to: Callable[[Caller], bool] | None = None  # which callers may become `next`, besides one of the same key
+    next: Caller | None = None  # the caller that gets the place once `current` has left it
+    # Says which callers may become `next`, besides one with the same key.
+    yields_to: Callable[[Caller], bool] | None = None
 
     def is_of(self, caller: Caller) -> bool:
-        """Whether the caller has the place already, by an earlier call, or waits for it."""
+        """Whether the same key already has the place, by an earlier call, or waits for it."""
         return is_same(caller, self.current) or (self.next is not None and is_same(caller, self.next))
 
 
 class Switchboard:
-    """`offer` belongs to the reception's thread, `next_caller` to the owner; the rest may be used by any thread."""
+    """The places of one listener. The reception's thread calls `offer`, the owner `next_caller`, any thread the
+    rest."""
 
     def __init__(
         self, capacity: int = 1, gives_way: Callable[[Caller, Caller], bool] = lambda current, caller: False
     ) -> None:
-        """`capacity` is how many calls there may be at once. Where no place is free, an answered call that
-        `gives_way` to the new caller makes room; it is asked with a lock held, and must not wait."""
+        """`capacity` is how many calls there may be at once. If no place is free, `gives_way` says whether an
+        answered call makes room for a new caller; it is called with a lock held, and must not wait."""
         self._capacity = capacity
         self._gives_way = gives_way
         self._lock = threading.Lock()
         self._places: dict[int, _Place] = {}  # by the id of the current caller
-        self._callers: queue.SimpleQueue[Caller | BaseException] = queue.SimpleQueue()  # that have a place
+        # Callers that have a place, for the owner to take.
+        self._callers: queue.SimpleQueue[Caller | BaseException] = queue.SimpleQueue()
 
     # --- for the owner
 
     def next_caller(self) -> Caller:
-        """Wait for a caller who may be answered. It has its place until `free`."""
+        """Wait for a caller that may be answered, and return it. It keeps its place until `free`. Raises what
+        `interrupt` was given."""
         caller = take(self._callers)
         if isinstance(caller, BaseException):
             raise caller
         return caller
 
     def free(self, caller: Caller) -> None:
-        """The call has ended, or was not answered: another caller can have its place. Again, it does nothing."""
+        """The call has ended, or was not answered: free its place for another caller. Calling it again does
+        nothing."""
         with self._lock:
             place = self._places.pop(caller.id, None)
             if place and place.next:
                 self._seat(place.next)
 
     def yield_to(self, caller: Caller, whom: Callable[[Caller], bool] | None) -> None:
-        """As long as `caller` is not answered, let these callers take its place as if it had called again.
-
-        Only where no other place is free. None: only a caller with the same key.
-        """
+        """Until `caller` is answered, let callers for which `whom` returns True take its place, as if it had called
+        again. This counts only if no other place is free. None: only a caller with the same key."""
         with self._lock:
             if place := self._places.get(caller.id):
                 place.yields_to = whom
 
     def replacement_of(self, caller: Caller) -> Caller | None:
-        """Who takes the place of `caller`, and waits for `free`."""
+        """Return the caller that takes the place of `caller` and waits for `free`, or None."""
         with self._lock:
             place = self._places.get(caller.id)
             return place.next if place else None
@@ -89,7 +93,7 @@ class Switchboard:
         self._callers.put(error)
 
     def check(self) -> None:
-        """Raise what `interrupt` was given, if `next_caller` has not raised it yet."""
+        """Raise what `interrupt` was given, unless `next_caller` has raised it already."""
         waiting = list(drain(self._callers))
         error = next((each for each in waiting if isinstance(each, BaseException)), None)
         for each in waiting:
@@ -126,7 +130,7 @@ class Switchboard:
             return Offered(displaces=place.current, drops=dropped)
 
     def close(self) -> None:
-        """Close the streams of all callers whom the owner has not got; to be called when there are no more offers."""
+        """Close the streams of all callers that the owner has not taken. Call it when no more offers come."""
         with self._lock:
             waiting = [place.next for place in self._places.values() if place.next]
         for caller in waiting:

@@ -1,4 +1,4 @@
-"""A TCP connection as a `Stream`: what is asked of the kernel, and what it tells."""
+"""A `Stream` over TCP: which options the kernel is asked for, and what it tells."""
 
 import contextlib
 import socket
@@ -15,18 +15,18 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
-READ_SIZE = 65_536  # bytes asked for at once: more than 60 ms of raw PCM in any case
+READ_SIZE = 65_536  # bytes asked for at once: always more than 60 ms of PCM
 MIN_RTT = struct.Struct("=148xI")  # tcpi_min_rtt of Linux's struct tcp_info, in microseconds
 NOT_MEASURED = 2**32 - 1
-CONGESTION_CONTROL_SIZE = 16  # bytes, of its name: TCP_CA_NAME_MAX of Linux
-# Seconds: now and then bbr lets only four packets be under way for a while (PROBE_RTT), which are 80 ms of voice.
-# On a path of 300 ms that makes 1 to 4 % of voice late; with cubic nothing is.
+CONGESTION_CONTROL_SIZE = 16  # bytes of the name of a congestion control: TCP_CA_NAME_MAX of Linux
+# Seconds of round trip above which BBR is not used. Now and then it lets only four packets be in flight for a while
+# (PROBE_RTT), which are 80 ms of voice. On a path of 300 ms, that makes 1 to 4 % of voice late; with CUBIC, none.
 LONG_ROUND_TRIP = 0.080
 RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # SO_LINGER: closing sends a reset
 SIOCOUTQNSD = 0x894B  # of Linux: bytes that were written and not sent yet
 SO_NWRITE = 0x1024  # of macOS: bytes that were written and not acknowledged
 
-# What is asked of every connection, as far as the platform has it: (name, level, number, value).
+# Options of every connection, if the platform has them: (name, level, number, value).
 OPTIONS: list[tuple[str, int, int, int | bytes]] = [
     ("no-delay", socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),  # Nagle's algorithm would add a round trip
     ("expedited", socket.IPPROTO_IP, socket.IP_TOS, 0xB8),  # RFC 3246: routers that care let voice go first
@@ -39,12 +39,12 @@ if sys.platform == "linux":
         (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
     ]
 if sys.platform == "linux":
-    # Congestion control is the system's choice, but for bbr on long lines (LONG_ROUND_TRIP). On short ones, the delay
-    # is normal 1.0 s after a squeeze to 24 kbit/s with bbr as with cubic; where 5 % of packets are lost it is some
-    # 165 ms with bbr and 195 ms with cubic, but many systems do not grant bbr.
+    # The congestion control is the system's choice, except BBR on long paths (LONG_ROUND_TRIP). On short ones, the
+    # delay is back to normal 1.0 s after a squeeze to 24 kbit/s with BBR as with CUBIC. With 5 % of packets lost, the
+    # delay is about 165 ms with BBR and 195 ms with CUBIC, but many systems do not grant BBR.
     OPTIONS += [
-        # After an outage TCP tries again ever more seldom. A second of it is followed by 0.2 s more silence instead
-        # of 1 s if it does not, which is for streams of less than four packets under way; all try every second.
+        # During an outage, TCP retransmits ever more rarely. With this option, which is for streams of less than four
+        # packets in flight, an outage of 1 s is followed by 0.2 s more silence instead of 1 s.
         ("thin-linear-timeouts", socket.IPPROTO_TCP, 16, 1),
         ("retries-every-second", socket.IPPROTO_TCP, 44, 1000),  # TCP_RTO_MAX_MS, Linux 6.15
     ]
@@ -86,7 +86,7 @@ class TcpStream:
         return 0
 
     def keep_alive(self) -> None:
-        """Have the kernel look after a silent connection: routers forget one after minutes."""
+        """Have the kernel send keep-alives on a silent connection: routers forget one after minutes."""
         for level, number, value in KEEP_ALIVE:
             _set(self._socket, level, number, value)
 
@@ -161,16 +161,17 @@ class TcpStream:
 
 
 def break_off(stream: Stream) -> None:
-    """Close a stream over TCP as if its line had broken: with a reset, and what is on its way is lost."""
+    """Close a stream over TCP as if its path had broken: with a reset, so that bytes on their way are lost."""
     with socket.fromfd(descriptor_of(stream), socket.AF_INET, socket.SOCK_STREAM) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     stream.close()
 
 
 def _leave_bbr(connection: socket.socket) -> list[str]:
-    """The congestion control that is used from now on, if the system's choice is bbr and it grants another."""
+    """Leave BBR if it is the system's choice, and another is granted. Returns a list of the new name; empty if
+    nothing changed."""
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # a kernel that only looks like Linux
+        with contextlib.suppress(OSError):  # not every kernel that says it is Linux has this option
             chosen = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, CONGESTION_CONTROL_SIZE)
             for name in ("cubic", "reno") if chosen.startswith(b"bbr") else ():
                 if _set(connection, socket.IPPROTO_TCP, socket.TCP_CONGESTION, name.encode()):
@@ -179,7 +180,7 @@ def _leave_bbr(connection: socket.socket) -> list[str]:
 
 
 def _set(connection: socket.socket, level: int, number: int, value: int | bytes) -> bool:
-    """Ask for a socket option. Whether it was granted: a Unix socket has none of them, and needs none."""
+    """Ask for a socket option. Returns whether it was granted: a Unix socket grants none, and needs none."""
     try:
         connection.setsockopt(level, number, value)
     except OSError:

@@ -1,9 +1,9 @@
 """TLS 1.3 on a stream of bytes: `TlsStream` is a `Stream` around a `Stream`. The only home of ssl.
 
-Not an SSLSocket: one that is read by a thread and written by another crashes the interpreter (CPython gh-143756),
-because OpenSSL allows one thread at a time. Here every use of it is behind a lock, and none waits for the network.
-What OpenSSL itself has to say while reading (an answer to a KeyUpdate) goes out with what is written next: RFC 8446
-§4.6.3 asks for no more, and the reader never writes.
+This is not an SSLSocket: if one thread reads it while another writes, the interpreter crashes (CPython gh-143756),
+because OpenSSL allows one thread at a time. Here, each use of OpenSSL is guarded by a lock, and none waits for the
+network. What OpenSSL itself wants to send while reading (an answer to a KeyUpdate) goes out with the next write,
+because the reader never writes; RFC 8446 §4.6.3 asks for no more.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ from voicemux.protocol.connection import describe_stranger
 from voicemux.protocol.wire import PREFACE_STEM
 
 READ_SIZE = 65_536  # bytes
-FIRST_BYTES = 16  # of a peer, that are kept to say what it is if it does not speak TLS
-HANDSHAKE = 0x16  # the first byte of TLS
-ALERT = 0x15
-MOST_HANDSHAKE = 16_384  # bytes that a peer may say before there is a connection: a certificate has about 400
+FIRST_BYTES = 16  # bytes of a peer that are kept, to say what it is if it does not speak TLS
+HANDSHAKE = 0x16  # first byte of a TLS handshake record
+ALERT = 0x15  # first byte of a TLS alert record
+MOST_HANDSHAKE = 16_384  # bytes that a peer may send before TLS is established; a certificate has about 400
 
 Context = ssl.SSLContext
 
 
 def listener_context(identity: Path) -> Context:
-    """`identity` is a PEM file with key and certificate."""
+    """Return the TLS context of a listener. `identity` is a PEM file with its key and certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # sessions are not resumed: a ticket would be one more secret to keep
@@ -36,7 +36,8 @@ def listener_context(identity: Path) -> Context:
 
 
 def dialler_context() -> Context:
-    """It takes every certificate: who it belongs to is asked afterwards (protocol.md §12)."""
+    """Return the TLS context of a dialler. It accepts every certificate: the key is judged afterwards (protocol.md
+    §12)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False
@@ -45,17 +46,16 @@ def dialler_context() -> Context:
 
 
 def verified_context() -> Context:
-    """Of a client that takes only certificates that an authority of this system has signed for the host's name.
-
-    OpenSSL's SSL_CERT_FILE adds others.
-    """
+    """Return the TLS context of a client that accepts only certificates which an authority of this system has signed
+    for the host's name. OpenSSL's SSL_CERT_FILE adds authorities."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
 
 
 def served_context(certificate: Path, key: Path) -> Context:
-    """Of a server with a certificate of an authority, as PEM files. Raises SecurityError if they cannot be used."""
+    """Return the TLS context of a server with an authority's certificate, as PEM files. Raises SecurityError if they
+    cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0
@@ -68,7 +68,7 @@ def served_context(certificate: Path, key: Path) -> Context:
 
 
 def until_tls_1_2(context: Context) -> Context:
-    """The same context with TLS 1.2 only, which no peer should take: for tests of that."""
+    """Limit `context` to TLS 1.2, which no peer should accept, and return it: for tests of that."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -76,22 +76,24 @@ def until_tls_1_2(context: Context) -> Context:
 
 
 class Channel:
-    """Bytes of the network in, bytes of the peer out, and the other way round. Any thread."""
+    """One TLS connection without its socket: turns bytes of the network into bytes of the peer, and back. Any thread
+    may use it."""
 
     def __init__(self, context: Context, *, is_server: bool, name: str | None = None) -> None:
-        """`name` is the server's, where the context has its certificate verified."""
+        """`name` is the server's host name, if the context verifies certificates."""
         self._lock = threading.Lock()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=is_server, server_hostname=name)
-        self._received = 0  # bytes, before it is established
+        self._received = 0  # bytes that have come before TLS was established
         self._first = b""
         self.established = False
-        self.ended = False  # the peer has said that nothing more comes
+        self.ended = False  # the peer has ended its direction
 
     def receive(self, data: bytes) -> bytes | None:
-        """What the peer says with these bytes, None if nothing yet; with b"", the end of them, and for an end b"".
+        """Decrypt `data` (b"" is the end of the network's stream) and return the peer's bytes; None if they are not
+        complete; b"" at the end of the peer's stream.
 
-        Raises RemoteProtocolError or SecurityError while it is not established, ConnectionLost afterwards.
+        Raises RemoteProtocolError or SecurityError until TLS is established, ConnectionLost afterwards.
         """
         with self._lock:
             if data:
@@ -110,12 +112,13 @@ class Channel:
                 raise self._failure(error) from error
 
     def begin(self) -> None:
-        """Say the first word."""
+        """Begin the handshake, as the client."""
         with self._lock, contextlib.suppress(ssl.SSLWantReadError):
             self._tls.do_handshake()
 
     def seal(self, data: bytes) -> bytes:
-        """What is to be sent for the peer to receive `data`. Raises ConnectionLost if the reader has found damage."""
+        """Encrypt `data`, and return the bytes to send. Raises ConnectionLost if the reader has found the stream
+        damaged."""
         with self._lock:
             try:
                 self._tls.write(data)
@@ -124,20 +127,21 @@ class Channel:
             return self._outgoing.read()
 
     def take_outgoing(self) -> bytes:
-        """What TLS itself wants sent."""
+        """Return the bytes that TLS itself wants to send."""
         with self._lock:
             return self._outgoing.read()
 
     def finish(self) -> bytes:
-        """What is to be sent for the peer to know that nothing more comes."""
+        """Return the bytes that tell the peer that nothing more comes."""
         with self._lock:
-            with contextlib.suppress(ssl.SSLError, ValueError, OSError):  # it waits for the peer's word: we do not
+            # It waits for the peer to end, too, and we do not.
+            with contextlib.suppress(ssl.SSLError, ValueError, OSError):
                 self._tls.unwrap()
             return self._outgoing.read()
 
     @property
     def peer_certificate(self) -> bytes:
-        """Of the server, in DER; b"" before there is one."""
+        """The server's certificate, in DER; b"" before there is one."""
         with self._lock:
             return (self._tls.getpeercert(binary_form=True) or b"") if self.established else b""
 
@@ -148,11 +152,12 @@ class Channel:
                 part = self._tls.read(READ_SIZE)
             except ssl.SSLWantReadError:
                 break
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):  # the latter: TCP ended first; a BYE is what counts
+            # EOF means that TCP ended without TLS's own end; only a BYE counts as a goodbye anyway.
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 part = b""
             self.ended = not part
             parts.append(part)
-            if not self._incoming.pending and not self._tls.pending():  # cheaper to ask than to be told by an error
+            if not self._incoming.pending and not self._tls.pending():  # cheaper than the exception of one more read
                 break
         return b"".join(parts) or (b"" if self.ended else None)
 
@@ -182,7 +187,7 @@ class Channel:
 class TlsStream(LayeredStream):
     """A `Stream` whose bytes go through TLS on another, which belongs to it from now on.
 
-    Begin with `begin()` on the dialler's side, `answer()` on the listener's; read until `is_secure`.
+    Call `begin()` on the dialler's side, `answer()` on the listener's, and read until `is_secure`.
     """
 
     def __init__(self, stream: Stream, context: Context, *, is_server: bool, name: str | None = None) -> None:
@@ -190,12 +195,12 @@ class TlsStream(LayeredStream):
         self._channel = Channel(context, is_server=is_server, name=name)
 
     def begin(self) -> None:
-        """Say the first word of the handshake."""
+        """Send the ClientHello."""
         self._channel.begin()
         self._stream.write(self._channel.take_outgoing())
 
     def answer(self, first: bytes) -> bytes | None:
-        """`first` has been read of the handshake already. Returns and raises as `receive`."""
+        """Go on with a handshake whose bytes `first` were read already. Returns and raises as `receive`."""
         return self._open(first)
 
     @property
@@ -223,15 +228,17 @@ class TlsStream(LayeredStream):
 
     def _open(self, data: bytes) -> bytes | None:
         channel = self._channel
-        if channel.established:  # from then on only the thread that writes sends
+        if channel.established:  # from then on, only the thread that writes may send
             return channel.receive(data)
         try:
             heard = channel.receive(data)
         except VoicemuxError:
-            with contextlib.suppress(ConnectionLost):  # what is wrong counts, not that the peer could not be told
+            # The fault is raised, not that the peer could not be told of it.
+            with contextlib.suppress(ConnectionLost):
                 self._stream.write(channel.take_outgoing())
             raise
-        if answer := channel.take_outgoing():  # else there is no need to notice yet that the peer has gone
+        # Without an answer, there is no need to notice yet that the peer has gone.
+        if answer := channel.take_outgoing():
             self._stream.write(answer)
         return heard
 

@@ -1,6 +1,6 @@
-"""One connection that a listener greets, up to the HELLO (protocol.md §3, §6). The dialler's side is `greeting`.
+"""One connection that a listener greets, up to its HELLO (protocol.md §3, §6). The dialler's side is `greeting`.
 
-What a stranger can cost here is bounded: bytes (a frame decoder holds one frame), time, and tries at a code.
+Limits hold for what a stranger can cost here: bytes (a frame decoder holds one frame), time, and tries of a code.
 """
 
 import time
@@ -18,24 +18,26 @@ from voicemux.protocol.messages import Bye, ByeCode, Claim, Hello, Message, Pref
 from voicemux.security.admission import Admission, Candidate
 from voicemux.security.handshake import Peer
 
-HELLO_TIMEOUT = 10.0  # seconds
-MOST_BYTES = 65_536  # of a visitor: all that it may say has about 2000
-VISITOR_PATIENCE = 0.5  # seconds that the few bytes to a visitor may take: they fit any empty buffer
+HELLO_TIMEOUT = 10.0  # seconds from a visitor's preface to its HELLO
+MOST_BYTES = 65_536  # bytes from a visitor: all that it may send has about 2000
+VISITOR_PATIENCE = 0.5  # seconds for a write to a visitor: the few bytes fit any empty buffer
 
 
 @dataclass(eq=False)
 class Visitor:
-    """Belongs to one thread. `hear()` when there is something to read, until it has said HELLO or must go."""
+    """A connection that is not a call yet, for one thread. Call `hear()` when there is something to read, until it
+    returns HELLO or the visitor must go."""
 
     stream: Stream
-    number: int = 0  # of its connection, in the order in which they were accepted
-    deadline: float = field(default_factory=lambda: time.monotonic() + PREFACE_TIMEOUT)  # to say what comes next
+    number: int = 0  # number of the connection, in the order of acceptance
+    # Time by which it must have sent what comes next.
+    deadline: float = field(default_factory=lambda: time.monotonic() + PREFACE_TIMEOUT)
     sending: Sending = field(default_factory=Sending)
     receiving: Receiving = field(default_factory=lambda: Receiving(unfit=NOT_A_DIALLERS))
-    opened: bool = False  # whether anything has come
+    opened: bool = False  # whether its first bytes have come
     proving: Candidate | None = None
     peer: Peer | None = None
-    leaving: bool = False  # it has been told goodbye
+    leaving: bool = False  # BYE was sent to it
 
     def __post_init__(self) -> None:
         self.stream.set_timeout(VISITOR_PATIENCE)
@@ -47,7 +49,7 @@ class Visitor:
 
     @property
     def stage(self) -> Stage:
-        """How far it has come."""
+        """How far the visitor has come."""
         if self.leaving:
             return Stage.LEAVING
         if self.peer:
@@ -59,10 +61,11 @@ class Visitor:
         return Stage.ANSWERED if self.stream.bytes_written else Stage.SILENT
 
     def hear(self, tls: Context | None, admission: Admission | None) -> Hello | None:
-        """Read once, and answer. Its HELLO if that has come, and it may call; then nothing more is read here.
+        """Read once, and answer. Returns the visitor's HELLO once it has come and the visitor may call; after that,
+        nothing more is read here.
 
-        Without `tls` calls are plain. Raises ConnectionLost if it has gone; NotAdmitted, whose text is for the owner;
-        RemoteProtocolError; SecurityError if the contacts cannot be read.
+        Without `tls`, calls are plain. Raises ConnectionLost if the visitor has gone; NotAdmitted, whose text is for
+        the owner; RemoteProtocolError; SecurityError if the contacts cannot be read.
         """
         data = self._receive(tls)
         if self.stream.bytes_read > MOST_BYTES and not self.leaving:
@@ -72,7 +75,8 @@ class Visitor:
         return self._greet(data, admission) if data and not self.leaving else None
 
     def refuse(self, error: RemoteProtocolError) -> bool:
-        """Tell it what it has done wrong. False if it does not speak voicemux: then it learns nothing."""
+        """Send BYE with what the visitor has done wrong. Returns False if it does not speak voicemux: then it is sent
+        nothing."""
         if error.code == ByeCode.VERSION:
             self.stream.write(self.sending.preface())
         elif not self.receiving.greeted:
@@ -81,14 +85,14 @@ class Visitor:
         return True
 
     def send_away(self, bye: Bye) -> None:
-        """Say BYE and wait for it to have read that: closing at once could destroy it on its way."""
+        """Send BYE, and give the visitor time to read it: closing at once could destroy the BYE on its way."""
         self.leaving = True
         self.stream.write(self.sending.encode(bye))
         self.stream.finish()
         self.deadline = time.monotonic() + GOODBYE_TIMEOUT
 
     def caller(self, hello: Hello) -> Caller:
-        """What it is once it has said HELLO."""
+        """Return the caller that the visitor is after its HELLO."""
         known = self.proving.known if self.proving else None
         return Caller(self.stream, self.sending, self.receiving, hello, self.peer, known, self.number)
 
@@ -100,7 +104,7 @@ class Visitor:
         if data[0] != HANDSHAKE:
             return data
         if tls is None:
-            self.stream.write(self.sending.preface())  # plain: the caller sees what is spoken here
+            self.stream.write(self.sending.preface())  # unencrypted, so that the caller sees what is spoken here
             raise NotAdmitted("an encrypted call, and only plain ones are taken", ByeCode.SECURITY)
         self.sending, self.receiving = Sending(State.STRANGER), Receiving(State.STRANGER, NOT_A_DIALLERS)
         self.stream = secured = TlsStream(self.stream, tls, is_server=True)

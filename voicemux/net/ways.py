@@ -1,6 +1,7 @@
-"""How to get to a listener: its address, that and a proxy, or a Unix socket. Pure; `net.proxies` goes there.
+"""The ways to a listener: its address, an address with a proxy, or a Unix socket. Pure; `net.proxies` connects by
+them.
 
-A way has `str(way)`, for the user and the contacts file, and the listener's `host`.
+`str(way)` is for the user and the contacts file; `way.host` is the listener's host.
 """
 
 import re
@@ -30,7 +31,7 @@ class ProxyCommand:
     text: str
 
     def to(self, address: Address) -> str:
-        """The command for that address: %h is its host, %p its port, %% a percent sign.
+        """Return the command for that address: %h is its host, %p its port, %% a percent sign.
 
         Raises Unreachable for a host that the command would take for an option.
         """
@@ -52,7 +53,7 @@ class Proxied:
 
     @property
     def host(self) -> str:
-        """The listener's."""
+        """The listener's host."""
         return self.address.host
 
     def __str__(self) -> str:
@@ -67,7 +68,7 @@ class UnixPath:
 
     @property
     def host(self) -> str:
-        """This machine."""
+        """The loopback address: this machine."""
         return "127.0.0.1"
 
     def __str__(self) -> str:
@@ -78,7 +79,7 @@ Way = Address | Proxied | UnixPath
 
 
 def parse_unix(text: str) -> UnixPath | None:
-    """unix:PATH; None if that is not meant. Raises AddressError without a path."""
+    """Parse unix:PATH; None if `text` does not begin so. Raises AddressError if the path is missing."""
     if not text.startswith(UNIX_SCHEME):
         return None
     if not (path := text.removeprefix(UNIX_SCHEME)):
@@ -87,11 +88,11 @@ def parse_unix(text: str) -> UnixPath | None:
 
 
 def parse_socks(text: str) -> SocksProxy:
-    """[USER:PASSWORD@]HOST[:PORT]. Raises AddressError."""
+    """Parse [USER:PASSWORD@]HOST[:PORT]. Raises AddressError."""
     userinfo, at, place = text.rpartition("@")
     user, colon, password = userinfo.partition(":")
     if at and not (colon and user):
         raise AddressError("a proxy is given as [USER:PASSWORD@]HOST[:PORT]")
     has_port = re.search(r"(^[^:]*|\]):\d+$", place)
-    address = parse_address(place)  # never shown whole: it may hold a password
+    address = parse_address(place)  # errors must not show `text`, which may hold a password
     return SocksProxy(address if has_port else Address(address.host, SOCKS_PORT), user, password)
