@@ -111,7 +111,7 @@ def complaint(err: list[str]) -> str:
           for also in (["7-quiet-test"], ["--code-file", __file__], ["--open"])),
         *((["listen", "--unencrypted", *also], "--unencrypted goes with none of --code, --open and --allow")
           for also in (["--code", "7-quiet-test"], ["--open"], ["--allow", "bob"])),
-        (["dial", "a", "7-quiet-test", "--open"], "--open and a code say different things"),
+        (["dial", "a", "7-quiet-test", "--open"], "--open and a code contradict each other"),
         (["listen", "--code-words", "4"], "--code-words means nothing beside VOICEMUX_CODE"),
         (["listen", "--code-words", "4", "--code", "7-quiet-test"], "--code-words means nothing beside --code"),
         (["dial", "a", "--json", "--line-mode"], "--line-mode means nothing beside --json"),
@@ -119,10 +119,10 @@ def complaint(err: list[str]) -> str:
         (["listen", "--input", "/dev/stdin", "--ask"], "--ask means nothing beside --input -"),
         (["conform", "dialer", "--list", "--json"], "--json means nothing beside --list"),
         (["conform", "dialer", "--unencrypted", "--open"], "--unencrypted goes with neither --code nor --open"),
-        (["conform", "listener", "a", "--open", "--code", "7-quiet-test"], "--open and --code say different things"),
+        (["conform", "listener", "a", "--open", "--code", "7-quiet-test"], "--open and --code contradict each other"),
         *((["contacts", "--json", *what], "--json means nothing beside")
           for what in (["forget", "bob"], ["rename", "bob", "rob"], ["address", "bob", "add", "a"])),
-        (["listen", "--auto-accept", "--ask"], "--auto-accept and --ask say the opposite"),
+        (["listen", "--auto-accept", "--ask"], "--auto-accept and --ask contradict each other"),
         *((["listen", "--code-words", number], "is not in the range") for number in ("1", "9")),
         (["dial", "a", "--code-file", "no such file"], "'no such file' does not exist"),
         (["dial", "a", "--code-file", os.devnull], "--code-file has no code in its first line"),

@@ -374,7 +374,7 @@ def test_a_key_that_others_can_read_is_not_used(homes):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("listen", "--auto-accept", "--ask"), "--auto-accept and --ask say the opposite"),
+        (("listen", "--auto-accept", "--ask"), "--auto-accept and --ask contradict each other"),
         (("listen", "--unencrypted", "--open"), "--unencrypted goes with none of"),
         (("listen", "--unencrypted", "--code", "7-quiet-test"), "--unencrypted goes with none of"),
         (("dial", "localhost", "7-quiet-test", "--unencrypted"), "--unencrypted goes with none of"),

@@ -1,1 +1,2 @@
-"""The program: its command line, and what it does with a call. Libraries leave this out."""
+"""The program: its command line, and what it does with a call. Programs that use voicemux as a library do not load
+it."""

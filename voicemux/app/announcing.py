@@ -1,4 +1,4 @@
-"""Tells the local network of a listener, and has the router let callers in, if its user wants that."""
+"""Announces a listener on the local network, and has the router forward its port, if the user wants that."""
 
 import contextlib
 from collections.abc import Callable
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def publish(
     ring: RingSettings, listener: ListeningSockets, sessions: Sessions, tell: Callable[[str], None]
 ) -> contextlib.ExitStack:
-    """Do what the user wants; closing what this returns takes all back. `tell` hears the results, in any thread.
+    """Announce the listener and have its port forwarded, as the user wants. Closing the returned stack undoes both.
+    `tell` gets the results as sentences, in any thread.
 
     Raises OutOfResources, LibraryMissing.
     """
@@ -33,7 +34,8 @@ def publish(
 
 
 def announce(name: str | None, listener: ListeningSockets, tell: Callable[[str], None]) -> "Announcement | None":
-    """Announce the listener by that name; None: the user does not want that. `tell` hears the result, in any thread.
+    """Announce the listener by that name, or not if `name` is None. `tell` gets the result as a sentence, in any
+    thread.
 
     Raises OutOfResources.
     """

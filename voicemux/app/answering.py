@@ -1,7 +1,7 @@
-"""Callers, one after the other: each rings until the user takes or declines the call, or one side gives up.
+"""Takes callers one after the other: each call rings until the user takes or declines it, or one side gives up.
 
-What happens is decided in the owner's thread, which waits here while there is no call. What the user types comes
-from the keyboard's thread; that the user wants to leave is told to the reception, and every wait looks there.
+What happens is decided in the owner's thread, which waits here while there is no call. What the user types comes from
+the keyboard's thread. If the program is to end, the reception is told, and every wait looks there.
 """
 
 import contextlib
@@ -24,32 +24,34 @@ from voicemux.net.ringing import Ring
 from voicemux.protocol.messages import Bye, ByeCode, Method
 from voicemux.security.networks import is_loopback, networks_of
 
-RINGING_INTERVAL = 5.0  # seconds between two RINGINGs, and two bells (protocol.md §5.8)
+RINGING_INTERVAL = 5.0  # seconds between two RINGING messages, and between two bells (protocol.md §5.8)
 ANSWER_TIMEOUT = 60.0  # seconds for the user to answer; the caller waits as long (protocol.md §6)
-GIVES_UP = 2.0  # seconds before that in which a caller who gives up has waited as long as we: its clock began earlier
-GLANCE = 0.05  # seconds between two looks at what the user has answered
-MOST_MISSED = 100  # calls that are kept for the user to ask about
+# Seconds before ANSWER_TIMEOUT from which on a caller that hangs up counts as having waited to the end: its clock
+# began earlier.
+GIVES_UP = 2.0
+GLANCE = 0.05  # seconds between two looks whether the user has answered
+MOST_MISSED = 100  # missed calls that are kept for `/missed`
 NO_QUESTION = "nobody waits for an answer"
 GONE = "the caller has gone"
 
 
 class Asks(enum.Enum):
-    """Whose calls wait for the user's answer; the others are taken at once."""
+    """The callers for whose calls the user is asked; others are taken at once."""
 
     EVERYBODY = "everybody"
-    STRANGERS = "strangers"  # who may call only because the listener is open
+    STRANGERS = "strangers"  # callers that may call only because the listener is open
     NOBODY = "nobody"
 
 
 @dataclass(frozen=True)
 class _Question:
-    """Whether to take a call that rings."""
+    """The question to the user whether to take a call that rings."""
 
     answers: "queue.SimpleQueue[bool]" = field(default_factory=queue.SimpleQueue)
 
 
 class Answering:
-    """The way of a listener's callers to its owner. `next_caller()` belongs to the owner, the rest to any thread."""
+    """Passes a listener's callers to its owner. The owner calls `next_caller()`, any thread the rest."""
 
     def __init__(
         self,
@@ -61,7 +63,8 @@ class Answering:
         is_known: Callable[[Caller], bool],
         before_asking: Callable[[], None] = lambda: None,
     ) -> None:
-        """`name_of` and `is_known` say who a caller is: a contact, or who has proved the code, is known.
+        """`name_of` returns a caller's name. `is_known` returns whether a caller is a contact, or has proved that it
+        knows the code.
 
         `bell` rings once. `before_asking` is called before a call waits for the user.
         """
@@ -74,11 +77,11 @@ class Answering:
         self._is_known = is_known
         self._before_asking = before_asking
         self._limit = RingLimit()
-        self._lock = threading.Lock()  # guards the question, what became of the last one, and what was missed
+        self._lock = threading.Lock()  # guards the question, the state of the last one, and the missed calls
         self._question: _Question | None = None
         self._undecided = False
         self._no_question = NO_QUESTION
-        self._is_mute = False  # the user: answers can come no more
+        self._is_mute = False  # no answer can come any more, because the input has ended
         self._missed: deque[Missed] = deque(maxlen=MOST_MISSED)
 
     # --- for the owner -------------------------------------------------------------------------------
@@ -111,7 +114,7 @@ class Answering:
             self.miss(name, host, "unanswered")
             return False
         question = _Question() if asks else None
-        with self._lock:  # before anybody is told: answers come at once
+        with self._lock:  # before the user is told: an answer may come at once
             self._question = question
             self._undecided = asks
             self._no_question = NO_QUESTION
@@ -134,7 +137,7 @@ class Answering:
                 self.miss(name, host, outcome.why, began)
                 with self._lock:
                     self._no_question = GONE
-        except BaseException:  # the user leaves
+        except BaseException:  # the program ends
             self._reception.send_away(caller, Bye())
             raise
         finally:
@@ -144,7 +147,7 @@ class Answering:
         return False
 
     def _ring(self, caller: Caller, name: str, question: _Question) -> bool:
-        """Whether the user takes the call. Raises _Unanswered if nothing was said to the end."""
+        """Let it ring, and return whether the user takes the call. Raises _Unanswered if the user does not answer."""
         host, ring = caller.host, Ring(caller)
         began = rang = time.monotonic()
         try:
@@ -163,7 +166,7 @@ class Answering:
                     self._show(Answered(name, host, accepted))
                     if accepted:
                         self._calls.yield_to(caller, None)
-                        if self._calls.replacement_of(caller):  # in this very moment
+                        if self._calls.replacement_of(caller):  # the caller has called again in this very moment
                             continue
                         ring.take()
                     else:
@@ -181,7 +184,7 @@ class Answering:
         raise _Unanswered(Bye(ByeCode.TIMEOUT), "unanswered")
 
     def _may_ring(self, caller: Caller, marks: tuple[Hashable, ...]) -> bool:
-        """Whether it may ring now for an unknown caller; if not, the caller is told."""
+        """Return whether it may ring now for an unknown caller. If not, the caller is sent away."""
         now = time.monotonic()
         if self._limit.is_declined(marks, now):
             self._reception.send_away(caller, Bye(ByeCode.DECLINED), "it was declined a moment ago")
@@ -205,7 +208,7 @@ class Answering:
             return ""
 
     def stop_asking(self) -> None:
-        """Tell each caller who rings, at once, that the call is not answered: no answer can come any more."""
+        """Send away each caller whose call rings, from now on: no answer can come any more."""
         self._is_mute = True
 
     @property
@@ -216,7 +219,7 @@ class Answering:
 
     @property
     def is_settling(self) -> bool:
-        """Whether the user has answered a call that rang, and that has not been carried out yet."""
+        """Whether the user has answered a call that rang, and the owner has not acted on it yet."""
         return self._undecided and not self.is_asking
 
     def miss(self, name: str, host: str, why: str, began: datetime | None = None) -> None:
@@ -228,13 +231,14 @@ class Answering:
         self._show(missed)
 
     def missed(self) -> MissedCalls:
-        """What was missed so far."""
+        """Return the calls that were missed so far."""
         with self._lock:
             return MissedCalls(list(self._missed))
 
 
 class _Unanswered(Exception):
-    """A call that was not answered: the goodbye, why as in `events.Missed`, and what the caller did wrong."""
+    """A call was not answered. `bye` is for the caller, `why` is as in `events.Missed`, and `fault` is what the
+    caller did wrong."""
 
     def __init__(self, bye: Bye, why: str, fault: str = "") -> None:
         super().__init__(why)
@@ -242,7 +246,7 @@ class _Unanswered(Exception):
 
 
 def _security(caller: Caller, known: bool) -> str:
-    """What speaks for the caller, as in `events.Connected`."""
+    """Return how the caller is authenticated, as in `events.Connected`."""
     if caller.peer is None:
         return "plain"
     if known and caller.peer.method is Method.OPEN:
@@ -251,9 +255,9 @@ def _security(caller: Caller, known: bool) -> str:
 
 
 def _marks(caller: Caller) -> tuple[Hashable, ...]:
-    """How an unknown caller is recognised: the key, which costs nothing to change, and the network.
+    """Return the marks of an unknown caller: its key, which costs nothing to change, and its network.
 
-    This machine's own address says nothing: through a tunnel (ssh -L, Tor) every caller comes from it.
+    The loopback address is not a mark: through a tunnel (ssh -L, Tor), every caller comes from it.
     """
     key = (caller.peer.fingerprint,) if caller.peer else ()
     host = caller.host

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from voicemux.net.ways import Proxy
     from voicemux.relay.places import RelayPlace
 
-MUSIC_BITRATE = 96  # kbit/s of two channels, at which Opus is hard to tell from its original
-MUSIC_FRAME_MS = 20
+MUSIC_BITRATE = 96  # kbit/s for two channels, at which Opus is hard to tell from the original
+MUSIC_FRAME_MS = 20  # of each packet, the usual length: shorter ones cost bits that music needs
 RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 
 
@@ -45,7 +45,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             " `voicemux devices`, a sound file, - for raw sound on standard input, or none.",
         ),
         click.option(
-            "--output", metavar="DEVICE", default="", help="Loudspeaker: likewise; a file is a recording,"
+            "--output", metavar="DEVICE", default="", help="Loudspeaker, named as for --input; a file is a recording,"
             " - is raw sound on standard output.",
         ),
         click.option(
@@ -67,26 +67,26 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--noise-suppression", type=click.Choice(["off", "low", "high"]), default="off", show_default=True,
-            help="Take noise that goes on and on, such as a fan's, out of what the microphone hears; music suffers.",
+            help="Take steady noise, such as a fan's, out of what the microphone hears; music suffers.",
         ),
         click.option(
             "--mic-mode", type=click.Choice(["open", "voice", "ptt"]), default="open", show_default=True,
-            help="What opens the microphone: nothing, for it is open; that you speak; or /talk, Ctrl-T and the space"
-            " bar (push to talk). Otherwise silence is sent.",
+            help="When your voice is sent: always; while you speak; or while /talk, Ctrl-T or the space bar say so"
+            " (push to talk). Otherwise silence is sent.",
         ),
         click.option(
             "--music", is_flag=True,
-            help="Two channels, at 96 kbit/s if --bitrate says nothing else, of which nothing is taken out. They are"
+            help="Two channels, at 96 kbit/s or --bitrate, without echo cancellation or noise suppression. They are"
             " heard as two if both sides have this option. Wear headphones.",
         ),
         click.option(
             "--codec", type=click.Choice(["auto", "opus", "pcm"]), default="auto", show_default=True,
-            help="What your voice is sent as, if the other side can play it.",
+            help="How your voice is encoded, if the other side can play that.",
         ),
         click.option(
             "--bitrate", type=click.IntRange(6, 128), metavar="KBIT",
-            help="Of Opus at most, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default: 32, or 96"
-            " with --low-latency]",
+            help="Bit rate of Opus at most, in kbit/s, 6 to 128; a line that cannot carry it gets less.  [default:"
+            " 32, or 96 with --low-latency]",
         ),
         click.option(
             "--frame-ms", type=click.Choice(["5", "10", "20", "40", "60"]),
@@ -94,7 +94,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--low-latency", is_flag=True,
-            help="For local networks: packets of 5 ms from the first word on, where the line has room for them.",
+            help="For local networks: packets of 5 ms from the beginning, if the line has room for them.",
         ),
         click.option(
             "--bandwidth", type=click.IntRange(18, 10_000), metavar="KBIT",
@@ -103,20 +103,20 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--max-delay", type=click.IntRange(20, 2000), default=300, show_default=True, metavar="MS",
-            help="The most that voice may wait here for being played; what is older is dropped.",
+            help="The most that received voice may wait before it is played; older voice is dropped.",
         ),
         click.option(
             "--timeout", type=click.FloatRange(1, 600), callback=a_number, default=15, show_default=True,
-            metavar="SECONDS", help="Give a call up after so long without a sign of life.",
+            metavar="SECONDS", help="Give a call up after this time without a byte from the other side.",
         ),
         click.option(
             "--relay", metavar="HOST[:PORT]", envvar="VOICEMUX_RELAY", default="",
             help="The relay at which to wait, or to look for the other side: no one needs an open port then."
-            " tls://HOST for one that is asked in TLS.",
+            " tls://HOST for a relay with TLS.",
         ),
         click.option(
             "--relay-token", metavar="TOKEN", envvar="VOICEMUX_RELAY_TOKEN", default="",
-            help="What a private relay wants to hear.",
+            help="The token of a private relay.",
         ),
         click.option(
             "--relay-only", is_flag=True,
@@ -124,7 +124,8 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--grace", type=click.IntRange(0, 600), default=60, show_default=True, metavar="SECONDS",
-            help="How long the call goes on without a line, if the other side keeps it, too; 0: never.",
+            help="How long the call goes on while the connection is lost, if the other side allows that, too;"
+            " 0: not at all.",
         ),
         click.option(
             "--no-tones", is_flag=True,
@@ -133,14 +134,17 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         *unencrypted("No encryption; anybody may call; both sides must want it. For tunnels that encrypt already."),
         click.option(
             "--line-mode", is_flag=True,
-            help="Plain lines instead of a line that is drawn again: for screen readers. So does TERM=dumb.",
+            help="Plain lines instead of a line that is redrawn: for screen readers. TERM=dumb does the same.",
         ),
         click.option("--status", is_flag=True, help="Show the figures of the call every second."),
         click.option(
             "--trace", metavar="FILE", default="",
             help="Write every frame and every decision about it to a file, for a bug report or a client of your own.",
         ),
-        click.option("-v", "--verbose", is_flag=True, help="Say what the system grants, too."),
+        click.option(
+            "-v", "--verbose", is_flag=True,
+            help="Show also which socket options the system grants, and the figures of each call.",
+        ),
         click.option(
             "--json", "as_json", is_flag=True, help="Events as JSON lines on standard output, commands on input."
         ),
@@ -150,7 +154,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class CallOptions:
-    """What was typed, as click hands it over: the names are those of the parameters."""
+    """The typed options, as click passes them: the names are those of the parameters."""
 
     name: str | None
     input_: str
@@ -184,7 +188,7 @@ class CallOptions:
     as_json: bool
 
     def sound(self) -> "SoundSettings":
-        """Raises UsageError for options that contradict each other."""
+        """Return the sound settings. Raises UsageError for options that contradict each other."""
         from voicemux.app.settings import SoundSettings
 
         if self.no_audio and (self.input_ or self.output or self.record or self.record_call):
@@ -200,13 +204,13 @@ class CallOptions:
         return SoundSettings(source, sink, record, call, self.max_delay / 1000, volume=self.volume, tones=tones)
 
     def echoed_sound(self) -> "SoundSettings":
-        """That of a listener whose callers hear themselves."""
+        """Return the sound settings of a listener whose callers hear themselves."""
         from voicemux.app.settings import SoundSettings
 
         return SoundSettings(Nothing(), Nothing(), max_delay=self.max_delay / 1000, tones=False, echo_test=True)
 
     def voice(self) -> "VoiceSettings":
-        """Raises UsageError if no packets are such as the options say."""
+        """Return the voice settings. Raises UsageError if no packets can be as the options say."""
         from voicemux.app.settings import VoiceSettings
         from voicemux.protocol.messages import Codec
 
@@ -221,7 +225,7 @@ class CallOptions:
         )
 
     def relay_place(self) -> "RelayPlace | None":
-        """The relay, None for none. Raises UsageError for what cannot be one."""
+        """Return the relay, or None. Raises UsageError if the text cannot name one."""
         if self.relay_only and self.plain:
             raise click.UsageError("--relay-only needs encryption: a plain call does not go through a relay")
         if not self.relay or self.plain:
@@ -235,7 +239,7 @@ class CallOptions:
             raise click.UsageError(f"--relay: {error}") from error
 
     def _wish(self) -> "Wish":
-        """What the options say of packets. Raises UsageError if no packets are such."""
+        """Return what the options say about packets. Raises UsageError if no packets can be so."""
         from voicemux.audio.capture.wish import Wish
 
         wish = Wish(
@@ -264,9 +268,8 @@ def settings_of(
     *,
     stdio: bool = False,
 ) -> "Settings":
-    """`stdio`: the call is on standard input and output.
-
-    `security` lacks the folder and the name. Raises SecurityError if there is no folder for the key."""
+    """Make the settings. `stdio`: the call is on standard input and output. `security` lacks the folder and the name.
+    Raises SecurityError if there is no folder for the key."""
     from voicemux.app.settings import DisplaySettings, Settings
     from voicemux.security.files import usual_folder
 

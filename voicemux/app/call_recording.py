@@ -1,4 +1,4 @@
-"""What `/record` does: it records both sides of the call in one file, until the user ends that."""
+"""Records both sides of the call in one file, for `/record`, until the user ends that."""
 
 import os
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def begin_recording(call: RunningCall, sides: "BothSides | None", wanted: str) -> Notice | Rejected:
-    """Record the call to a new file. What to tell the user."""
+    """Record the call to a new file. Returns what to tell the user."""
     if not sides:
         return Rejected("there is no voice to record in this call")
     from voicemux.audio.choices import SoundFile
@@ -28,7 +28,7 @@ def begin_recording(call: RunningCall, sides: "BothSides | None", wanted: str) -
 
 
 def end_recording(call: RunningCall, sides: "BothSides | None") -> Notice | Rejected:
-    """End the recording. What to tell the user."""
+    """End the recording. Returns what to tell the user."""
     recorder = sides.recorder if sides else None
     if not (sides and recorder and recorder.records):
         return Rejected("this call is not being recorded by /record or --record-call")

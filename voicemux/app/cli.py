@@ -40,21 +40,21 @@ for command in (*CALLS, devices, sound_test, demo, conform):
 
 
 def run_command_line() -> None:
-    """What the command `voicemux` does, once it has been imported."""
+    """Run the command `voicemux`, once it has been imported."""
     _leave_no_core()
     try:
         sys.exit(cli.main(prog_name="voicemux", standalone_mode=False))
     except click.ClickException as error:
-        if len(sys.argv) == 1:  # click's error is the help itself
+        if len(sys.argv) == 1:  # then click's error is the help text itself
             error.show()
         else:
             click.echo(f"voicemux: {_one_line(error)}", err=True)
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(ExitCode.INTERRUPTED)
-    except (MemoryError, ImportError, SystemError) as error:  # Python forgets some of its MemoryErrors: a SystemError
+    except (MemoryError, ImportError, SystemError) as error:  # Python turns some MemoryErrors into a SystemError
         _give_up(f"memory is used up, or a library is missing: {_innermost(error)}")
-    except OSError as error:  # click ends quietly where a pipe's reader has gone, and knows no full disk
+    except OSError as error:  # click handles only a pipe whose reader has gone, not a full disk
         is_used_up = error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
         what = "the system gives no more" if is_used_up else "cannot write the output"
         _give_up(f"{what}: {(error.strerror or str(error)).lower()}")
@@ -67,14 +67,14 @@ def _give_up(why: str) -> NoReturn:
 
 
 def _innermost(error: BaseException) -> str:
-    """The first cause, in one line: what libraries say on top of it is advice to their developers."""
+    """Return the first cause in one line: what libraries add to it is advice for their developers."""
     while cause := error.__cause__ or error.__context__:
         error = cause
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _leave_no_core() -> None:
-    """A core dump would hold the key and what was said, in a file that outlives the call."""
+    """Allow no core dump: it would hold the key and the conversation, in a file that outlives the call."""
     with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no limits; some are set for good
         import resource
 
@@ -82,7 +82,7 @@ def _leave_no_core() -> None:
 
 
 def _one_line(error: click.ClickException) -> str:
-    """What click says of a misuse, in the shape of every other error of ours."""
+    """Return click's message about a misuse, in the form of our other errors."""
     from voicemux.console.printable import printable
 
     message = " ".join(error.format_message().split()).removesuffix(".")

@@ -1,4 +1,4 @@
-"""`voicemux listen` and `voicemux dial`: what may be typed, and what it asks for."""
+"""The commands `voicemux listen` and `voicemux dial`: their arguments, and the session that they run."""
 
 import contextlib
 from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from voicemux.net.listener import ListeningSockets
     from voicemux.net.ways import Proxy
 
-MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no end
+MOST_CODE_BYTES = 1000  # bytes that are read of a code file: a device like /dev/zero has no end
 
 
 @click.command("listen")
@@ -33,7 +33,7 @@ MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no en
     "--stdio",
     is_flag=True,
     help="One call over standard input and output, for `dial --proxy-command 'ssh HERE voicemux listen --stdio'`:"
-    " for contacts, and for who knows --code.",
+    " for contacts, and for callers who know --code.",
 )
 @click.option(
     "--unix", metavar="PATH", help="Listen on a Unix socket that only you can connect to: `dial unix:PATH`."
@@ -53,7 +53,7 @@ MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no en
     help="Words in a code that is made here.",
 )
 @click.option("--open", "is_open", is_flag=True, help="Anybody may call; you are asked whether to take the call.")
-@click.option("--auto-accept", is_flag=True, help="Take every call at once, as an intercom does: nobody is asked.")
+@click.option("--auto-accept", is_flag=True, help="Take every call at once, as an intercom does, without asking you.")
 @click.option(
     "--ask",
     is_flag=True,
@@ -64,7 +64,7 @@ MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no en
     type=click.Choice(["always", "unfocused", "never"]),
     default="always",
     show_default=True,
-    help="When the terminal's bell rings for a call; unfocused: not while you look at the terminal, if it tells.",
+    help="When the terminal's bell rings for a call; unfocused: not while the terminal says that it has the focus.",
 )
 @click.option(
     "--announce",
@@ -80,7 +80,7 @@ MOST_CODE_BYTES = 1000  # of a code in a file: a device like /dev/zero has no en
 @click.option(
     "--socks5",
     metavar="[USER:PASSWORD@]HOST[:PORT]",
-    help="Go to the relay of --relay through a SOCKS5 proxy, which also looks its name up.",
+    help="Reach the relay of --relay through a SOCKS5 proxy, which also looks its name up.",
 )
 @click.option(
     "--echo-test",
@@ -110,17 +110,17 @@ def listen_command(
 ) -> None:
     """Wait for callers, and serve one after the other.
 
-    Contacts may call, and whoever knows the code that is shown. On a terminal each call rings until you take it.
+    Contacts may call, and everyone who knows the code that is shown. On a terminal, calls ring until you take them.
     """
     typed = CallOptions(**options)
     if is_open and allowed:
         raise click.UsageError("--open and --allow contradict each other: anybody may call, or only some contacts")
     if auto_accept and ask:
-        raise click.UsageError("--auto-accept and --ask say the opposite of each other")
+        raise click.UsageError("--auto-accept and --ask contradict each other")
     if typed.plain and (is_open or allowed or was_typed("code")):
         raise click.UsageError("--unencrypted goes with none of --code, --open and --allow: anybody may call then")
     if code and not was_typed("code") and was_typed("code_words"):
-        raise click.UsageError("--code-words means nothing beside VOICEMUX_CODE: for codes that are made here")
+        raise click.UsageError("--code-words means nothing beside VOICEMUX_CODE: it is for codes that are made here")
     from voicemux.app.answering import Asks
     from voicemux.app.settings import RingSettings
     from voicemux.calls.trust import Security
@@ -128,7 +128,7 @@ def listen_command(
 
     asks_all = ask or (is_attended() and not (typed.as_json or stdio or typed.input_ == "-"))
     asks = Asks.NOBODY if auto_accept or echo_test else Asks.EVERYBODY if asks_all else Asks.STRANGERS
-    words = 0 if stdio else code_words  # no one sees a code that is made for standard input and output
+    words = 0 if stdio else code_words  # no user would see a code that is made here
     security = partial(Security, code=code or "", words=words, is_open=is_open, allowed=allowed)
     refuse_what_means_nothing()
     if socks5 is not None and not typed.relay:
@@ -152,12 +152,12 @@ def listen_command(
 
 
 def _listener_of(stdio: bool, unix: str | None, host: str | None, port: str) -> "Callable[[], ListeningSockets]":
-    """What makes the listener that was asked for. Raises Unreachable, AddressError."""
+    """Return a function that makes the listener that was asked for. Raises Unreachable, AddressError."""
     from voicemux.net.address import parse_host, parse_port
     from voicemux.net.listener import ListeningSockets
     from voicemux.net.local_listeners import StdioListener, UnixListener, take_standard_streams
 
-    if stdio:  # at once: nothing may be printed on what is a call
+    if stdio:  # now, because nothing may be printed to standard output, which is the call
         return partial(StdioListener, take_standard_streams())
     if unix is not None:
         return partial(UnixListener, unix)
@@ -174,7 +174,7 @@ def _listener_of(stdio: bool, unix: str | None, host: str | None, port: str) -> 
     metavar="FILE",
     help="Read the code from a file (- is standard input): other users can see what is typed in a command.",
 )
-@click.option("--open", "is_open", is_flag=True, help="Call somebody unknown without a code, and compare words.")
+@click.option("--open", "is_open", is_flag=True, help="Call an unknown listener without a code, and compare words.")
 @click.option(
     "--socks5",
     metavar="[USER:PASSWORD@]HOST[:PORT]",
@@ -183,7 +183,7 @@ def _listener_of(stdio: bool, unix: str | None, host: str | None, port: str) -> 
 @click.option(
     "--proxy-command",
     metavar="COMMAND",
-    help="Call through a command's standard input and output, as ssh's ProxyCommand: %h is the host, %p the port.",
+    help="Call through a command's standard input and output, like ssh's ProxyCommand: %h is the host, %p the port.",
 )
 @call_options
 def dial_command(
@@ -209,9 +209,9 @@ def dial_command(
     if "@" in target and (words or code_option or code_file):
         raise click.UsageError("one code, please: it stands before the @ already")
     if is_open and (words or code_option or code_file):
-        raise click.UsageError("--open and a code say different things: nothing else is checked, or the code is")
+        raise click.UsageError("--open and a code contradict each other: words are compared, or the code is checked")
     chosen = _read_code(code_file) if code_file else code_option or words
-    if not (chosen or is_open or typed.plain):  # what the environment has is for other calls
+    if not (chosen or is_open or typed.plain):  # a code in the environment is meant for calls that use one
         chosen = " ".join(code)
     from voicemux.app.settings import RingSettings
     from voicemux.calls.trust import Security
@@ -254,7 +254,7 @@ def _hold_calls(
 
 
 def _read_code(path: str) -> str:
-    """The first line of a file; of standard input no byte more, because the rest is for the call."""
+    """Return the first line of a file. Of standard input, no byte more is read, because the rest is for the call."""
     line = b""
     try:
         with open(0 if path == "-" else path, "rb", buffering=0, closefd=path != "-") as file:

@@ -1,4 +1,4 @@
-"""`voicemux conform`: whether another program speaks the protocol."""
+"""The command `voicemux conform`: tests whether another program speaks the protocol."""
 
 import contextlib
 import sys
@@ -24,28 +24,28 @@ def conform() -> None:
 
     A listener or dialler under test takes every call by itself, without asking; stays in it until the BYE, also when
     its standard input has ended; and, to have everything checked, makes sound and writes more than 64 KiB of text
-    from the beginning of each call. What it does not offer is skipped, and said.
+    from the beginning of each call. What it does not offer is skipped, and listed as skipped.
     """
 
 
 @dataclass(frozen=True)
 class ConformOptions:
-    """What was typed, as click hands it over: the names are those of the parameters."""
+    """The typed options, as click passes them: the names are those of the parameters."""
 
     plain: bool
     code: str
     is_open: bool
-    names: tuple[str, ...]  # of cases
+    names: tuple[str, ...]  # names of cases
     sections: tuple[int, ...]
     quick: bool
     lists: bool
     verbose: bool
     as_json: bool
-    junit: str | None  # a file
+    junit: str | None  # path of a JUnit file, or None
 
 
 def report_options(document: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The options that all roles share: which cases of `document`, and what is told of them."""
+    """Return the options that all roles share: which cases of `document` are run, and how they are reported."""
     options = (
         click.option("--case", "names", multiple=True, metavar="NAME", help="Only this case; repeatable."),
         click.option("--section", "sections", multiple=True, type=int, metavar="N", help="Only cases of this section"
@@ -55,8 +55,8 @@ def report_options(document: str) -> Callable[[Callable[..., Any]], Callable[...
         click.option("-v", "--verbose", is_flag=True, help=f"Of a case that failed, show what {document} says and"
             " every frame, in both directions."),
         click.option("--json", "as_json", is_flag=True, help="The results as one JSON object."),
-        click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Write the"
-            " results in JUnit's XML, too."),
+        click.option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE", help="Also write the"
+            " results as JUnit XML."),
     )  # fmt: skip
     return lambda command: stacked(options, command)
 
@@ -65,8 +65,8 @@ def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that listeners and diallers share."""
     options = (
         *unencrypted("Calls without encryption."),
-        click.option("--code", envvar="VOICEMUX_CODE", metavar="CODE", default="", help="Of encrypted calls."),
-        click.option("--open", "is_open", is_flag=True, help="Encrypted calls without a code, for who takes them."),
+        click.option("--code", envvar="VOICEMUX_CODE", metavar="CODE", default="", help="Code of encrypted calls."),
+        click.option("--open", "is_open", is_flag=True, help="Encrypted calls without a code, if they are taken."),
         report_options("protocol.md"),
     )
     return stacked(options, command)
@@ -74,7 +74,7 @@ def conform_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @conform.command("listener")
 @click.argument("target", metavar="HOST[:PORT]", required=False)
-@click.option("--pid", type=int, metavar="PID", help="Of the listener: its memory is watched, too.")
+@click.option("--pid", type=int, metavar="PID", help="The listener's process, whose memory is then watched, too.")
 @conform_options
 def conform_listener(target: str | None, pid: int | None, **options: Any) -> None:
     """Call the listener under test, once for each case."""
@@ -119,10 +119,10 @@ conform.add_command(conform_dialer, "dialler")
 
 @conform.command("relay")
 @click.argument("target", metavar="HOST[:PORT]", required=False)
-@click.option("--token", metavar="TOKEN", envvar="VOICEMUX_RELAY_TOKEN", default="", help="Of a private relay.")
+@click.option("--token", metavar="TOKEN", envvar="VOICEMUX_RELAY_TOKEN", default="", help="Token of a private relay.")
 @report_options("relay.md")
 def conform_relay(target: str | None, token: str, **options: Any) -> None:
-    """Play the clients of the relay under test. tls://HOST is asked in TLS.
+    """Play the clients of the relay under test. tls://HOST is a relay with TLS.
 
     That takes about 20 calls in ten seconds: a relay may allow an address less, and then the rest is skipped.
     """
@@ -145,7 +145,7 @@ def _conform(
     """Choose the cases, run them with a key of their own, and report."""
     refuse_what_means_nothing()
     if typed.is_open and was_typed("code"):
-        raise click.UsageError("--open and --code say different things: calls have no code, or this one")
+        raise click.UsageError("--open and --code contradict each other: calls have either no code, or this one")
     if typed.plain and (typed.is_open or was_typed("code")):
         raise click.UsageError("--unencrypted goes with neither --code nor --open: nothing is checked then")
     with exits():

@@ -1,4 +1,4 @@
-"""`voicemux contacts`: whom the user knows."""
+"""The command `voicemux contacts`: lists and changes whom the user knows."""
 
 import json
 
@@ -9,10 +9,10 @@ from voicemux.errors import SecurityError
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="What is shown, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Show it as JSON.")
 @click.pass_context
 def contacts(context: click.Context, as_json: bool) -> None:
-    """List, rename and forget those whose keys you know, and say where they are."""
+    """List, rename and forget your contacts, whose keys you know, and change their addresses."""
     if context.invoked_subcommand:
         context.obj = as_json
         return
@@ -56,7 +56,7 @@ def rename(as_json: bool, old: str, new: str) -> None:
 @click.argument("place", metavar="[HOST[:PORT]]", required=False)
 @click.pass_obj
 def address(as_json: bool, name: str, action: str | None, place: str | None) -> None:
-    """Show where a contact is called, in this order; add an address, which is called first, or drop one."""
+    """Show a contact's addresses in the order in which they are dialled; add one in front, or drop one."""
     if action and not place:
         raise click.UsageError(f"which address? voicemux contacts address {name} {action} HOST[:PORT]")
     if action:

@@ -1,4 +1,4 @@
-"""`voicemux find`: who listens on the local network."""
+"""The command `voicemux find`: shows the listeners of the local network."""
 
 import json
 import sys
@@ -9,7 +9,8 @@ from voicemux.app.exit_codes import ExitCode
 from voicemux.app.exits import exits
 from voicemux.app.options import a_number
 
-# Seconds: a listener answers within 120 ms (RFC 6762, section 6); Wi-Fi may hold multicast back for a second.
+# Seconds to wait for answers: a listener answers within 120 ms (RFC 6762, section 6), but Wi-Fi may hold multicast
+# back for a second.
 USUAL_SECONDS = 2.0
 
 
@@ -26,7 +27,7 @@ USUAL_SECONDS = 2.0
 def find_command(seconds: float, as_json: bool) -> None:
     """Show who listens on the local network with --announce.
 
-    What a listener says of itself is not proved by that: a code or a known key proves it in the call.
+    A listener may lie about its name: only a code, or a key that you know, proves in the call who it is.
     """
     with exits():
         from voicemux.net.neighbours import find_neighbours

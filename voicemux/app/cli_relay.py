@@ -1,4 +1,4 @@
-"""`voicemux relay`: what may be typed, and the life of a relay from its first moment to its end."""
+"""The command `voicemux relay`: its arguments, and the relay from start to end."""
 
 import contextlib
 import re
@@ -18,49 +18,51 @@ if TYPE_CHECKING:
     from voicemux.relay.desk import RelayCounts
     from voicemux.relay.server import RelayServer
 
-REPORT = 3600.0  # seconds between two lines of counts
-NAP = 0.25  # seconds
-RESTART = 5  # seconds after which clients are told to come again
+REPORT = 3600.0  # seconds between two lines of figures
+NAP = 0.25  # seconds between two looks at whether the relay has failed or is empty
+RESTART = 5  # seconds after which clients are told to try again when the relay closes
 SERVER = re.compile(r"(nats|tls)://[^/\s]+")
-DESCRIPTORS = 0.8  # share of those that the process may have, for connections
+DESCRIPTORS = 0.8  # share of the descriptors of the process that connections may use
 
 
 @click.command("relay")
 @click.option("--host", metavar="HOST", help="Listen on this address only.  [default: all, IPv6 and IPv4]")
 @click.option("--port", "ports", metavar="PORT", multiple=True, help="Repeatable, such as 8690 and 443; 0 lets the"
     " system choose one.  [default: 8690]")  # fmt: skip
-@click.option("--cert", metavar="FILE", help="A certificate (PEM) for those who ask in TLS, on the same ports.")
+@click.option("--cert", metavar="FILE", help="A certificate (PEM) for clients with TLS, on the same ports.")
 @click.option("--key", metavar="FILE", help="Its key (PEM).")
 @click.option(
-    "--token-file", metavar="FILE", help="Be private: only for who says a token. Each line of the file is one."
+    "--token-file",
+    metavar="FILE",
+    help="Be private: serve only clients that send a token, one of the lines of this file.",
 )
 @click.option("--connections", type=click.IntRange(2), metavar="N", help="At most this many in all.  [default: as"
     " many as the system lets a process have, less a fifth]")  # fmt: skip
 @click.option("--waits", type=click.IntRange(1), default=16, show_default=True, metavar="N",
-    help="Of an address (IPv6: /64) at most this many connections may wait; a listener has up to two.")  # fmt: skip
+    help="At most this many waiting connections from one address (IPv6: /64); a listener has up to two.")  # fmt: skip
 @click.option("--calls", type=click.IntRange(1), default=30, show_default=True, metavar="N",
-    help="Of an address, at most this many calls in a minute.")  # fmt: skip
+    help="At most this many calls a minute from one address.")  # fmt: skip
 @click.option("--pairs", type=click.IntRange(1), default=60, show_default=True, metavar="N",
-    help="Of an address, at most this many calls at a time.")  # fmt: skip
+    help="At most this many calls at a time from one address.")  # fmt: skip
 @click.option("--rate", type=click.IntRange(8), default=128, show_default=True, metavar="KB",
-    help="Kilobytes a second in each direction of a call; what is faster is read later.")  # fmt: skip
+    help="Kilobytes a second in each direction of a call; anything faster is delayed.")  # fmt: skip
 @click.option("--drain", type=click.IntRange(0), default=30, show_default=True, metavar="SECONDS",
-    help="After SIGTERM, calls may go on for so long.")  # fmt: skip
-@click.option("--move-to", metavar="HOST[:PORT]", default="", help="After SIGTERM, send those who wait there.")
+    help="After SIGTERM, calls may go on for this time.")  # fmt: skip
+@click.option("--move-to", metavar="HOST[:PORT]", default="", help="After SIGTERM, send waiting clients there.")
 @click.option(
     "--cluster",
     "servers",
     metavar="nats://HOST[:PORT]",
     multiple=True,
-    help="Share who waits where with"
-    " the other relays at these NATS servers. Repeatable: one that is lost is left for another.",
+    help="Find listeners at"
+    " the other relays of a cluster, by these NATS servers. Repeatable: if one is lost, another is used.",
 )
 @click.option(
     "--here",
     metavar="HOST[:PORT]",
     default="",
-    help="Where clients reach this relay, and no other of the"
-    " cluster: callers of listeners that wait here are sent there.",
+    help="The address at which clients reach this relay and none of the other relays of the"
+    " cluster: callers are sent there if their listener waits here.",
 )
 @click.option("--metrics", metavar="[HOST:]PORT", default="", help="Counts for Prometheus, by HTTP; without HOST for"
     " this machine only.")  # fmt: skip
@@ -132,7 +134,7 @@ def relay_command(
 
 
 def _run(server: "RelayServer", drain: int, elsewhere: "Address | None") -> bool:
-    """Until a signal, and then until it is empty. Whether it was SIGTERM that ended it."""
+    """Run until a signal, and then until the relay is empty. Returns whether the signal was SIGTERM."""
     from voicemux.app.interrupts import Terminated
 
     is_terminated = False
@@ -148,7 +150,7 @@ def _run(server: "RelayServer", drain: int, elsewhere: "Address | None") -> bool
     except KeyboardInterrupt as asked:
         is_terminated = isinstance(asked, Terminated)
     server.drain(RESTART, elsewhere)
-    with contextlib.suppress(KeyboardInterrupt):  # a second one ends it at once
+    with contextlib.suppress(KeyboardInterrupt):  # a second signal ends it at once
         deadline = time.monotonic() + (drain if is_terminated else 0)
         time.sleep(NAP)
         while not server.is_empty and time.monotonic() < deadline:
@@ -173,7 +175,7 @@ def _metrics(text: str, server: "RelayServer") -> Iterator[None]:
 
 
 def _tokens(path: str) -> tuple[str, ...]:
-    """Raises SecurityError if it cannot be read, or others can read it."""
+    """Read the tokens. Raises SecurityError if the file cannot be read, or other users can read it."""
     from voicemux.errors import SecurityError
     from voicemux.relay.wire import MAX_TOKEN
     from voicemux.security import files
@@ -197,7 +199,7 @@ def _in_words(counts: "RelayCounts") -> str:
 
 
 def _have_descriptors() -> None:
-    """Raise the limit of descriptors as far as this process may: the usual 1024 are enough for 400 calls only."""
+    """Raise the limit of descriptors as far as possible: the usual 1024 are enough for 400 calls only."""
     with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no limits
         import resource
 

@@ -1,4 +1,4 @@
-"""`voicemux devices`, `voicemux test` and `voicemux demo`: the sound of this machine, listed and tried."""
+"""The commands `voicemux devices`, `voicemux test` and `voicemux demo`: list and try the sound of this machine."""
 
 import json
 import sys
@@ -41,7 +41,7 @@ def devices(as_json: bool) -> None:
 
 @click.command()
 @click.option("--live", is_flag=True, help="Play on the real loudspeaker, and listen to the real microphone.")
-@click.option("--keep", metavar="FOLDER", type=click.Path(file_okay=False), help="Where the two recordings go.")
+@click.option("--keep", metavar="FOLDER", type=click.Path(file_okay=False), help="The folder for the two recordings.")
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
 def demo(live: bool, keep: str | None, as_json: bool) -> None:
     """Hold a call on this machine, with speech, and report."""
@@ -55,21 +55,21 @@ def demo(live: bool, keep: str | None, as_json: bool) -> None:
 
 
 @click.command("test")
-@click.option("--input", "source", metavar="DEVICE", default="", help="The microphone, as `voicemux devices` has it.")
-@click.option("--output", "sink", metavar="DEVICE", default="", help="The loudspeaker, likewise.")
+@click.option("--input", "source", metavar="DEVICE", default="", help="Microphone, as `voicemux devices` names it.")
+@click.option("--output", "sink", metavar="DEVICE", default="", help="Loudspeaker, as `voicemux devices` names it.")
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 60),
     default=5.0,
     show_default=True,
     metavar="N",
-    help="How long the microphone is listened to.",
+    help="How many seconds the microphone is recorded.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")
 def sound_test(source: str, sink: str, seconds: float, as_json: bool) -> None:
     """Try the microphone, the loudspeaker and the echo, without a call.
 
-    On a terminal you are asked to speak, and hear what you said. Elsewhere nothing is asked.
+    On a terminal, you are asked to speak, and hear yourself. Elsewhere, you are not asked.
     """
     with exits():
         from voicemux.app.sound_test import describe_report, try_sound

@@ -1,4 +1,4 @@
-"""Which console the user gets: by where the input and the outputs lead, and what the terminal can do."""
+"""Chooses the console: by where input and output lead, and what the terminal can do."""
 
 import os
 import sys
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from voicemux.app.settings import Settings
     from voicemux.console.plain import Console
 
-PLAIN_TERMINALS = ("", "dumb", "unknown")  # values of TERM
+PLAIN_TERMINALS = ("", "dumb", "unknown")  # values of TERM whose terminals take no escape sequences
 
 
 def make_console(settings: "Settings") -> "Console":
+    """Return the console for these settings."""
     from voicemux.console.plain import JsonConsole, PlainConsole, SilentConsole
 
     display, sound, bell = settings.display, settings.sound, settings.ring.bell
@@ -38,5 +39,6 @@ def make_console(settings: "Settings") -> "Console":
 
 
 def _can_be_drawn_on() -> bool:
-    """Whether the terminal is known to take escape sequences. Windows names none, and all of its take them."""
+    """Whether the terminal is known to take escape sequences. Windows sets no TERM, and all its terminals take
+    them."""
     return os.environ.get("TERM", "").lower() not in PLAIN_TERMINALS or sys.platform == "win32"

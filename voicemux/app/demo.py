@@ -1,9 +1,10 @@
-"""The demonstration: a listener and a dialler as two processes, one connection, speech and text both ways, measured.
+"""The demonstration: a listener and a dialler in two processes, with one connection, speech and text both ways,
+measured.
 
-The two are the shipped program, driven through --json like any program would. Their sound is two
-bundled recordings that play at real pace into the call; what each side hears is recorded, and the
-delay is found by looking for the speech in the recordings. Both processes tell when their sound
-began by the same clock, so what is measured is the whole way from mouth to ear.
+Both are the shipped program, driven through --json as by any program. Their sound is two bundled recordings that are
+played into the call at real pace. What each side hears is recorded, and the delay is found by searching the
+recordings for the speech. Both processes report by the same clock when their sound began, so the whole way from mouth
+to ear is measured.
 """
 
 import json
@@ -24,7 +25,8 @@ from voicemux.threads import Threads
 
 SPEECH = Path(__file__).parent.parent / "speech"
 PATIENCE = 60.0  # seconds for the whole call, which takes about ten
-ALIKE_ENOUGH = 0.6  # median correlation of speech with itself after Opus; noise has below 0.2
+# Median correlation of speech with itself after Opus from which on it counts as the same; noise has below 0.2.
+ALIKE_ENOUGH = 0.6
 LINES = {
     "alice": ["Hello Bob, can you hear me?", "Text and voice share one TCP connection.", "Bye, Bob! 👋"],
     "bob": ["Loud and clear, Alice.", "Even Ünïcödé and emoji 🎉 arrive.", "Until next time!"],
@@ -35,10 +37,10 @@ Tell = Callable[[str], None] | None
 
 
 class _Side:
-    """One of the two processes: its events come in, commands go out."""
+    """One of the two processes. It sends commands, and receives events."""
 
     def __init__(self, name: str, arguments: list[str], keys: str, stack: ExitStack) -> None:
-        """`keys` is a folder for its key and its contacts: it is not the user's, and has no contacts."""
+        """`keys` is a folder for the side's key and contacts, so that the user's are not touched."""
         self.name = name
         self.events: list[dict[str, Any]] = []
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -56,12 +58,14 @@ class _Side:
         threads.start(f"demo-{name}", self._read)
 
     def command(self, **command: str) -> None:
+        """Send a command to the process."""
         assert self._process.stdin
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         self._process.stdin.flush()
 
     def wait_for(self, name: str, deadline: float, **wanted: str) -> dict[str, Any]:
-        """The first event of that name, past or to come, that has what is wanted."""
+        """Return the first event of that name, past or to come, that has these values. Raises VoicemuxError after
+        `deadline`, in seconds of `time.monotonic`."""
         seen = 0
         while True:
             for event in self.events[seen:]:
@@ -77,9 +81,11 @@ class _Side:
             self.events.append(json.loads(line))
 
     def texts(self) -> list[str]:
+        """Return the texts that have come so far."""
         return [event["text"] for event in self.events if event["event"] == "text"]
 
     def wait(self) -> int:
+        """Wait for the end of the process, and return its exit code."""
         return self._process.wait(timeout=PATIENCE)
 
     def _last_words(self) -> str:
@@ -93,7 +99,7 @@ class _Side:
 
 
 def hold_demo(folder: str | None, *, live: bool, tell: Tell) -> dict[str, Any]:
-    """Hold the call and return the report that `voicemux demo --json` prints. `tell` is given lines on the way."""
+    """Hold the call, and return the report that `voicemux demo --json` prints. `tell` gets lines on the way."""
     kept = Path(folder) if folder else Path(tempfile.mkdtemp(prefix="voicemux-demo-"))
     try:
         kept.mkdir(parents=True, exist_ok=True)
@@ -121,7 +127,7 @@ def hold_demo(folder: str | None, *, live: bool, tell: Tell) -> dict[str, Any]:
         alice.command(command="quit")
         ended = {name: side.wait_for("ended", deadline) for name, side in sides.items()}
         codes = [side.wait() for side in sides.values()]
-    # Where something was kept before, the recordings have other names.
+    # If files were there before, the recordings have other names.
     recordings = {name: str(kept / _recording(side)["device"]) for name, side in sides.items()}
     directions = [("alice", "bob", "dialler.wav")] + ([] if live else [("bob", "alice", "listener.wav")])
     heard = [_heard(sides[mouth], sides[ear], speech, recordings[ear]) for mouth, ear, speech in directions]
@@ -142,7 +148,7 @@ def _heard(mouth: _Side, ear: _Side, speech: str, recording: str) -> Heard:
 
 
 def _recording(side: _Side) -> dict[str, Any]:
-    """The event with which its recording began; live, it also has a loudspeaker."""
+    """Return the event with which the side's recording began; live, it also has a loudspeaker."""
     started = {each["direction"]: each for each in side.events if each["event"] == "audio_started"}
     return started.get("recording") or started["output"]
 
@@ -182,7 +188,7 @@ def _report(
 
 
 def describe(report: dict[str, Any]) -> str:
-    """The report for people."""
+    """Return the report as lines for people."""
     delay, frames, texts = report["mouth_to_ear_ms"], report["audio_frames"], report["texts"]
     lines = [
         "it works" if report["ok"] else "something is wrong: see the figures",

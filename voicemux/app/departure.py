@@ -1,6 +1,7 @@
 """Whether the program is to end. Typed commands (`/quit`, Ctrl-C) and signals ask for that here, and every wait of
-the program is woken. A wish that comes while nothing waits is found by the next wait: none is lost, however short the
-moment between a call and the next.
+the program is woken.
+
+A request that comes while nothing waits is found by the next wait, so none is lost between two calls.
 """
 
 import contextlib
@@ -12,13 +13,13 @@ from collections.abc import Callable, Iterator
 class Why(enum.Enum):
     """What made it end."""
 
-    QUIT = "quit"  # the user has said so
+    QUIT = "quit"  # by `/quit` or the end of input
     INTERRUPTED = "interrupted"  # Ctrl-C, or a terminal that has gone
     TERMINATED = "terminated"  # the system wants the process to end
 
 
 class Departure:
-    """Any thread may ask, look, and wait here; no signal handler."""
+    """The request to end. Any thread may ask, look and wait, but no signal handler."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,7 +33,7 @@ class Departure:
         return self._why
 
     def ask(self, why: Why, *, break_off: bool = False) -> None:
-        """Ask the program to end politely; with `break_off`, to wait no longer for anything."""
+        """Ask the program to end politely; with `break_off`, to end without waiting for anything."""
         with self._lock:
             if self._why is None:
                 self._why = why
@@ -43,8 +44,9 @@ class Departure:
 
     @contextlib.contextmanager
     def waking(self, polite: Callable[[], None], rude: Callable[[], None] | None = None) -> Iterator[None]:
-        """A wait inside is woken by these, at once if it is to end already. They may be called more than once,
-        by any thread, and must not wait."""
+        """Have waits inside woken by these callbacks, at once if the program is to end already. They may be called
+        more than once, by any thread, and must not wait. `rude` is called instead of `polite` if nothing may be
+        waited for."""
         wakers = (polite, rude or polite)
         with self._lock:
             self._wakers.append(wakers)

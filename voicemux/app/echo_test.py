@@ -1,4 +1,4 @@
-"""What `listen --echo-test` writes to a caller: how the caller's voice comes. By figures of the call."""
+"""Writes to a caller of `listen --echo-test` how its voice arrives, by the figures of the call."""
 
 import time
 from typing import TYPE_CHECKING
@@ -10,25 +10,25 @@ if TYPE_CHECKING:
 
 GREETING = "this is an echo test: say something, and you hear it 5 seconds later"
 LOOK = 0.5  # seconds between two looks at the figures
-FIRST = 6.0  # seconds of speech and pauses until the first verdict
+FIRST = 6.0  # seconds from the first speech to the first verdict
 EVERY = 20.0  # seconds between two verdicts
-IN_VAIN = 15.0  # seconds without speech until the caller is told
+IN_VAIN = 15.0  # seconds without speech after which the caller is told so
 
 LOUDNESS = {"soft": "too soft: turn your microphone up", "good": "good", "loud": "a little loud"}
-GAPS = 0.03  # of the packets: with more late and missing ones, syllables are lost
-LATE = 400.0  # milliseconds from mouth to ear, from which two people begin to interrupt each other (ITU-T G.114)
+GAPS = 0.03  # share of packets that are late or missing from which on syllables are lost
+LATE = 400.0  # milliseconds from mouth to ear above which people interrupt each other (ITU-T G.114)
 
 
 class EchoVerdicts:
-    """When to write, and what. Times are given, in seconds."""
+    """Decides when to write which verdict. Times are arguments, in seconds."""
 
     def __init__(self, now: float) -> None:
         self._next = now + IN_VAIN
         self._speaks = False
-        self._before = (0, 0)  # packets that had come, and those of them that were late or missing
+        self._before = (0, 0)  # packets at the last verdict: how many had come, how many were late or missing
 
     def look(self, now: float, level: Level, stats: Stats) -> str | None:
-        """The next text; None if it is not time for one."""
+        """Return the next text; None if it is not time for one."""
         if not self._speaks and level.their_speech_db is not None:
             self._speaks = True
             self._next = now + FIRST
@@ -44,7 +44,8 @@ class EchoVerdicts:
 
 
 def verdict(speech_db: float, packets: int, gaps: int, stats: Stats) -> str:
-    """`gaps` of `packets` were late or missing."""
+    """Return the verdict. `gaps` of the `packets` were late or missing; `speech_db` is the level of speech, in dB
+    below full scale."""
     level = LOUDNESS[loudness(speech_db)]
     share = gaps / max(1, packets)
     whole = "no gaps" if not gaps else f"{100 * share:.1f} % gaps"
@@ -60,7 +61,7 @@ def verdict(speech_db: float, packets: int, gaps: int, stats: Stats) -> str:
 
 
 def attend(call: "RunningCall") -> None:
-    """Write to the caller until the call ends. The body of a thread."""
+    """Write verdicts to the caller until the call ends. The body of a thread."""
     call.say(GREETING)
     verdicts = EchoVerdicts(time.monotonic())
     while call.goes_on:

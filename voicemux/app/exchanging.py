@@ -1,4 +1,4 @@
-"""Another microphone or loudspeaker in the middle of a call."""
+"""Exchanges the microphone or loudspeaker in the middle of a call."""
 
 import contextlib
 import threading
@@ -28,7 +28,8 @@ Tell = Callable[[Event], None]
 
 
 class DeviceExchange:
-    """Of one call. Any thread. A device takes up to seconds to open: a thread does that, one device at a time."""
+    """The exchange of devices of one call. Any thread may use it. A device takes up to seconds to open, so a thread
+    of its own does that, one device at a time."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class DeviceExchange:
         player: "Mixer | None",
         on_chosen: Callable[[str, str], None],
     ) -> None:
-        """`on_chosen` is given the direction and the name of each device that was chosen, "" for the default."""
+        """`on_chosen` gets the direction and the name of each device that was chosen; "" is the default."""
         self._cards = cards
         self._transmitter = transmitter if cards.has("input") else None
         self._player = player if cards.has("output") else None
@@ -47,9 +48,9 @@ class DeviceExchange:
         self._threads = Threads()
 
     def use(self, direction: str, name: str, tell: Tell) -> None:
-        """Go on with the device of that name, number, or part of a name. Returns at once.
+        """Go on with the device of that name, number, or part of a name. Does not wait.
 
-        `tell` is given what came of it. If it fails, the device before is still used.
+        `tell` gets the result. If it fails, the previous device stays in use.
         """
         half = self._transmitter if direction == "input" else self._player
         if half is None:
@@ -64,7 +65,7 @@ class DeviceExchange:
                 tell(Rejected(str(error)))
 
     def show(self, tell: Tell) -> None:
-        """What there is to choose from."""
+        """Tell which devices there are."""
         try:
             devices = self._cards.listed()
         except DeviceError as error:
@@ -79,13 +80,13 @@ class DeviceExchange:
         return bool(self._transmitter or self._player)
 
     def follow(self, tell: Tell) -> None:
-        """From now on, tell where the sound server takes the call, until `close`."""
+        """Tell, until `close`, when the sound server moves the call to another device."""
         self._follower = DeviceFollower(self._cards, self._transmitter, tell)
         with contextlib.suppress(OutOfResources):
             self._threads.start("devices", self._follower.run)
 
     def close(self) -> None:
-        """Wait for what is being opened."""
+        """Stop following, and wait for a device that is being opened."""
         if self._follower:
             self._follower.stop()
         self._threads.join()
@@ -117,7 +118,7 @@ class DeviceExchange:
 
 
 def obey(command: UseDevice | ListDevices, exchange: DeviceExchange | None, tell: Tell) -> None:
-    """Do what the user wants with the devices of a call; `exchange` is None in one without sound."""
+    """Obey a command about the devices of a call; `exchange` is None in a call without sound."""
     if exchange is None:
         tell(Rejected("there is no sound in this call"))
     elif isinstance(command, UseDevice):

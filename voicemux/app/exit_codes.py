@@ -1,4 +1,4 @@
-"""What the process ends with (docs/command-line.md, "Exit codes")."""
+"""The exit codes of the process (docs/command-line.md, "Exit codes")."""
 
 import enum
 
@@ -15,15 +15,17 @@ from voicemux.errors import (
 
 
 class ExitCode(enum.IntEnum):
+    """How the process ends."""
+
     ENDED_WELL = 0
     CALL_FAILED = 1
     MISUSE = 2
     UNREACHABLE = 3
-    PROTOCOL = 4  # the other side broke it
+    PROTOCOL = 4  # the other side broke the protocol
     DEVICE = 5
     SECURITY = 6
-    INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
-    TERMINATED = 143  # likewise of SIGTERM: a command that holds no call, and had not done what it was to do
+    INTERRUPTED = 130  # 128 plus the number of SIGINT, as in shells
+    TERMINATED = 143  # 128 plus the number of SIGTERM: for commands without a call that were not finished
 
 
 _OF_ERRORS: dict[type[VoicemuxError], ExitCode] = {  # the first that fits

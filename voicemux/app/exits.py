@@ -1,4 +1,4 @@
-"""How a command ends that fails: with one line, and an exit code."""
+"""Ends a command that fails with one line and an exit code."""
 
 import contextlib
 import sys
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 def exits(
     console: "Console | None" = None, interrupts: contextlib.AbstractContextManager[None] | None = None
 ) -> Iterator[None]:
-    """Errors become one line on standard error (and an event, for programs) and an exit code; Ctrl-C one, too.
+    """Turn errors into one line on standard error (and an event, for programs) and an exit code, and Ctrl-C into an
+    exit code.
 
-    `interrupts` is how signals are handled meanwhile; None: they become KeyboardInterrupt.
+    `interrupts` handles signals meanwhile; None: they become KeyboardInterrupt.
     """
     from voicemux.app.interrupts import Terminated, raised
 
@@ -37,7 +38,7 @@ def exits(
         failed = ProgramFailed(str(error), code, said=error.said, kind=str(error.kind or ""), hint=hint(error))
         if console:
             console.show(failed)
-        with contextlib.suppress(OSError):  # the exit code is told though the line cannot be
+        with contextlib.suppress(OSError):  # even if the line cannot be written, the exit code tells of the failure
             click.echo("".join(written(failed, screen_of(sys.stderr))), err=True, nl=False)
         sys.exit(code)
     except Terminated:

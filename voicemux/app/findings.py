@@ -1,4 +1,4 @@
-"""What `voicemux test` says of a microphone, a loudspeaker and the echo, and what the user can do about it. Pure."""
+"""The findings of `voicemux test` on a microphone, a loudspeaker and the echo, and what the user can do. Pure."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,16 @@ from voicemux.audio.telephone import DULL
 from voicemux.errors import VoicemuxError
 from voicemux.events import loudness
 
-LEAST_OVER_NOISE = 15.0  # dB by which speech is to be louder than the room's noise
-CLIPS = 3  # pieces with clipped samples: one may be a knock at the microphone
-LATE = 500.0  # milliseconds: a later echo is found by the canceller slowly, or not at all
-TOO_LOUD = 0.0  # dB: a louder echo takes words of the user with it
+LEAST_OVER_NOISE = 15.0  # dB by which speech must be louder than the room's noise
+CLIPS = 3  # blocks with clipped samples: fewer may be a knock at the microphone
+LATE = 500.0  # milliseconds: the canceller finds a later echo slowly, or not at all
+TOO_LOUD = 0.0  # dB relative to what was played: when a louder echo is cancelled, words of the user are lost with it
 
 
 @dataclass(frozen=True)
 class SoundFinding:
-    """`verdict` is a word for programs, `text` a sentence for people. `is_good` is whether a call will do with it."""
+    """One finding: `verdict` is a word for programs, `text` a sentence for people, `is_good` whether it will do for a
+    call."""
 
     verdict: str
     is_good: bool
@@ -24,7 +25,7 @@ class SoundFinding:
 
 
 def of_microphone(heard: HeardAlone, *, was_asked: bool) -> SoundFinding:
-    """`was_asked`: the user was asked to speak."""
+    """Return the finding on a microphone. `was_asked`: the user was asked to speak."""
     levels = heard.levels
     speech, noise = levels.speech_db, levels.noise_db
     if heard.is_silent or noise is None:
@@ -45,7 +46,7 @@ def of_microphone(heard: HeardAlone, *, was_asked: bool) -> SoundFinding:
 
 
 def of_echo(heard: HeardItself, names: Names, *, can_cancel: bool) -> SoundFinding:
-    """`can_cancel`: what echo cancellation needs is installed."""
+    """Return the finding on the echo. `can_cancel`: the library for echo cancellation is installed."""
     level, delay = heard.echo_db, heard.delay_ms
     if not heard.was_played:
         return SoundFinding("not known", False, "nothing of what was played could be measured: try again")
@@ -68,7 +69,7 @@ def of_echo(heard: HeardItself, names: Names, *, can_cancel: bool) -> SoundFindi
 
 
 def of_loudspeaker(*, is_telephone: bool) -> SoundFinding:
-    """One that was opened and has played."""
+    """Return the finding on a loudspeaker that was opened and has played."""
     return (
         SoundFinding("telephone", True, f"it plays, {DULL}")
         if is_telephone
@@ -77,5 +78,5 @@ def of_loudspeaker(*, is_telephone: bool) -> SoundFinding:
 
 
 def of_missing(error: VoicemuxError, advice: str) -> SoundFinding:
-    """A device that cannot be used."""
+    """Return the finding on a device that cannot be used."""
     return SoundFinding("missing", False, f"{error}{'; ' if advice else ''}{advice}")

@@ -1,4 +1,5 @@
-"""Looks where the sound server has taken a call: its default has changed, or a device was unplugged."""
+"""Notices when the sound server moves a call to another device: its default has changed, or a device was
+unplugged."""
 
 import threading
 import time
@@ -13,17 +14,18 @@ if TYPE_CHECKING:
     from voicemux.audio.pulse import ServedDevice
 
 INTERVAL = 2.0  # seconds between two looks, each of which costs 5 ms of CPU
-PATIENCE = 0.9  # seconds for both answers of a server that is well: it takes 20 ms
-UNANSWERED = 15.0  # seconds until the next look, if it took longer: each leaves a thread behind that waits
+PATIENCE = 0.9  # seconds for two answers of the server, which take 20 ms if it is well
+# Seconds until the next look if the server was slower than PATIENCE: each look leaves a waiting thread behind.
+UNANSWERED = 15.0
 WORDS = {"input": "your microphone", "output": "your loudspeaker"}
 MANY = "it changes again and again: it is followed, and you are told no more for a minute"
 
 
 class DeviceFollower:
-    """`run` is the body of a thread, `stop` ends it."""
+    """Follows the devices of one call. A thread runs `run`; `stop` ends it."""
 
     def __init__(self, cards: "Cards", transmitter: "Transmitter | None", tell: Callable[[Event], None]) -> None:
-        """Without a `transmitter`, there is no microphone to look after."""
+        """`transmitter` is the microphone's half; without it, only the loudspeaker is followed."""
         from voicemux.audio.following import DeviceWatch
 
         self._cards = cards
@@ -31,9 +33,9 @@ class DeviceFollower:
         self._tell = tell
         self._over = threading.Event()
         self._watches = {kind: DeviceWatch() for kind in WORDS}
-        self._opened: dict[str, object] = {}  # as it was at the last look
-        self._used: dict[str, str] = {}  # names of the server's devices, likewise
-        self._dull: set[str] = set()  # those that the user knows to be in telephone mode
+        self._opened: dict[str, object] = {}  # card by direction, as at the last look
+        self._used: dict[str, str] = {}  # name of the server's device by direction, as at the last look
+        self._dull: set[str] = set()  # names of devices that the user was told are in telephone mode
 
     def run(self) -> None:
         """Look until `stop`."""
@@ -45,12 +47,12 @@ class DeviceFollower:
             pause = INTERVAL if time.monotonic() - began < PATIENCE else UNANSWERED
 
     def stop(self) -> None:
-        """Any thread."""
+        """End `run`. Any thread may call it."""
         self._over.set()
 
     def _look(self, kind: str) -> None:
         opened = self._cards.source if kind == "input" else self._cards.sink
-        if opened is not self._opened.get(kind):  # by the user, or again: that was told already
+        if opened is not self._opened.get(kind):  # the user has chosen it, or it was reopened: the user knows
             self._opened[kind] = opened
             self._watches[kind].expect(None)
             self._used.pop(kind, None)
@@ -67,7 +69,8 @@ class DeviceFollower:
         self._look_for_telephone(kind, used)
 
     def _lose_monitor(self, used: "ServedDevice") -> bool:
-        """The last microphone was unplugged: the server gives what the loudspeaker plays instead."""
+        """Take the microphone away if it was the last and is unplugged: the server then records what the loudspeaker
+        plays. Returns whether it was."""
         if not (self._transmitter and used.is_monitor and self._cards.follows_default("input")):
             return False
         self._cards.lose_source(self._transmitter.in_use, "the microphone has gone")

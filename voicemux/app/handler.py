@@ -1,4 +1,4 @@
-"""What typed commands do, in the keyboard's thread, while the main thread holds the call."""
+"""Obeys typed commands, in the keyboard's thread, while the main thread holds the call."""
 
 import time
 
@@ -42,7 +42,7 @@ from voicemux.console.plain import Console
 from voicemux.console.quoting import quoted_name
 from voicemux.events import MissedCalls, Notice, Rejected, VolumeChosen
 
-WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
+WITHOUT_A_CALL: dict[type, str] = {  # why a command cannot be obeyed
     Say: "that was not sent",
     ShowLevel: "there is nothing to measure",
     ShowStats: "there are no figures yet",
@@ -61,7 +61,7 @@ WITHOUT_A_CALL: dict[type, str] = {  # what becomes of a command
 
 
 class CommandHandler:
-    """`handle` belongs to the keyboard's thread, the rest to the main thread."""
+    """Obeys commands. The keyboard's thread calls `handle`, the main thread the rest."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class CommandHandler:
         *,
         reads_input: bool,
     ) -> None:
-        """`reads_input` is false where standard input is not for typing."""
+        """`reads_input` is False if standard input is not for typing."""
         self._settings = settings
         self._console = console
         self._departure = departure
@@ -84,16 +84,16 @@ class CommandHandler:
         self._held = held
         self._notices = notices
         self._is_to_start = reads_input
-        self.answering: Answering | None = None  # of a listener
+        self.answering: Answering | None = None  # set for a listener
 
     def start(self) -> None:
-        """Have the console read what is typed, from now on. Calling it again does nothing."""
+        """Let the console read what is typed from now on. Calling it again does nothing."""
         if self._is_to_start:
             self._is_to_start = False
             self._console.start(self.handle)
 
     def handle(self, command: Command) -> None:
-        """Do what the user wants. Called by the console."""
+        """Obey one command. The console calls this."""
         call, answering = self._heard_by(command), self.answering
         match command:
             case Say() if call is None and answering and answering.is_asking:
@@ -173,8 +173,8 @@ class CommandHandler:
                 hurry_away(call, self._console)
 
     def _verify(self) -> None:
-        """The user has compared the words."""
-        met = self._held.met  # looked at once: the call may end meanwhile
+        """Save the peer as a contact: the user has compared the words."""
+        met = self._held.met  # read only once: the call may end meanwhile
         if not (self._trust and met and met.words):
             self._reject("there are no words to compare in this call")
         elif name := remember(met, self._trust, self._notices.once):
@@ -182,7 +182,7 @@ class CommandHandler:
             self._console.show(Notice(f"remembered as {who}: the next call needs neither code nor words"))
 
     def _useless(self) -> set[str]:
-        """The commands that can do nothing here."""
+        """Return the commands that can do nothing in this session or call."""
         useless, met = set[str](), self._held.met
         if not self.answering:
             useless |= {"code", "accept", "decline", "missed"}
@@ -196,7 +196,7 @@ class CommandHandler:
         return useless
 
     def _reject(self, why: str, command: Command | None = None) -> None:
-        """A command was not obeyed. In a pipe that is said once, and not for each of its lines."""
+        """Tell the user why a command was not obeyed. In a pipe, that is told once, and not for each line."""
         is_text = isinstance(command, Say)
         self._held.unsent += is_text
         if self._notices.is_new(why) or self._console.eager:
@@ -208,7 +208,7 @@ class CommandHandler:
             self._reject(why)
 
     def _stop_asking(self) -> None:
-        """Nothing will ever be typed: a call that rings can not be taken."""
+        """Send away each call that rings, because nothing will ever be typed to take it."""
         answering, asks, security = self.answering, self._settings.ring.asks, self._settings.security
         if answering and (asks is Asks.EVERYBODY or (asks is Asks.STRANGERS and security and security.is_open)):
             answering.stop_asking()
@@ -217,7 +217,8 @@ class CommandHandler:
             )
 
     def _heard_by(self, command: Command) -> RunningCall | None:
-        """The call in which the command is given. In a pipe, what is said waits for the call that rings."""
+        """Return the call for which the command is meant, or None. In a pipe, a text waits until it is decided
+        whether the ringing call is taken."""
         if not self._console.eager and isinstance(command, Say | EndOfInput):
             answering = self.answering
             while self._held.call is None and answering and answering.is_settling:

@@ -1,4 +1,4 @@
-"""One call from its first moment to its last, in the main thread: its events are shown, one after the other."""
+"""Holds one call from its beginning to its end, in the main thread, and shows its events one after the other."""
 
 import contextlib
 import gc
@@ -25,19 +25,18 @@ from voicemux.threads import Threads
 from voicemux.trace.facts import CallBegan, CallEnded, Trace
 from voicemux.trace.frames import watch
 
-# Seconds for the other side to say what it does with voice: it may have to make a codec first. Older programs never
-# do.
+# Seconds to wait for the peer's first STATE: it may have to start a codec first. Older programs never send one.
 STATE_PATIENCE = 0.8
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the program's last call went. Nothing of it is set if there was none."""
+    """How the program's last call went; all defaults if there was none."""
 
     ended: Ended | None = None
     error: VoicemuxError | None = None
     interrupted: bool = False
-    lost_text: bool = False  # some may not have arrived, or was not sent
+    lost_text: bool = False  # some text was not sent, or may not have arrived
 
 
 class Holding:
@@ -67,7 +66,8 @@ class Holding:
         self._trace = trace
 
     def hold(self, met: Introduced, is_replaced: Callable[[], bool] = lambda: False) -> Outcome:
-        """Hold a call until it has ended. `is_replaced` is whether the peer has called again before it began."""
+        """Hold a call until it has ended. `is_replaced` returns whether the peer has called again before the call
+        began."""
         held, line, display = self._held, met.stream, self._settings.display
         held.met = met
         named = name_peer(met, self._trust, self._notices.once)
@@ -77,7 +77,7 @@ class Holding:
         if held.volumes:
             held.volumes.begin(halves.player, met)
         held.is_finite = halves.is_finite
-        held.has_sent_all = halves.is_finite and halves.transmitter is None  # as of a file that has ended
+        held.has_sent_all = halves.is_finite and halves.transmitter is None  # as if it were a file that has ended
         if self._trace:
             watch(met.sending, met.receiving, self._trace)
             sends = halves.transmitter.codec.name.lower() if halves.transmitter else ""
@@ -105,7 +105,7 @@ class Holding:
                 threads.start("echo-test", partial(attend, call))
             if halves.exchange and halves.exchange.has_cards:
                 halves.exchange.follow(call.post)
-            held.call = call  # before the user is told: what is typed at once is for this call
+            held.call = call  # before the user is told, so that what is typed at once goes to this call
             try:
                 if is_replaced():
                     call.replace()
@@ -134,7 +134,7 @@ class Holding:
             self._console.show(MicModeChosen(transmitter.gate.mode))
 
     def _connected(self, call: RunningCall, met: Introduced, named: Named, sends: str) -> Connected:
-        """Who it is, and who hears whom, as far as the other side has said so."""
+        """Return the event that says who the peer is, and who hears whom, as far as the peer has said so."""
         told, came_as = call.watch_the_peer(STATE_PATIENCE)
         hears = ""
         if call.voice.plays and (came_as or (told and told.sends)):
@@ -178,14 +178,14 @@ class Holding:
                 return Outcome(event, call.error or self._sound.broken, held.interrupted is call, lost_text)
 
     def _on_broken(self, stopped: AudioStopped, call: RunningCall) -> None:
-        """A file or pipe that was named is of no use any more. A pipe without a reader ends the call."""
+        """Note that a file or pipe that the user named has failed. If a pipe has lost its reader, the call ends."""
         self._sound.broken = DeviceError(stopped.error)
         if stopped.ends_call:
             call.hang_up()
 
 
 def _forms_of(wanted: Codec) -> tuple[Codec, ...]:
-    """What is sent for a wish: PCM has one channel or two."""
+    """Return the codecs that fulfil a wish: PCM has one channel or two."""
     return (Codec.PCM, Codec.PCM_STEREO) if wanted is Codec.PCM else (wanted,)
 
 
@@ -195,7 +195,7 @@ def _codec_name(number: int) -> str:
 
 @contextlib.contextmanager
 def _collected_garbage() -> Iterator[None]:
-    """During a call, garbage is looked for only in what the call makes: going through all that there is stops every
+    """Restrict garbage collection during a call to objects that the call makes: examining all others stops every
     thread for 20 ms or more."""
     gc.collect()
     gc.freeze()

@@ -1,8 +1,8 @@
-"""Signals that ask the program to end: it does, politely, and within a second whatever it is doing.
+"""Handles signals that ask the program to end: it ends politely, and within a second whatever it is doing.
 
-Python handles a signal in the main thread, between two of its steps. If that thread waits, or is about to, this may
-be late, or too late. So nothing is done there: the handler in C, which runs at once, writes the signal's number into
-a pipe (`signal.set_wakeup_fd`), and a thread reads it.
+Python runs a signal handler in the main thread, between two bytecodes. If that thread waits, or is about to, the
+handler may run too late. So Python's handler does nothing. The handler in C, which runs at once, writes the signal's
+number into a pipe (`signal.set_wakeup_fd`), and a thread reads it.
 """
 
 import contextlib
@@ -22,10 +22,11 @@ EXIT_CODE_OF = {
     Why.INTERRUPTED: ExitCode.INTERRUPTED,
     Why.TERMINATED: ExitCode.ENDED_WELL,
 }
-GRACE = 0.6  # seconds for a polite end, goodbye and all; then what is going on is broken off
-LIMIT = 0.9  # seconds after which the process ends though something hangs: in a write that is not read, in a driver
-HASTE = 0.1  # seconds for that once a second signal has come
-STOPS = 0  # no signal has this number
+GRACE = 0.6  # seconds for a polite end with BYE; then everything is broken off
+# Seconds after which the process ends even if something hangs, such as a write that is not read, or a driver.
+LIMIT = 0.9
+HASTE = 0.1  # seconds for a polite end once a second signal has come
+STOPS = 0  # ends the reading thread; no signal has this number
 
 
 class Terminated(KeyboardInterrupt):
@@ -33,32 +34,33 @@ class Terminated(KeyboardInterrupt):
 
 
 def end_at_once(*, holds_calls: bool) -> None:
-    """Before there is anything to be ended politely, and after: exit."""
+    """Let signals end the process at once: before there is anything to end politely, and after."""
     codes = EXIT_CODE_OF if holds_calls else {**EXIT_CODE_OF, Why.TERMINATED: ExitCode.TERMINATED}
     for number in _not_ignored():
         signal.signal(number, lambda number, frame: os._exit(codes[_reason(number)]))
 
 
 def leave(why: Why) -> NoReturn:
-    """All is closed: exit. What Python does at its end takes 0.1 s, and a second where others want the machine."""
+    """Exit, since all is closed. Python's own cleanup takes 0.1 s, and a second on a busy machine."""
     os._exit(EXIT_CODE_OF[why])
 
 
 def disregard() -> None:
-    """The program has ended, and has its exit code. Python takes its handlers away before the process is gone."""
+    """Ignore signals from now on: the program has its exit code. Otherwise a signal could still change it, because
+    Python removes its handlers before the process ends."""
     for number in _not_ignored():
         signal.signal(number, signal.SIG_IGN)
 
 
 def live_in_background() -> None:
-    """From here on, the system does not stop this program for using the terminal from the background."""
+    """Let the system not stop this program for using the terminal from the background."""
     for number in _not_ignored(("SIGTTIN", "SIGTTOU")):
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
-    """As KeyboardInterrupt, or Terminated, in the main thread: for commands that hold no call."""
+    """Raise signals as KeyboardInterrupt or Terminated in the main thread: for commands that hold no call."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise Terminated if _reason(number) is Why.TERMINATED else KeyboardInterrupt
@@ -68,7 +70,7 @@ def raised() -> Iterator[None]:
 
 
 class Signals:
-    """From `watched()` on, signals that ask the program to end are told to a departure."""
+    """Passes signals that ask the program to end to a `Departure`, inside `watched()`."""
 
     def __init__(
         self,
@@ -77,21 +79,21 @@ class Signals:
         on_continued: Callable[[], None] = lambda: None,
         is_key: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`last_act` is called if the process has to end without cleaning up, `on_continued` when it was stopped and
-        goes on; `is_key` is asked whether a SIGINT was Ctrl-C and has been dealt with. They must not wait."""
+        """`last_act` is called if the process has to end without cleaning up; `on_continued` when it was stopped and
+        goes on. `is_key` returns whether a SIGINT was Ctrl-C that the console has handled. None of them may wait."""
         self._departure = departure
         self._last_act = last_act
         self._on_continued = on_continued
         self._is_key = is_key
         self._raises = False
         self._first: int | None = None
-        self._came = threading.Event()  # the first, or there will be none
+        self._came = threading.Event()  # set when the first signal has come, or none will
         self._hastens = threading.Event()
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """The main thread only."""
-        from voicemux.threads import Threads  # takes 10 ms to import, and `end_at_once` is wanted before
+        """Watch for signals inside. Only the main thread may use it."""
+        from voicemux.threads import Threads  # imported late: it takes 10 ms, and `end_at_once` must work before
 
         reading, deadline = Threads(), Threads()
         reader, writer = os.pipe()
@@ -102,7 +104,7 @@ class Signals:
                 _handled_by(self._handle),
                 _handled_by(_nothing, "SIGCONT"),
             ):
-                deadline.start("deadline", self._enforce)  # now: later there may be no thread to be had
+                deadline.start("deadline", self._enforce)  # started now, because later no thread may be left
                 try:
                     reading.start("signals", lambda: self._read(reader))
                     yield
@@ -111,7 +113,7 @@ class Signals:
                     reading.join()
                     if self._first is None:
                         self._came.set()
-                        deadline.join()  # otherwise it is there to the last moment of the process
+                        deadline.join()  # otherwise it lives as long as the process
         finally:
             signal.set_wakeup_fd(before)
             os.close(reader)
@@ -119,7 +121,7 @@ class Signals:
 
     @contextlib.contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Inside, a signal raises KeyboardInterrupt in the main thread: for waits that nothing else can wake (a
+        """Let signals raise KeyboardInterrupt in the main thread inside, for waits that nothing else can wake (a
         connection, a device, a name server)."""
         self._raises = True
         try:
@@ -179,7 +181,8 @@ def _nothing(number: int, frame: FrameType | None) -> None:
 
 
 def _not_ignored(names: Collection[str] = ENDINGS) -> list[int]:
-    """What a shell or nohup has had ignored stays so."""
+    """Return the numbers of those signals that are not ignored: a shell or nohup may have set others to be ignored,
+    and they stay so."""
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 

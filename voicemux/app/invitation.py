@@ -1,7 +1,7 @@
-"""What a new caller types, code included: shown when it is asked for, and when a new code has taken the place of one.
+"""Shows what a new caller types, with the code: when the user asks, and when a new code has replaced the old one.
 
-A code is used up in the moment in which a caller proves it, just before the call. People are told of the next one
-when that call is over: above its first line they take it for a failure. Programs are told at once.
+A code is used up when a caller proves it, just before the call. On a terminal, the next code is shown after that
+call: above its first line, people take it for a failure. Programs are told at once.
 """
 
 import threading
@@ -11,11 +11,12 @@ from voicemux.console.plain import Console
 from voicemux.events import NewCode
 from voicemux.threads import Threads
 
-PATIENCE = 12.0  # seconds for the call to come about; the caller has 10 for its HELLO (protocol.md §11)
+# Seconds for the call to begin after its code was used up; the caller has 10 for its HELLO (protocol.md §11).
+PATIENCE = 12.0
 
 
 class Inviter:
-    """Tells the user what a new caller types. Any thread."""
+    """Tells the user what a new caller types. Any thread may use it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -28,18 +29,18 @@ class Inviter:
         self._threads = Threads()
 
     def begin(self, dials: list[str], *, once: bool) -> None:
-        """The listener listens. With `once` there will be no other caller to tell."""
+        """The listener listens; `dials` are the commands for callers. With `once`, no other caller will come."""
         self._dials, self._once = dials, once
 
     def show(self) -> None:
-        """Because the user wants to know."""
+        """Show the commands: the user has asked."""
         with self._lock:
             self._untold = None
             dials = self._dials
         self._console.show(events.Invitation(dials))
 
     def changed(self, event: NewCode) -> None:
-        """There is another code."""
+        """A new code has replaced the old one."""
         with self._lock:
             self._dials = event.dial
             is_first, self._untold = self._untold is None, event
@@ -49,13 +50,16 @@ class Inviter:
             self._threads.start("invitation", self._tell_if_nobody_comes)
 
     def call_begins(self) -> None:
+        """A call begins: a new code is shown after it."""
         self._in_call = True
 
     def call_ended(self) -> None:
+        """A call has ended: show a new code that was held back."""
         self._in_call = False
         self._tell()
 
     def close(self) -> None:
+        """End the thread that waits for a call."""
         self._closing.set()
         self._threads.join()
 

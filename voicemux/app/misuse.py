@@ -1,4 +1,5 @@
-"""Options that others make meaningless. They are refused: to ignore them in silence is not what was meant."""
+"""Finds options that other options make meaningless. They are refused, because ignoring them silently is not what the
+user meant."""
 
 from collections.abc import Collection, Mapping
 
@@ -15,13 +16,13 @@ VOICE_THAT_IS_SENT = (
 )
 DEVICES = ("--input", "--output", "--record", "--record-call", "--no-audio", "--no-tones", "--volume", "--mic-mode")
 MAKING = "for codes that are made here"
-NO_ANSWER = "nobody can answer a call, for standard input is sound"
+NO_ANSWER = "no answer to a call can be typed, because standard input is sound"
 NO_TYPING = "standard input and output are the call"
-NO_INPUT = "an empty standard input"  # of a listener: /dev/null, or none
+NO_INPUT = "an empty standard input"  # of a listener: standard input is /dev/null, or closed
 NO_READER = "no answer to a call can be typed, and --auto-accept takes every one"
 
-# What is given, what then means nothing, why, and what makes it mean something after all. An option that has a value
-# behind it stands for that value only.
+# Each rule: an option that is given, the options that are meaningless beside it, why, and the options that give them
+# a meaning after all. An option with a value stands for that value only.
 _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--no-audio", (*VOICE_THAT_IS_SENT, "--max-delay", "--no-tones", "--volume"), "there is no voice", ()),
     ("--input none", VOICE_THAT_IS_SENT, "no voice is sent", ()),
@@ -65,8 +66,8 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
 
 
 def contradiction(given: Mapping[str, object]) -> str:
-    """Which of the options that were `given` means nothing, as a clause; "" if none. The name of the command may be
-    among them: {"dial": True, "--input": "none"}."""
+    """Return a clause that names an option among `given` that means nothing; "" if there is none. The command's name
+    may be among them: {"dial": True, "--input": "none"}."""
     facts = {*given, *(f"{name} {value}" for name, value in given.items())}
     for beside, useless, why, unless in _RULES:
         found = [each for each in useless if each in facts]

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what is asked about options in general."""
+"""Options that several commands share, and checks of options in general."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,14 +13,14 @@ STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")  # other names o
 
 
 def stacked(options: Sequence[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
-    """`command` with these decorators, the first on top."""
+    """Return `command` decorated with these options, the first on top."""
     for option in reversed(options):
         command = option(command)
     return command
 
 
 def unencrypted(words: str) -> tuple[Callable[..., Any], ...]:
-    """The option `--unencrypted`, as the parameter `plain`, and the name that it once had."""
+    """Return the option `--unencrypted`, as the parameter `plain`, and its former name."""
     once = "voicemux.plain"
 
     def admit(context: click.Context, option: click.Parameter, is_given: bool) -> None:
@@ -40,14 +40,15 @@ def unencrypted(words: str) -> tuple[Callable[..., Any], ...]:
 
 
 def a_number(context: click.Context, option: click.Parameter, value: float) -> float:
-    """Click's ranges let "nan" through: it is not below the lowest, nor above the highest."""
+    """Refuse "nan", which click's ranges let through: it is neither below the lowest nor above the highest."""
     if value != value:
         raise click.BadParameter("nan is not a number", context, option)
     return value
 
 
 def refuse_what_means_nothing() -> None:
-    """Only what stands in the command counts; defaults and the environment are for other calls, too."""
+    """Refuse options that mean nothing beside others. Only typed options count: defaults and the environment are for
+    other calls, too."""
     context = click.get_current_context()
     given = {
         each.opts[-1]: context.params.get(each.name)
@@ -63,5 +64,5 @@ def refuse_what_means_nothing() -> None:
 
 
 def was_typed(parameter: str) -> bool:
-    """Whether it stands in the command, and not in the environment."""
+    """Whether the parameter was typed, and did not come from the environment."""
     return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE

@@ -1,4 +1,4 @@
-"""One run of `listen` or `dial`: its console, its signals and its session, and the exit code in the end."""
+"""Runs `listen` or `dial` once: sets up console, signals and session, and makes the exit code in the end."""
 
 import contextlib
 import sys
@@ -27,7 +27,7 @@ def run(settings: "Settings", role: str, body: "Callable[[Session, Signals], Out
 
     live_in_background()
     console = make_console(settings)
-    sys.setswitchinterval(0.0005)  # seconds; with the usual 0.005 one busy thread makes a 5 ms callback late
+    sys.setswitchinterval(0.0005)  # seconds: with the usual 0.005, one busy thread would make a 5 ms callback late
     departure = Departure()
     signals = Signals(departure, console.restore, console.resume, console.interrupt)
     reads_input = not (settings.stdio or isinstance(settings.sound.input, StandardStream))
@@ -50,7 +50,7 @@ def run(settings: "Settings", role: str, body: "Callable[[Session, Signals], Out
             leave(departure.why or Why.QUIT)
         if outcome.interrupted:
             sys.exit(ExitCode.INTERRUPTED)
-        if outcome.error:  # it has been shown as the end of the call
+        if outcome.error:  # it was shown already, as the end of the call
             sys.exit(exit_code(outcome.error))
         if outcome.lost_text:
             sys.exit(ExitCode.CALL_FAILED)

@@ -1,7 +1,7 @@
-"""What the two commands do: call a listener, or listen for callers one after the other.
+"""Does what `dial` and `listen` do: call a listener, or serve callers one after the other.
 
-The owner of everything is the main thread: it dials, listens, and holds the call. What the user types is handled in
-the keyboard's thread.
+The main thread owns everything: it dials, listens, and holds the call. The keyboard's thread handles what the user
+types.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ class Session:
         reads_input: bool = True,
         trace: Trace | None = None,
     ) -> None:
-        """`reads_input` is false where standard input is not for typing. `trace` hears of every call."""
+        """`reads_input` is False if standard input is not for typing. `trace` gets facts of every call."""
         self._settings = settings
         self._console = console
         self._departure = departure
@@ -102,10 +102,10 @@ class Session:
         ask_code: Callable[[str], str] = lambda _: "",
         interrupting: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> Outcome:
-        """Call an address, or a contact, and hold the call. Raises VoicemuxError if it does not come about.
+        """Call an address or a contact, and hold the call. Raises VoicemuxError if there is no call.
 
         `ask_code` is asked for the code of an unknown listener, before the console reads what is typed.
-        `interrupting` is around what nothing but a KeyboardInterrupt can end.
+        `interrupting` surrounds waits that only a KeyboardInterrupt can end.
         """
         with interrupting():
             self._sound.check()
@@ -128,7 +128,7 @@ class Session:
             return self._holding.hold(met)
 
     def listen(self, listen: Callable[[], ListeningSockets], *, once: bool) -> Outcome:
-        """Serve one caller after the other; only the first if `once`. Raises VoicemuxError if that cannot be."""
+        """Serve one caller after the other; only the first if `once`. Raises VoicemuxError if it cannot listen."""
         self._sound.check()
         self._check_contacts()
         listener = listen()
@@ -156,7 +156,7 @@ class Session:
         try:
             code = admission.code if admission else ""
             self._invitation.begin(self._dials(places, code), once=once)
-            reception.start()  # if there is no thread for it, nothing invites callers
+            reception.start()  # before callers are invited: it fails if no thread is left
             self._console.show(Listening(listener.port, addresses, self._dials(places, code), code))
             if self._trust and not (self._posts or self._trust.known.all()):
                 _warn_of_routers(addresses, listener.port, self._notices.once)
@@ -189,7 +189,7 @@ class Session:
             self._invitation.close()
 
     def _dials(self, places: list[str], code: str) -> list[str]:
-        """What the other side types."""
+        """Return the commands that callers may type."""
         security = self._settings.security
         option = "--unencrypted " if security is None else "--open " if security.is_open and not code else ""
         direct = [f"voicemux dial {option}{place} {code}".rstrip() for place in places]
@@ -199,7 +199,7 @@ class Session:
         self._invitation.changed(NewCode(code, why, self._dials(places, code)))
 
     def _take(self, caller: Caller, reception: Reception) -> Outcome:
-        """Take a call: only now sound is opened."""
+        """Take a call. Sound is opened only now."""
         self._watch(caller.sending, caller.receiving)
         with self._sound.of_a_call():
             try:
@@ -230,12 +230,12 @@ class Session:
             watch(sending, receiving, self._trace)
 
     def _on_replaced(self, _: Caller) -> None:
-        """The caller has called again. Called by the reception."""
-        if call := self._held.call:  # before, it is asked for
+        """The caller has called again. The reception calls this."""
+        if call := self._held.call:  # before the call runs, `hold` asks for it
             call.replace()
 
     def _on_turned_away(self, refusal: Refusal) -> None:
-        """A caller was not answered. Called by the reception."""
+        """A caller was not answered. The reception calls this."""
         answering = self._handler.answering
         if answering and refusal.name and refusal.why == "busy":
             answering.miss(refusal.name, refusal.address, "busy")
@@ -243,23 +243,23 @@ class Session:
             self._console.show(TurnedAway(**vars(refusal)))
 
     def _hello(self) -> Hello:
-        """Opens the sound of this call, which says what can be heard here."""
+        """Return our HELLO, after opening the sound of this call, which decides what can be played."""
         return own_hello(self._settings.name, self._sound.open())
 
     def _check_contacts(self) -> None:
-        """Name the contacts that cannot be used."""
+        """Tell the user which contacts cannot be used."""
         if self._trust and (passed_over := self._trust.known.passed_over()):
             self._notices.once(passed_over)
 
 
 def _meant(text: str, trust: Trust | None, settings: Settings, tell: Callable[[str], None]) -> Target:
-    """Whom the user means to call, and the ways there."""
+    """Return whom the user means to call, with the ways there."""
     target = meant_by(text, trust, settings.relay, settings.relay_token, tell).through(settings.proxy)
     return target.hidden() if settings.relay_only else target
 
 
 def _warn_of_routers(addresses: list[str], port: int, tell: Callable[[str], None]) -> None:
-    """Say so if the address that others are told works in one network only."""
+    """Tell the user if the address for callers works in one network only."""
     if any(map(is_inside, addresses[:1])):
         tell(
             f"{addresses[0]} works inside your own network only: from elsewhere it takes a VPN, a tunnel, or "

@@ -1,4 +1,4 @@
-"""What the user chose, as one typed tree: the command line makes it, the program reads it, and nothing changes it."""
+"""The user's choices, as one typed tree: the command line makes it, the program reads it, and nothing changes it."""
 
 from dataclasses import dataclass, field, replace
 
@@ -17,16 +17,18 @@ class SoundSettings:
 
     input: Choice = field(default_factory=DefaultDevice)
     output: Choice = field(default_factory=DefaultDevice)
-    record: SoundFile | None = None  # for what is heard
-    record_call: SoundFile | None = None  # for both sides
-    max_delay: float = 0.3  # seconds of playout delay
-    volume: int | str | None = None  # of a loudspeaker in percent, or "auto"; None: as each contact had it before
+    record: SoundFile | None = None  # a file for the peer's voice
+    record_call: SoundFile | None = None  # a file for both sides
+    max_delay: float = 0.3  # seconds of playout delay at most
+    # Of the loudspeaker, in percent, or "auto"; None: as it was with this contact before.
+    volume: int | str | None = None
     tones: bool = True  # in the loudspeaker, when the line is lost and when it is back
 
     echo_test: bool = False  # the peer hears itself, and no device is used
 
     @property
     def is_wanted(self) -> bool:
+        """Whether a call is to have any sound."""
         return self.echo_test or not self.input == self.output == Nothing() or bool(self.record or self.record_call)
 
 
@@ -35,7 +37,7 @@ class VoiceSettings:
     """How our voice is sent."""
 
     codec: Codec | None = None  # None: the best that the peer can play
-    wish: Wish = ANY  # of packets of Opus
+    wish: Wish = ANY  # what Opus packets shall be like
     starts_muted: bool = False
     music: bool = False  # two channels, and nothing taken out
     echo: EchoChoice = EchoChoice.AUTO
@@ -48,20 +50,21 @@ class DisplaySettings:
     """What is shown, and how."""
 
     as_json: bool = False
-    draws: bool = True  # on a terminal that takes it; else lines are written one below the other
-    status_interval: float = 0.0  # seconds between figures that are shown unasked; 0: never
+    draws: bool = True  # the typed line is redrawn, on a terminal that takes that; otherwise lines are only appended
+    status_interval: float = 0.0  # seconds between figures that are shown unasked; 0: none
     verbose: bool = False
-    is_silent: bool = False  # nothing is shown but why the program fails
+    is_silent: bool = False  # only the reason of a failure is shown
 
 
 @dataclass(frozen=True)
 class RingSettings:
-    """Of a listener."""
+    """Settings of a listener: whether calls ring, and who learns of it."""
 
-    asks: Asks = Asks.STRANGERS  # whose calls ring until the user answers
+    asks: Asks = Asks.STRANGERS  # the callers whose calls ring until the user answers
     bell: str = "never"  # when the terminal's bell rings: "always", "unfocused" or "never"
-    announced: str | None = None  # the name that the local network is told, "" for one that says nothing; None: none
-    maps_port: bool = False  # the router is asked to let callers in
+    # The name that is announced on the local network; "": without a name; None: not announced.
+    announced: str | None = None
+    maps_port: bool = False  # the router is asked to forward the port
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,14 @@ class Settings:
     display: DisplaySettings = field(default_factory=DisplaySettings)
     ring: RingSettings = field(default_factory=RingSettings)
     security: Security | None = None  # None: calls are plain
-    proxy: Proxy | None = None  # through which the listener is called, and relays are asked
+    proxy: Proxy | None = None  # the proxy for calls and for relays
     trace: str = ""  # the file of a trace; "" for none
-    relay: RelayPlace | None = None  # where a listener waits, and where a dialler looks for codes and contacts
+    relay: RelayPlace | None = None  # the relay at which a listener waits, and a dialler looks for codes and contacts
     relay_token: str = field(default="", repr=False)  # for a private relay
-    relay_only: bool = False  # the other side does not learn our addresses
-    silence_timeout: float = 15.0  # seconds without a sign of life after which a call is given up
-    grace: int = 60  # seconds for which a call goes on without a line
-    stdio: bool = False  # standard input and output are a call, and nothing is typed
+    relay_only: bool = False  # calls stay with the relay, so that the peer does not learn our addresses
+    silence_timeout: float = 15.0  # seconds without a byte after which a connection is lost
+    grace: int = 60  # seconds for which a call goes on without a connection
+    stdio: bool = False  # standard input and output are the call, so nothing can be typed
 
     @property
     def waiting_place(self) -> RelayPlace | None:

@@ -1,4 +1,4 @@
-"""The sound of a run: what the user named is checked before the first call, and opened for each."""
+"""Checks the devices and files that the user named before the first call, and opens the sound of each call."""
 
 import contextlib
 import os
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Halves:
-    """What sends and plays voice in one call, as far as there is any."""
+    """The sender and the players of voice in one call, as far as there are any."""
 
     transmitter: "Transmitter | None" = None
     player: Player | None = None
     recorder: Player | None = None
-    is_finite: bool = False  # the input has an end of its own
-    tones: "Tones | None" = None  # in the player, for the user
-    sides: "BothSides | None" = None  # to record the call; None if it has no sound
-    exchange: DeviceExchange | None = None  # of its devices, likewise
+    is_finite: bool = False  # the input is a file or pipe, which ends
+    tones: "Tones | None" = None  # tones that the player plays for the user
+    sides: "BothSides | None" = None  # records the call; None if it has no sound
+    exchange: DeviceExchange | None = None  # exchanges its devices; None if the call has no sound
 
     def on_event(self, event: Event) -> None:
-        """Let the user hear that the line is lost, or back. Any thread."""
+        """Play a tone when the connection is lost, and when it is back. Any thread may call it."""
         if self.tones and isinstance(event, Interrupted):
             self.tones.fall()
         elif self.tones and isinstance(event, Resumed):
@@ -55,22 +55,23 @@ class Halves:
 
 
 class Sound:
-    """Belongs to the main thread."""
+    """The sound of one run of the program. Only the main thread uses it."""
 
     def __init__(self, settings: Settings, tell: Callable[[str], None], trace: "Trace | None" = None) -> None:
-        """`tell` is given what cannot be had, for the user. `trace` hears how voice is played."""
+        """`tell` gets sentences for the user about what cannot be used. `trace` gets facts about the playout."""
         self._wanted = settings.sound
         self._voice = settings.voice
         self._tell = tell
         self._trace = trace
-        self._stream: SoundStream | None = None  # of the whole run: a pipe is opened once
-        self._studio: Studio | None = None  # of this call
+        self._stream: SoundStream | None = None  # for the whole run: a pipe can be opened only once
+        self._studio: Studio | None = None  # studio of this call
         self._sides: BothSides | None = None  # of this call
-        self._exchange: DeviceExchange | None = None  # of devices in this call
-        self.broken: DeviceError | None = None  # a recording or pipe that was named, and took no more
+        self._exchange: DeviceExchange | None = None  # exchange of devices in this call
+        self.broken: DeviceError | None = None  # the error of a recording or pipe that the user named, if it failed
 
     def check(self) -> None:
-        """Raises DeviceError if the user named a device or file that cannot be used. Defaults may be missing."""
+        """Check the devices and files that the user named. Raises DeviceError if one cannot be used. Default devices
+        may be missing."""
         wanted = self._wanted
         if wanted.is_wanted:
             from voicemux.audio.studio import check_input, check_output
@@ -89,7 +90,7 @@ class Sound:
 
     @contextlib.contextmanager
     def of_a_call(self) -> Iterator[None]:
-        """Whatever sound is opened inside is closed at the end."""
+        """Close at the end all sound that is opened inside."""
         try:
             yield
         finally:
@@ -101,12 +102,12 @@ class Sound:
             for close in closing:
                 try:
                     close()
-                except DeviceError as error:  # the end of a recording
+                except DeviceError as error:  # a recording whose end could not be written
                     self.broken = error
                     self._tell(str(error))
 
     def open(self) -> tuple[int, ...]:
-        """Open the sound of this call, as far as there is any: what is missing is said, text goes on.
+        """Open the sound of this call. The user is told what is missing; text works without it.
 
         Returns the codecs that can be played, for our HELLO.
         """
@@ -126,12 +127,12 @@ class Sound:
 
     @property
     def is_piped(self) -> bool:
-        """Whether what is heard goes to a program behind a pipe."""
+        """Whether the peer's voice goes to standard output."""
         return isinstance(self._wanted.output, StandardStream)
 
     def make_halves(self, playable: tuple[int, ...], *, in_stereo: bool = False) -> Halves:
-        """For a peer that plays these codecs, `in_stereo` two channels. A recording that cannot be made is said, and
-        the call goes on."""
+        """Make the halves for a peer that plays these codecs; `in_stereo`: in two channels. If a recording cannot be
+        made, the user is told, and the call goes on."""
         studio, voice = self._studio, self._voice
         if not studio:
             return Halves()
@@ -164,7 +165,7 @@ class Sound:
         return self._sides
 
     def _choose(self, direction: str, name: str) -> None:
-        """The user wants that device from now on, also in the calls that follow. By the thread of the exchange."""
+        """Note that the user wants this device, also in later calls. The exchange's thread calls this."""
         chosen = NamedDevice(name) if name else DefaultDevice()
         if direction == "input":
             self._wanted = replace(self._wanted, input=chosen)
@@ -187,11 +188,11 @@ class Sound:
         return Tones()
 
     def is_over(self, stopped: AudioStopped) -> bool:
-        """Whether it broke, and is a file or pipe: a sound card may come back."""
+        """Whether a file or pipe has failed: a sound card may come back, those cannot."""
         return bool(stopped.error and self._studio and not self._studio.may_come_back(stopped.direction))
 
     def is_for_nobody(self, stopped: AudioStopped) -> bool:
-        """Whether the program that was to hear the call has gone."""
+        """Whether the program that reads the voice from our pipe has gone."""
         return self.is_over(stopped) and stopped.direction == "output" and self.is_piped
 
     def _made(self, make: "Callable[[float], Mixer | None]") -> "Mixer | None":
@@ -239,7 +240,8 @@ class Sound:
 
 
 def _device_or_file(wanted: Choice, check: Callable[[Choice], object]) -> Choice:
-    """The device of that name, if what looks like the path of a file is none: names of devices have slashes, too."""
+    """Return the device of that name if what looks like the path of a file is not one: names of devices have slashes,
+    too."""
     if isinstance(wanted, SoundFile) and not os.path.exists(wanted.path) and not has_file_ending(wanted.path):
         with contextlib.suppress(DeviceError):
             check(NamedDevice(wanted.path))

@@ -1,4 +1,4 @@
-"""`voicemux test`: tries the microphone, the loudspeaker and the echo, and says what each will be like in a call."""
+"""Runs `voicemux test`: tries the microphone, the loudspeaker and the echo, and says how each will do in a call."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,16 +17,17 @@ from voicemux.console.remedies import hint
 from voicemux.errors import DeviceError, LibraryMissing
 
 SPEECH = Path(__file__).parent.parent / "speech" / "dialler.wav"
-PLAYED = 6  # seconds of speech for the echo: the first estimate takes two, each more takes one
+PLAYED = 6  # seconds of speech that are played for the echo: the first estimate takes two, each other takes one
 
 Tell = Callable[[str], None]
 
 
 def try_sound(source: str, sink: str, seconds: float, tell: Tell, *, asks: bool) -> dict[str, Any]:
-    """The report that `voicemux test --json` prints. `source` and `sink` are names, "" for the defaults.
+    """Try the sound, and return the report that `voicemux test --json` prints. `source` and `sink` are names; "" is
+    the default.
 
-    `tell` is given lines on the way. If it `asks`, the user is to speak for `seconds`, and hears that again.
-    Raises LibraryMissing if there can be no sound.
+    `tell` gets lines on the way. If it `asks`, the user is asked to speak for `seconds`, and hears that again. Raises
+    LibraryMissing without a sound library.
     """
     check = SoundCheck(source, sink)
     try:
@@ -36,7 +37,7 @@ def try_sound(source: str, sink: str, seconds: float, tell: Tell, *, asks: bool)
 
 
 def describe_report(report: dict[str, Any]) -> str:
-    """The report for people."""
+    """Return the report as lines for people."""
     lines = [
         f"{part:<12}{': '.join(filter(None, (found['device'], found['text'])))}"
         for part in ("microphone", "loudspeaker", "echo")
@@ -56,14 +57,14 @@ def _report(check: SoundCheck, seconds: float, tell: Tell, *, asks: bool) -> dic
     try:
         pcm = _try_microphone(check, seconds, tell, add, asks=asks)
         _try_loudspeaker(check, pcm if asks else b"", tell, add)
-    except DeviceError as error:  # one of them has broken meanwhile
+    except DeviceError as error:  # a device has failed in the middle
         part = "loudspeaker" if report["microphone"] else "microphone"
         add(part, of_missing(error, hint(error)), device="")
     return report
 
 
 def _try_microphone(check: SoundCheck, seconds: float, tell: Tell, add: Callable[..., None], *, asks: bool) -> bytes:
-    """What was said."""
+    """Test the microphone, and return what it heard, as PCM."""
     if not check.microphone:
         error = check.missing["input"]
         add("microphone", of_missing(error, hint(error)), device="")

@@ -1,4 +1,4 @@
-"""What standard input and the outputs are: whether a person sits there, and whether they take what is written."""
+"""Looks at standard input and output: whether a person sits there, and whether they take what is written."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ def is_attended() -> bool:
 
 
 def has_no_input() -> bool:
-    """Whether standard input is closed, /dev/null or an empty file: nothing can be typed there, ever."""
+    """Whether standard input is closed, /dev/null or an empty file, so that nothing will ever be typed."""
     if sys.stdin is None:
         return True
     with contextlib.suppress(OSError):  # Windows has no such file
@@ -24,7 +24,7 @@ def has_no_input() -> bool:
 
 
 def is_terminal() -> bool:
-    """Whether what is typed and what is shown are on terminals."""
+    """Whether standard input and standard output are terminals."""
     return _is_tty(sys.stdin) and _is_tty(sys.stdout)
 
 
@@ -34,12 +34,14 @@ def can_ask() -> bool:
 
 
 def _is_tty(stream: TextIO | None) -> bool:
-    """False for a stream that was closed before the program began, which Python makes None."""
+    """Whether a stream is a terminal; False for one that was closed before the program began, which Python makes
+    None."""
     return stream is not None and stream.isatty()
 
 
 def keeps_errors() -> bool:
-    """Whether standard error is a terminal or a file; of a pipe or socket, as ssh has, another program gets it."""
+    """Whether standard error is a terminal or a file. If it is a pipe or socket, as with ssh, another program gets
+    it."""
     with contextlib.suppress(OSError):
         mode = os.fstat(2).st_mode
         return stat.S_ISCHR(mode) or stat.S_ISREG(mode)
@@ -47,7 +49,8 @@ def keeps_errors() -> bool:
 
 
 def drop_what_cannot_be_written() -> None:
-    """Forget what an output did not take: Python 3.13 tries again when it ends, and makes the exit code 120."""
+    """Drop output that could not be written: otherwise Python 3.13 tries again when it ends, and makes the exit code
+    120."""
     for stream in (sys.stdout, sys.stderr):
         if stream is None or stream.closed:
             continue

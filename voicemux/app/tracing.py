@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def traced(path: str, role: str, console: Console) -> "Iterator[Trace | None]":
-    """A trace of all that is done inside, in a new file; None if `path` is "".
+    """Trace all that is done inside, to a new file; yields None if `path` is "".
 
-    `role` is "dialler" or "listener". Raises DeviceError if there can be no such file. A disk that is full later is
-    told once; the calls go on.
+    `role` is "dialler" or "listener". Raises DeviceError if the file cannot be made. If the disk is full later, the
+    user is told once, and the calls go on.
     """
     if not path:
         yield None

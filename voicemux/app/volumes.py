@@ -1,4 +1,4 @@
-"""The volume of a call: what the option says, or else what was chosen for this contact before."""
+"""Chooses the volume of a call: by the option, or else as it was with this contact before."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ from voicemux.security.volumes import AUTO, KeptVolume
 
 
 class VolumeMemory:
-    """Of one run. Any thread."""
+    """The volumes of one run. Any thread may use them."""
 
     def __init__(self, option: KeptVolume | None, trust: Trust | None, tell: Callable[[str], None]) -> None:
-        """`option` is that of the command line. `tell` is given why something cannot be remembered."""
+        """`option` is the volume of the command line. `tell` gets a sentence if something cannot be remembered."""
         self._option = option
         self._trust = trust
         self._tell = tell
