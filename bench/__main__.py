@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bench import codecs, echo, gate, micro, report, resume, runs
+from bench import codecs, echo, echo_calls, gate, micro, report, resume, runs
 from bench.lines import ALL, GROUPS
 from bench.places import Namespaces
 from bench.programs import PROGRAMS
@@ -117,12 +117,12 @@ def gate_command(keys: Path, folder: Path) -> None:
 
 
 @main.command("echo")
-@click.option("--calls", is_flag=True, help="Real calls, of voicemux and of Mumble, and not simulated rooms.")
+@click.option("--calls", is_flag=True, help="Real calls, of voicemux, Mumble and linphone, and not simulated rooms.")
 @folder_option
 def echo_command(calls: bool, folder: Path) -> None:
-    """Measure how much of what the far side says comes back to it."""
+    """Measure how much of what the far side says comes back to it, and what is left of words while both speak."""
     try:
-        rows = echo.in_calls() if calls else echo.simulated()
+        rows = echo_calls.in_calls() if calls else echo.simulated()
     except SpeakersMissing as error:
         sys.exit(f"bench: {error}")
     folder.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,7 @@ transmit=1
 vadmin=0.1
 vadmax=0.2
 mutecue=false
+echo={cancels}
 
 [pulseaudio]
 input={side}_mic.monitor
@@ -68,13 +69,14 @@ openssl pkcs12 -export -passout pass: -inkey key.pem -in certificate.pem \
 """
 
 
-def start_mumble(scene: Scene) -> None:
+def start_mumble(scene: Scene, cancels: bool = False) -> None:
+    """`cancels` is whether its echo cancellation is on. It is off when Mumble 1.3 comes."""
     server, digest = _start_server(scene)
     scene.start("a", ("Xvfb", DISPLAY, "-screen", "0", "800x600x24", "-nolisten", "tcp"), weighed=False)
     _await(Path(f"/tmp/.X11-unix/X{DISPLAY[1:]}").exists, "Xvfb")
     for side in "ab":
         home = scene.folder / f"mumble-{side}"
-        _make_home(home, side, scene.place.address("a"), digest)
+        _make_home(home, CLIENT.format(side=side, cancels=str(cancels).lower()), scene.place.address("a"), digest)
         scene.start(
             side,
             ("mumble", "--multiple", f"mumble://{side}@{scene.place.address('a')}:{PORT}/?version=1.3.0"),
@@ -113,13 +115,13 @@ def _start_server(scene: Scene) -> tuple[Process, str]:
     return server, printed.stdout.decode().strip().split("=")[-1].replace(":", "").lower()
 
 
-def _make_home(home: Path, side: str, server: str, digest: str) -> None:
+def _make_home(home: Path, settings: str, server: str, digest: str) -> None:
     """So that nothing is asked: there is a certificate, found as a backup, and the server's is known already."""
     config, documents, data = home / ".config/Mumble", home / "Documents", home / ".local/share/Mumble/Mumble"
     for folder in (config, documents, data):
         folder.mkdir(parents=True)
-    (config / "Mumble.conf").write_text(CLIENT.format(side=side))
-    subprocess.run(CERTIFICATE.format(name=side), shell=True, cwd=home, capture_output=True, check=True)
+    (config / "Mumble.conf").write_text(settings)
+    subprocess.run(CERTIFICATE.format(name=home.name), shell=True, cwd=home, capture_output=True, check=True)
     for name in ("mumble.sqlite", ".mumble.sqlite"):
         database = sqlite3.connect(data / name)
         database.execute(

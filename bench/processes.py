@@ -47,10 +47,10 @@ class Process:
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
         self._process.stdin.flush()
 
-    def enter(self) -> None:
-        """An empty line on its standard input."""
+    def enter(self, line: str = "") -> None:
+        """A line on its standard input."""
         assert self._process.stdin
-        self._process.stdin.write(b"\n")
+        self._process.stdin.write(f"{line}\n".encode())
         self._process.stdin.flush()
 
     def event(self, name: str, timeout: float = PATIENCE) -> tuple[float, dict[str, Any]]:

@@ -108,7 +108,9 @@ def _has_low_latency() -> str:
     return "" if LOW_LATENCY in text else f"voicemux has no {LOW_LATENCY}"
 
 
-def _has(*commands: str) -> Callable[[], str]:
+def needs(*commands: str) -> Callable[[], str]:
+    """What says that these are not installed."""
+
     def missing() -> str:
         absent = [command for command in commands if not shutil.which(command)]
         return f"not installed: {', '.join(absent)} (bench/setup installs it)" if absent else ""
@@ -132,8 +134,8 @@ PROGRAMS = {
         Program("floor", "the floor: two sound cards", _start_floor),
         Program("voicemux", "voicemux", _start_voicemux),
         Program("voicemux-low", "voicemux --low-latency", _start_voicemux_low, _has_low_latency),
-        Program("baresip", "baresip (UDP)", _start_baresip, _has("baresip")),
-        Program("mumble", "Mumble (TCP)", _start_mumble, _has("mumble", "murmurd", "Xvfb", "openssl")),
+        Program("baresip", "baresip (UDP)", _start_baresip, needs("baresip")),
+        Program("mumble", "Mumble (TCP)", _start_mumble, needs("mumble", "murmurd", "Xvfb", "openssl")),
         Program("original", "the original two sockets", _start_original),
     )
 }
