@@ -27,7 +27,7 @@ from voicemux.audio.blocking import PacedLoudspeaker, PacedMicrophone
 from voicemux.audio.callbacks import CalledMicrophone
 from voicemux.audio.card import MOST_CAPTURED, CardLoudspeaker, CardMicrophone
 from voicemux.audio.choices import DefaultDevice, EchoChoice, choice
-from voicemux.audio.devices import open_sink, open_source
+from voicemux.audio.devices import all_devices, find_device, lasting_name, open_sink, open_source
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS
 from voicemux.audio.playout.jitter import MAX_DELAY
 from voicemux.audio.portaudio import PortAudio
@@ -128,11 +128,28 @@ def test_a_device_is_found_by_a_part_of_its_name_and_by_its_number(
     assert portaudio.find(kind, str(found.number)) == found
 
 
+def test_a_device_of_the_sound_server_is_found_by_the_number_of_the_list_and_opened_through_one_that_there_is(
+    portaudio: PortAudio,
+) -> None:
+    own = portaudio.devices()
+    listed = {each.target: each.number for each in all_devices(portaudio) if each.target}
+    for kind, target in (("output", "b_spk"), ("input", "wide_mic.monitor")):
+        found = find_device(portaudio, kind, str(listed[target]))
+        assert (found.target, found.number in range(len(own))) == (target, True)
+        assert lasting_name(portaudio, kind, str(listed[target]), found) == target
+        with pytest.raises(DeviceError, match="there is no"):
+            find_device(portaudio, "input" if kind == "output" else "output", str(listed[target]))
+    headphones = portaudio.find("output", "headphones")
+    assert lasting_name(portaudio, "output", str(headphones.number), headphones) == "headphones"
+    assert lasting_name(portaudio, "output", "phones", headphones) == "phones"
+
+
 @pytest.mark.parametrize(
     ("kind", "wanted", "complaint"),
     [
         ("input", "trumpet", "there is no input device 'trumpet'"),
         ("output", "99", "there is no output device '99'"),
+        ("output", "9" * 5000, f"there is no output device '{'9' * 5000}'"),
         ("output", "²", "there is no output device '²'"),
         ("input", "headphones", "there is no input device 'headphones'"),
     ],

@@ -58,7 +58,7 @@ def hears_speech(sound_cards: SoundCards, sink: str) -> bool:
 @pytest.mark.parametrize("choice", ["number", "headph", "HEADPHONES"])
 def test_a_loudspeaker_is_chosen_by_its_number_or_a_part_of_its_name(choice: str, sound_cards: SoundCards) -> None:
     if choice == "number":
-        choice = next(str(each["number"]) for each in devices(sound_cards) if each["name"] == "headphones")
+        choice = next(str(each["number"]) for each in devices(sound_cards) if each["target"] == "b_spk")
     alice, bob = ("--input", str(LISTENER), "--output", "none"), ("--input", "none", "--output", choice)
     with calling(alice=alice, bob=bob, bob_env=sound_cards.env("a")):
         # The headphones are side b's, wherever the default goes.

@@ -99,7 +99,7 @@ class DeviceExchange:
             advice = hint(error)
             tell(Rejected(f"{error}; nothing has changed{'; ' if advice else ''}{advice}"))
         else:
-            self._on_chosen(direction, wanted)
+            self._on_chosen(direction, self._cards.wanted(direction))
             tell(DeviceChanged(direction, label))
         finally:
             self._busy.release()

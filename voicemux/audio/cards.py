@@ -8,7 +8,15 @@ from typing import TypeVar
 
 from voicemux.audio.absent import Absent, Gone
 from voicemux.audio.card import Card, CardLoudspeaker, CardMicrophone
-from voicemux.audio.devices import all_devices, find_device, is_served, names_of, open_sink, open_source
+from voicemux.audio.devices import (
+    all_devices,
+    find_device,
+    is_served,
+    lasting_name,
+    names_of,
+    open_sink,
+    open_source,
+)
 from voicemux.audio.endpoints import Sink, Source
 from voicemux.audio.in_use import InUse
 from voicemux.audio.portaudio import Device, PortAudio
@@ -78,10 +86,10 @@ class Cards:
         """
         with self._lock:
             if isinstance(self.source, Absent) and self.source.label:
-                return self._chosen("input", wanted, find_device(self._devices(), "input", wanted).name)
+                return self._chosen("input", wanted, find_device(self._devices(), "input", wanted))
             new, since = _started(lambda: open_source(self._devices(), wanted, self._channels))
             before, self.source = self.source, new
-            self._chosen("input", wanted, new.label)
+            self._chosen("input", wanted, new.device)
             self.on_change()
         half.exchange(new, since)
         if before:
@@ -93,7 +101,7 @@ class Cards:
         with self._lock:
             new, since = _started(lambda: self._listened_to(open_sink(self._devices(), wanted, self._channels)))
             before, self.sink = self.sink, new
-            self._chosen("output", wanted, new.label)
+            self._chosen("output", wanted, new.device)
             self.on_change()
         half.exchange(new, since)
         if before:
@@ -161,11 +169,17 @@ class Cards:
                 self.sink = absent
             self._wanted[kind] = wanted
             raise
-        self._wanted[kind] = wanted
+        opened = self.device(kind)
+        self._wanted[kind] = lasting_name(self._devices(), kind, wanted, opened) if opened else wanted
 
-    def _chosen(self, kind: str, wanted: str, label: str) -> str:
-        self._wanted[kind] = wanted
-        return label
+    def wanted(self, kind: str) -> str:
+        """The name by which the device is found again, "" for the default. `kind` is one that it `has`."""
+        return self._wanted[kind]
+
+    def _chosen(self, kind: str, wanted: str, device: Device) -> str:
+        """Its name for the user."""
+        self._wanted[kind] = lasting_name(self._devices(), kind, wanted, device)
+        return device.name
 
     def _listened_to(self, sink: CardLoudspeaker) -> CardLoudspeaker:
         sink.tap = self._tap

@@ -8,7 +8,7 @@ from voicemux.audio.blocking import PacedLoudspeaker, PacedMicrophone
 from voicemux.audio.callbacks import CalledLoudspeaker, CalledMicrophone
 from voicemux.audio.card import CardLoudspeaker, CardMicrophone
 from voicemux.audio.endpoints import RATE
-from voicemux.audio.portaudio import Device, PortAudio
+from voicemux.audio.portaudio import Device, PortAudio, is_numbered
 from voicemux.errors import DeviceError, Kind
 
 SERVERS = frozenset({"pulse", "pipewire"})  # plugins of ALSA behind which there is a sound server that runs
@@ -43,11 +43,29 @@ def find_device(portaudio: PortAudio, kind: str, wanted: str) -> Device:
     return device if wanted or kind == "output" else _microphone(portaudio, device)
 
 
+def lasting_name(portaudio: PortAudio, kind: str, wanted: str, device: Device) -> str:
+    """What finds `device` again, found as `wanted`, when others have come or gone: numbers change with them."""
+    name = device.target or device.name
+    if not wanted.isdecimal():
+        return wanted
+    try:
+        found = find_device(portaudio, kind, name)
+    except DeviceError:  # another one has its name, too
+        return wanted
+    return name if (found.number, found.target) == (device.number, device.target) else wanted
+
+
 def all_devices(portaudio: PortAudio) -> list[Device]:
-    """Those of PortAudio, by their numbers, and behind them those of the sound server."""
+    """Those of PortAudio, by their numbers, and behind them those of the sound server. For a list: `find_device` has
+    the one to be opened."""
     own = portaudio.devices()
-    served = [each for kind in ("input", "output") for each in _served(own, kind)]
-    return [*own, *(replace(each, number=len(own) + i) for i, each in enumerate(served))]
+    return [*own, *(replace(each, number=number) for number, each in _numbered(own))]
+
+
+def _numbered(own: list[Device]) -> list[tuple[int, Device]]:
+    """The server's devices, each with the number that a list shows. Its own is that of the device it is used
+    through: PortAudio crashes if it is to open one that it does not have."""
+    return list(enumerate((each for kind in ("input", "output") for each in _served(own, kind)), len(own)))
 
 
 def _served(own: list[Device], kind: str) -> list[Device]:
@@ -86,11 +104,11 @@ def _find_served(portaudio: PortAudio, kind: str, wanted: str) -> Device | None:
     Raises DeviceError if there are several.
     """
     own = portaudio.devices()
-    served = _served(own, kind)
     if wanted.isdecimal():
-        both = all_devices(portaudio)
-        return next((each for each in both if each.target and each.number == int(wanted) and _is(each, kind)), None)
-    word = wanted.lower()
+        return next(
+            (each for number, each in _numbered(own) if is_numbered(wanted, number) and _is(each, kind)), None
+        )
+    word, served = wanted.lower(), _served(own, kind)
     found = [each for each in served if word in (each.target.lower(), each.name.lower())]
     found = found or [each for each in served if _has(each, word) and not is_monitor(each)]
     if len(found) > 1:

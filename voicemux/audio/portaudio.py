@@ -200,7 +200,7 @@ class PortAudio:
         if not wanted:
             found = [each for each in devices if (each.default_input if kind == "input" else each.default_output)]
         elif wanted.isdecimal():
-            found = [each for each in devices if each.number == int(wanted)]
+            found = [each for each in devices if is_numbered(wanted, each.number)]
         else:
             found = [each for each in devices if each.name.lower() == wanted.lower()]
             found = found or [each for each in devices if wanted.lower() in each.name.lower()]
@@ -219,6 +219,11 @@ class PortAudio:
             return int(get()["index"])
         except OSError:
             return None
+
+
+def is_numbered(typed: str, number: int) -> bool:
+    """Whether that number was typed. Python makes no integer of thousands of digits."""
+    return typed.isdecimal() and typed.lstrip("0") == str(number).lstrip("0")
 
 
 def _text(name: object) -> str:
