@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from tests.console.strategies import make_stats
 from voicemux.console.commands import Mute, PushToTalk
 from voicemux.console.mic_keys import ARMING, MOST_HELD, MicKeys
-from voicemux.events import Connected, Ended, MicModeChosen, Switched
+from voicemux.events import Connected, Ended, Event, MicModeChosen, Switched
 
+ENDED = Ended("us", "", 0, make_stats())
 CONNECTED = Connected("bob", "192.168.1.5", "", "opus", "opus")
 
 
@@ -100,11 +101,35 @@ def test_ctrl_t_mutes_and_with_push_to_talk_it_opens_and_shuts() -> None:
     keys.note(CONNECTED)
     assert (keys.toggle(), keys.takes_space) == (Mute(), False)
     keys.note(MicModeChosen("ptt"))
-    assert (keys.toggle(), keys.takes_space) == (PushToTalk(True), True)
-    keys.note(Switched("talking", True))
-    assert keys.toggle() == PushToTalk(False)
-    keys.note(Ended("us", "", 0, make_stats()))
+    assert (keys.toggle(), keys.takes_space) == (PushToTalk(), True)
+    assert keys.toggle() == PushToTalk(), "the call knows what it was before, though no event has told of that yet"
+    keys.note(ENDED)
     assert (keys.toggle(), keys.takes_space) == (None, False)
+
+
+@pytest.mark.parametrize("event", [ENDED, MicModeChosen("open")])
+def test_a_key_that_is_held_while_its_use_ends_shuts_nothing(event: Event) -> None:
+    keyboard = Keyboard()
+    keyboard.hold(2)
+    assert keyboard.talks
+    keyboard.keys.note(event)
+    keyboard.wait(1)
+    assert ([on for _, on in keyboard.told], keyboard.keys.due) == ([True], None)
+
+
+def test_a_key_that_is_held_counts_as_let_go_when_there_is_no_prompt_to_look() -> None:
+    keyboard = Keyboard()
+    assert keyboard.keys.let_go() is None
+    keyboard.hold(2)
+    assert keyboard.keys.let_go() == PushToTalk(False)
+    assert (keyboard.keys.let_go(), keyboard.keys.due) == (None, None)
+
+
+def test_a_microphone_that_was_opened_without_holding_stays_open_without_a_prompt() -> None:
+    keyboard = Keyboard()
+    keyboard.press()
+    keyboard.wait(2)
+    assert keyboard.keys.let_go() is None
 
 
 @given(st.lists(st.one_of(st.just(0.0), st.floats(0.01, 2.0)), max_size=200))

@@ -89,6 +89,7 @@ class LineConsole(PlainConsole):
         decoder = codecs.getincrementaldecoder(self._encoding)("surrogateescape")
         try:
             while not self._closing.is_set():
+                self._give(self._mic.look(time.monotonic()))
                 if not in_foreground():
                     self._is_ours = False
                     self._closing.wait(GLANCE)
@@ -98,7 +99,6 @@ class LineConsole(PlainConsole):
                     self._modes.keys()
                     with self._turn:
                         self._echo(self._line)
-                self._give(self._mic.look(time.monotonic()))
                 if not select.select([sys.stdin], [], [], GLANCE)[0]:
                     continue
                 try:
@@ -149,6 +149,7 @@ class LineConsole(PlainConsole):
         elif key == CTRL_D and not line:
             self._give(HangUp())
         elif key == CTRL_Z:
+            self._give(self._mic.let_go())
             stop_job(self._modes)
 
     def _pass_over(self, key: str) -> None:

@@ -44,10 +44,10 @@ class MicKeys:
         return self._in_call and self._mode == "ptt"
 
     def toggle(self) -> Mute | PushToTalk | None:
-        """Ctrl-T. None: there is no call."""
+        """Ctrl-T. None: there is no call. The call knows what it was before: an event tells us later."""
         if not self._in_call:
             return None
-        return PushToTalk(not self._talks) if self._mode == "ptt" else Mute()
+        return PushToTalk() if self._mode == "ptt" else Mute()
 
     def press(self, now: float) -> PushToTalk | None:
         """Space, or a repeat of it. What it means, if anything."""
@@ -78,10 +78,15 @@ class MicKeys:
         """Whether a key that was held has been let go."""
         return self._over(now)
 
+    def let_go(self) -> PushToTalk | None:
+        """There is no prompt any more that could look: a key that is held counts as let go."""
+        return self._shut() if self._holds else None
+
     def _over(self, now: float) -> PushToTalk | None:
         due = self.due
         return self._shut() if due is not None and now >= due else None
 
-    def _shut(self) -> PushToTalk:
+    def _shut(self) -> PushToTalk | None:
+        """None: the call has ended meanwhile, or another mode was chosen."""
         self._holds, self._pressed, self._ignores = False, None, True
-        return PushToTalk(False)
+        return PushToTalk(False) if self.takes_space else None

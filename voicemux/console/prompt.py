@@ -137,6 +137,7 @@ class Prompt:
     def _put_aside(self) -> None:
         app = self._session.app
         if app.is_running and not app.future.done():  # type: ignore[union-attr]
+            self._do(self.mic.let_go())
             self._draft = self._session.default_buffer.document
             app.erase_when_done = True
             app.exit(exception=PutAside)
@@ -204,8 +205,10 @@ class Prompt:
                 self._watch_the_space_bar()
 
         @keys.add("c-q")
+        @keys.add(Keys.Vt100MouseEvent)
         def ignore(event: KeyPressEvent) -> None:
-            """Not to quote a control character into the line."""
+            """Not to quote a control character into the line. And pasted colours (ESC [31m) look like a mouse, whose
+            numbers prompt_toolkit would miss in them."""
 
         if focus:
             focus.bind(keys)
