@@ -251,6 +251,9 @@ def test_a_program_records_both_sides_and_the_other_one_is_told(tmp_path):
         wait_until(lambda: likeness(FEW_WORDS, soundfile.read(path, dtype="int16")[0][:, 1], SYLLABLE) > ALIKE)
         call.stop_recording()
         wait_until(lambda: records() == [True, False])
+        call.hang_up()
+        assert call.record(str(tmp_path / "after.wav")) == ""
+        assert not (tmp_path / "after.wav").exists()
     left, _ = soundfile.read(path, dtype="int16")[0].T
     assert likeness(FEW_WORDS, left, SYLLABLE) > ALIKE
 

@@ -126,6 +126,8 @@ def test_many_who_want_a_name_at_once_get_one_each(tmp_path: Path) -> None:
         ("no folder/heard.wav", "no such file or directory"),
         ("notes.txt/heard.wav", "not a directory"),
         ("folder.wav", "it is a folder"),
+        ("heard.txt", f"a recording's name ends in {', '.join(ENDINGS)}"),
+        ("wav", f"a recording's name ends in {', '.join(ENDINGS)}"),
     ],
 )
 def test_a_recording_that_cannot_be_made_is_refused(path: str, complaint: str, tmp_path: Path) -> None:
@@ -135,6 +137,20 @@ def test_a_recording_that_cannot_be_made_is_refused(path: str, complaint: str, t
     with pytest.raises(DeviceError) as caught:
         Recording(path)
     assert str(caught.value) == f"cannot write {path}: {complaint}"
+    assert sorted(os.listdir(tmp_path)) == ["folder.wav", "notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["a\0b.wav", "\ud800.wav"])
+def test_a_name_that_no_file_can_have_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="this system has no such names"):
+        Recording(str(tmp_path / name))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_recording_may_have_a_name_of_nothing_but_its_ending(ending: str, tmp_path: Path) -> None:
+    Recording(str(tmp_path / ending)).close()
+    assert os.listdir(tmp_path) == [ending]
 
 
 def write_often(recording: Recording, pcm: bytes) -> None:

@@ -20,13 +20,15 @@ class RecordedCall:
     def record(self, path: str) -> str:
         """Record both sides to a new sound file, us on the left, the peer on the right; the peer is told so.
 
-        Returns its path, which has a number in it if there is such a file already. If the disk is full, the recording
-        ends, an event says so, and the call goes on. Raises DeviceError if there can be no such file, if one is being
-        written, or in a call without sound.
+        Returns its path, which has a number in it if there is such a file already; "" if the call has ended, and then
+        there is no file. If the disk is full, the recording ends, an event says so, and the call goes on. Raises
+        DeviceError if there can be no such file, if one is being written, or in a call without sound.
         """
         arguments.text("path", path)
         if self._sides is None:
             raise DeviceError("there is no voice to record in this call")
+        if not self._recorded_call.goes_on:
+            return ""
         self._recorded_call.record(self._sides.start(path))
         return self._sides.path
 

@@ -15,6 +15,8 @@ def begin_recording(call: RunningCall, sides: "BothSides | None", wanted: str) -
     """Record the call to a new file. Returns what to tell the user."""
     if not sides:
         return Rejected("there is no voice to record in this call")
+    if not call.goes_on:
+        return Rejected("the call has ended: there is nothing to record")
     from voicemux.audio.choices import SoundFile
     from voicemux.audio.studio import check_output
 

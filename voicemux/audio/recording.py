@@ -67,12 +67,12 @@ class Recording:
 
     def __init__(self, wanted: str, channels: int = 1) -> None:
         """Raises DeviceError if there can be no such file."""
+        ending = ending_of(wanted)
         self._descriptor, self.path = claim(wanted)
         self._piece = channels * PIECE
         self._name = os.path.basename(self.path)
         self._held = bytearray()
         self._failed = False
-        ending = os.path.splitext(wanted)[1].lower()
         try:
             if make_header := _HEADERS.get(ending):
                 self._body: _Plain | _Coded = _Plain(self._descriptor, make_header, channels)
@@ -213,7 +213,17 @@ def claim(wanted: str) -> tuple[int, str]:
                 raise DeviceError(f"cannot write {wanted}: it is there, and {MOST_NAMES} others like it") from None
         except OSError as error:
             raise DeviceError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
+        except ValueError as error:  # a NUL, or a character that the locale has not
+            raise DeviceError(f"cannot write {path!a}: this system has no such names") from error
     raise AssertionError
+
+
+def ending_of(path: str) -> str:
+    """By which a recording's form is chosen, in small letters. Raises DeviceError if there is none for it."""
+    for ending in ENDINGS:
+        if path.lower().endswith(ending):
+            return ending
+    raise DeviceError(f"cannot write {path}: a recording's name ends in {', '.join(ENDINGS)}")
 
 
 def _shorten_pages(file: Any) -> None:

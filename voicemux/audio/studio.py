@@ -10,7 +10,6 @@ from voicemux.audio.capture.transmitter import Transmitter
 from voicemux.audio.capture.wish import ANY, Wish
 from voicemux.audio.cards import Cards
 from voicemux.audio.choices import (
-    FILE_ENDINGS,
     Choice,
     DefaultDevice,
     EchoChoice,
@@ -301,8 +300,9 @@ def check_output(wanted: Choice) -> None:
 
 
 def _check_recording(path: str) -> None:
-    if not path.lower().endswith(FILE_ENDINGS):
-        raise DeviceError(f"cannot write {path}: a recording's name ends in {', '.join(FILE_ENDINGS)}")
+    from voicemux.audio.recording import ending_of
+
+    ending_of(path)
     folder = os.path.dirname(path) or "."
     if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
         raise DeviceError(f"cannot write {path}: {'not permitted' if os.path.isdir(folder) else 'no such folder'}")

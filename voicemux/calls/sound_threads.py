@@ -12,7 +12,7 @@ from functools import partial
 
 from voicemux.calls.ending import Ending
 from voicemux.calls.voice import Half, Player, VoiceSender
-from voicemux.errors import DeviceError
+from voicemux.errors import DeviceError, OutOfResources
 from voicemux.events import AudioStarted, AudioStopped, Event, Notice
 from voicemux.protocol.messages import Audio
 from voicemux.threads import Threads
@@ -78,7 +78,11 @@ class SoundThreads:
                 self.recorders = [each for each in self.recorders if each is not recorder]
             elif not self._is_over:
                 if self._threads:
-                    self._start_recorder(self._threads, recorder)
+                    try:
+                        self._start_recorder(self._threads, recorder)
+                    except OutOfResources:
+                        recorder.records = False
+                        raise
                 self.recorders = [*self.recorders, recorder]
 
     def _start_recorder(self, threads: Threads, recorder: Player) -> None:
