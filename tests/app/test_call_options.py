@@ -1,5 +1,7 @@
 """What is typed for a call, as settings."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,11 +10,28 @@ import click
 import pytest
 
 from voicemux.app.call_options import CallOptions, call_options, settings_of
+from voicemux.app.cli import cli
 from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
 from voicemux.audio.capture.wish import Wish
 from voicemux.audio.choices import DefaultDevice, NamedDevice, Nothing, SoundFile, StandardStream
 from voicemux.calls.trust import Security
 from voicemux.protocol.messages import Codec
+
+
+def commands(among: click.Command) -> Iterator[click.Command]:
+    yield among
+    for each in among.commands.values() if isinstance(among, click.Group) else ():
+        yield from commands(each)
+
+
+def test_no_command_takes_nan_for_a_number() -> None:
+    taken = []
+    for command in commands(cli):
+        for option in command.params:
+            if isinstance(option.type, click.types.FloatParamType):
+                with contextlib.suppress(click.BadParameter):
+                    taken.append((command.name, option.name, option.process_value(click.Context(command), "nan")))
+    assert taken == []
 
 
 def typed(*words: str) -> CallOptions:

@@ -105,6 +105,8 @@ def complaint(err: list[str]) -> str:
         *(([*command, "--timeout", "nan"], "nan is not a number") for command in (["dial", "a"], ["listen"])),
         (["dial", "a", "--no-audio", "--input", "none"], "--no-audio goes with none of"),
         (["dial", "a", "--json", "--output", "-"], "cannot share standard input and output"),
+        *((["dial", "a", option, ""], f"'{option}': expected the name of a file")
+          for option in ("--record-call", "--trace")),
         (["dial", "a", "--record", "heard.txt"], "--record takes a file that ends in"),
         (["dial", "a", "--loud"], "no such option"),
         *((["dial", "a", "--unencrypted", *also], "--unencrypted goes with none of CODE, --code-file, --open")

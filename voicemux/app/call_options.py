@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from voicemux.app.options import STANDARD_INPUT, a_number, stacked, unencrypted
+from voicemux.app.options import STANDARD_INPUT, a_file, a_number, stacked, unencrypted
 from voicemux.app.standard_streams import keeps_errors
 from voicemux.audio.choices import EchoChoice, MicMode, NoiseChoice, Nothing, SoundFile, StandardStream, choice
 
@@ -53,9 +53,11 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="How loud the other side is played: 0 to 400, or auto to level it.  [default: as you had it with"
             " this contact before, or 100]",
         ),
-        click.option("--record", metavar="FILE", default="", help="Keep what you hear in a sound file, too."),
         click.option(
-            "--record-call", metavar="FILE", default="",
+            "--record", metavar="FILE", default="", callback=a_file, help="Keep what you hear in a sound file, too."
+        ),
+        click.option(
+            "--record-call", metavar="FILE", default="", callback=a_file,
             help="Keep both sides in a sound file: you on the left, the other side on the right, which it is told.",
         ),
         click.option("--no-audio", is_flag=True, help="Text only."),
@@ -138,7 +140,7 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--status", is_flag=True, help="Show the figures of the call every second."),
         click.option(
-            "--trace", metavar="FILE", default="",
+            "--trace", metavar="FILE", default="", callback=a_file,
             help="Write every frame and every decision about it to a file, for a bug report or a client of your own.",
         ),
         click.option(

@@ -8,6 +8,7 @@ import click
 
 from voicemux.app.exit_codes import ExitCode
 from voicemux.app.exits import exits
+from voicemux.app.options import a_number
 
 
 @click.command()
@@ -60,6 +61,7 @@ def demo(live: bool, keep: str | None, as_json: bool) -> None:
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 60),
+    callback=a_number,
     default=5.0,
     show_default=True,
     metavar="N",

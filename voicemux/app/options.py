@@ -46,6 +46,13 @@ def a_number(context: click.Context, option: click.Parameter, value: float) -> f
     return value
 
 
+def a_file(context: click.Context, option: click.Parameter, value: str) -> str:
+    """Not "", as a script has it whose variable is not set: what it wants kept would be lost without a word."""
+    if not value and was_typed(str(option.name)):
+        raise click.BadParameter("expected the name of a file", context, option)
+    return value
+
+
 def refuse_what_means_nothing() -> None:
     """Refuse options that mean nothing beside others. Only typed options count: defaults and the environment are for
     other calls, too."""
