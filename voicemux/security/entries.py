@@ -18,7 +18,7 @@ from voicemux.security.names import MOST, passes_for_address, tame
 WAYS = ("code", "words", "key")
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")  # SHA-256, in lower case
 FIELDS = ("name", "fingerprint", "addresses", "how", "since")
-OLD_FIELDS = ("name", "fingerprint", "address", "how", "since")  # up to 0.1.0, with one address
+OLD_FIELDS = ("name", "fingerprint", "address", "how", "since")  # of versions before 0.1.0, with one address
 UNNAMED = "unnamed"  # the field of an entry whose name neither the contact nor the user has chosen
 SHOWN = 40  # characters of a value that is wrong
 
