@@ -1,4 +1,5 @@
-"""Sound: where it comes from and goes to, how it is coded; capture (to packets) and playout (from packets).
+"""Sound: its sources and sinks, its codecs, capture (sound to packets) and playout (packets to sound).
 
-Inside, sound is always the same: 48 kHz, one channel, signed 16-bit, in blocks of 5 ms. Imported only when needed.
+Inside the program, sound always has one form: 48 kHz, one channel, signed 16-bit, in blocks of 5 ms. This package is
+imported only if a call has sound.
 """

@@ -1,11 +1,11 @@
-"""Stands for a sound card that is not open: it is not there yet, or the user does not want it opened yet."""
+"""Stands in for a sound card that is not open: it is missing, or the user does not want it opened yet."""
 
 from voicemux.audio.endpoints import Block
 from voicemux.errors import DeviceError
 
 
 class Absent:
-    """A Source and a Sink. It never begins."""
+    """A Source and a Sink that never begin."""
 
     finite = False
     xruns = 0
@@ -16,12 +16,13 @@ class Absent:
     urgent = False
 
     def __init__(self, label: str, why: str) -> None:
-        """`label` is the name of the device, empty if there is none; `why` is the text of the error of `start`."""
+        """`label` is the name of the device; "" if there is none. `why` is the text of the error that `start`
+        raises."""
         self.label = label
         self._why = why
 
     def start(self) -> float:
-        """Raises DeviceError."""
+        """Always raises DeviceError."""
         raise DeviceError(self._why)
 
     def read(self) -> Block | None:
@@ -41,7 +42,7 @@ class Absent:
 
 
 class Gone(Absent):
-    """A microphone that was there, and breaks when it is read."""
+    """A microphone that has gone: `read` raises DeviceError."""
 
     def read(self) -> Block | None:
         """Raises DeviceError."""

@@ -1,7 +1,7 @@
-"""Whether the user speaks, by the probabilities that a detector gives. Pure.
+"""Decides whether the user speaks, from the probabilities of a detector. Pure.
 
-Thresholds and hang are those of Mumble and of the measurements in docs/hands-free.md: to begin takes a sure sign, so
-that typing does not count, and to go on takes less, so that the end of a word does.
+The thresholds and the hang time are Mumble's, and those of the measurements in docs/hands-free.md. To begin takes a
+high probability, so that typing does not count. To go on takes a lower one, so that the end of a word counts.
 """
 
 from collections.abc import Callable
@@ -12,25 +12,26 @@ from voicemux.audio.echo.canceller import SpeechDetector
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.resample import Samples
 
-PIECE = RATE // 100  # samples (10 ms) of which the detector is asked
-BEGINS = 0.7  # probability from which the user begins to speak
-GOES_ON = 0.5  # probability from which a user who speaks goes on
-HANG = RATE * 3 // 10  # samples (0.3 s) for which speech goes on behind its last sign: the pauses between words
+PIECE = RATE // 100  # samples (10 ms) that the detector judges at a time
+BEGINS = 0.7  # probability from which on speech begins
+GOES_ON = 0.5  # probability from which on speech goes on
+# Samples (0.3 s) for which speech goes on after the last piece with speech: the pauses between words.
+HANG = RATE * 3 // 10
 
 
 class VoiceActivity:
-    """`hear` belongs to the microphone's thread, the rest to any."""
+    """Whether the user speaks. The microphone's thread calls `hear`, any thread the rest."""
 
     def __init__(self, detect: Callable[[Samples], float]) -> None:
-        """`detect` tells how probable speech is in the next 10 ms."""
+        """`detect` returns the probability of speech in the next 10 ms, 0 to 1."""
         self._detect = detect
-        self._rest: Samples = np.zeros(0, np.int16)  # not yet 10 ms
+        self._rest: Samples = np.zeros(0, np.int16)  # samples that are not 10 ms yet
         self._heard = 0  # samples
         self._until = 0  # position up to which speech goes on
         self._spoken = 0  # samples
 
     def hear(self, samples: Samples) -> None:
-        """The next samples, of any length."""
+        """Hear the next samples, of any length."""
         known: Samples = np.concatenate((self._rest, samples))
         for start in range(0, len(known) - PIECE + 1, PIECE):
             self._judge(self._detect(known[start : start + PIECE]))
@@ -45,7 +46,7 @@ class VoiceActivity:
 
     @property
     def speaks(self) -> bool:
-        """Whether speech goes on where the last whole 10 ms end."""
+        """Whether the user speaks, as of the last whole 10 ms."""
         return self._heard < self._until
 
     @property
@@ -55,5 +56,5 @@ class VoiceActivity:
 
 
 def load_activity() -> VoiceActivity:
-    """With WebRTC's detector. Raises LibraryMissing."""
+    """Make a VoiceActivity with WebRTC's detector. Raises LibraryMissing."""
     return VoiceActivity(SpeechDetector().probability)

@@ -1,14 +1,15 @@
-"""What is behind the name of a sound device of ALSA: a card, a sound server, which one. As ALSA is configured."""
+"""Finds out what is behind the name of an ALSA device, a card or a sound server, from ALSA's configuration."""
 
 import ctypes
 import functools
 from typing import Any
 
-LONGEST_WAY = 4  # from "default" through what only divides directions to what plays
+LONGEST_WAY = 4  # definitions that are followed at most, from "default" through those that only divide directions
 
 
 def plugin(name: str, kind: str) -> str:
-    """The type of a PCM of that name, such as "hw", "pulse" or "pipewire"; "" if it cannot be found out.
+    """Return the plugin type of the PCM of that name, such as "hw", "pulse" or "pipewire"; "" if it cannot be found
+    out.
 
     `kind` is "input" or "output": the two may be different behind one name.
     """
@@ -23,7 +24,7 @@ def plugin(name: str, kind: str) -> str:
 
 
 class _Definitions:
-    """Those of PCMs, for one direction."""
+    """ALSA's definitions of PCMs, for one direction."""
 
     def __init__(self, library: Any, top: ctypes.c_void_p, direction: str) -> None:
         self._library = library
@@ -31,7 +32,7 @@ class _Definitions:
         self._direction = direction
 
     def type_of(self, name: str, way: int = LONGEST_WAY) -> str:
-        """That of the PCM of that name; `way` says how many definitions may be followed."""
+        """Return the type of the PCM of that name. `way` is how many more definitions may be followed."""
         definition = ctypes.c_void_p()
         found = self._library.snd_config_search_definition(self._top, b"pcm", name.encode(), ctypes.byref(definition))
         if found < 0:

@@ -1,7 +1,8 @@
-"""The one thread that uses a stream of PortAudio which is read or written: it starts, serves and closes the stream.
+"""The thread that starts, serves and closes a PortAudio stream which is read or written.
 
-Each of these may wait for ever when the sound server is frozen or dies, and nothing can wake it. PortAudio crashes if
-another thread closes a stream that is in use. So this thread is left behind then, and closes its stream when it can.
+Each of these calls may wait for ever if the sound server is frozen or dies, and nothing can wake it. PortAudio
+crashes if another thread closes a stream that is in use. So this thread is then left behind, and closes its stream
+when it can.
 """
 
 import contextlib
@@ -14,12 +15,12 @@ from typing import Any
 from voicemux.audio.portaudio import PATIENCE, PortAudio
 from voicemux.threads import Threads
 
-GRACE = 1.0  # seconds for the thread to end: a read returns within a packet, at most 0.12, and closing takes 0.02
-AGAIN = 0.5  # seconds until PortAudio, which did not answer, is asked again to close the stream
+GRACE = 1.0  # seconds for the thread to end: a read returns within a packet, at most 0.12 s, and closing takes 0.02 s
+AGAIN = 0.5  # seconds until PortAudio is asked again to close a stream, if it has not answered
 
 
 class Attendant:
-    """Of one stream, from `start` to `leave`."""
+    """The thread of one stream, from `start` to `leave`."""
 
     def __init__(self, portaudio: PortAudio, stream: Any) -> None:
         self._portaudio = portaudio
@@ -44,12 +45,12 @@ class Attendant:
         self._threads.start(name, attend)
         self._started = True
         try:
-            began.result(2 * PATIENCE)  # PortAudio may have to end something else first
+            began.result(2 * PATIENCE)  # PortAudio may have to finish another call first
         except TimeoutError:
             raise TimeoutError("the sound system does not answer") from None
 
     def leave(self, wake: Callable[[], None] = lambda: None) -> None:
-        """Have the stream closed: at once, or when it can be. `wake` ends a wait of `serve`."""
+        """Have the stream closed now, or, if it does not answer, when it can be. `wake` ends a wait of `serve`."""
         self._leaving = True
         wake()
         if not self._started:
@@ -59,13 +60,13 @@ class Attendant:
             self._threads.join()
 
     def read(self, frames: int) -> bytes:
-        """Wait for that number of frames. Raises OSError if the stream has broken or is to be closed."""
+        """Wait for `frames` frames, and return them. Raises OSError if the stream has broken or is to be closed."""
         pcm: bytes = self._stream.read(frames, exception_on_overflow=False)
         self._go_on()
         return pcm
 
     def room(self) -> int:
-        """Frames that can be written without a wait."""
+        """Return how many frames can be written without waiting. Raises OSError as `read`."""
         frames: int = self._stream.get_write_available()  # PyAudio makes no exception of PortAudio's errors here
         self._go_on(frames)
         return frames
@@ -76,7 +77,8 @@ class Attendant:
         self._go_on()
 
     def _go_on(self, answer: int = 0) -> None:
-        """Raises OSError if nothing is to be done any more. `answer` is PortAudio's: an error if it is negative."""
+        """Raise OSError if the stream is to be closed, or if `answer`, PortAudio's result, is negative, which means
+        an error."""
         if self._leaving or answer < 0:
             raise OSError(answer, "the stream has ended")
 
@@ -89,7 +91,7 @@ class Attendant:
                 began.set_exception(error)
                 return
             began.set_result(None)
-            with contextlib.suppress(OSError):  # the device has gone: that is noticed where its sound is missed
+            with contextlib.suppress(OSError):  # the device has gone, which is noticed where its sound is missing
                 serve()
         finally:
             self._close()

@@ -22,23 +22,25 @@ from voicemux.audio.portaudio import Device, PortAudio
 from voicemux.audio.reserve import Reserve
 from voicemux.threads import drain
 
-# Blocks that may still wait when more is asked for, beside those that the server has taken: what the card's three
-# periods have room for. By the blocks in one of them.
+# Blocks that may still wait when more is asked for, beyond those that the server has taken: as many as the card's
+# three periods hold. By the number of blocks in a period.
 MAX_RESERVE = {1: 2, 2: 5}
-LEAST_RESERVE = 1  # block; without it, nearly every packet ran dry on a slow machine, and none with it
-NEARLY = 0.6  # of the time that there is: who takes longer will be too late some day
-LAST_MOMENT = 0.0025  # seconds before the card runs dry, when a gap is filled: a thread may wake up so late
+# Block that always waits: without it, nearly every packet ran dry on a slow machine, and with it none.
+LEAST_RESERVE = 1
+NEARLY = 0.6  # share of the available time: a player that takes longer will be too late some day
+LAST_MOMENT = 0.0025  # seconds before the card runs dry at which a gap is filled: a thread may wake up that late
 SHORTEST_NAP = 0.0004  # seconds between two looks at the card
-LONGEST_NAP = 0.1  # seconds
-FADE = 120  # frames (2.5 ms) in which sound comes back behind a gap
+LONGEST_NAP = 0.1  # seconds between two looks at most
+FADE = 120  # frames (2.5 ms) in which sound is faded in after a gap
 
 
 class PacedMicrophone(CardMicrophone):
-    """It is read a packet's worth at a time."""
+    """A microphone of PulseAudio. It is read in pieces of a packet."""
 
     def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
         super().__init__(portaudio, device, inside)
-        # A read returns with its last frame. With PortAudio's latency, estimates were 5 to 11 ms too high.
+        # A read returns together with its last frame, so the delay is 0. With PortAudio's latency, estimates were 5
+        # to 11 ms too high.
         self.delay_ms = 0.0
 
     def _open(self) -> None:
@@ -57,15 +59,18 @@ class PacedMicrophone(CardMicrophone):
 
 
 class PacedLoudspeaker(CardLoudspeaker):
-    """Its reserve grows with every gap. What is not said to be the player's belongs to the thread that plays."""
+    """A loudspeaker of PulseAudio. Its reserve grows with every gap. The thread that plays owns everything that is
+    not marked as the player's."""
 
     def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
-        self._given: queue.SimpleQueue[bytes] = queue.SimpleQueue()  # by the player; empty bytes only wake
-        self._waiting = b""  # for room in the card
-        self._taken = 0  # bytes of what was written that went to the card
-        self._low_at = float("inf")  # frames that were left when more was asked for
+        # Sound from the player; empty bytes only wake the thread.
+        self._given: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._waiting = b""  # sound that waits for room in the card
+        self._taken = 0  # bytes written by the player that have gone to the card
+        self._low_at = float("inf")  # frames that were left when more was last asked for
         self._fades_in = True
-        self._gaps: queue.SimpleQueue[tuple[float, bool]] = queue.SimpleQueue()  # when, and whether the card ran dry
+        # Of each gap: when it was, and whether the card ran dry.
+        self._gaps: queue.SimpleQueue[tuple[float, bool]] = queue.SimpleQueue()
         self._reserve = Reserve(MAX_RESERVE[1], forgiven=False, least=LEAST_RESERVE)
         self._head = Playhead(0, 0)
         super().__init__(portaudio, device, inside)
@@ -108,7 +113,7 @@ class PacedLoudspeaker(CardLoudspeaker):
         self._learn(time.monotonic())
 
     def _learn(self, now: float) -> None:
-        """From how late we are: the reserve grows before there is a gap."""
+        """Let the reserve grow before there is a gap, if the player is nearly too late."""
         late = now - self._asked_for
         if late > NEARLY * (self._reserve.blocks + self._blocks) * BLOCK_SECONDS:
             self._reserve.gap(now)
@@ -117,7 +122,7 @@ class PacedLoudspeaker(CardLoudspeaker):
 
     def _adapt(self, now: float) -> None:
         for at, was_dry in drain(self._gaps):
-            # What we fill is hardly heard. A stream that is made anew is, and counts twice.
+            # A gap that we fill is hardly heard. A stream that is restarted is, and counts twice.
             for _ in range(2 if was_dry else self._reserve.is_full):
                 self._outages.outage(at)
             self._reserve.gap(at)
@@ -134,16 +139,16 @@ class PacedLoudspeaker(CardLoudspeaker):
 
     @property
     def _margin(self) -> float:
-        """Frames in which nothing is worth waking up for."""
+        """Frames so few that it is not worth waking up for them."""
         return SHORTEST_NAP * self._rate / 2
 
     @property
     def _low(self) -> float:
-        """Frames left at which more is asked for, again if it was before."""
+        """Frames left at which more is asked for; fewer if it was asked for already and nothing came."""
         return min(self._reserve_frames, self._low_at - self._block_bytes // self._frame_bytes)
 
     def _left(self, now: float) -> float:
-        """Frames that are to be played before the server has nothing left to take; below 0 from then on."""
+        """Return the frames to be played before the server has nothing left to take; negative from then on."""
         return (self._written - self._taken) / self._frame_bytes + self._head.left(now)
 
     def _prepare(self) -> None:
@@ -159,7 +164,7 @@ class PacedLoudspeaker(CardLoudspeaker):
             self._sleep(self._nap(time.monotonic()))
 
     def _serve(self) -> None:
-        """Give the card what it has room for, and ask for more in time."""
+        """Give the card as much as it has room for, and ask for more in time."""
         available = self._attendant.room()
         now = time.monotonic()
         ran_dry = available == self._size
@@ -191,7 +196,7 @@ class PacedLoudspeaker(CardLoudspeaker):
         self._taken += count
 
     def _fill(self) -> None:
-        """Go on without the player."""
+        """Fill a gap, because the player has written nothing."""
         size = self._period * self._frame_bytes
         self._put(self._filling(self._newest[-size:]).ljust(size, b"\0"))
         self._newest = b""
@@ -199,7 +204,7 @@ class PacedLoudspeaker(CardLoudspeaker):
         self._low_at = float("inf")
 
     def _note_gap(self, now: float, was_dry: bool) -> None:
-        """Once, however long it is; before the first sound there is nothing to miss."""
+        """Note a gap once, however long it is. Before the first sound, silence is not a gap."""
         if self._newest and now > self._awake_from:
             self._gaps.put((now, was_dry))
             self.xruns += 1
@@ -214,11 +219,11 @@ class PacedLoudspeaker(CardLoudspeaker):
             self._room -= frames
 
     def _until_dry(self, now: float) -> float:
-        """Seconds until the server would take something, and there is nothing."""
+        """Return the seconds until the server wants sound and there is none."""
         return (self._head.left(now) + self._period) / self._rate
 
     def _nap(self, now: float) -> float:
-        """Seconds for which there is nothing to do."""
+        """Return the seconds for which there is nothing to do."""
         left = self._left(now)
         nap = (left - self._low) / self._rate
         if self._waiting:
@@ -228,7 +233,7 @@ class PacedLoudspeaker(CardLoudspeaker):
         return min(max(nap, SHORTEST_NAP), LONGEST_NAP)
 
     def _sleep(self, seconds: float) -> None:
-        """Or until there is something to play."""
+        """Sleep, or wake earlier if there is something to play."""
         with contextlib.suppress(queue.Empty):
             pcm = self._given.get(timeout=seconds)
             while True:

@@ -1,4 +1,4 @@
-"""The sound of a program that makes and takes it block by block, at the pace of a sound card."""
+"""A source and a sink for programs that give and take sound block by block, at the pace of a sound card."""
 
 import threading
 from collections import deque
@@ -21,26 +21,30 @@ from voicemux.audio.processing import Processing
 from voicemux.audio.resample import from_bytes
 from voicemux.protocol.messages import OWN_SOURCE
 
-MOST_UNSAID = RATE // 2 * SAMPLE_BYTES  # bytes (0.5 s) that wait to be said before `put` waits
-STANDING = 60  # beats (300 ms): who falls behind is given as long to catch up by itself
-USUAL_BACKLOG = 4  # blocks (20 ms) that may stand: a program wakes up a little late
-STREAMED = STANDING * BLOCK_BYTES  # bytes that come meanwhile from who gives them as fast as they are said
-LONGEST_LIVE = RATE // 10 * SAMPLE_BYTES  # bytes (0.1 s) of a piece; longer ones were not made while they are said
-MOST_HEARD = 200  # blocks (1 s) that wait for who takes them; then the oldest is dropped
+MOST_UNSAID = RATE // 2 * SAMPLE_BYTES  # bytes (0.5 s) that may wait to be sent before `put` waits
+# Beats (300 ms) over which a backlog is judged: a program that falls behind has as long to catch up by itself.
+STANDING = 60
+USUAL_BACKLOG = 4  # blocks (20 ms) that may stay in the queue: a program wakes up a little late
+STREAMED = STANDING * BLOCK_BYTES  # bytes that come in STANDING from a program that gives sound at its own pace
+# Bytes (0.1 s) of a piece; a program that gives longer ones does not make them live.
+LONGEST_LIVE = RATE // 10 * SAMPLE_BYTES
+MOST_HEARD = 200  # blocks (1 s) that may wait for the program; then the oldest is dropped
 
 
 class _Backlog:
-    """What stands in a queue for good: the least that it held through a while, which is delay and nothing else."""
+    """Measures the standing part of a queue: the least that it held over STANDING beats, which is only delay."""
 
     def __init__(self) -> None:
         self._beats = 0
         self._least = 0
 
     def start_again(self) -> None:
+        """Begin to measure anew."""
         self._beats = 0
 
     def standing(self, level: int) -> int | None:
-        """To be told each beat how much waits. What has stood through STANDING beats, at the end of them."""
+        """Note `level`, what waits at this beat. Returns the least level of the last STANDING beats at their end,
+        otherwise None."""
         self._least = min(self._least, level) if self._beats else level
         self._beats += 1
         if self._beats < STANDING:
@@ -50,7 +54,8 @@ class _Backlog:
 
 
 class BlockSource:
-    """Says what it is given, and silence in between: an observer of the line does not see who speaks."""
+    """A source that sends what the program gives, and silence otherwise: an observer of the line does not see who
+    speaks."""
 
     label = "a program"
     finite = False
@@ -59,21 +64,20 @@ class BlockSource:
     xruns = 0
 
     def __init__(self, metronome: Metronome | None = None) -> None:
-        """Without a `metronome` the source has a beat of its own."""
+        """Without a `metronome`, the source has its own."""
         self._metronome = metronome or Metronome(first=1)
         self._changed = threading.Condition()
         self._unsaid = bytearray()
-        self._silent = TAIL_BLOCKS  # blocks since the last that was not
+        self._silent = TAIL_BLOCKS  # blocks of silence since the last sound
         self._backlog = _Backlog()
-        self._came = 0  # bytes since the backlog was last judged
+        self._came = 0  # bytes that have come since the backlog was last judged
 
     def put(self, pcm: bytes, timeout: float, whole: int = 0) -> bool:
-        """Any thread: wait for room, at most `timeout` seconds. Whether `pcm`, of a block or less, will be said.
-
-        It is part of a piece of `whole` bytes.
-        """
+        """Wait for room, at most `timeout` seconds. Returns whether `pcm`, of a block or less, will be sent. It is
+        part of a piece of `whole` bytes. Any thread may call it."""
         with self._changed:
-            if len(self._unsaid) >= MOST_UNSAID or whole > LONGEST_LIVE:  # it comes faster than it is said: no stream
+            # It comes faster than it is sent, so it is not a live stream.
+            if len(self._unsaid) >= MOST_UNSAID or whole > LONGEST_LIVE:
                 self._backlog.start_again()
                 self._came = 0
             has_room = self._changed.wait_for(lambda: len(self._unsaid) < MOST_UNSAID, timeout)
@@ -83,7 +87,8 @@ class BlockSource:
             return has_room
 
     def wait_until_said(self, timeout: float) -> bool:
-        """Any thread: whether all has been said, and enough silence after it, within `timeout` seconds."""
+        """Wait, at most `timeout` seconds, until all has been sent with enough silence behind it. Returns whether it
+        has. Any thread may call it."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._unsaid and self._silent >= TAIL_BLOCKS, timeout)
 
@@ -103,7 +108,7 @@ class BlockSource:
         return Block((beat - 1) * BLOCK_SAMPLES, pcm.ljust(BLOCK_BYTES, b"\0"))
 
     def _catch_up(self) -> None:
-        """Cut out what has come to wait in a stream that comes as fast as it is said: it would be late for ever."""
+        """Cut out the standing backlog of a live stream, which would be late for ever."""
         stood = self._backlog.standing(len(self._unsaid))
         if stood is None:
             return
@@ -121,16 +126,17 @@ class BlockSource:
 
 
 class BlockSink(PacedSink):
-    """Keeps what is heard for the program that takes it."""
+    """A sink that keeps the peer's voice for the program to take."""
 
     label = "a program"
-    tap: Callable[[bytes, int, int], None] | None = None  # told of what the program takes, as a card's is
+    # Gets what the program takes: bytes, rate, channels, as `CardLoudspeaker.tap`.
+    tap: Callable[[bytes, int, int], None] | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self._changed = threading.Condition()
         self._blocks: deque[bytes] = deque(maxlen=MOST_HEARD)
-        self._begun = b""  # not yet a block
+        self._begun = b""  # bytes that are not a whole block yet
         self._backlog = _Backlog()
 
     def write(self, pcm: bytes) -> None:
@@ -142,12 +148,14 @@ class BlockSink(PacedSink):
             behind = len(self._blocks)
             for start in range(0, whole, BLOCK_BYTES):
                 self._blocks.append(pcm[start : start + BLOCK_BYTES])
-                for _ in range((self._backlog.standing(behind) or 0) - USUAL_BACKLOG):  # late for ever, otherwise
+                # Otherwise, all that follows would stay late.
+                for _ in range((self._backlog.standing(behind) or 0) - USUAL_BACKLOG):
                     self._blocks.popleft()
             self._changed.notify_all()
 
     def take(self, timeout: float) -> bytes | None:
-        """Any thread: the oldest block; None if there is none in `timeout` seconds."""
+        """Wait for a block, at most `timeout` seconds, and return the oldest; None if there is none. Any thread may
+        call it."""
         with self._changed:
             block = self._blocks.popleft() if self._changed.wait_for(lambda: self._blocks, timeout) else None
         if block and self.tap:
@@ -155,7 +163,7 @@ class BlockSink(PacedSink):
         return block
 
     def rest(self) -> list[bytes]:
-        """Any thread: all blocks that are there, without waiting."""
+        """Return all blocks that wait, without waiting. Any thread may call it."""
         with self._changed:
             blocks = list(self._blocks)
             self._blocks.clear()
@@ -166,11 +174,11 @@ class BlockSink(PacedSink):
 
 
 class Booth:
-    """What a studio is to people: the sound of one call."""
+    """The sound of one call for programs; `Studio` is its counterpart for users."""
 
     def __init__(self, echo: EchoChoice = EchoChoice.OFF) -> None:
-        """With `echo`, what the program takes is cancelled in what it gives. Raises LibraryMissing if that is not
-        possible here."""
+        """With `echo`, the echo of what the program takes is cancelled in what it gives. Raises LibraryMissing if
+        that is not installed."""
         self.source = BlockSource()
         self.sink = BlockSink()
         self._decoders = make_decoders()
@@ -178,7 +186,7 @@ class Booth:
         if echo is EchoChoice.OFF:
             return
         check_canceller()
-        nameless = Names((), ())  # the devices are the program's
+        nameless = Names((), ())  # the program owns the devices, so their names are not known
         hands_free = HandsFree(echo, lambda: nameless, lambda text: None, lambda error: None)
         self._processing, self.sink.tap = hands_free, hands_free.played
 
@@ -188,12 +196,12 @@ class Booth:
         return tuple(self._decoders)
 
     def make_transmitter(self, playable: tuple[int, ...]) -> Transmitter | None:
-        """None if the peer can play nothing that we can make."""
+        """Return the sending half; None if the peer can play no codec that we can make."""
         encoder = make_encoder(playable)
         return Transmitter(self.source, encoder, processing=self._processing) if encoder else None
 
     def make_sides(self, transmitter: Transmitter | None) -> BothSides:
-        """What can record the call."""
+        """Return what can record the call."""
         return BothSides(transmitter, MAX_DELAY)
 
     def make_player(self) -> Mixer:

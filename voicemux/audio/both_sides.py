@@ -1,8 +1,7 @@
-"""Records a call: in one file with two channels, what we say on the left and what we hear on the right.
+"""Records a call in one file with two channels: our voice on the left, the peer's on the right.
 
-Both are laid on one clock, the monotonic one, on which a recording of what is heard runs anyway. A microphone has a
-clock of its own, which differs from it by up to 200 ppm: 0.7 s in an hour. So now and then one sample is put in or
-left out on the left.
+Both are laid on the monotonic clock, by which the peer's voice is written anyway. A microphone has its own clock,
+which differs by up to 200 ppm, 0.7 s an hour. So now and then, one sample is inserted or left out on the left.
 """
 
 import contextlib
@@ -24,30 +23,33 @@ from voicemux.protocol.messages import OWN_SOURCE
 
 LAG = (
     RATE // 4
-)  # samples (250 ms) by which the file is written later than it is heard: a microphone's sound comes late
-MOST_WAITING = 10 * RATE  # samples of ours that wait while a disk hangs
-SMOOTHING = 1 / 400  # of how far the microphone's clock is off, each piece: a piece that is read late moves nothing
-JUMP = RATE // 5  # samples (200 ms) by which the clocks are never apart, unless the machine slept
-PATIENCE = 50  # pieces in a row, a quarter of a second at least, after which a jump is believed
-STITCH = 2  # samples: a gap that short is filled with the sample before it, for silence would click
-AT_ONCE = RATE  # samples of silence that are made at a time, after a stall
+    # Samples (250 ms) by which the file is written later than the peer is heard, because a microphone's sound comes late.
+)
+MOST_WAITING = 10 * RATE  # samples of our voice that may wait while a disk hangs
+# Share of the newest error of the microphone's clock, for each piece: one piece that is read late moves nothing.
+SMOOTHING = 1 / 400
+JUMP = RATE // 5  # samples (200 ms) by which the clocks never differ, unless the machine slept
+PATIENCE = 50  # pieces in a row, at least a quarter of a second, after which a jump is believed
+STITCH = 2  # samples: a gap this short is filled with the sample before it, because silence would click
+AT_ONCE = RATE  # samples of silence that are made at a time after a stall
 
 
 class Timeline:
-    """Pieces of sound by when they began, given out as one stream without gaps."""
+    """Joins pieces of sound, each with its time, into one stream without gaps."""
 
     def __init__(self) -> None:
-        self._waiting: Samples = np.zeros(0, np.int16)  # from `_taken` on
+        self._waiting: Samples = np.zeros(0, np.int16)  # samples from position `_taken` on
         self._taken = 0  # samples that were given out
-        self._offset: float | None = None  # of the pieces' own clock against ours, in samples
-        self._error = 0.0  # of the offset, smoothed
-        self._jumped = 0  # pieces in a row
+        self._offset: float | None = None  # offset of the pieces' clock from ours, in samples
+        self._error = 0.0  # error of the offset, smoothed, in samples
+        self._jumped = 0  # jumps in a row
 
     def put(self, position: int, began: float, samples: Samples) -> None:
-        """`position` counts samples by the clock of the microphone, `began` by ours, where it may seem too late."""
+        """Add a piece. `position` counts samples by the microphone's clock. `began` is the same place by our clock,
+        in samples, and may seem too late."""
         place = position + self._follow(began - position)
         missing = place - self._taken - len(self._waiting)
-        if missing < 0:  # it was there, or silence has been given out for it
+        if missing < 0:  # it overlaps, or its place was given out as silence
             samples = samples[-missing:]
             missing = 0
         if len(self._waiting) + missing + len(samples) > MOST_WAITING:
@@ -73,17 +75,17 @@ class Timeline:
         return int(self._offset)
 
     def take(self, samples: int) -> Samples:
-        """The next `samples` samples, silence where there was nothing."""
+        """Return the next `samples` samples, with silence where there was none."""
         taken, self._waiting = self._waiting[:samples], self._waiting[samples:]
         self._taken += samples
         return np.concatenate((taken, np.zeros(samples - len(taken), np.int16)))
 
 
 class CallFile(PacedSink):
-    """The file of a call, as a sink: what is written to it goes to the right, `mine` to the left."""
+    """The file of a call, as a sink: what is written goes to the right channel, `mine` to the left."""
 
     def __init__(self, wanted: str) -> None:
-        """Raises DeviceError if there can be no such file."""
+        """Make the file. Raises DeviceError if that fails."""
         super().__init__()
         self._recording = Recording(wanted, channels=2)
         self.path = self._recording.path
@@ -102,7 +104,8 @@ class CallFile(PacedSink):
         return began
 
     def mine(self, position: int, began: float, pcm: bytes) -> None:
-        """What we say, as `Timeline.put` has it, but `began` in seconds of the monotonic clock. Another thread."""
+        """Add our voice as `Timeline.put` does, but `began` is in seconds of the monotonic clock. The microphone's
+        thread calls it."""
         with self._lock:
             if self._began is not None:
                 self._mine.put(position, (began - self._began) * RATE, from_bytes(pcm))
@@ -124,7 +127,7 @@ class CallFile(PacedSink):
         self._write_down(LAG)
 
     def close(self) -> None:
-        """Write the rest. Raises DeviceError if that cannot be. A second time does nothing."""
+        """Write the rest, and close the file. Raises DeviceError if that fails. Calling it again does nothing."""
         if self._is_over:
             return
         self._is_over = True
@@ -135,7 +138,7 @@ class CallFile(PacedSink):
             self._recording.close()
 
     def _write_down(self, kept: int) -> None:
-        """All but the newest `kept` samples."""
+        """Write all but the newest `kept` samples."""
         theirs = from_bytes(bytes(self._theirs))
         count = len(theirs) - kept
         if count <= 0:
@@ -151,20 +154,21 @@ class CallFile(PacedSink):
 
 
 class BothSides:
-    """The recording of a call, while there is one. Any thread."""
+    """The recording of one call, while there is one. Any thread may use it."""
 
     def __init__(self, transmitter: Transmitter | None, max_delay: float, channels: int = 1) -> None:
-        """`max_delay` is as a player's, in seconds; `channels` are those that it plays, whose mean is recorded."""
+        """`max_delay` is that of a player, in seconds. `channels` is the number of channels that the peer's voice is
+        played in; their mean is recorded."""
         self._channels = channels
         self._transmitter = transmitter
         self._max_delay = max_delay
         self._lock = threading.Lock()
         self._files: list[CallFile] = []
-        self.recorder: Mixer | None = None  # a second player, of the call that is recorded
+        self.recorder: Mixer | None = None  # a second player, whose sink is the file
 
     def start(self, wanted: str) -> Mixer:
-        """Begin a file: the call is to run what this returns. Raises DeviceError if there can be no such file, or if
-        there is one."""
+        """Begin a file, and return the player that the call is to run for it. Raises DeviceError if the file cannot
+        be made, or if the call is being recorded already."""
         with self._lock:
             if self.recorder and self.recorder.records:
                 raise DeviceError(f"{self.recorder.label} is being recorded already")
@@ -180,11 +184,12 @@ class BothSides:
 
     @property
     def path(self) -> str:
-        """Of the newest file; empty if there was none."""
+        """Path of the newest file; "" if there was none."""
         return self._files[-1].path if self._files else ""
 
     def close(self) -> None:
-        """No thread runs the recorder any more. Raises DeviceError if the end of the file cannot be written."""
+        """Close all files, once no thread runs the recorder any more. Raises DeviceError if the end of a file cannot
+        be written."""
         if self._transmitter:
             self._transmitter.tap = None
         with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Sound cards that PortAudio serves with callbacks: the usual way, which is safe where nothing was measured.
+"""Sound cards that PortAudio serves with callbacks: the usual way, which is safe on systems that were not measured.
 
 - A callback that returns too few bytes ends its stream in silence; one that raises aborts it and
   throws the exception into the thread that opened it. So callbacks only hand bytes over, always all.
@@ -18,20 +18,22 @@ from voicemux.audio.endpoints import BLOCK_SECONDS
 from voicemux.audio.portaudio import Callback, Device, PortAudio
 from voicemux.audio.reserve import Reserve
 
-MAX_RESERVE = 4  # blocks that may still wait when more is asked for: what hides the scheduling of Python threads
+MAX_RESERVE = 4  # blocks that may still wait when more is asked for: enough to hide the scheduling of Python threads
 CONTINUE = 0  # pyaudio.paContinue
-LAST_CALLBACK = 0.25  # seconds for one more before a stream is closed: it comes after 3 ms, at times after 30
+# Seconds to wait for one more callback before a stream is closed: it comes after 3 ms, sometimes after 30.
+LAST_CALLBACK = 0.25
 
 Times = Mapping[str, float]
 Answer = tuple[bytes | None, int]
 
 
 class _Keeper:
-    """Keeps the thread state of a stream's callbacks from one to the next: that spares a third of their cost."""
+    """Keeps the Python thread state of a stream's callbacks from one to the next, which saves a third of their cost.
+    (PyGILState_Ensure is called once more than Release, until `leave`.)"""
 
     def __init__(self, callback: Callback) -> None:
         self._callback = callback
-        self._keeps: int | None = None  # the thread
+        self._keeps: int | None = None  # the thread whose state is kept
         self._leaving = False
         self._left = threading.Event()
 
@@ -41,23 +43,24 @@ class _Keeper:
             ctypes.pythonapi.PyGILState_Ensure()
             self._keeps = thread
         elif self._keeps == thread and self._leaving:
-            ctypes.pythonapi.PyGILState_Release(0)  # PyGILState_LOCKED: as it was found
+            ctypes.pythonapi.PyGILState_Release(0)  # PyGILState_LOCKED, as it was found
             self._keeps = None
             self._left.set()
         return self._callback(data, frames, times, status)
 
     def leave(self) -> None:
-        """Wait for one more callback, which gives it back."""
+        """Wait for one more callback, which releases the thread state."""
         self._leaving = True
         if self._keeps is not None:
             self._left.wait(LAST_CALLBACK)
 
 
 class CalledMicrophone(CardMicrophone):
-    """Its callback hands over what was captured."""
+    """A microphone whose callback hands over what was captured."""
 
     def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
-        self._gathered: list[bytes] = []  # by the callback: to wake a thread takes longer than to wait for more
+        # Gathered by the callback, because waking a thread costs more than waiting for more.
+        self._gathered: list[bytes] = []
         super().__init__(portaudio, device, inside)
 
     def _open(self) -> None:
@@ -66,7 +69,7 @@ class CalledMicrophone(CardMicrophone):
 
     def _callback(self, data: bytes | None, frames: int, _: Times, status: int) -> Answer:
         self._gathered.append(data or b"")
-        if self._closed:  # it came late, when it had been given up
+        if self._closed:  # it came late, after the stream was given up
             self._gathered.clear()
         elif len(self._gathered) >= self.batch:
             self._keep(b"".join(self._gathered))
@@ -80,7 +83,7 @@ class CalledMicrophone(CardMicrophone):
 
 
 class CalledLoudspeaker(CardLoudspeaker):
-    """Its reserve grows when what was asked for came too late."""
+    """A loudspeaker with a callback. Its reserve grows when the player was too late."""
 
     def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
         self._queued: deque[bytes] = deque()
@@ -91,12 +94,12 @@ class CalledLoudspeaker(CardLoudspeaker):
         self._reserve = Reserve(MAX_RESERVE, forgiven=True)
         self._called_at = 0.0
         super().__init__(portaudio, device, inside)
-        self._least_latency = self._latency  # of short blocks
+        self._least_latency = self._latency  # latency with short blocks, in seconds
 
     def _open(self) -> None:
         self._enter = self._keeper = _Keeper(self._callback)
         super()._open()
-        self._latency: float = self._stream.get_output_latency()  # seconds; a callback may be as late
+        self._latency: float = self._stream.get_output_latency()  # seconds, by which a callback may be late
 
     def start(self) -> float:
         self._awake_from = float("inf")
@@ -122,7 +125,7 @@ class CalledLoudspeaker(CardLoudspeaker):
 
     @property
     def _held(self) -> int:
-        """Bytes that were written and are still to be played: any thread."""
+        """Bytes that were written and are still to be played. Any thread may read it."""
         return self._written - self._taken
 
     def _callback(self, data: bytes | None, frames: int, _: Times, status: int) -> Answer:
@@ -136,7 +139,7 @@ class CalledLoudspeaker(CardLoudspeaker):
         while len(pcm) < size and self._queued:
             pcm += self._queued.popleft()
         if len(pcm) < size:
-            if self._written:  # before the first sound there is nothing to miss
+            if self._written:  # before the first sound, silence is not a gap
                 self._gaps += 1
                 self.xruns += 1
             self._taken += len(pcm)
@@ -168,7 +171,7 @@ class CalledLoudspeaker(CardLoudspeaker):
             self._gaps_known = self._gaps
             self._reserve.gap(now)
         self._reserve.look(now)
-        # Where callbacks come late, no reserve of ours helps.
+        # If callbacks come late, no reserve of ours helps.
         self._adapt_blocks(now, helpless=True)
 
     def _end(self) -> None:

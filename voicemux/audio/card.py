@@ -1,4 +1,4 @@
-"""What microphones and loudspeakers of sound cards have in common, however PortAudio is used for them."""
+"""What all microphones and loudspeakers of sound cards have in common, however PortAudio is used."""
 
 import contextlib
 import queue
@@ -11,27 +11,28 @@ from voicemux.audio.portaudio import Callback, Device, PortAudio, words
 from voicemux.audio.reserve import Outages
 from voicemux.errors import DeviceError
 
-MAX_CAPTURED = 20  # blocks (100 ms) that wait to be read; older ones are thrown away
-MOST_CAPTURED = 2 * MAX_CAPTURED  # blocks (200 ms) that are kept while the reader reads nothing
-MOST_CHANNELS = 8  # of a device that is used as a whole: arrays of microphones have 2 to 8
-LONG_BLOCKS = 2  # in a period of a card that runs dry often: 10 ms
-QUIET_PEAK = 300  # of a sample: a gap in softer sound is not heard
+MAX_CAPTURED = 20  # blocks (100 ms) that may wait to be read; older ones are dropped
+MOST_CAPTURED = 2 * MAX_CAPTURED  # blocks (200 ms) that are kept while nothing is read
+MOST_CHANNELS = 8  # channels of a device that are all used: arrays of microphones have 2 to 8
+LONG_BLOCKS = 2  # blocks in a period of a card that often runs dry: 10 ms
+QUIET_PEAK = 300  # sample value below which sound is so soft that a gap in it is not heard
 AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
-STALL_TIMEOUT = 1.0  # seconds without a sign of life after which a device counts as broken
+STALL_TIMEOUT = 1.0  # seconds without any sound, after which a device counts as broken
 
 
 class Card:
-    """Chooses a form that the device takes, opens and closes it."""
+    """A sound card. Tries forms (rate and channels) until the device takes one."""
 
     def __init__(self, portaudio: PortAudio, device: Device, kind: str, inside: int = 1) -> None:
-        """`inside` is how many channels the sound has that the program gives or gets."""
+        """`inside` is the number of channels of the program's sound. Raises DeviceError if the device takes no
+        form."""
         self._inside = inside
         self.label = device.name
-        self.xruns = 0  # gaps
+        self.xruns = 0  # gaps so far
         self._portaudio = portaudio
         self.device = device
         self._kind = kind
-        self._blocks = 1  # in a period of the card
+        self._blocks = 1  # blocks in a period of the card
         failure = "it takes no usual form of sound"
         for self._rate, self._channels in _forms(device, kind, inside):
             try:
@@ -41,7 +42,7 @@ class Card:
                 failure = words(error)
         raise self._refused(failure)
 
-    _enter: Callback | None = None  # what PortAudio calls, if it is to
+    _enter: Callback | None = None  # PortAudio's callback, if there is one
 
     def _open(self) -> None:
         self._stream: Any = self._portaudio.open(
@@ -50,7 +51,8 @@ class Card:
         self._closed = False
 
     def start(self) -> float:
-        """Begin; the monotonic time of that. Raises DeviceError if the device does not start, or not in time."""
+        """Start the device, and return the monotonic time of that, in seconds. Raises DeviceError if it does not
+        start in time."""
         try:
             self._begin()
         except OSError as error:
@@ -58,7 +60,7 @@ class Card:
         return time.monotonic()
 
     def close(self) -> None:
-        """Give the device back. A second time does nothing."""
+        """Close the device. Calling it again does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -76,7 +78,7 @@ class Card:
 
     @property
     def _period(self) -> int:
-        """Frames."""
+        """Frames in a period."""
         return self._blocks * self._rate * BLOCK_SAMPLES // RATE
 
     @property
@@ -91,19 +93,19 @@ class Card:
 
 
 class CardMicrophone(Card):
-    """A Source. Another thread captures, and has `_keep` keep it."""
+    """A microphone, as a Source. Another thread captures, and passes the sound to `_keep`."""
 
     finite = False
 
     def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
         self.batch = 1
-        # Each with the place of its first frame.
+        # Captured pieces, each with the position of its first frame.
         self._captured: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
-        self._frames = 0  # that were captured; changed by who captures only
-        self._next_frame = 0  # to be read; those that are missing before the next block were lost
+        self._frames = 0  # frames captured so far; only the capturing thread changes it
+        self._next_frame = 0  # next frame to be read; frames missing before the next block were lost
         self._stopped = False
         super().__init__(portaudio, device, "input", inside)
-        # PortAudio counts from the first sample of a block on, we from its end.
+        # PortAudio's latency counts from the first sample of a block, ours from its end.
         self.delay_ms = max(0.0, self._stream.get_input_latency() - BLOCK_SECONDS) * 1000
         self._position = 0
         self._pcm = bytearray()
@@ -111,12 +113,12 @@ class CardMicrophone(Card):
             from voicemux.audio.mixing import Loudest
             from voicemux.audio.resample import Resampler
 
-            # Where a microphone has one channel of several, their mean would be half as loud, or nothing.
+            # If a microphone uses one channel of several, their mean would be half as loud, or silent.
             self._loudest = Loudest((1.0,) * self._channels) if self._channels > 1 and inside == 1 else None
             self._resampler = Resampler(self._rate, RATE, inside)
 
     def _keep(self, data: bytes) -> None:
-        """For the reader; the oldest is thrown away if it reads nothing."""
+        """Queue captured sound for the reader; the oldest is dropped if nothing is read."""
         self._captured.put((self._frames, data))
         self._frames += len(data) // (SAMPLE_BYTES * self._channels)
         with contextlib.suppress(queue.Empty):
@@ -124,14 +126,15 @@ class CardMicrophone(Card):
                 self._captured.get_nowait()
 
     def read(self) -> Block | None:
-        """Wait for the next block. None after `stop`. Raises DeviceError if nothing comes."""
+        """Wait for the next block, and return it; None after `stop`. Raises DeviceError if nothing comes in time."""
         block_bytes = self._inside * BLOCK_BYTES
         while len(self._pcm) < block_bytes:
             try:
                 frame, data = self._captured.get(timeout=STALL_TIMEOUT)
             except queue.Empty:
                 raise self._stalled() from None
-            if self._captured.qsize() * self.batch > MAX_CAPTURED:  # we have been away: the past is of no use
+            # This program was stopped, and old sound is of no use.
+            if self._captured.qsize() * self.batch > MAX_CAPTURED:
                 frame, data = self._newest(frame, data)
             if self._stopped:
                 return None
@@ -145,8 +148,8 @@ class CardMicrophone(Card):
         return block
 
     def _newest(self, frame: int, data: bytes) -> tuple[int, bytes]:
-        """What was captured last, instead of `data`; all before it is thrown away."""
-        with contextlib.suppress(queue.Empty):  # who captures may be throwing away, too
+        """Return the newest piece instead of `data`, and drop all before it."""
+        with contextlib.suppress(queue.Empty):  # the capturing thread may be dropping pieces, too
             while True:
                 frame, data = self._captured.get_nowait()
         return frame, data
@@ -166,21 +169,21 @@ class CardMicrophone(Card):
     def stop(self) -> None:
         """Wake `read`."""
         self._stopped = True
-        self._captured.put((0, b""))  # to wake who reads
+        self._captured.put((0, b""))  # wakes the reader
 
 
 class CardLoudspeaker(Card):
-    """A Sink. Another thread plays: it asks for more when what is held is down to the reserve."""
+    """A loudspeaker, as a Sink. Another thread plays, and asks for more when only the reserve is left."""
 
-    # Told of all that the card is given, silence and fillings too: bytes, rate, channels. By the thread that plays.
+    # Gets all that the card is given, silence and fillings too: bytes, rate, channels. The playing thread calls it.
     tap: Callable[[bytes, int, int], None] | None = None
 
     def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
-        self._written = 0  # bytes; changed by the player only
-        self._newest = b""  # that was written; empty when a gap was filled with it
-        self._written_before = -1  # the last time that it was ready
-        self._asked: queue.SimpleQueue[float] = queue.SimpleQueue()  # when that was due
-        self._asked_for = float("inf")  # when what is written next was due
+        self._written = 0  # bytes written so far; only the player changes it
+        self._newest = b""  # the newest sound that was written; empty once it has filled a gap
+        self._written_before = -1  # bytes written when `ready` last returned
+        self._asked: queue.SimpleQueue[float] = queue.SimpleQueue()  # times at which more was asked for
+        self._asked_for = float("inf")  # time at which the next write was asked for
         self._stopped = False
         self._outages = Outages()
         super().__init__(portaudio, device, "output", inside)
@@ -196,26 +199,26 @@ class CardLoudspeaker(Card):
 
     @property
     def delay_ms(self) -> float:
-        """From `write` to the ear, but for what is `ahead`."""
+        """Delay in milliseconds from `write` to the ear, beyond what is `ahead`."""
         raise NotImplementedError
 
     @property
     def ahead(self) -> float:
-        """Seconds of what was written and is still to be played."""
+        """Seconds of sound that were written and are still to be played."""
         raise NotImplementedError
 
     @property
     def reserve(self) -> float:
-        """Seconds that it wants to be ahead."""
+        """Seconds of sound that the sink wants to have ahead."""
         raise NotImplementedError
 
     @property
     def urgent(self) -> bool:
-        """Whether it runs dry unless it gets more at once."""
+        """Whether the card runs dry unless it gets more at once."""
         raise NotImplementedError
 
     def write(self, pcm: bytes) -> None:
-        """Give it sound of any length; does not wait."""
+        """Queue sound of any length; does not wait."""
         raise NotImplementedError
 
     @property
@@ -224,14 +227,15 @@ class CardLoudspeaker(Card):
         raise NotImplementedError
 
     def _adapt(self, now: float) -> None:
-        """The reserve and the card's blocks to what ran dry."""
+        """Adapt the reserve and the card's blocks to gaps."""
         raise NotImplementedError
 
     def ready(self) -> bool:
-        """Wait until more is wanted. False after `stop`. Raises DeviceError if nothing is played."""
+        """Wait until more sound is wanted. Returns False after `stop`. Raises DeviceError if nothing is played."""
         self._adapt(time.monotonic())
         self._asked_for = time.monotonic()
-        is_too_early = self._written == self._written_before  # we asked, and there is nothing yet: a block later
+        # Nothing was written after the last time: ask again a block later.
+        is_too_early = self._written == self._written_before
         while (is_too_early or not self._is_low) and not self._stopped:
             try:
                 self._asked_for = self._asked.get(timeout=STALL_TIMEOUT)
@@ -242,7 +246,7 @@ class CardLoudspeaker(Card):
         return not self._stopped
 
     def _adapt_blocks(self, now: float, helpless: bool) -> None:
-        """If it is `helpless`, no reserve helps any more, but longer blocks do."""
+        """Choose short or long blocks. `helpless`: no reserve helps any more, but longer blocks would."""
         if self._blocks == 1 and helpless and self._outages.are_frequent(now):
             self._outages.lengthened(now)
             self._open_anew(LONG_BLOCKS)
@@ -255,7 +259,7 @@ class CardLoudspeaker(Card):
         return max(map(abs, memoryview(self._newest).cast("h")), default=0) < QUIET_PEAK
 
     def _open_anew(self, blocks: int) -> None:
-        """With a buffer in proportion to the `blocks` of a period."""
+        """Open the card again, with a buffer in proportion to the `blocks` of a period."""
         self.close()
         self._blocks = blocks
         try:
@@ -275,7 +279,8 @@ class CardLoudspeaker(Card):
         return self._resampler.process(samples).tobytes()
 
     def _filling(self, pcm: bytes) -> bytes:
-        """What goes on from where `pcm` ends without a click, and dies away: `pcm` backwards, ever softer."""
+        """Return sound that goes on from the end of `pcm` without a click, and dies away: `pcm` backwards, ever
+        softer."""
         size = self._frame_bytes
         backwards = b"".join(pcm[max(0, i - size) : i] for i in range(len(pcm), 0, -size))
         return faded(backwards, self._channels, 1.0, 0.0)
@@ -287,7 +292,7 @@ class CardLoudspeaker(Card):
 
 
 def faded(pcm: bytes, channels: int, begin: float, end: float) -> bytes:
-    """With a gain that goes from `begin` to `end`."""
+    """Return `pcm` with a gain that goes linearly from `begin` to `end`."""
     samples = memoryview(bytearray(pcm)).cast("h")
     frames = max(1, len(samples) // channels)
     for i in range(len(samples)):
@@ -296,10 +301,7 @@ def faded(pcm: bytes, channels: int, begin: float, end: float) -> bytes:
 
 
 def _forms(device: Device, kind: str, inside: int = 1) -> list[tuple[int, int]]:
-    """Rates and numbers of channels to try.
-
-    A microphone may be on any channel of its device. "default" and the like have dozens, which no hardware has.
-    """
+    """Return pairs of rate and number of channels to try."""
     channels = device.inputs if kind == "input" else device.outputs
     few = min(2, channels)
     if kind == "input":

@@ -1,4 +1,4 @@
-"""The sound cards of one call: opened, opened again when they have broken, and exchanged while the call goes on."""
+"""Opens the sound cards of one call, opens them again when they have broken, and exchanges them during the call."""
 
 import contextlib
 import threading
@@ -28,26 +28,27 @@ AnyCard = TypeVar("AnyCard", CardMicrophone, CardLoudspeaker)
 
 
 class Cards:
-    """Any thread: the halves have broken devices opened again while the user exchanges others."""
+    """The sound cards of one call. Any thread may use them: the halves reopen broken devices while the user exchanges
+    others."""
 
     def __init__(self, channels: int = 1) -> None:
-        """`channels` are those of the sound that goes in and out."""
+        """`channels` is the number of channels of the program's sound."""
         self._channels = channels
-        self._lock = threading.Lock()  # held while something is opened: PortAudio does one thing at a time
-        self._wanted: dict[str, str] = {}  # names, by "input" and "output"
+        self._lock = threading.Lock()  # held while a device is opened: PortAudio does one thing at a time
+        self._wanted: dict[str, str] = {}  # names that the user chose, by "input" and "output"
         self._portaudio: PortAudio | None = None
         self._tap: Tap | None = None
-        self.on_change: Callable[[], None] = lambda: None  # told when another device is used; must not wait
+        self.on_change: Callable[[], None] = lambda: None  # called when another device is used; must not wait
         self.source: Source | None = None
         self.sink: Sink | None = None
 
     def has(self, kind: str) -> bool:
-        """Whether a sound card is wanted there, which may be missing now. `kind` is "input" or "output"."""
+        """Whether a sound card is wanted in that direction, "input" or "output". It may be missing now."""
         return kind in self._wanted
 
     def open_source(self, wanted: str, *, late: bool = False) -> None:
-        """The microphone; if `late`, it is only found. Raises DeviceError if it is missing: it may come later, and
-        `source` stands for it. Raises LibraryMissing; then there never will be one."""
+        """Open the microphone; with `late`, only find it. Raises DeviceError if it is missing: `source` stands in for
+        it until it comes. Raises LibraryMissing if there can never be one."""
         with self._lock, self._may_come_later("input", wanted):
             if late:
                 label = find_device(self._devices(), "input", wanted).name
@@ -56,12 +57,13 @@ class Cards:
                 self.source = open_source(self._devices(), wanted, self._channels)
 
     def open_sink(self, wanted: str) -> None:
-        """The loudspeaker, likewise."""
+        """Open the loudspeaker. Raises DeviceError if it is missing: `sink` stands in for it until it comes. Raises
+        LibraryMissing if there can never be one."""
         with self._lock, self._may_come_later("output", wanted):
             self.sink = self._listened_to(open_sink(self._devices(), wanted, self._channels))
 
     def reopen_source(self) -> Source:
-        """The microphone again, or what now goes by that name. Raises DeviceError."""
+        """Open the microphone again, or the device that has its name now. Raises DeviceError."""
         with self._lock:
             if self.source:
                 self.source.close()
@@ -70,7 +72,7 @@ class Cards:
             return self.source
 
     def reopen_sink(self) -> Sink:
-        """The loudspeaker, likewise."""
+        """Open the loudspeaker again, or the device that has its name now. Raises DeviceError."""
         with self._lock:
             if self.sink:
                 self.sink.close()
@@ -80,9 +82,10 @@ class Cards:
             return self.sink
 
     def exchange_source(self, wanted: str, half: InUse[Source]) -> str:
-        """Have `half` go on with another microphone; its name. Raises DeviceError: then nothing has changed.
+        """Let `half` go on with another microphone, and return its name. Raises DeviceError; then nothing has
+        changed.
 
-        The new one runs before the old one ends. One that is not open yet stays so.
+        The new one runs before the old one ends. If the old one was not open yet, the new one is only chosen.
         """
         with self._lock:
             if isinstance(self.source, Absent) and self.source.label:
@@ -97,7 +100,8 @@ class Cards:
         return new.label
 
     def exchange_sink(self, wanted: str, half: InUse[Sink]) -> str:
-        """Have `half` go on with another loudspeaker, likewise."""
+        """Let `half` go on with another loudspeaker, and return its name. Raises DeviceError; then nothing has
+        changed."""
         with self._lock:
             new, since = _started(lambda: self._listened_to(open_sink(self._devices(), wanted, self._channels)))
             before, self.sink = self.sink, new
@@ -109,27 +113,28 @@ class Cards:
         return new.label
 
     def listed(self) -> list[Device]:
-        """All devices that there are now. Raises DeviceError. Those that have come are seen if nothing is open, or if
-        a sound server has them."""
+        """Return all devices that there are now. New devices are seen only if none is open, or if a sound server has
+        them. Raises DeviceError."""
         with self._lock:
             return all_devices(self._devices())
 
     def device(self, kind: str) -> Device | None:
-        """What is open there."""
+        """Return the device that is open in that direction, "input" or "output", or None."""
         card = self.source if kind == "input" else self.sink
         return card.device if isinstance(card, Card) else None
 
     def used(self, kind: str) -> ServedDevice | None:
-        """The sound server's device that is used there now; None if there is none, or the server does not answer."""
+        """Return the sound server's device that is used in that direction now; None if there is none, or the server
+        does not answer."""
         device = self.device(kind)
         return used_device(kind) if device and is_served(device, kind) else None
 
     def follows_default(self, kind: str) -> bool:
-        """Whether the user has named no device."""
+        """Whether the user has named no device, so that the system's default is used."""
         return self._wanted.get(kind) == "" and not is_named(kind)
 
     def lose_source(self, half: InUse[Source], why: str) -> None:
-        """Have `half` break, so that it waits for another microphone."""
+        """Let the microphone of `half` break, so that it waits for another one."""
         with self._lock:
             before, self.source = self.source, Gone("", why)
             gone = self.source
@@ -138,18 +143,18 @@ class Cards:
             before.close()
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """All that the system calls what is open there. May wait for a second."""
+        """Return all names that the system has for the open device. May wait for a second."""
         device = self.device(kind)
         return names_of(device.name, kind, device.target) if device else ()
 
     def listen_to_sink(self, tap: Tap) -> None:
-        """Tell `tap` of all that is played, whatever loudspeaker it is."""
+        """Pass all that is played to `tap`, whichever loudspeaker is used."""
         self._tap = tap
         if isinstance(self.sink, CardLoudspeaker):
             self._listened_to(self.sink)
 
     def close(self) -> None:
-        """Close what is open, and the library behind it."""
+        """Close the open devices, and PortAudio."""
         with contextlib.ExitStack() as stack:
             for each in (self._portaudio, self.sink, self.source):
                 if each is not None:
@@ -192,7 +197,8 @@ class Cards:
 
 
 def _started(opened: Callable[[], AnyCard]) -> tuple[AnyCard, float]:
-    """A card that is opened and begins; the monotonic time of that. Raises DeviceError; then it is closed again."""
+    """Open and start a card. Returns it and the monotonic time of its start, in seconds. Raises DeviceError; then it
+    is closed."""
     card = opened()
     try:
         return card, card.start()

@@ -1,4 +1,4 @@
-"""What the user may choose for an input or an output: each is a type of its own, made of the words at the edge."""
+"""The choices for an input or an output, one type each, made from the user's words at the edge of the program."""
 
 import os
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ FILE_ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"
 class DefaultDevice:
     """The microphone or loudspeaker that the system has chosen."""
 
-    name: ClassVar[str] = ""  # as PortAudio's `find` has it
+    name: ClassVar[str] = ""  # as `PortAudio.find` takes it
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Nothing:
 class EchoChoice(StrEnum):
     """When echo is cancelled."""
 
-    AUTO = "auto"  # if there is one: by the devices' names, and by what is measured
+    AUTO = "auto"  # if there is echo, by the names of the devices and by measurement
     ON = "on"
     OFF = "off"
 
@@ -50,13 +50,13 @@ class EchoChoice(StrEnum):
 class MicMode(StrEnum):
     """What opens the microphone."""
 
-    OPEN = "open"  # nothing: it is open
-    VOICE = "voice"  # that the user speaks
-    PTT = "ptt"  # that the user wants it: push to talk
+    OPEN = "open"  # always open
+    VOICE = "voice"  # open while the user speaks
+    PTT = "ptt"  # open while the user wants it: push to talk
 
 
 class NoiseChoice(StrEnum):
-    """How much noise is taken out of what a microphone hears."""
+    """How strongly noise of a microphone is suppressed."""
 
     OFF = "off"
     LOW = "low"
@@ -68,7 +68,7 @@ Choice = Device | SoundFile | StandardStream | Nothing
 
 
 def choice(words: str) -> Choice:
-    """What the user means by the words of `--input` or `--output`.
+    """Return the choice that the words of `--input` or `--output` mean.
 
     "" is the default device, "none" nothing, "-" a standard stream. Other words name a file (see `is_file`), or else
     a device.
@@ -85,7 +85,7 @@ def choice(words: str) -> Choice:
 
 
 def is_file(words: str) -> bool:
-    """By its ending or a folder in it; or it has an ending and is there, as an input may."""
+    """Whether the words name a file: they have a known ending, contain a folder, or have an ending and exist."""
     is_there = "." in words and os.path.isfile(words)
     return has_file_ending(words) or os.sep in words or is_there
 

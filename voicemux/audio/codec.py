@@ -1,4 +1,4 @@
-"""Opus, and the choice between it and PCM: from samples to packets and back. The only home of opuslib_next."""
+"""Opus encoders and decoders, and the choice between Opus and PCM. The only home of opuslib_next."""
 
 import contextlib
 import ctypes
@@ -23,13 +23,14 @@ from voicemux.errors import LibraryMissing
 from voicemux.protocol.messages import Codec
 from voicemux.protocol.wire import MAX_PAYLOAD
 
-MAX_OPUS_SAMPLES = RATE * 120 // 1000  # the longest packet that RFC 6716 allows
-LEAST_GUESS = RATE // 100  # samples: asked for 5 ms, libopus makes 10 of most speech and keeps the rest to itself
-LOOKAHEAD_MS = 6.5  # of Opus, measured as libopus's pre-skip of 312 samples
-LOW_DELAY_LOOKAHEAD_MS = 2.5  # of its low-delay application: 120 samples
-HANDOVER = RATE * 4 // 1000  # samples: what one application looks ahead more than the other
-# What follows is by PESQ-WB of 28 speakers, median and worst, and their spectra's distance in dB up to 16 kHz;
-# bench/results/codec.md has all of it, and six speakers more by whom nothing was chosen.
+MAX_OPUS_SAMPLES = RATE * 120 // 1000  # samples of the longest packet that RFC 6716 allows (120 ms)
+# Samples to ask libopus to conceal at least: of most speech, it makes 10 ms anyway, and keeps the rest to itself.
+LEAST_GUESS = RATE // 100
+LOOKAHEAD_MS = 6.5  # milliseconds of Opus's lookahead, measured as libopus's pre-skip of 312 samples
+LOW_DELAY_LOOKAHEAD_MS = 2.5  # milliseconds of its low-delay application: 120 samples
+HANDOVER = RATE * 4 // 1000  # samples that one application looks ahead more than the other
+# The numbers below are PESQ-WB of 28 speakers, median and worst, and the distance of spectra in dB up to 16 kHz.
+# bench/results/codec.md has all of it, with six more speakers that were not used to choose anything.
 #
 # Bits a second from which on the low-delay application is worth what it costs: with 64 kbit/s it has 4.40 and 3.70,
 # 4 ms sooner and for a fifth of the processor time. With 48 it has 4.24 and 3.25 (the usual one 4.32 and 3.80), with
@@ -39,45 +40,50 @@ LEAST_LOW_DELAY = 48_000
 # PESQ, which hears nothing there, still has 4.37 for the narrower and 4.21 for the full band; the spectra are 2.8 and
 # 2.5 dB off. At 20 it is 4.20 and 4.13, 3.1 and 2.7 dB.
 LEAST_FULL_BAND = 20_000
-LEAST_USUAL_MS = 10  # shorter packets are low-delay ones inside, whatever the application
-COMPLEXITY = 8  # of 10, which gains nothing more; with 5 the worst speaker at 24 kbit/s has 2.15 instead of 2.90
+LEAST_USUAL_MS = 10  # milliseconds: shorter packets are low-delay ones inside, whatever the application
+# Of 10, which gains nothing more; with 5, the worst speaker at 24 kbit/s has PESQ 2.15 instead of 2.90.
+COMPLEXITY = 8
 # From libopus 1.5 on: what is missing is guessed, and what is coarse is refined, by networks. With 1.5.2 speech at 12
 # kbit/s has 3.77 for 3.63, at 24 with 60 ms missing each second 3.25 for 2.95, for three times the processor time. Of
 # low delay it refines nothing, and guesses worse: 20 ms missing each second, 3.67 for 3.78.
 DECODER_COMPLEXITY = 7
-FIRST_LOW_DELAY = 16  # the least configuration in a packet's first byte that is for low delay (RFC 6716, table 2)
+FIRST_LOW_DELAY = 16  # lowest configuration in a packet's first byte that is low-delay (RFC 6716, table 2)
 
 
 class Encoder(Protocol):
+    """Turns samples into packets."""
+
     codec: Codec
     bitrate: int  # bits a second
     lookahead_ms: float
 
     @property
     def frame_samples(self) -> int:
-        """Of the next packet."""
+        """Samples, for each channel, of the next packet."""
 
     def adapt(self, frame_ms: float, bitrate: int) -> None:
-        """From the next packet on, as far as the codec can."""
+        """Use this length of packets and bit rate from the next packet on, as far as the codec can."""
 
     def encode(self, pcm: bytes) -> bytes:
-        """As many samples as `pcm` has, as a packet; it was cut to `frame_samples`."""
+        """Encode `pcm`, of exactly `frame_samples` samples for each channel, as one packet."""
 
 
 class Decoder(Protocol):
+    """Turns packets into samples."""
+
     def decode(self, packet: bytes) -> bytes:
-        """Its samples. Raises UndecodableError."""
+        """Return the samples of a packet. Raises UndecodableError."""
 
     def conceal(self, samples: int) -> bytes:
-        """`samples` samples in place of a packet that is not there."""
+        """Return `samples` samples that conceal a missing packet."""
 
 
 class OpusEncoder:
-    """Looks ahead 4 ms less if there are enough bits for that.
+    """Opus for speech. It looks ahead 4 ms less if there are enough bits for that.
 
-    Between the two applications of libopus it hands over at a place in the sound that is the same for both: the one
-    that looks ahead less is given what it codes 4 ms later than the other, for as long as it takes to bring that
-    down to nothing, or up from it, unheard. So nothing is left out, and nothing is said twice.
+    libopus has two applications, which differ in lookahead. To change between them unheard, the one that looks ahead
+    less is given its sound 4 ms later than the other, and that delay is gradually removed, or built up before. So
+    nothing is left out or sent twice.
     """
 
     codec = Codec.OPUS
@@ -90,7 +96,7 @@ class OpusEncoder:
         self._pcm, self._pcm_pointer = _buffer()
         self._packet = ctypes.create_string_buffer(MAX_PAYLOAD)
         self._slide = Slide(HANDOVER)
-        self._last = b""  # packet that was given
+        self._last = b""  # sound of the last packet
         self._begin()
 
     @property
@@ -112,7 +118,7 @@ class OpusEncoder:
         return packet
 
     def _hand_over(self) -> None:
-        """Change the application, if the other one is better by now, and if sound is where that can be done."""
+        """Change the application if the other one is better now, and the delay is where that can be done."""
         if self._is_low_delay == self._is_low_delay_better:
             self._slide.target = 0.0
         elif self._is_low_delay and self._last and self._slide.delay < HANDOVER:
@@ -124,7 +130,7 @@ class OpusEncoder:
                 self._slide.target = 0.0
             elif self._last:
                 self._slide.jump(0.0)
-                self._run(self._last)  # it begins with silence, which would be heard for 6 ms
+                self._run(self._last)  # a new encoder begins with silence, which would be heard for 6 ms
 
     @property
     def _is_low_delay_better(self) -> bool:
@@ -159,7 +165,7 @@ class OpusEncoder:
 
 
 class MusicEncoder:
-    """Opus for what is not speech, of one channel or two: libopus chooses what it codes, and looks ahead 6.5 ms."""
+    """Opus for music, of one channel or two: libopus chooses its mode, and looks ahead 6.5 ms."""
 
     codec = Codec.OPUS
     lookahead_ms = LOOKAHEAD_MS
@@ -194,7 +200,8 @@ class MusicEncoder:
 
 
 class OpusDecoder:
-    """Makes `channels` channels of packets with one or two: libopus takes the mean of two, or gives one twice."""
+    """Decodes packets of one or two channels to `channels` channels: libopus takes the mean of two, or doubles
+    one."""
 
     def __init__(self, channels: int = 1) -> None:
         """Raises LibraryMissing without libopus."""
@@ -203,7 +210,7 @@ class OpusDecoder:
         self._refines = False
         self._decode = _opus().api.decoder.libopus_decode
         self._pcm, self._pcm_pointer = _buffer()
-        self._guess = array("h")  # made up, and not asked for yet; of two channels in turn
+        self._guess = array("h")  # concealment that was made and not asked for yet; two channels are interleaved
 
     def decode(self, packet: bytes) -> bytes:
         if packet and self._refines != (packet[0] >> 3 < FIRST_LOW_DELAY):
@@ -220,7 +227,7 @@ class OpusDecoder:
         return made.tobytes()
 
     def _refine(self, on: bool) -> None:
-        """Have what is heard mended by networks, or not. Only with libopus 1.5 or newer; an older one refuses."""
+        """Let neural networks refine the sound, or not. Only libopus 1.5 or newer has them; an older one refuses."""
         self._refines = on
         opus = _opus()
         with contextlib.suppress(opus.OpusError):
@@ -237,14 +244,14 @@ class OpusDecoder:
 
 
 def lookahead_ms(codec: int, packet: bytes) -> float:
-    """What the encoder of a packet has looked ahead, as far as the packet tells."""
+    """Return the milliseconds that the encoder of a packet has looked ahead, as far as the packet tells."""
     if codec != Codec.OPUS or not packet:
         return 0.0
     return LOW_DELAY_LOOKAHEAD_MS if packet[0] >> 3 >= FIRST_LOW_DELAY else LOOKAHEAD_MS
 
 
 def make_decoders(channels: int = 1) -> dict[int, Decoder]:
-    """A decoder for each codec that can be played here, the best first; each makes samples of that many channels."""
+    """Return a decoder for each codec that can be played here, the best first; each makes `channels` channels."""
     pcm: dict[int, Decoder] = {Codec.PCM: PcmDecoder()}
     if channels == 2:
         pcm = {Codec.PCM_STEREO: StereoPcmDecoder(2), Codec.PCM: StereoPcmDecoder(1)}
@@ -257,7 +264,8 @@ def make_decoders(channels: int = 1) -> dict[int, Decoder]:
 def make_music_encoder(
     playable: Collection[int], wanted: Codec | None, wish: Wish, channels: int
 ) -> tuple[Encoder, int] | None:
-    """Likewise, for music of `channels` channels; also how many the encoder takes, which may be fewer."""
+    """Return the encoder for music of `channels` channels, and how many channels it takes, which may be fewer; None
+    if the peer can play nothing that we can make. The parameters are as of `make_encoder`."""
     if channels == 2 and wanted == Codec.PCM and Codec.PCM_STEREO in playable and not wish.bandwidth:
         return StereoPcmEncoder(wish.fixed_ms), 2
     encoder = make_encoder(playable, wanted, wish)
@@ -269,10 +277,11 @@ def make_music_encoder(
 
 
 def make_encoder(playable: Collection[int], wanted: Codec | None = None, wish: Wish = ANY) -> Encoder | None:
-    """The encoder for a peer that can play `playable`, best first; None if it can play nothing that we can make.
+    """Return the encoder for a peer that can play `playable`, best first; None if the peer can play nothing that we
+    can make.
 
-    `wanted` is what the user asked for: it goes first if the peer can play it. Of what is wished for, PCM heeds the
-    length of packets, and does without a line that is not allowed to carry it.
+    `wanted` is the codec that the user asked for: it is chosen if the peer can play it. Of `wish`, PCM obeys the
+    length of packets, and is not chosen if the bandwidth is too small for it.
     """
     order = sorted(playable, key=lambda codec: codec != wanted)
     for codec in order:
@@ -290,19 +299,20 @@ def pcm_fits(wish: Wish) -> bool:
 
 
 def pcm_line_rate(wish: Wish) -> float:
-    """Bits a second of PCM on the line."""
+    """Return the bits a second of PCM on the line, headers included."""
     return Rung(min(wish.fixed_ms, MAX_PCM_MS), PcmEncoder.bitrate).line_rate
 
 
 def check_opus() -> None:
-    """Raises LibraryMissing if Opus cannot be used here."""
+    """Check that Opus can be used. Raises LibraryMissing."""
     _opus()
 
 
 def _buffer() -> tuple[Any, Any]:
-    """Room for the longest packet's samples of two channels, and a pointer to it.
+    """Make a buffer for the longest packet's samples of two channels. Returns it and a pointer to it.
 
-    Kept, because ctypes' casts are reference cycles: opuslib_next's own methods leave 1 MB of garbage a second.
+    Keep both, because casts of ctypes are reference cycles: opuslib_next's own methods leave 1 MB of garbage a
+    second.
     """
     pcm = (ctypes.c_int16 * (2 * MAX_OPUS_SAMPLES))()
     return pcm, ctypes.cast(pcm, _opus().api.c_int16_pointer)
@@ -311,6 +321,6 @@ def _buffer() -> tuple[Any, Any]:
 def _opus() -> Any:
     try:
         import opuslib_next
-    except Exception as error:  # a bare Exception is what it raises without libopus
+    except Exception as error:  # opuslib_next raises a bare Exception without libopus
         raise LibraryMissing("opus", f"no Opus: {str(error).lower().rstrip('.')}") from error
     return opuslib_next

@@ -1,4 +1,4 @@
-"""Finds and opens the microphones and loudspeakers of sound cards, each in the way that was measured to be best."""
+"""Finds and opens the microphones and loudspeakers of sound cards, each in the way that measured best."""
 
 import re
 from dataclasses import replace
@@ -11,28 +11,29 @@ from voicemux.audio.endpoints import RATE
 from voicemux.audio.portaudio import Device, PortAudio, is_numbered
 from voicemux.errors import DeviceError, Kind
 
-SERVERS = frozenset({"pulse", "pipewire"})  # plugins of ALSA behind which there is a sound server that runs
-SERVED = frozenset({"default", "pulse", "pipewire"})  # names of devices that say nothing of what is behind them
+SERVERS = frozenset({"pulse", "pipewire"})  # ALSA plugins behind which a sound server runs
+SERVED = frozenset({"default", "pulse", "pipewire"})  # names of devices that do not tell what is behind them
 MONITOR = re.compile(r"\.monitor$|^monitor of |stereo mix|what u hear|blackhole|\bloopback\b", re.IGNORECASE)
 
 
 def open_source(portaudio: PortAudio, wanted: str, channels: int = 1) -> CardMicrophone:
-    """The microphone as `find_device` finds it; it gives `channels` channels. Raises DeviceError."""
+    """Open the microphone that `find_device` finds, with `channels` channels. Raises DeviceError."""
     device = find_device(portaudio, "input", wanted)
     return (PacedMicrophone if _is_paced(device, "input") else CalledMicrophone)(portaudio, device, channels)
 
 
 def open_sink(portaudio: PortAudio, wanted: str, channels: int = 1) -> CardLoudspeaker:
-    """The loudspeaker, likewise."""
+    """Open the loudspeaker that `find_device` finds, for `channels` channels. Raises DeviceError."""
     device = find_device(portaudio, "output", wanted)
     return (PacedLoudspeaker if _is_paced(device, "output") else CalledLoudspeaker)(portaudio, device, channels)
 
 
 def find_device(portaudio: PortAudio, kind: str, wanted: str) -> Device:
-    """The device of that number, or with `wanted` in its name; the default for "". `kind` is "input" or "output".
+    """Return the device of that number, or with `wanted` in its name; the default for "". `kind` is "input" or
+    "output".
 
-    Names are those of PortAudio and, if it has none that fits, those of the sound server. A default input that only
-    hears what is played is passed over. Raises DeviceError if there is no such device, or more than one.
+    Names are PortAudio's, or, if none fits, the sound server's. A default input that only records what is played is
+    passed over. Raises DeviceError if there is no such device, or more than one.
     """
     try:
         device = portaudio.find(kind, wanted)
@@ -44,7 +45,8 @@ def find_device(portaudio: PortAudio, kind: str, wanted: str) -> Device:
 
 
 def lasting_name(portaudio: PortAudio, kind: str, wanted: str, device: Device) -> str:
-    """What finds `device` again, found as `wanted`, when others have come or gone: numbers change with them."""
+    """Return a name that will find `device`, which the user chose as `wanted`, even after other devices have come or
+    gone: numbers change then, names do not."""
     name = device.target or device.name
     if not wanted.isdecimal():
         return wanted
@@ -56,20 +58,20 @@ def lasting_name(portaudio: PortAudio, kind: str, wanted: str, device: Device) -
 
 
 def all_devices(portaudio: PortAudio) -> list[Device]:
-    """Those of PortAudio, by their numbers, and behind them those of the sound server. For a list: `find_device` has
-    the one to be opened."""
+    """Return PortAudio's devices, by their numbers, and after them the sound server's. This is for a list:
+    `find_device` returns the one to be opened."""
     own = portaudio.devices()
     return [*own, *(replace(each, number=number) for number, each in _numbered(own))]
 
 
 def _numbered(own: list[Device]) -> list[tuple[int, Device]]:
-    """The server's devices, each with the number that a list shows. Its own is that of the device it is used
-    through: PortAudio crashes if it is to open one that it does not have."""
+    """Return the sound server's devices, each with the number that a list shows. Their own `number` is that of the
+    PortAudio device through which they are used: PortAudio crashes if it opens a number that it does not have."""
     return list(enumerate((each for kind in ("input", "output") for each in _served(own, kind)), len(own)))
 
 
 def _served(own: list[Device], kind: str) -> list[Device]:
-    """The server's devices, where there is an ALSA device through which each of them can be used."""
+    """Return the sound server's devices, if there is an ALSA device through which each of them can be used."""
     through = next((each for each in own if each.system == "ALSA" and _leads_to_server(each.name, kind)), None)
     if through is None:
         return []
@@ -94,15 +96,13 @@ def _leads_to_server(name: str, kind: str) -> bool:
 
 
 def is_served(device: Device, kind: str) -> bool:
-    """Whether a sound server that can be asked is behind it."""
+    """Whether a sound server that can be asked is behind the device."""
     return bool(device.target) or _leads_to_server(device.name, kind)
 
 
 def _find_served(portaudio: PortAudio, kind: str, wanted: str) -> Device | None:
-    """The server's device by number, by one of its two names, or by a part of one. A monitor only by a whole name.
-
-    Raises DeviceError if there are several.
-    """
+    """Find the sound server's device by number, by one of its two names, or by a part of one. A monitor is found only
+    by a whole name. Raises DeviceError if there are several."""
     own = portaudio.devices()
     if wanted.isdecimal():
         return next(
@@ -126,12 +126,13 @@ def _has(device: Device, word: str) -> bool:
 
 
 def is_monitor(device: Device) -> bool:
-    """Whether it captures what a loudspeaker plays, by its names."""
+    """Whether the device, by its names, records what a loudspeaker plays."""
     return any(MONITOR.search(name) for name in (device.name, device.target))
 
 
 def _microphone(portaudio: PortAudio, device: Device) -> Device:
-    """The default device, or another one if that only hears what is played. Raises DeviceError if there is none."""
+    """Return the default microphone, or another one if that only records what is played. Raises DeviceError if there
+    is none."""
     if not _leads_to_server(device.name, "input"):
         if is_monitor(device):
             raise _no_microphone(device.name)
@@ -153,9 +154,9 @@ def _no_microphone(monitor: str) -> DeviceError:
 
 
 def names_of(label: str, kind: str, target: str = "") -> tuple[str, ...]:
-    """All that the system calls the device of that name. `kind` is "input" or "output". May wait for a second.
+    """Return all names that the system has for a device. `kind` is "input" or "output". May wait for a second.
 
-    `target` is the name of the sound server's device behind it, if it is not the default one.
+    `target` is the name of the sound server's device behind it, if that is not the default one.
     """
     if target:
         found = next((each for each in pulse.served_devices(kind) if each.name == target), None)
@@ -166,11 +167,11 @@ def names_of(label: str, kind: str, target: str = "") -> tuple[str, ...]:
 
 
 def _is_paced(device: Device, kind: str) -> bool:
-    """Whether it is better read and written than called back: with PulseAudio (docs/latency.md).
+    """Whether the device is better read and written than called back: with PulseAudio (docs/latency.md).
 
-    PipeWire in PulseAudio's place takes sound in pieces of another length than the period. After a stall of 0.1 s,
-    speech through a loudspeaker that is written was destroyed there (likeness 0.3; with callbacks 0.99). PipeWire's
-    own plugin, cards without a sound server ("hw") and other systems were not measured. All these keep callbacks.
+    PipeWire in PulseAudio's place takes sound in pieces that differ from the period. After a stall of 0.1 s, speech
+    written to a loudspeaker was destroyed there (likeness 0.3; with callbacks 0.99). PipeWire's own plugin, cards
+    without a sound server ("hw") and other systems were not measured. All these use callbacks.
     """
     if device.system != "ALSA" and not device.target:
         return False

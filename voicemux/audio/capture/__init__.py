@@ -1,1 +1,1 @@
-"""From the microphone to packets: what is encoded, and how."""
+"""From the microphone to packets: which sound is encoded, and how."""

@@ -1,8 +1,8 @@
-"""The gate behind a microphone: what passes it is sent, and silence where it is shut. Pure.
+"""The gate behind a microphone: sound that passes it is sent, and silence while it is shut. Pure.
 
-The stream goes on all the time, in packets of the same sizes and at the same times: an observer of the line does not
-learn who speaks. Speech is found a little late. So what was said up to `PREROLL` before is sent, too, and all that
-follows is late by as much. That is made up for by and by: pitch periods are cut out of speech, and any length of
+The stream goes on all the time, in packets of the same sizes and at the same times, so that an observer of the line
+does not learn who speaks. Speech is detected a little late. So up to `PREROLL` of sound before is sent, too, and all
+that follows is late by as much. The gate then catches up: it cuts pitch periods out of speech, and any length out of
 pauses.
 """
 
@@ -17,24 +17,25 @@ from voicemux.audio.playout.stretch import shorten
 from voicemux.audio.resample import Samples, from_bytes
 from voicemux.errors import LibraryMissing
 
-PREROLL = RATE // 5  # samples (0.2 s) before speech is found: 0.1 s would lose the beginning of one word in ten
-FADE_IN = RATE // 200  # samples (5 ms): no click, and no consonant is lost
-FADE_OUT = RATE // 50  # samples (20 ms)
-CUT_EVERY = RATE * 4 // 25  # samples (160 ms) between two cuts in speech: it is a twentieth faster meanwhile
-ABOVE_NOISE = 4.0  # times the power of the softest 10 ms (6 dB), from which it is not the noise of the room
-MARGIN = RATE // 40  # samples (25 ms) that are sent before: the breath of a consonant
+# Samples (0.2 s) before detected speech that are sent: 0.1 s would lose the beginning of one word in ten.
+PREROLL = RATE // 5
+FADE_IN = RATE // 200  # samples (5 ms) of fade: no click, and no consonant is lost
+FADE_OUT = RATE // 50  # samples (20 ms) of fade
+CUT_EVERY = RATE * 4 // 25  # samples (160 ms) between two cuts in speech, which makes it a twentieth faster
+ABOVE_NOISE = 4.0  # factor of the power of the softest 10 ms (6 dB) above which sound is not the noise of the room
+MARGIN = RATE // 40  # samples (25 ms) before that sound that are sent, too: the breath of a consonant
 QUIET = 100.0**2  # mean square (-50 dB) below which a cut of any length is not heard
 
 NOWHERE = -1 - FADE_OUT  # a position before all sound
 
 
 class Gate:
-    """`take` and `listen` belong to the microphone's thread; the rest to any."""
+    """The gate of one microphone. The microphone's thread calls `take` and `listen`, any thread the rest."""
 
     def __init__(self, load: Callable[[], VoiceActivity] = load_activity) -> None:
-        """`load` makes a detector of speech, or raises LibraryMissing."""
+        """`load` makes a speech detector, or raises LibraryMissing."""
         self._load = load
-        self.talks = False  # with `MicMode.PTT`: the user is to be heard
+        self.talks = False  # with `MicMode.PTT`: the user holds the key
         self._mode = MicMode.OPEN
         self._activity: VoiceActivity | None = None
         self._known: Samples = np.zeros(0, np.int16)  # the newest sound, up to `_end`
@@ -44,58 +45,59 @@ class Gate:
         self._until = 0  # position up to which it is open
         self._floor = 0  # position before which nothing is sent
         self._cut_at = 0  # position of the last cut in speech
-        self._forgets = False  # what was captured so far is not to be sent
-        self._is_muted = False  # the sound that comes next is not sent
-        self._detects = False  # the detector heard the newest sound
+        self._forgets = False  # what was captured so far must not be sent
+        self._is_muted = False  # the next sound is not sent
+        self._detects = False  # the detector has judged the newest sound
 
     @property
     def mode(self) -> MicMode:
-        """What opens it."""
+        """What opens the gate."""
         return self._mode
 
     def choose(self, mode: str) -> None:
-        """Raises LibraryMissing if there is no detector of speech for it; then nothing changes."""
+        """Choose the mode. Raises LibraryMissing if it needs a speech detector and there is none; then nothing
+        changes."""
         if mode == MicMode.VOICE:
             self._activity = self._activity or self._load()
-        self._forgets = True  # what was said while it was shut stays here
+        self._forgets = True  # what was said while the gate was shut is never sent
         self._mode, self.talks = MicMode(mode), False
 
     def listen(self) -> None:
-        """Have a detector, if there is one here."""
+        """Load the speech detector, if it is installed."""
         try:
             self._activity = self._activity or self._load()
         except LibraryMissing:
             self._activity = None
 
     def forget(self) -> None:
-        """Send nothing of what was captured so far, for the user is muted: whether the user speaks all the same, is
-        told from now on. An open gate passes what comes now and nothing else."""
+        """Note that the user is muted: nothing that was captured so far is sent. From now on, the detector tells
+        whether the user speaks all the same. An open gate passes what comes now and nothing else."""
         self._forgets, self._is_muted = self._mode is not MicMode.OPEN, True
 
     @property
     def speaks(self) -> bool | None:
-        """Whether the user does; None where there is no detector, or it is not asked."""
+        """Whether the user speaks; None without a detector, or while it does not run."""
         return self._activity.speaks if self._activity and self._detects else None
 
     @property
     def spoken(self) -> float | None:
-        """Seconds for which the detector has heard the user speak so far; None where there is none."""
+        """Seconds for which the detector has heard the user speak so far; None without one."""
         return self._activity.spoken if self._activity else None
 
     @property
     def opened_at(self) -> int:
-        """Position of the first sample that was sent since it was opened last, in samples since the first `take`."""
+        """Position of the first sample since the gate was last opened, in samples since the first `take`."""
         return self._since
 
     @property
     def delay_ms(self) -> float:
-        """By which what is sent now is older than what was captured."""
+        """How much older the sound that is sent is than the sound that is captured, in milliseconds."""
         return (self._end - self._read) * 1000 / RATE
 
     def take(self, pcm: bytes) -> bytes:
-        """What is sent instead of `pcm`, of the same length."""
+        """Return the sound to send in place of `pcm`, of the same length."""
         sound = from_bytes(pcm)
-        # The detector takes more time than all else here, so it is asked only where something depends on it.
+        # The detector takes more time than everything else here, so it runs only if something depends on it.
         self._detects, self._is_muted = self._mode is MicMode.VOICE or self._is_muted, False
         if self._activity and self._detects:
             self._activity.hear(sound)
@@ -110,7 +112,7 @@ class Gate:
         return self._made(len(sound)).tobytes()
 
     def _judge(self, before: int) -> None:
-        """Open the gate, or let it shut. `before` is where the newest sound begins."""
+        """Open the gate, or let it shut. `before` is the position at which the newest sound begins."""
         if not self._is_wanted:
             return
         if self._is_shut():
@@ -119,7 +121,8 @@ class Gate:
         self._until = self._end
 
     def _quiet_lead(self) -> int:
-        """How many samples of the pre-roll are the noise of the room: what is not late need not be made up for."""
+        """Return how many samples of the pre-roll are the noise of the room: what is not sent need not be caught up
+        with."""
         pieces = self._known[-PREROLL:].astype(np.float32)
         pieces = pieces[: len(pieces) // PIECE * PIECE].reshape(-1, PIECE)
         powers = (pieces**2).mean(axis=1)
@@ -141,7 +144,7 @@ class Gate:
         return self._read >= self._until + FADE_OUT
 
     def _made(self, count: int) -> Samples:
-        """The next `count` samples to be sent."""
+        """Return the next `count` samples to send."""
         if self._is_shut():
             self._read = self._end
             return np.zeros(count, np.int16)
@@ -157,7 +160,7 @@ class Gate:
         return faded
 
     def _caught_up(self, count: int) -> Samples:
-        """The next `count` samples from where it is read, and fewer are left behind them, if something can be cut."""
+        """Return the next `count` samples, and skip more if something can be cut out, to catch up."""
         at = len(self._known) - (self._end - self._read)
         most = min(self._end - self._read, self._until - self._read) - count
         chunk = self._known[at : at + count]

@@ -1,6 +1,6 @@
-"""A delay that becomes longer or shorter by and by: what passes is a hundredth slower or faster meanwhile. Pure.
+"""A delay that changes gradually: meanwhile, sound passes 1 % slower or faster. Pure.
 
-A hundredth is a sixth of a semitone, for less than half a second: it is not heard. All samples are 48 kHz mono.
+1 % is a sixth of a semitone, for less than half a second, and not heard. All samples are 48 kHz mono.
 """
 
 import numpy as np
@@ -8,28 +8,30 @@ from numpy.typing import NDArray
 
 from voicemux.audio.resample import Samples, from_bytes
 
-SPEED = 0.01  # samples of delay for each sample that passes
-BEYOND = 2  # samples around a place that say what is between two of them
+SPEED = 0.01  # samples of delay that are added or removed for each sample that passes
+BEYOND = 2  # samples on each side of a place that the interpolation between two samples uses
 
 
 class Slide:
-    """`take()` as many samples as go in; they are those of `delay` samples ago."""
+    """A delay line. `take()` returns as many samples as go in: those of `delay` samples ago."""
 
     def __init__(self, most: int) -> None:
         """`most` is the longest delay, in samples."""
         self._past: Samples = np.zeros(most + BEYOND, np.int16)
-        self.delay = 0.0  # samples, of the next to be taken
+        self.delay = 0.0  # delay of the next sample that is taken, in samples
         self.target = 0.0
 
     @property
     def arrived(self) -> bool:
+        """Whether the delay is the wanted one."""
         return self.delay == self.target
 
     def jump(self, delay: float) -> None:
-        """Have this delay at once: sound is left out or doubled."""
+        """Set this delay at once; sound is left out or doubled."""
         self.delay = self.target = delay
 
     def take(self, pcm: bytes) -> bytes:
+        """Put in `pcm`, and return the same number of delayed samples."""
         if self.arrived and not self.delay:
             self._remember(from_bytes(pcm))
             return pcm
@@ -49,7 +51,8 @@ class Slide:
 
 
 def _between(known: Samples, places: NDArray[np.float64]) -> Samples:
-    """What is at `places` that lie between samples: the cubic through the four around each (Catmull and Rom 1974)."""
+    """Return the values at `places` between samples: the cubic through the four samples around each (Catmull and Rom
+    1974)."""
     first = np.floor(places).astype(np.intp)
     part = places - first
     floats = known.astype(np.float64)

@@ -1,4 +1,5 @@
-"""From a source to AUDIO messages: blocks gathered to packets, coded, stamped with the time of their capture."""
+"""Makes AUDIO messages of a source: gathers blocks into packets, encodes them, and stamps them with their capture
+time."""
 
 import threading
 import time
@@ -18,7 +19,7 @@ from voicemux.protocol.messages import OWN_SOURCE, Audio, Codec
 
 
 class Transmitter:
-    """`run()` is the body of the microphone's thread."""
+    """The sending half of a call's sound. The microphone's thread runs `run()`."""
 
     def __init__(
         self,
@@ -32,17 +33,17 @@ class Transmitter:
         channels: tuple[int, int] = (1, 1),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`reopen` gives a source for one that has broken; if `opens_late`, for one that is not open before voice is
-        to be sent. `wish` is for an encoder that adapts. `channels` are those of the source, and those of the
-        encoder: as many, or one that is the mean of two."""
+        """`reopen` returns a new source if one has broken. With `opens_late`, the source is opened, by `reopen`, only
+        once voice is to be sent. `wish` is for an encoder that adapts. `channels` are the numbers of channels of the
+        source and of the encoder: equal, or 2 and 1, which is their mean."""
         self._captured_channels, self._channels = channels
         self._frame_bytes = self._channels * SAMPLE_BYTES
         self.in_use: InUse[Source] = InUse(source, reopen)
         self._opens_late = opens_late
-        self._wanted = threading.Event()  # something is to be sent, or never will be
-        self._began: float | None = None  # when the first source did: the zero of time stamps
+        self._wanted = threading.Event()  # set once something is to be sent, or never will be
+        self._began: float | None = None  # when the first source began, which is the zero of timestamps
         self.codec = encoder.codec
-        # Told of what is sent: its place, when that reached the microphone by the monotonic clock, the samples.
+        # Gets what is sent: its position, when that reached the microphone by the monotonic clock, and the samples.
         self.tap: Callable[[int, float, bytes], None] | None = None
         self._muted = False
         self._encoder = encoder
@@ -55,8 +56,8 @@ class Transmitter:
         self._ladder = Ladder(wish.usual, wish.brisk, at_once=wish.at_once)
         self._sequence = 0
         self._send: Callable[[Audio], None]
-        self._gathered = bytearray()  # captured, and not yet a packet's worth
-        self._position = 0  # behind it
+        self._gathered = bytearray()  # captured bytes that are not a packet yet
+        self._position = 0  # position behind them
         self._silent_from = 0  # position behind the last packet
         self._silent = True
 
@@ -78,46 +79,46 @@ class Transmitter:
 
     @property
     def levels(self) -> SoundLevels:
-        """Of what the source gives, before anything is done with it."""
+        """The loudness of the source, before any processing."""
         return self._meter.levels
 
     @property
     def capture_ms(self) -> float:
-        """From the mouth to the end of a block of sound, as it is sent."""
+        """Delay in milliseconds from the mouth to where a block of sound is sent."""
         return self._source.delay_ms + self._processing.delay_ms + self.gate.delay_ms
 
     @property
     def echo(self) -> str:
-        """What becomes of echo: an `EchoState`."""
+        """State of the echo cancellation: an `EchoState`."""
         return self._processing.echo
 
     @property
     def echo_db(self) -> float | None:
-        """The level of the echo that the microphone hears, against what was played; None if not known."""
+        """Level of the echo that the microphone hears, in dB relative to what was played; None if not known."""
         return self._processing.echo_db
 
     @property
     def xruns(self) -> int:
-        """Gaps in what was captured."""
+        """Number of gaps in the captured sound."""
         return self._source.xruns
 
     @property
     def silent_for(self) -> float:
-        """Seconds since there was a sound, see `LevelMeter.silent_for`; 0 while it is muted."""
+        """Seconds since there was a sound (see `LevelMeter.silent_for`); 0 while muted."""
         return 0.0 if self._muted else self._meter.silent_for
 
     @property
     def eager(self) -> bool:
-        """Whether the line gets more as soon as it is calm."""
+        """Whether a higher rung is tried as soon as there is no queue on the line."""
         return self._ladder.eager
 
     @property
     def ladder(self) -> Ladder:
-        """What is sent: the next packet is made by its rung."""
+        """The bitrate ladder, whose rung the next packet has."""
         return self._ladder
 
     def run(self, send: Callable[[Audio], None], on_start: Callable[[float], None]) -> None:
-        """Send voice until the source ends, or `stop()`. Raises DeviceError; time stamps go on after `reopen()`."""
+        """Send voice until the source ends, or `stop()`. Raises DeviceError; after `reopen()`, timestamps go on."""
         if self._opens_late and self._muted:
             self._wanted.wait()
         if self.in_use.is_stopped:
@@ -133,7 +134,7 @@ class Transmitter:
             self._send_all(on_start)
 
     def _send_all(self, on_start: Callable[[float], None]) -> None:
-        """What comes from one source. Time stamps go on behind those of the source before."""
+        """Send the sound of one source. Timestamps go on from those of the source before."""
         before = max(self._position, self._silent_from)
         started = self.in_use.begin(on_start, self._processing.begin)
         self._began = started if self._began is None else self._began
@@ -144,7 +145,8 @@ class Transmitter:
         self._encoder.adapt(*self._ladder.rung)
         try:
             while (block := self._read()) is not None:
-                if offset + block.position >= before:  # else it was captured while the other source was still used
+                # Otherwise it was captured while the other source was still used.
+                if offset + block.position >= before:
                     self._take(offset + block.position, block.pcm)
         finally:
             self._fall_silent()
@@ -158,8 +160,8 @@ class Transmitter:
         return self._source.read()
 
     def _take(self, position: int, pcm: bytes) -> None:
-        """A block of sound, and where it belongs."""
-        if position != self._position:  # the source lost some: what was gathered belongs to another time
+        """Process a block of sound that begins at `position`, and send the packets that it completes."""
+        if position != self._position:  # the source has lost samples, so what was gathered belongs to another time
             self._gathered.clear()
             self._processing.lost(max(0, position - self._position))
         mono = to_mono(from_bytes(pcm, self._captured_channels))
@@ -167,7 +169,7 @@ class Transmitter:
         self._position = position + samples
         self._meter.hear(mono)
         if self._channels == 1:
-            # So also while it is muted: what learns the echo from both directions goes on.
+            # Also while muted, so that the canceller goes on learning the echo.
             pcm = self._processing.captured(mono.tobytes(), now - self._source.delay_ms / 1000 - samples / RATE)
             mono = from_bytes(pcm)
         mono = from_bytes(self.gate.take(mono.tobytes()))
@@ -182,7 +184,8 @@ class Transmitter:
             return
         self._silent = False
         if tap := self.tap:
-            known_ms = self._source.delay_ms + self._processing.delay_ms  # what the gate adds soon goes away
+            # Without the gate's delay, which soon goes away.
+            known_ms = self._source.delay_ms + self._processing.delay_ms
             tap(position, now - known_ms / 1000 - samples / RATE, mono.tobytes())
         self._gathered += pcm
         start = self._position - len(self._gathered) // self._frame_bytes
@@ -190,12 +193,12 @@ class Transmitter:
             self._send(self._audio(start, self._encoder.encode(bytes(self._gathered[:size]))))
             del self._gathered[:size]
             start += size // self._frame_bytes
-            # Not sooner: what is gathered for a long packet would be late in short ones.
+            # Not earlier: what was gathered for a long packet would be late in short ones.
             self._encoder.adapt(*self._ladder.rung)
         self._silent_from = start
 
     def _fall_silent(self) -> None:
-        """Send what is left, and say that nothing will come."""
+        """Send what is left, then an empty packet, which says that silence follows."""
         if self._silent:
             return
         if self._gathered:

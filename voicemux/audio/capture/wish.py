@@ -1,30 +1,30 @@
-"""What the user wants of packets of voice, and which there are because of that. Pure."""
+"""Turns the user's options for packets into the rungs of the ladder. Pure."""
 
 from typing import NamedTuple
 
 from voicemux.audio.capture.ladder import LOWER_RUNGS, Rung
 
 USUAL = Rung(20, 32_000)  # 66 kbit/s on the line
-BETTER = Rung(20, 64_000)  # 98, for who asks for it: where a line becomes slow at once, it costs more than it gives
-BRISK = Rung(10, 64_000)  # 133
-# 234, for who asks for it: packets of 5 ms cost both ends 19 % of a core, those of 10 ms 13 and of 20 ms 11, and a
-# busy machine is later with them than without. They need more bits to sound like longer ones.
+BETTER = Rung(20, 64_000)  # 98 kbit/s, on request only: if a line suddenly becomes slow, it costs more than it gives
+BRISK = Rung(10, 64_000)  # 133 kbit/s on the line
+# 234 kbit/s on the line, on request only: packets of 5 ms cost both ends 19 % of a core, those of 10 ms 13 % and of
+# 20 ms 11 %, and a busy machine is later with them than without. They need more bits to sound as good.
 BRISKEST = Rung(5, 96_000)
-LEAST_BRISK = 64_000  # bits a second: who asks for fewer has a reason, and shorter packets are mostly headers
+LEAST_BRISK = 64_000  # bits a second: a user who asks for fewer has a reason, and shorter packets are mostly headers
 LEAST = LOWER_RUNGS[-1]
 
 
 class Wish(NamedTuple):
-    """What the user wants of packets of Opus; 0 leaves it to the line."""
+    """What the user wants of Opus packets; 0 leaves it to the program."""
 
-    bitrate: int = 0  # bits a second, of the codec: at most
+    bitrate: int = 0  # bits a second of the codec, at most
     frame_ms: float = 0.0
     bandwidth: int = 0  # bits a second on the line, headers included: at most
-    at_once: bool = False  # the shortest packets from the beginning, and not step by step
+    at_once: bool = False  # the shortest packets from the beginning, not step by step
 
     @property
     def usual(self) -> Rung:
-        """What a line gets that keeps up, roomy or not: the best of such packets that the limit allows."""
+        """The rung for a line that keeps up, with headroom or not: the best that the options allow."""
         usual = BETTER if self.at_once else USUAL
         wanted = Rung(self.frame_ms or usual.frame_ms, self.bitrate or usual.bitrate)
         rungs = [wanted, *(self._like(rung, wanted) for rung in LOWER_RUNGS if rung.frame_ms >= USUAL.frame_ms)]
@@ -32,8 +32,8 @@ class Wish(NamedTuple):
 
     @property
     def brisk(self) -> list[Rung]:
-        """What a line gets that is roomy and calm: ever shorter packets, if the user wants that many bits, or is in a
-        hurry. None if the user has chosen their length."""
+        """The rungs for a line with headroom and no queue: shorter packets, if the user wants so many bits, or wants
+        them at once. Empty if the user has chosen the length of packets."""
         if self.frame_ms or not (self.at_once or self.bitrate >= LEAST_BRISK):
             return []
         shorter = (BRISK, BRISKEST) if self.at_once else (BRISK,)
@@ -42,12 +42,13 @@ class Wish(NamedTuple):
 
     @property
     def fixed_ms(self) -> float:
-        """How long packets are of a codec that does not adapt."""
+        """Length of packets of a codec that does not adapt, in milliseconds."""
         return self.frame_ms or (BRISKEST if self.at_once else USUAL).frame_ms
 
     @property
     def lacking(self) -> float:
-        """The bits a second on the line that the least of such packets take, if that is not allowed; otherwise 0."""
+        """Bits a second on the line that the smallest such packets take, if that is more than allowed; otherwise
+        0."""
         return 0.0 if self._allows(self._least) else self._least.line_rate
 
     @property

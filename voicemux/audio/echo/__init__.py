@@ -1,1 +1,1 @@
-"""Echo cancellation: what the loudspeaker plays is taken out of what the microphone hears."""
+"""Echo cancellation: removes the loudspeaker's sound from the microphone's."""

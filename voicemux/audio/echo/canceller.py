@@ -1,8 +1,9 @@
-"""WebRTC's echo canceller (AEC3) and noise suppressor, by way of pywebrtc-audio, whose only home this is.
+"""WebRTC's echo canceller (AEC3), noise suppressor and speech detector, through pywebrtc-audio, whose only home this
+is.
 
-What it is like (0.2.0, measured): a call of less than 10 ms is filled up to 10, which makes its output wrong by 1.2
-dB and costs twice the time. It finds an echo that is up to 450 ms later than the reference, and none at 600 ms. The
-delay hint that it takes makes no difference. It computes without Python's lock.
+What was measured (0.2.0): a call with less than 10 ms is padded to 10 ms, which makes the output wrong by 1.2 dB and
+costs twice the time. An echo is found up to 450 ms behind the reference, and not at 600 ms. Its delay hint makes no
+difference. It runs without holding Python's lock.
 """
 
 from typing import TYPE_CHECKING
@@ -14,21 +15,22 @@ from voicemux.errors import LibraryMissing
 if TYPE_CHECKING:
     from pywebrtc_audio import EchoCanceller, GainController, NoiseSuppressor
 
-WHOLE = RATE // 100  # samples (10 ms) that it takes at a time
-BEHIND = 430  # samples (9 ms) by which its output is behind its input, mostly its filter bank's
-DETECTOR_SUPPRESSION = 2  # level (18 dB at most) of the suppressor before the detector of speech
-SUPPRESSED_BEHIND = 334  # samples (7 ms), the suppressor's
+WHOLE = RATE // 100  # samples (10 ms) that must be given at a time
+BEHIND = 430  # samples (9 ms) by which the output is later than the input, mostly because of the filter bank
+DETECTOR_SUPPRESSION = 2  # level (18 dB at most) of the suppressor before the speech detector
+SUPPRESSED_BEHIND = 334  # samples (7 ms) by which the suppressor's output is later than its input
 
 
 class Canceller:
-    """Of one microphone. Not for more than one thread at a time."""
+    """The echo canceller of one microphone. Only one thread at a time may use it."""
 
     def __init__(self) -> None:
-        """Raises LibraryMissing."""
+        """Load the library. Raises LibraryMissing."""
         self._canceller = _load()
 
     def process(self, near: Samples, far: Samples) -> Samples:
-        """What was captured, without what was played; `far` is the reference beside it. Of whole 10 ms."""
+        """Return the captured sound `near` without the echo of `far`, the reference beside it. Both have whole 10
+        ms."""
         assert len(near) == len(far)
         assert len(near) % WHOLE == 0
         return self._canceller.process(near, far)
@@ -39,23 +41,23 @@ class Canceller:
 
 
 class Suppressor:
-    """Makes noise softer that goes on and on. Of one microphone, likewise."""
+    """Makes steady noise of one microphone softer. Only one thread at a time may use it."""
 
     def __init__(self, level: int) -> None:
-        """`level` is 0 to 3, for at most 6, 12, 18 or 21 dB. Raises LibraryMissing."""
+        """`level` is 0 to 3, for at most 6, 12, 18 or 21 dB less noise. Raises LibraryMissing."""
         self._suppressor = _load_suppressor(level)
 
     def process(self, near: Samples) -> Samples:
-        """What was captured, with less noise. Of whole 10 ms."""
+        """Return the captured sound, of whole 10 ms, with less noise."""
         assert len(near) % WHOLE == 0
         return self._suppressor.process(near)
 
 
 class SpeechDetector:
-    """Tells speech from other sounds, by the recurrent network of WebRTC's gain control, which changes nothing here.
+    """Tells speech from other sounds of one microphone, by the recurrent network of WebRTC's gain control, whose gain
+    is not used. Only one thread at a time may use it.
 
-    It hears the sound with less noise: typing in a noisy room was taken for speech otherwise. Of one microphone,
-    likewise.
+    Noise is suppressed before it: otherwise, typing in a noisy room was taken for speech.
     """
 
     def __init__(self) -> None:
@@ -63,14 +65,14 @@ class SpeechDetector:
         self._suppressor, self._control = _load_suppressor(DETECTOR_SUPPRESSION), _load_detector()
 
     def probability(self, near: Samples) -> float:
-        """How probable speech is in these 10 ms."""
+        """Return the probability of speech in these 10 ms, 0 to 1."""
         assert len(near) == WHOLE
         self._control.process(self._suppressor.process(near))
         return float(self._control.speech_probability)
 
 
 def check_canceller() -> None:
-    """Raises LibraryMissing if echo cannot be cancelled here."""
+    """Check that echo can be cancelled. Raises LibraryMissing."""
     _load()
 
 

@@ -1,7 +1,7 @@
-"""Echo cancellation of one call: the echo of what is played is taken out of what is captured.
+"""Cancels the echo of one call: removes what is played from what is captured.
 
-While there is no echo, what is captured passes untouched. Only the meter goes on then (0.3 % of a core), or nothing
-at all where the devices' names say that there can be none.
+While there is no echo, captured sound passes untouched. Then only the meter runs (0.3 % of a core), or nothing at all
+if the names of the devices rule echo out.
 """
 
 from collections.abc import Callable
@@ -19,14 +19,14 @@ from voicemux.audio.processing import Processing
 from voicemux.audio.resample import Samples, from_bytes
 from voicemux.errors import LibraryMissing
 
-WARM = 4 * WHOLE  # samples (40 ms) that a canceller gets before it is heard: the first 9 ms of it are silence
-FADE = RATE // 50  # samples (20 ms) in which it takes over, or leaves
+WARM = 4 * WHOLE  # samples (40 ms) that a canceller gets before it is used: its first 9 ms are silence
+FADE = RATE // 50  # samples (20 ms) of the crossfade when the canceller takes over or leaves
 
-CLEANED_ALREADY = "the sound server cancels echo already, so voicemux does not: --echo on has it do so all the same"
+CLEANED_ALREADY = "the sound server cancels echo already, so voicemux does not; with --echo on, both do"
 
 
 class HandsFree(Processing):
-    """`played` belongs to the thread that serves the loudspeaker, the rest to the microphone's."""
+    """The echo cancellation of one call. The loudspeaker's thread calls `played`, the microphone's the rest."""
 
     batch = WHOLE // BLOCK_SAMPLES
 
@@ -37,30 +37,32 @@ class HandsFree(Processing):
         tell: Callable[[str], None],
         missing: Callable[[LibraryMissing], None],
     ) -> None:
-        """`names` is asked whenever the microphone starts or another device is used; None: there is no loudspeaker
-        now. `tell` is given what the user should know, and `missing` why echo cannot be cancelled."""
+        """`names` returns the names of the devices, or None if there is no loudspeaker; it is called whenever the
+        microphone starts or a device is exchanged. `tell` gets sentences for the user, and `missing` the error if
+        echo cannot be cancelled."""
         super().__init__(EchoState.OFF if choice is EchoChoice.OFF else EchoState.NOT_NEEDED)
         self._choice = choice
         self._names = names
         self._tell = tell
         self._missing = missing
         self._reference = Reference()
-        self._runs = False  # whether anything is done
-        self._only_measures = False  # how loud the echo is, for the user
-        self._is_outdated = False  # other devices are used than when it began
+        self._runs = False  # whether sound is processed at all
+        self._only_measures = False  # only the level of the echo is measured, for the user
+        self._is_outdated = False  # another device is used than at `begin`
         self._begin_anew()
 
     def played(self, pcm: bytes, rate: int, channels: int) -> None:
-        """The sound card was given `pcm`, in the form that it takes. Does not wait."""
+        """The sound card was given `pcm`, in its own form. Does not wait."""
         if self._runs:
             self._reference.played(pcm, rate, channels)
 
     def renew(self) -> None:
-        """Another device is used. Any thread."""
+        """Note that another device is used. Any thread may call it."""
         self._is_outdated = True
 
     def begin(self) -> None:
-        """Find out what the devices are now: another may have been plugged in. Waits for the sound server, 1 s."""
+        """Find out which devices are used now: another may have been plugged in. May wait 1 s for the sound
+        server."""
         self._runs = self._is_outdated = False
         self._echo, self.batch = EchoState.NOT_NEEDED, 1
         self._only_measures = self._choice is EchoChoice.OFF
@@ -88,14 +90,14 @@ class HandsFree(Processing):
 
     def _begin_anew(self) -> None:
         self._meter, self._watch = EchoMeter(), EchoWatch()
-        self._corrections = self._reference.corrections  # shifts that the meter knows of
+        self._corrections = self._reference.corrections  # shifts of the reference that the meter knows of
         self._slide = Slide(BEHIND + WHOLE)
-        self._near: Samples = np.zeros(0, np.int16)  # captured, and not yet whole
-        self._clean: Samples = np.zeros(0, np.int16)  # cancelled, and not yet handed out
-        self._held = 0  # samples by which it is later, where blocks are not whole
+        self._near: Samples = np.zeros(0, np.int16)  # captured samples that are not 10 ms yet
+        self._clean: Samples = np.zeros(0, np.int16)  # processed samples that were not returned yet
+        self._held = 0  # samples of added delay, if blocks are not whole 10 ms
         self._cancels = not self._only_measures
-        self._warm = 0  # samples until the canceller may be heard
-        self._share = 1.0 if self._cancels else 0.0  # of the canceller, in what is sent
+        self._warm = 0  # samples until the canceller's output may be used
+        self._share = 1.0 if self._cancels else 0.0  # share of the canceller's output in what is sent, 0 to 1
 
     @property
     def echo_db(self) -> float | None:
@@ -130,7 +132,7 @@ class HandsFree(Processing):
             self._reference.lost(samples)
 
     def _mixed(self, raw: Samples) -> Samples:
-        """What the canceller gives, or, where it takes over or leaves, both."""
+        """Return the canceller's output, or, while it takes over or leaves, a mix of it and `raw`."""
         if lacking := max(0, len(raw) - len(self._clean)):
             self._held += lacking
             self._clean = np.concatenate((np.zeros(lacking, np.int16), self._clean))
@@ -157,7 +159,7 @@ class HandsFree(Processing):
             self._reference.shift(misplaced)
             self._meter.restart()
         self._watch.judge(estimate)
-        if self._watch.is_lost and self._reference.is_held_back:  # another loudspeaker plays now
+        if self._watch.is_lost and self._reference.is_held_back:  # then another loudspeaker may play now
             self._reference.restart()
             self._meter.restart()
         if self._only_measures:
@@ -167,7 +169,7 @@ class HandsFree(Processing):
             self._turn(is_needed)
 
     def _turn(self, on: bool) -> None:
-        """The canceller takes over at once, with a jump of 9 ms; it leaves softly."""
+        """Turn the canceller on or off. It takes over at once, with a jump of 9 ms, and leaves gradually."""
         self._cancels = on
         self._echo = EchoState.ON if on else EchoState.NOT_NEEDED
         if on:

@@ -1,7 +1,7 @@
-"""Whether the microphone hears the loudspeaker, how loud and how late: an estimate for each second of sound. Pure.
+"""Estimates whether the microphone hears the loudspeaker, how loud and how late, once for each second of sound. Pure.
 
 The impulse response from the reference to the microphone is the quotient of their spectra (Wiener's, regularized). An
-echo is a peak in it, which stands out however softly: 9 dB below the noise of the room, or 1/300 of the power of who
+echo is a peak in it, even a soft one: 9 dB below the noise of the room, or with 1/300 of the power of a person who
 speaks there. Speech at the microphone raises the floor, and never looks like a peak.
 """
 
@@ -13,44 +13,48 @@ from numpy.typing import NDArray
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.resample import FULL_SCALE, Samples
 
-COARSE = 12  # samples made one: at 4 kHz there is most of speech, and of what small loudspeakers play
+# Samples that are averaged to one: up to 4 kHz, at which most of speech lies, and of what small loudspeakers play.
+COARSE = 12
 COARSE_RATE = RATE // COARSE
-HEARD = 2**13  # coarse samples (2 s) of the microphone that are looked at
-PLAYED = 2**14  # coarse samples (4 s) of the reference: what was heard, and 2 s before
-AHEAD = COARSE_RATE // 20  # coarse samples (50 ms) that an echo may be before the reference
+HEARD = 2**13  # coarse samples (2 s) of the microphone that are judged
+PLAYED = 2**14  # coarse samples (4 s) of the reference: those beside HEARD, and 2 s before
+AHEAD = COARSE_RATE // 20  # coarse samples (50 ms) by which an echo may be ahead of the reference
 EVERY = COARSE_RATE  # coarse samples (1 s) between two estimates
-REGULAR = 0.05  # of the mean power: where the reference has less, nothing can be said
-SMOOTH = COARSE_RATE // 250  # coarse samples (4 ms) whose power is a peak together
-BEFORE, BEHIND = COARSE_RATE // 100, COARSE_RATE // 10  # coarse samples around a peak that are the echo: 10, 100 ms
-PEAK = 20.0  # times the median (13 dB): without an echo it was 10 dB at most
-APART = 4.0  # times the next peak (6 dB), or how late the echo is is not known: tones have many
-SPOKEN = -50.0  # dB of full scale: a reference that is softer tells nothing
-LOWEST = -100.0  # dB
+# Share of the mean power, as regularization: at frequencies where the reference has less, nothing can be said.
+REGULAR = 0.05
+SMOOTH = COARSE_RATE // 250  # coarse samples (4 ms) whose power together is a peak
+# Coarse samples before and after a peak that belong to the echo: 10 and 100 ms.
+BEFORE, BEHIND = COARSE_RATE // 100, COARSE_RATE // 10
+PEAK = 20.0  # factor of the median (13 dB) from which on a peak is an echo: without echo, peaks had 10 dB at most
+APART = 4.0  # factor of the next peak (6 dB) above which the delay is certain: tones have many peaks
+SPOKEN = -50.0  # dB of full scale: a softer reference tells nothing
+LOWEST = -100.0  # dB, instead of minus infinity
 
 Floats = NDArray[np.float64]
 
 
 class EchoEstimate(NamedTuple):
-    """Of two seconds in which something was played."""
+    """The estimate for two seconds in which something was played."""
 
-    echo_db: float | None  # level of the echo against what was played; None if there was none to be found
-    lag: int | None  # samples by which it is behind the reference, or before it (negative); None if not known
-    far_db: float  # level of what was played, of full scale
-    near_db: float  # level of what was captured
+    echo_db: float | None  # level of the echo in dB relative to what was played; None if none was found
+    lag: int | None  # samples by which the echo is behind the reference; negative: ahead; None if not certain
+    far_db: float  # level of what was played, in dB of full scale
+    near_db: float  # level of what was captured, in dB of full scale
 
 
 class EchoMeter:
-    """Belongs to the thread that captures."""
+    """The meter of one microphone. Only the capturing thread uses it."""
 
     def __init__(self) -> None:
         self._near = np.zeros(HEARD + AHEAD)
         self._far = np.zeros(PLAYED)
         self._new: list[tuple[Floats, Floats]] = []
         self._count = 0  # coarse samples since the last estimate
-        self._known = 0  # coarse samples before that
+        self._known = 0  # coarse samples before the last estimate
 
     def hear(self, near: Samples, far: Samples) -> EchoEstimate | None:
-        """What was captured, and the reference beside it: whole 10 ms. An estimate once a second, if one can be."""
+        """Hear captured sound and the reference beside it, of whole 10 ms. Returns an estimate once a second, if one
+        is possible."""
         self._new.append((_coarse(near), _coarse(far)))
         self._count += len(near) // COARSE
         if self._count < EVERY:
@@ -64,7 +68,7 @@ class EchoMeter:
         return self._estimate() if self._known >= len(self._near) else None
 
     def restart(self) -> None:
-        """What comes does not go on where it was, or the reference has been shifted."""
+        """Begin anew: the next samples do not continue the last ones, or the reference was shifted."""
         self._new.clear()
         self._count = self._known = 0
 
@@ -87,7 +91,8 @@ class EchoMeter:
         return EchoEstimate(max(LOWEST, 10 * float(np.log10(share + 1e-12))), lag, far_db, near_db)
 
     def _response(self, heard: Floats) -> tuple[Floats, Floats]:
-        """From the reference to the microphone, from AHEAD before it on; and the power spectrum of the former."""
+        """Return the impulse response from the reference to the microphone, beginning AHEAD before the reference; and
+        the power spectrum of the reference."""
         placed = np.zeros(PLAYED)
         placed[PLAYED - HEARD - AHEAD : PLAYED - AHEAD] = heard
         far = np.fft.rfft(self._far)
@@ -103,5 +108,5 @@ def _coarse(samples: Samples) -> Floats:
 
 
 def _level(samples: Floats) -> float:
-    """In dB of full scale."""
+    """Return the level in dB of full scale."""
     return max(LOWEST, 10 * float(np.log10(np.mean(samples**2) + 1e-12)))

@@ -1,14 +1,13 @@
-"""The reference signal of an echo canceller: the samples that a sound card was given, beside those captured. Pure.
+"""The reference signal of an echo canceller: the samples that a sound card was given, aligned with the captured ones.
+Pure.
 
-What makes or breaks the cancellation is which of the former lie beside which of the latter (measured with WebRTC's
-canceller, echo at -10 dB, as returned echo):
-- A hole in the reference is harmless (-37 dB, as without). A shift costs 4 to 8 dB for a second, up to 35 at once.
-- A sample must come before its echo: 10 ms behind it costs 9 dB. Up to 450 ms before it costs nothing.
-- Drift between the two sound cards costs nothing up to 200 ppm: the shifts against it come minutes apart.
-So the two run in lockstep: as many samples out as the microphone captured. What waits goes up and down with the
-blocks of the two cards. Only where it was at its least is looked at, once a second, and it is seldom corrected. Of
-five ways that were tried in real calls on a loaded machine, this one returned the least echo: -37 to -46 dB, the
-others -19 to -30.
+The cancellation depends on this alignment (returned echo, measured with WebRTC's canceller, echo at -10 dB): - A hole
+in the reference is harmless (-37 dB, as without). A shift costs 4 to 8 dB for a second, up to 35 at once. - A sample
+must come before its echo: 10 ms behind it costs 9 dB. Up to 450 ms before it costs nothing. - Drift between the two
+sound cards costs nothing up to 200 ppm: the shifts against it come minutes apart. So the two run in lockstep: as many
+samples out as the microphone captured. What waits goes up and down with the blocks of the two cards. Only where it
+was at its least is looked at, once a second, and it is seldom corrected. Of five ways that were tried in real calls
+on a loaded machine, this one returned the least echo: -37 to -46 dB, the others -19 to -30.
 """
 
 from collections import deque
@@ -19,17 +18,18 @@ import numpy as np
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.resample import Resampler, Samples, from_bytes
 
-LEAST = RATE // 1000  # samples (1 ms) that wait at the least: with fewer, the next late block is a shift
-AIM = RATE // 50  # samples (20 ms) to which what waits is corrected
-MOST = RATE // 20  # samples (50 ms) that may wait at the least: more is not before all echoes of a fast card
-BACKLOG = RATE // 2  # samples (0.5 s) beyond that which are corrected at once: the microphone stood still
-LONGEST = 2 * RATE  # samples (2 s): the latest echo that is followed, of wireless loudspeakers that buffer
-MOST_WAITING = LONGEST + MOST + BACKLOG  # samples
-MOST_GIVEN = 500  # blocks between the two threads: 2.5 s of the shortest, while nothing is captured
+LEAST = RATE // 1000  # samples (1 ms) that wait at least: with fewer, the next late block is a shift
+AIM = RATE // 50  # samples (20 ms) to which the waiting part is corrected
+# Samples (50 ms) that the least wait may have: with more, the reference would come behind the echo of a fast card.
+MOST = RATE // 20
+BACKLOG = RATE // 2  # samples (0.5 s) beyond that at which a correction is made at once: the microphone had stopped
+LONGEST = 2 * RATE  # samples (2 s) of the latest echo that is followed: wireless loudspeakers buffer that much
+MOST_WAITING = LONGEST + MOST + BACKLOG  # samples, which is more than can wait
+MOST_GIVEN = 500  # blocks in the queue between the two threads: 2.5 s of the shortest, while nothing is captured
 
 
 class Given(NamedTuple):
-    """What a sound card was given, in the form that it takes: 16 bits, interleaved, the same on each channel."""
+    """Sound that a sound card was given, in its own form: 16 bits, interleaved, the same on each channel."""
 
     pcm: bytes
     rate: int
@@ -37,7 +37,7 @@ class Given(NamedTuple):
 
 
 class Reference:
-    """`played()` belongs to the thread that serves the loudspeaker, the rest to the one that captures."""
+    """The reference of one microphone. The loudspeaker's thread calls `played()`, the capturing thread the rest."""
 
     def __init__(self) -> None:
         self.corrections = 0  # shifts of the reference against the microphone
@@ -46,25 +46,25 @@ class Reference:
         self._resampler = Resampler(RATE, RATE)
         self._waiting: Samples
         self._aim, self._most = AIM, MOST
-        self._stood = AIM  # samples that waited at the least in the second before the last look
-        self._least = MOST_WAITING  # samples that waited at the least, since the last look
-        self._looked = 0  # samples that were taken since
-        self._is_playing = False  # something was given since
+        self._stood = AIM  # least number of waiting samples in the second before the last look
+        self._least = MOST_WAITING  # least number of waiting samples since the last look
+        self._looked = 0  # samples taken since the last look
+        self._is_playing = False  # something was played since the last look
         self.restart()
 
     def restart(self) -> None:
-        """The microphone begins, perhaps again: what was played before is of no use. Nor is any `shift`."""
+        """Begin, perhaps again, with the microphone: drop what was played before, and every `shift`."""
         self._aim, self._most = AIM, MOST
         self._given.clear()
         self._waiting = np.zeros(self._aim, np.int16)
         self._begin_again()
 
     def played(self, pcm: bytes, rate: int, channels: int) -> None:
-        """The sound card was given `pcm`: all of it, silence and what fills gaps, too. Does not wait."""
+        """The sound card was given `pcm`: pass everything, also silence and what fills gaps. Does not wait."""
         self._given.append(Given(pcm, rate, channels))
 
     def take(self, count: int) -> Samples:
-        """As many samples as were captured: zeros for those that are missing."""
+        """Return the reference for `count` captured samples, with zeros for missing ones."""
         self._take_in()
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
         if self._is_playing:
@@ -77,14 +77,14 @@ class Reference:
         return taken if len(taken) == count else np.concatenate((taken, np.zeros(count - len(taken), np.int16)))
 
     def lost(self, count: int) -> None:
-        """As many samples were captured and are lost: what lay beside them is left out."""
+        """`count` captured samples were lost: skip the reference beside them."""
         self._take_in()
         self._waiting = self._waiting[count:]
 
     def shift(self, count: int) -> None:
-        """Have the echo come `count` samples sooner behind the reference; later, if that is negative.
+        """Shift the reference so that the echo follows it `count` samples sooner; later, if that is negative.
 
-        The reference waits no longer than `LONGEST`, and no sample is taken before it is there.
+        The reference waits no longer than `LONGEST`, and no sample is taken before it was played.
         """
         if count > 0:
             count = min(count, LONGEST - self._aim)
@@ -100,18 +100,19 @@ class Reference:
 
     @property
     def waiting(self) -> int:
-        """Samples that were given and not taken yet: by that it is behind the loudspeaker."""
+        """Samples that were given and not taken yet, by which the reference is behind the loudspeaker."""
         return len(self._waiting)
 
     @property
     def is_held_back(self) -> bool:
-        """Whether it waits for an echo that was late."""
+        """Whether the reference was delayed for a late echo."""
         return self._aim > AIM
 
     def _take_in(self) -> None:
         while self._given:
             pcm, rate, channels = self._given.popleft()
-            if (rate, channels) != self._form:  # another card, or the same in another form
+            # Another card, or the same card with another rate or number of channels.
+            if (rate, channels) != self._form:
                 self._form, self._resampler = (rate, channels), Resampler(rate, RATE)
             sound = self._resampler.process(from_bytes(pcm)[::channels])
             self._waiting = np.concatenate((self._waiting, sound))
@@ -125,7 +126,7 @@ class Reference:
         self._begin_again()
 
     def _correct(self, least: int) -> None:
-        """Have as much wait as is aimed at, where `least` waited."""
+        """Correct the waiting part to the aim, given that `least` samples waited."""
         if least > self._aim:
             self._waiting = self._waiting[least - self._aim :]
         else:
