@@ -21,10 +21,7 @@ from voicemux.audio.resample import Samples, from_bytes
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import OWN_SOURCE
 
-LAG = (
-    RATE // 4
-    # Samples (250 ms) by which the file is written later than the peer is heard, because a microphone's sound comes late.
-)
+LAG = RATE // 4  # samples (250 ms) by which the file is written late: a microphone's sound comes late
 MOST_WAITING = 10 * RATE  # samples of our voice that may wait while a disk hangs
 # Share of the newest error of the microphone's clock, for each piece: one piece that is read late moves nothing.
 SMOOTHING = 1 / 400

@@ -1,4 +1,4 @@
-"""Sound files as a microphone, at real pace."""
+"""Sound files as a source, at real pace."""
 
 import os
 from typing import Any
@@ -21,7 +21,7 @@ from voicemux.audio.resample import HIGHEST_RATE, LOWEST_RATE, Resampler, Sample
 from voicemux.audio.wav import mask_of
 from voicemux.errors import DeviceError, Kind
 
-HEADER = 4096  # bytes of a WAV file in which its channels are described
+HEADER = 4096  # bytes at the beginning of a WAV file that describe its channels
 
 
 class FileSource:
@@ -66,7 +66,7 @@ class FileSource:
         return Block((beat - 1) * BLOCK_SAMPLES, pcm.ljust(self._block_bytes, b"\0"))
 
     def _fill(self) -> None:
-        """Have a whole block, or what there is of the last one."""
+        """Read until there is a whole block, or the rest of the file."""
         while len(self._pcm) < self._block_bytes and not self._at_end:
             wanted = max(1, round(self._file.samplerate * BLOCK_SECONDS))
             floats = _read(self._file, wanted, self.label)
@@ -84,14 +84,14 @@ class FileSource:
 
 
 def load(path: str) -> tuple[Samples, int]:
-    """All samples of a sound file in mono, and their rate. Raises DeviceError."""
+    """Return all samples of a sound file in mono, shape (n,), and their rate in Hz. Raises DeviceError."""
     with _open(path) as file:
         channels: Floats = _read(file, -1, path) @ weights(file.channels)
         return from_floats(channels), file.samplerate
 
 
 def _weights(file: Any, path: str) -> Weights:
-    """What is in the file, as far as it can be played. Raises DeviceError."""
+    """Return the weights of the file's channels in a mix. Raises DeviceError if it cannot be played."""
     if file.frames == 0:
         raise DeviceError(f"{path} holds no sound")
     if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
@@ -102,11 +102,12 @@ def _weights(file: Any, path: str) -> Weights:
 
 
 def _read(file: Any, frames: int, name: str) -> Floats:
-    """The next samples, shape (n, channels). As floats: libsndfile makes integers unscaled and unclipped."""
+    """Return the next samples, shape (n, channels), as floats: libsndfile would make unscaled and unclipped
+    integers."""
     try:
         floats: Floats = file.read(frames, dtype="float32", always_2d=True)
         return floats
-    except soundfile.SoundFileError as error:  # the damaged place may be anywhere
+    except soundfile.SoundFileError as error:  # the damage may be anywhere in the file
         raise DeviceError(f"cannot read {name}: {_reason(error)}") from error
 
 
@@ -124,5 +125,5 @@ def _open(path: str) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """libsndfile's words without the path and the full stop that it puts around them."""
+    """Return libsndfile's words without the path and the full stop around them."""
     return str(error).rpartition(": ")[2].rstrip(".").lower()

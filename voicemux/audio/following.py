@@ -1,30 +1,31 @@
-"""Which changes of a device the user is told of: the sound server moves calls when devices come and go. Pure.
+"""Decides which changes of a device the user is told of: the sound server moves calls when devices come and go. Pure.
 
-A default that changes twice a second, or a loose plug, would otherwise fill the screen. Times are given, in seconds.
+A default that changes twice a second, or a loose plug, would otherwise fill the screen. Times are arguments, in
+seconds.
 """
 
 from collections import deque
 
-SETTLED = 1.0  # seconds for which a device has been used when the user is told of it
-MOST = 3  # changes that are told in a while
+SETTLED = 1.0  # seconds for which a device must have been used before the user is told
+MOST = 3  # changes that are told within a WHILE
 WHILE = 60.0  # seconds
 
 
 class DeviceWatch:
-    """Of one direction."""
+    """The changes of one direction, input or output."""
 
     def __init__(self) -> None:
         self._told: str | None = None  # the device that the user knows of
         self._seen: str | None = None
         self._seen_at = 0.0
-        self._changes: deque[float] = deque(maxlen=MOST)  # when they were told
+        self._changes: deque[float] = deque(maxlen=MOST)  # times at which changes were told
 
     def expect(self, device: str | None) -> None:
-        """The user has chosen that device, or knows of it; None: whatever is used next."""
+        """Note that the user has chosen `device`, or knows of it; None: whatever is used next."""
         self._told = self._seen = device
 
     def look(self, now: float, device: str) -> bool:
-        """Whether the user should be told that `device` is used now. To be called every few seconds."""
+        """Return whether the user should be told that `device` is used now. Call it every few seconds."""
         if self._told is None:
             self.expect(device)
         if device != self._seen:
@@ -39,5 +40,5 @@ class DeviceWatch:
 
     @property
     def is_busy(self) -> bool:
-        """Whether the change that was told last is one of many, so that more will not be told for a while."""
+        """Whether the last change that was told is one of many, so that no more are told for a while."""
         return len(self._changes) == MOST and self._changes[-1] - self._changes[0] < WHILE

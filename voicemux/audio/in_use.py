@@ -1,4 +1,4 @@
-"""The source or sink that one half of a call uses now: another one may take its place while the half runs."""
+"""Holds the source or sink that one half of a call uses. Another one may take its place while the half runs."""
 
 import queue
 import threading
@@ -8,16 +8,18 @@ from typing import Generic, TypeVar
 from voicemux.audio.absent import Absent
 from voicemux.audio.endpoints import Sink, Source
 
-PATIENCE = 2.0  # seconds: a thread that has not taken it by then waits for a device, and takes it when it is back
+# Seconds to wait for the half's thread: if it has not taken the new one by then, it waits for a broken device, and
+# takes it later.
+PATIENCE = 2.0
 
 End = TypeVar("End", Source, Sink)
 
 
 class InUse(Generic[End]):
-    """`begin` and `reopen` belong to the thread of the half, the rest to any."""
+    """The source or sink in use. The half's thread calls `begin` and `reopen`, any thread the rest."""
 
     def __init__(self, end: End, reopen: Callable[[], End] | None = None) -> None:
-        """`reopen` gives one for one that has broken, or is missing."""
+        """`reopen` opens a source or sink in place of a broken or missing one."""
         self.now: End = end
         self.can_reopen = reopen is not None
         self.is_stopped = False
@@ -27,7 +29,7 @@ class InUse(Generic[End]):
 
     @property
     def is_missing(self) -> bool:
-        """Whether its device has not been there yet."""
+        """Whether its device has never been opened."""
         return isinstance(self.now, Absent) and not self.now.label
 
     @property
@@ -36,11 +38,9 @@ class InUse(Generic[End]):
         return not self._next.empty()
 
     def exchange(self, end: End, since: float) -> None:
-        """Go on with `end`, which began at the monotonic time `since`. Any thread but that of the half.
-
-        Returns when the one before is not used any more, or after `PATIENCE`.
-        """
-        before = self.now  # before the thread can have taken the other
+        """Let the half go on with `end`, which was started at the monotonic time `since`. Any thread but the half's
+        may call it. Returns when the old one is no longer used, or after `PATIENCE`."""
+        before = self.now  # read before the thread can take the new one
         self._taken.clear()
         self._next.put((end, since))
         before.stop()
@@ -48,10 +48,11 @@ class InUse(Generic[End]):
             self._taken.wait(PATIENCE)
 
     def begin(self, on_start: Callable[[float], None], prepare: Callable[[], None] = lambda: None) -> float:
-        """Start it, or take the one that waits. Its first sample's monotonic time, which `on_start` is told, too.
+        """Start it, or take the one that waits, and return the monotonic time of its first sample, which `on_start`
+        gets, too.
 
-        What has to be done before, and may take a second, is `prepare`: of one that runs already, it comes after.
-        Raises DeviceError.
+        `prepare` does what must come before the start, and may take a second; if the new one runs already, it comes
+        after. Raises DeviceError.
         """
         since = None
         while self.has_another:
@@ -59,7 +60,7 @@ class InUse(Generic[End]):
         if since is None:
             prepare()
         started = self.now.start() if since is None else since
-        if self.is_stopped:  # which the one before was told
+        if self.is_stopped:  # the half was stopped, but this one does not know
             self.now.stop()
         on_start(started)
         self._taken.set()
@@ -69,11 +70,11 @@ class InUse(Generic[End]):
 
     @property
     def goes_on(self) -> bool:
-        """Whether another one is to be used where this one has ended."""
+        """Whether another one takes over after this one has ended."""
         return self.has_another and not self.is_stopped
 
     def reopen(self) -> None:
-        """Have it again, unless another one waits. Raises DeviceError if it is not there yet."""
+        """Open it again, unless another one waits. Raises DeviceError if it is not there yet."""
         assert self._reopen
         if self.has_another:
             return
@@ -82,7 +83,7 @@ class InUse(Generic[End]):
             self.now.stop()
 
     def stop(self) -> None:
-        """No other one will be used."""
+        """Stop it; no other one will be used."""
         self.is_stopped = True
         self.now.stop()
         self._taken.set()

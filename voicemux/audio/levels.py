@@ -1,6 +1,6 @@
-"""How loud sound is: for the meter, and for what the user is told of a microphone. Pure.
+"""Measures how loud sound is: for the meter, and for what the user is told of a microphone. Pure.
 
-All levels are in dB of full scale, by the root mean square: a sine wave that just does not clip has -3 dB.
+All levels are in dB of full scale, by the root mean square: the loudest sine wave that does not clip has -3 dB.
 """
 
 import math
@@ -12,49 +12,50 @@ from numpy.typing import NDArray
 
 from voicemux.audio.endpoints import RATE
 
-SLOT = RATE // 10  # samples (0.1 s) whose power is taken together
+SLOT = RATE // 10  # samples (0.1 s) whose power is averaged
 RECENT = 10  # slots (1 s) of the level that is shown
 PEAK_HOLD = 30  # slots (3 s) of the peak that is shown
-REMEMBERED = 100  # slots (10 s) from which speech and noise are told
-LEAST_SPOKEN = 5  # slots (0.5 s): less tells nothing about how loud one speaks
-ABOVE_NOISE = 10.0  # dB above the noise, from which a slot is speech
-AUDIBLE = -60.0  # dB: what is softer is not speech, however quiet the room is
-NOISE_SHARE = 0.02  # of the slots are softer than what is taken for the noise: fluent speech has few pauses as long
-CLIPPED = 32_760  # of a sample, on either side: converters do not all reach 32,767
-CLIPPED_RUN = 3  # samples in a row, from which it is clipping: a single one may be a true peak
-FAINT = 3  # of a sample (-80 dB): a microphone that has never given more is off, or may not be used
+REMEMBERED = 100  # slots (10 s) from which speech and noise are estimated
+LEAST_SPOKEN = 5  # slots (0.5 s) of speech: with less, nothing is known about how loud the user speaks
+ABOVE_NOISE = 10.0  # dB above the noise from which on a slot is speech
+AUDIBLE = -60.0  # dB below which sound is not speech, however quiet the room is
+# Share of the slots that are softer than what counts as the noise: fluent speech has few pauses that long.
+NOISE_SHARE = 0.02
+CLIPPED = 32_760  # absolute sample value that counts as clipped: converters do not all reach 32,767
+CLIPPED_RUN = 3  # samples in a row that count as clipping: a single one may be a true peak
+FAINT = 3  # absolute sample value (-80 dB): a microphone that has never exceeded it is off, or may not be used
 FULL_SCALE = 32_768.0
-LOWEST = -100.0  # dB
+LOWEST = -100.0  # dB, instead of minus infinity
 
 
 class SoundLevels(NamedTuple):
-    """None is "not known": there was no sound yet, or no speech."""
+    """Levels of a sound. None means "not known": there was no sound yet, or no speech."""
 
-    level_db: float | None  # of the last second
-    peak_db: float | None  # the highest sample of the last 3 s
-    speech_db: float | None  # of the speech in the last 10 s
-    noise_db: float | None  # of the pauses in it
-    clipped: int  # samples so far
-    clips: int  # pieces of sound, of 5 to 60 ms, in which samples were clipped so far
+    level_db: float | None  # level of the last second
+    peak_db: float | None  # highest sample of the last 3 s
+    speech_db: float | None  # level of the speech in the last 10 s
+    noise_db: float | None  # level of the pauses in it
+    clipped: int  # clipped samples so far
+    clips: int  # blocks of sound, of 5 to 60 ms, with clipped samples so far
 
 
 class LevelMeter:
-    """`hear` belongs to one thread, `levels` to any."""
+    """The level meter of one sound. One thread calls `hear`, any thread reads `levels`."""
 
     def __init__(self) -> None:
-        self._slots: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)  # mean square and peak of each
-        self._energy = 0.0  # of what follows the last slot
-        self._count = self._peak = 0  # likewise
+        self._slots: deque[tuple[float, int]] = deque(maxlen=REMEMBERED)  # mean square and peak of each slot
+        self._energy = 0.0  # sum of squares since the last slot
+        self._count = self._peak = 0  # samples, and peak, since the last slot
         self._clipped = self._clips = 0
         self.begin()
-        self._end: NDArray[np.bool_] = np.zeros(0, bool)  # which of the last samples were at the limit
+        self._end: NDArray[np.bool_] = np.zeros(0, bool)  # which of the last samples were clipped
 
     def begin(self) -> None:
-        """The source begins, or begins again."""
+        """Note that the source begins, or begins again."""
         self._silent, self._has_sounded = 0, False
 
     def hear(self, samples: NDArray[np.integer]) -> None:
-        """Take note of the next sound, of any length."""
+        """Hear the next samples, of any length."""
         if not len(samples):
             return
         floats = samples.astype(np.float32)
@@ -84,12 +85,12 @@ class LevelMeter:
 
     @property
     def silent_for(self) -> float:
-        """Seconds of digital silence at the end; until there has been any sound, of what is all but silent."""
+        """Seconds of digital silence up to now; before any sound has come, also of near silence (FAINT)."""
         return self._silent / RATE
 
     @property
     def levels(self) -> SoundLevels:
-        """As they are now."""
+        """The levels now. Any thread may read them."""
         slots = list(self._slots)
         if not slots:
             return SoundLevels(None, None, None, None, self._clipped, self._clips)
@@ -112,5 +113,5 @@ def _mean(powers: list[float]) -> float:
 
 
 def _db(power: float) -> float:
-    """Of a mean square."""
+    """Return the level of a mean square, in dB of full scale."""
     return max(LOWEST, 10 * math.log10(power / FULL_SCALE**2)) if power > 0 else LOWEST

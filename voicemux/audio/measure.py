@@ -1,4 +1,4 @@
-"""How long sound takes, found by comparing what was said with what was heard."""
+"""Measures how long sound takes, by finding what was said in a recording of what was heard."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 from voicemux.audio.files import load
 from voicemux.audio.resample import Resampler
 
-RATE = 16_000  # Hz; speech has little above its half
-WINDOW = RATE // 2  # samples of speech that are looked for at a time
-HOP = WINDOW // 2
-SEARCH = 2 * RATE  # samples of delay at most
-AUDIBLE = 300  # root mean square below which a window is a pause
-ALIKE = 0.4  # correlation from which on a window counts as found again
+RATE = 16_000  # Hz: speech has little above half of it
+WINDOW = RATE // 2  # samples of speech that are searched for at a time
+HOP = WINDOW // 2  # samples from one window to the next
+SEARCH = 2 * RATE  # samples of delay that are searched at most
+AUDIBLE = 300  # root mean square below which a window counts as a pause
+ALIKE = 0.4  # correlation from which on a window counts as found
 
 Samples = NDArray[np.float64]
 
@@ -26,13 +26,14 @@ class Heard:
 
 
 def compare(said_path: str, said_since: float, heard_path: str, heard_since: float) -> Heard:
-    """Find the speech of one file in another; `since` are the clock's times of their first samples."""
+    """Find the speech of one file in another. `said_since` and `heard_since` are the times of their first samples, in
+    seconds by one clock."""
     said, heard = _load(said_path), _load(heard_path)
     offset = heard_since - said_since
     delays, likeness, looked_for = [], [], 0
     for start in range(0, len(said) - WINDOW, HOP):
         window = said[start : start + WINDOW]
-        expected = start - round(offset * RATE)  # where it would be without any delay
+        expected = start - round(offset * RATE)  # its place if there were no delay
         begin = max(0, expected)
         place = heard[begin : expected + WINDOW + SEARCH]
         if np.sqrt(np.mean(window**2)) < AUDIBLE or len(place) < WINDOW:
@@ -46,7 +47,8 @@ def compare(said_path: str, said_since: float, heard_path: str, heard_since: flo
 
 
 def find(window: Samples, place: Samples) -> tuple[int, float]:
-    """Where in `place` `window` is most alike, and how alike: normalised cross-correlation, by FFT."""
+    """Return where in `place` the `window` is most alike, in samples, and how alike: normalised cross-correlation, by
+    FFT."""
     size = 1 << (len(place) + len(window)).bit_length()
     spectrum = np.fft.rfft(place, size) * np.conj(np.fft.rfft(window, size))
     products = np.fft.irfft(spectrum, size)[: len(place) - len(window) + 1]

@@ -1,11 +1,11 @@
-"""The pace of a sound card, for sources and sinks that are none."""
+"""Paces sources and sinks that are not sound cards."""
 
 import threading
 import time
 
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SECONDS
 
-MAX_LAG = 0.1  # seconds of lateness that are made up for; after a longer stall the beats in between are lost
+MAX_LAG = 0.1  # seconds of lateness that are made up for; after a longer stall, the beats of that time are lost
 
 
 class Metronome:
@@ -23,10 +23,8 @@ class Metronome:
         return self._began
 
     def wait(self) -> int | None:
-        """Wait for the next beat. Its number; numbers are left out after a stall.
-
-        None after `stop()`.
-        """
+        """Wait for the next beat, and return its number; numbers are skipped after a stall. Returns None after
+        `stop()`."""
         lag = time.monotonic() - self._began - self._beat * BLOCK_SECONDS
         if lag > MAX_LAG:
             self._beat += int(lag / BLOCK_SECONDS)
@@ -46,18 +44,18 @@ class Metronome:
 
 
 class PacedSink:
-    """What sinks share that are not sound cards: each block of what was written lasts for a beat."""
+    """What all sinks that are not sound cards share: each block that is written lasts for a beat."""
 
     delay_ms = ahead = reserve = 0.0
     urgent = True
     xruns = 0
 
     def __init__(self, metronome: Metronome | None = None, channels: int = 1) -> None:
-        """Without a `metronome` the sink has a beat of its own. `channels` are in what is written."""
+        """Without a `metronome`, the sink has its own. `channels` is the number of channels in what is written."""
         self._metronome = metronome or Metronome(first=0)
         self._block_bytes = channels * BLOCK_BYTES
-        self._ahead = 0  # bytes written whose beats have not come yet; below 0: bytes that are missing
-        self._lost = 0  # beats that a stall has swallowed since the last `write`
+        self._ahead = 0  # bytes written ahead of the clock; negative: bytes that are owed
+        self._lost = 0  # beats lost to a stall since the last `write`
         self._beats = 0
 
     def start(self) -> float:
@@ -77,7 +75,7 @@ class PacedSink:
         self._metronome.stop()
 
     def _account(self, pcm: bytes) -> int:
-        """Take note of `pcm`. How many blocks were lost before it."""
+        """Count `pcm` as written. Returns how many blocks were lost before it."""
         self._ahead += len(pcm)
         lost, self._lost = self._lost, 0
         return lost

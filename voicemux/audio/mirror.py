@@ -1,24 +1,24 @@
-"""Says what was heard, some seconds later: for callers who want to hear themselves."""
+"""Plays a caller's voice back to the caller some seconds later, for `--echo-test`."""
 
 import threading
 
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, RATE, SAMPLE_BYTES, SILENT_BLOCK, Block
 from voicemux.audio.metronome import Metronome, PacedSink
 
-LATER = 5  # seconds: the caller has finished a sentence, and remembers it
-HELD = LATER * RATE * SAMPLE_BYTES  # bytes
-SLACK = RATE // 2 * SAMPLE_BYTES  # bytes (0.5 s) that may wait beyond that, after a stall
+LATER = 5  # seconds: by then the caller has finished a sentence, and still remembers it
+HELD = LATER * RATE * SAMPLE_BYTES  # bytes of sound that are held
+SLACK = RATE // 2 * SAMPLE_BYTES  # bytes (0.5 s) more that may wait after a stall
 
 
 class Mirror(PacedSink):
-    """The sink. What it is given is read from its `source`. One thread writes, another one reads."""
+    """The sink of the echo test. Its `source` gives back what is written. One thread writes, another reads."""
 
     label = "echo test"
 
     def __init__(self) -> None:
         super().__init__()
         self._changes = threading.Lock()
-        self._held = bytearray()  # heard, and not yet said
+        self._held = bytearray()  # heard and not yet given back
         self.source = MirrorSource(self)
 
     def write(self, pcm: bytes) -> None:
@@ -29,7 +29,7 @@ class Mirror(PacedSink):
                 del self._held[: len(self._held) - HELD]
 
     def take(self) -> bytes:
-        """The next block, `LATER` after it was heard; silence until then."""
+        """Return the next block, `LATER` seconds after it was heard; silence until then."""
         with self._changes:
             if len(self._held) < HELD + BLOCK_BYTES:
                 return SILENT_BLOCK
@@ -42,7 +42,7 @@ class Mirror(PacedSink):
 
 
 class MirrorSource:
-    """What a mirror says, at the pace of a sound card."""
+    """The source of the echo test, at the pace of a sound card."""
 
     label = "echo test"
     finite = False

@@ -1,4 +1,4 @@
-"""Several channels made one: those of a file by what they are for, those of a microphone by which is heard."""
+"""Mixes several channels to one: those of a file by their purpose, those of a microphone by which one has sound."""
 
 import math
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FADE = 240  # samples (5 ms) from one signal to another: no click is heard
+FADE = 240  # samples (5 ms) of crossfade from one signal to another, so that nothing clicks
 MEMORY = 4800  # samples (100 ms) over which loudness is compared
-LOUDER = 4.0  # times the energy (6 dB) that another channel must have to be switched to
-OPPOSED = 10.0  # times the energy of two channels' sum (10 dB) that their difference must have to be used instead
+LOUDER = 4.0  # factor of energy (6 dB) that another channel must have before it is switched to
+OPPOSED = 10.0  # factor of the energy of two channels' sum (10 dB) that their difference must have to be used instead
 
-# Loudspeakers, as the bits of WAVE_FORMAT_EXTENSIBLE's channel mask (Microsoft, 2007).
+# Loudspeakers, by the bits of WAVE_FORMAT_EXTENSIBLE's channel mask (Microsoft, 2007).
 _FL, _FR, _FC, _LFE, _BL, _BR, _FLC, _FRC, _BC, _SL, _SR = (1 << bit for bit in range(11))
-BITS = 32
+BITS = 32  # of the channel mask
 
-# The order of channels where a file does not say it: WAV and FLAC (RFC 9639, section 9.1.3); Vorbis (I,
-# section 4.3.9) and Opus (RFC 7845, section 5.1.1.2).
+# The order of channels if a file does not tell it: WAV and FLAC (RFC 9639, section 9.1.3); Vorbis (I, section 4.3.9)
+# and Opus (RFC 7845, section 5.1.1.2).
 _USUAL = {
     1: (_FC,),
     2: (_FL, _FR),
@@ -36,8 +36,8 @@ _XIPH = {
     8: (_FL, _FC, _FR, _SL, _SR, _BL, _BR, _LFE),
 }
 
-# How much of a loudspeaker goes into mono, that of the left one being 1 (ITU-R BS.775-3, table 2, rows 1/0 of 3/2 and
-# 3/1). What is in the middle goes to both sides of stereo, so it counts more. Any other counts like a side surround.
+# Weight of a loudspeaker's channel in mono, relative to the left one (ITU-R BS.775-3, table 2, rows 1/0 of 3/2 and
+# 3/1). A middle one goes to both sides of stereo, so it counts more. Any other counts like a side surround.
 _ELSE = math.sqrt(0.5)
 _WEIGHTS = {_FL: 1.0, _FR: 1.0, _FC: 2 * _ELSE, _BC: 1.0, _FLC: 1.0, _FRC: 1.0, _LFE: 0.0}
 
@@ -46,13 +46,14 @@ Floats = NDArray[np.float32]
 
 
 def weights(channels: int, mask: int = 0, *, is_xiph: bool = False) -> Weights:
-    """How much of each channel goes into one, of shape (channels,); their sum is 1, so that nothing can clip.
+    """Return the weight of each channel in a mix to one, shape (channels,). They sum to 1, so that nothing can clip.
 
-    `mask` says what the channels are for; 0: they have the order of WAV, or that of Vorbis and Opus (`is_xiph`).
+    `mask` says what the channels are for; 0: they have the usual order, that of WAV, or that of Vorbis and Opus
+    (`is_xiph`).
     """
     usual = (_XIPH if is_xiph else _USUAL).get(channels, ())
     places = [1 << bit for bit in range(BITS) if mask >> bit & 1][:channels] if mask else list(usual)
-    if not places:  # nothing is known of them
+    if not places:  # nothing is known about the channels
         return np.full(channels, 1 / channels, np.float32)
     parts = [_WEIGHTS.get(place, _ELSE) for place in places] + [_ELSE] * (channels - len(places))
     total = sum(parts)
@@ -60,22 +61,23 @@ def weights(channels: int, mask: int = 0, *, is_xiph: bool = False) -> Weights:
 
 
 def without_gaps(floats: Floats) -> Floats:
-    """The same, with silence for NaN."""
+    """Return `floats` with silence in place of NaN."""
     numbers: Floats = np.nan_to_num(floats, nan=0.0, posinf=1.0, neginf=-1.0)
     return numbers
 
 
 class Loudest:
-    """Follows the loudest of several signals, and changes over without a click."""
+    """Follows the loudest of several signals, and switches without a click."""
 
     def __init__(self, biases: tuple[float, ...]) -> None:
-        """How much the energy of each counts."""
+        """`biases` are the factors by which the energy of each signal counts."""
         self._biases = np.array(biases)
         self._energies = np.zeros(len(biases))
         self._current = 0
 
     def follow(self, signals: NDArray[Any]) -> NDArray[Any]:
-        """The one of `signals`, shape (n, signals), that is followed, shape (n,); untouched but for a change."""
+        """Return the followed one of `signals`, shape (n, signals), with shape (n,); unchanged except for
+        crossfades."""
         if not len(signals):
             return signals[:, 0]
         floats = signals.astype(np.float64)
@@ -94,14 +96,14 @@ class Loudest:
 
 
 class Downmix:
-    """Makes one channel of those of a file. Stereo in which one channel is the other upside down does not vanish."""
+    """Mixes the channels of a file to one. If one channel of stereo is the other inverted, they do not cancel out."""
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self._sides = Loudest((1.0, LOUDER / OPPOSED)) if len(weights) == 2 else None
 
     def mix(self, channels: Floats) -> Floats:
-        """`channels` of shape (n, channels), from -1 to 1; the result of shape (n,). NaN is silence."""
+        """Mix `channels`, shape (n, channels), from -1 to 1. Returns shape (n,). NaN becomes silence."""
         channels = without_gaps(channels)
         if len(self._weights) == 1:
             return channels[:, 0]

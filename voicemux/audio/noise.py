@@ -1,4 +1,4 @@
-"""Noise suppression of one call: what goes on and on in a microphone, like a fan, is sent more softly."""
+"""Suppresses steady noise of one call's microphone, such as a fan's."""
 
 from collections.abc import Callable
 
@@ -11,22 +11,22 @@ from voicemux.audio.processing import Processing
 from voicemux.audio.resample import Samples, from_bytes
 from voicemux.errors import LibraryMissing
 
-LEVELS = {NoiseChoice.LOW: 1, NoiseChoice.HIGH: 3}  # of WebRTC: at most 12 and 21 dB
+LEVELS = {NoiseChoice.LOW: 1, NoiseChoice.HIGH: 3}  # levels of WebRTC: at most 12 and 21 dB
 
 
 class Quieting(Processing):
-    """Comes after what else is done with what is captured: `inner`."""
+    """Suppresses noise after `inner`, the rest of the processing."""
 
     def __init__(self, inner: Processing, choice: NoiseChoice, missing: Callable[[LibraryMissing], None]) -> None:
-        """`missing` is given why noise cannot be suppressed."""
+        """`missing` gets the error if noise cannot be suppressed."""
         super().__init__()
         self._inner = inner
         self._level = LEVELS[choice]
         self._missing = missing
         self._suppressor: Suppressor | None = None
-        self._near: Samples = np.zeros(0, np.int16)  # captured, and not yet whole
-        self._quiet: Samples = np.zeros(0, np.int16)  # not yet handed out
-        self._held = 0  # samples by which it is later, where blocks are not whole
+        self._near: Samples = np.zeros(0, np.int16)  # captured samples that are not 10 ms yet
+        self._quiet: Samples = np.zeros(0, np.int16)  # processed samples that were not returned yet
+        self._held = 0  # samples of added delay, if blocks are not whole 10 ms
         self.batch = WHOLE // BLOCK_SAMPLES
 
     @property

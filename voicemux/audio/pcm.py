@@ -1,21 +1,23 @@
-"""PCM, of one channel and of two: from samples to packets and back."""
+"""PCM encoders and decoders, for one channel and two."""
 
 from array import array
 
 from voicemux.audio.endpoints import RATE, SAMPLE_BYTES
 from voicemux.protocol.messages import Codec
 
-MAX_PCM_MS = 40  # what still fits a frame: 2044 samples
-MAX_PAIRS_MS = 20  # likewise, of two channels: 1022 pairs
-SOFTER = 0.7  # the factor of each repetition that conceals a gap in PCM
-SEAM = RATE * 5 // 1000  # samples of cross-fade from what was made up to PCM that has come
+MAX_PCM_MS = 40  # milliseconds in the longest packet that fits a frame: 2044 samples
+MAX_PAIRS_MS = 20  # milliseconds in the longest packet of two channels: 1022 pairs
+SOFTER = 0.7  # factor of loudness each time the last sound is replayed to conceal a gap
+SEAM = RATE * 5 // 1000  # samples (5 ms) of crossfade from concealment to the next packet
 
 
 class UndecodableError(Exception):
-    """A packet that its codec refuses: to be treated as lost."""
+    """A packet cannot be decoded: treat it as lost."""
 
 
 class PcmEncoder:
+    """PCM of one channel: a packet is its samples."""
+
     codec = Codec.PCM
     bitrate = RATE * SAMPLE_BYTES * 8
     lookahead_ms = 0.0
@@ -24,21 +26,19 @@ class PcmEncoder:
         self.frame_samples = int(min(frame_ms, MAX_PCM_MS) * RATE / 1000)
 
     def adapt(self, frame_ms: float, bitrate: int) -> None:
-        """It is what it is: longer packets would hardly be fewer bits."""
+        """Change nothing: longer packets would save hardly any bits."""
 
     def encode(self, pcm: bytes) -> bytes:
         return pcm
 
 
 class PcmDecoder:
-    """Conceals with what it had last, backwards and forwards again, ever softer: it begins without a click.
-
-    Nor does it end with one: what comes is faded into.
-    """
+    """Decodes PCM of one channel. It conceals a gap with the last sound, backwards and then forwards again, ever
+    softer, so that it begins without a click; the next packet is faded in."""
 
     def __init__(self) -> None:
         self._past = array("h")
-        self._mirrored = array("h")  # what is still to be given
+        self._mirrored = array("h")  # concealment that was not asked for yet
         self._guessing = False
 
     def decode(self, packet: bytes) -> bytes:
@@ -66,6 +66,8 @@ class PcmDecoder:
 
 
 class StereoPcmEncoder:
+    """PCM of two channels, interleaved: a packet is its samples."""
+
     codec = Codec.PCM_STEREO
     bitrate = 2 * RATE * SAMPLE_BYTES * 8
     lookahead_ms = 0.0
@@ -74,14 +76,14 @@ class StereoPcmEncoder:
         self.frame_samples = int(min(frame_ms, MAX_PAIRS_MS) * RATE / 1000)
 
     def adapt(self, frame_ms: float, bitrate: int) -> None:
-        """It is what it is."""
+        """Change nothing: PCM has one bit rate."""
 
     def encode(self, pcm: bytes) -> bytes:
         return pcm
 
 
 class StereoPcmDecoder:
-    """Makes two channels of packets that have two, left and right in turn, or of packets that have one."""
+    """Decodes packets of two channels, interleaved, or of one, to two channels."""
 
     def __init__(self, carried: int) -> None:
         """`carried` is how many channels the packets have."""
@@ -99,14 +101,15 @@ class StereoPcmDecoder:
 
 
 def _paired(sides: list[bytes]) -> bytes:
-    """The samples of one channel or two as pairs."""
+    """Interleave the samples of two channels, or double those of one."""
     pairs = array("h", bytes(2 * len(sides[0])))
     pairs[0::2], pairs[1::2] = array("h", sides[0]), array("h", sides[-1])
     return pairs.tobytes()
 
 
 def blended(guess: "array[int]", pcm: bytes, channels: int = 1) -> bytes:
-    """`pcm`, its beginning cross-faded from how what was made up would go on. Both have as many channels."""
+    """Return `pcm` with its beginning crossfaded from `guess`, the continuation of the concealment. Both have
+    `channels` channels."""
     samples = array("h", pcm)
     length = min(len(guess), len(samples))
     for i in range(length):

@@ -1,4 +1,4 @@
-"""Pipes as a microphone and a loudspeaker, at real pace. What goes out is raw: s16le, 48 kHz, mono."""
+"""Pipes as a source and a sink, at real pace. Output is raw: s16le, 48 kHz, mono."""
 
 import os
 import select
@@ -10,17 +10,18 @@ from voicemux.audio.metronome import Metronome, PacedSink
 from voicemux.audio.stream import SoundStream, descriptor_of_standard
 from voicemux.errors import DeviceError
 
-PAST = 0.1  # seconds of sound that wait when a call begins: whether they are old is worth a look
-MOST_PAST = 20.0  # seconds of sound: a pipe holds less, so more than that at once comes from no microphone
-SETTLING = 0.05  # seconds for a writer that a full pipe has held up to finish what it had begun
-LOOK = 0.4  # seconds in which the pace of what comes is measured: three pieces of arecord's, of 0.125 s
-REAL_PACE = (0.7, 1.4)  # seconds of sound in a second: of a microphone, as a busy machine delivers it
+PAST = 0.1  # seconds of waiting sound from which on it is checked, when a call begins, whether they are old
+MOST_PAST = 20.0  # seconds of waiting sound up to which they may be a microphone's: a pipe holds less
+SETTLING = 0.05  # seconds for a writer that a full pipe had blocked to finish its write
+LOOK = 0.4  # seconds over which the pace of what comes is measured: three pieces of arecord, of 0.125 s
+REAL_PACE = (0.7, 1.4)  # seconds of sound in a second that a microphone gives, on a busy machine: least and most
 
 
 class PipeSource:
-    """A stream. What comes faster than real time waits in it.
+    """A piped stream as a source. What comes faster than real time waits in the pipe.
 
-    What a microphone behind the pipe captured before the call is not played, or all of the call would be as late.
+    If a microphone is behind the pipe, what it captured before the call is dropped: otherwise, the whole call would
+    be late by as much.
     """
 
     finite = True
@@ -29,8 +30,8 @@ class PipeSource:
     xruns = 0
 
     def __init__(self, stream: SoundStream, metronome: Metronome | None = None) -> None:
-        """The stream is not closed with this: the next call may go on with it. Without a `metronome` the source has
-        a beat of its own."""
+        """The stream is not closed with the source: the next call may go on with it. Without a `metronome`, the
+        source has its own."""
         self.label = stream.label
         self._stream = stream
         self._metronome = metronome or Metronome(first=1)
@@ -39,12 +40,13 @@ class PipeSource:
         self._tail = TAIL_BLOCKS
 
     def start(self) -> float:
-        if sys.platform != "win32":  # where a pipe cannot be waited for
+        if sys.platform != "win32":  # on Windows, a pipe cannot be waited for
             self._leave_the_past()
         return self._metronome.start()
 
     def _leave_the_past(self) -> None:
-        """Throw away what waits, if what follows comes at a microphone's pace: of a file, it is the beginning."""
+        """Drop what waits in the pipe if more comes at a microphone's pace. If it is a file, it is the beginning, and
+        kept."""
         self._gather(0.0)
         if not PAST <= self._seconds < MOST_PAST:
             return
@@ -54,7 +56,8 @@ class PipeSource:
             del self._pcm[: len(self._pcm) // SAMPLE_BYTES * SAMPLE_BYTES]
 
     def _gather(self, seconds: float) -> list[tuple[float, int]]:
-        """Read what comes in that time, to be played later: when each piece has come, and its bytes."""
+        """Read what comes within `seconds`, to be played later. Returns for each piece when it came, and its
+        bytes."""
         pieces = []
         deadline = time.monotonic() + seconds
         while self._seconds < MOST_PAST and (
@@ -66,7 +69,7 @@ class PipeSource:
 
     @property
     def _seconds(self) -> float:
-        """Of sound that was read and not played yet."""
+        """Seconds of sound that were read and not played yet."""
         return len(self._pcm) / SAMPLE_BYTES / RATE
 
     def read(self) -> Block | None:
@@ -90,19 +93,20 @@ class PipeSource:
 
 
 def _pace(pieces: list[tuple[float, int]]) -> float:
-    """Seconds of sound in a second, from the first piece to the last: what came with the first is not counted."""
+    """Return the seconds of sound that came in a second, from the first piece to the last; what the first piece
+    brought is not counted."""
     (began, _), *rest = pieces
     duration = rest[-1][0] - began
     return sum(size for _, size in rest) / SAMPLE_BYTES / RATE / duration if duration else float("inf")
 
 
 class PipeSink(PacedSink):
-    """Standard output. What its reader does not take in time is dropped: voice is never late."""
+    """Standard output as a sink. What its reader does not take in time is dropped, so that voice is never late."""
 
     label = "standard output"
 
     def __init__(self) -> None:
-        """Raises DeviceError if it was closed before we began."""
+        """Raises DeviceError if standard output was closed before the program began."""
         super().__init__()
         self._descriptor = descriptor_of_standard(sys.stdout, self.label)
 

@@ -1,9 +1,8 @@
 """The library for sound cards: PortAudio, by way of PyAudio, whose only home this is.
 
 What it is like (PyAudio 0.2.14 and PortAudio 19.6, from their C source and by trial), beside what `callbacks.py` and
-`blocking.py` say of their streams:
-- The microphone and the loudspeaker are two streams: one full-duplex stream costs 20 ms more.
-- It waits for ever for a sound server that is frozen, or that dies at the wrong moment.
+`blocking.py` say of their streams: - The microphone and the loudspeaker are two streams: one full-duplex stream costs
+20 ms more. - It waits for ever for a sound server that is frozen, or that dies at the wrong moment.
 """
 
 import contextlib
@@ -21,16 +20,17 @@ from voicemux.audio.pulse import aimed_at
 from voicemux.errors import DeviceError, Kind, LibraryMissing
 from voicemux.threads import Answer, within
 
-PATIENCE = 5.0  # seconds for PortAudio to do something: waking a wireless headset takes one or two
+PATIENCE = 5.0  # seconds for a call of PortAudio: waking a wireless headset takes one or two
 
 Callback = Callable[[bytes | None, int, Mapping[str, float], int], tuple[bytes | None, int]]
 
 
 @dataclass(frozen=True)
 class Device:
-    """One device as PortAudio has it; `inputs` and `outputs` are channels, `rate` is what it likes best.
+    """One device, as PortAudio lists it. `inputs` and `outputs` are numbers of channels, `rate` is its default rate
+    in Hz.
 
-    `target` is a device of the sound server that is to be used behind it; empty for the server's default.
+    `target` is the sound server's device to use behind it; "": the server's default.
     """
 
     number: int
@@ -45,44 +45,45 @@ class Device:
 
 
 class PortAudio:
-    """The library, from its start to its end."""
+    """PortAudio, from its initialization to its end."""
 
     def __init__(self) -> None:
-        """Raises LibraryMissing if PyAudio or PortAudio is not installed, DeviceError if it does not answer."""
+        """Initialize PortAudio. Raises LibraryMissing if PyAudio or PortAudio is not installed, DeviceError if it
+        does not answer."""
         try:
-            with contextlib.redirect_stdout(None):  # on which it would print that it cannot be imported
+            with contextlib.redirect_stdout(None):  # otherwise it would print that it cannot be imported
                 import pyaudio
         except ImportError as error:
             library = "portaudio" if "libportaudio" in str(error) else "pyaudio"
             raise LibraryMissing(library, f"no sound: {error}") from error
         self._pyaudio = pyaudio
-        self._streams = 0  # open
+        self._streams = 0  # streams that are open
         self._users: list[int] = []  # threads that read or write streams
         self._closing = False
-        self._begun: list[Any] = []  # and not ended
-        self._asked: list[object] = []  # what is not answered yet
-        self._lock = threading.Lock()  # it does one thing at a time
+        self._begun: list[Any] = []  # initialized and not terminated
+        self._asked: list[object] = []  # calls that have not returned yet
+        self._lock = threading.Lock()  # PortAudio does one thing at a time
         _quieten_libraries()
         self._portaudio = self._begin()
 
     def close(self) -> None:
-        """At once, or when the last thread that uses a stream is back: it would crash under such a thread."""
+        """Terminate PortAudio, now, or when the last thread that uses a stream has left: it would crash under such a
+        thread."""
         self._closing = True
         if not self._users:
             self._terminate()
 
     def look_again(self) -> None:
-        """See devices that have come since the start, which PortAudio can only while nothing is open.
-
-        Raises DeviceError if it does not answer.
-        """
+        """Look for new devices, which PortAudio can do only while nothing is open. Raises DeviceError if it does not
+        answer."""
         if not self._streams and not self._users:
             self._terminate()
             self._portaudio = self._begin()
 
     def ask(self, what: Callable[[], Answer]) -> Answer:
-        """Have PortAudio do something. Raises TimeoutError if it does not, or has not answered what came before."""
-        if sys.platform == "win32":  # where what a thread has opened goes with it
+        """Call PortAudio. Raises TimeoutError if it does not return in time, or has not returned from an earlier
+        call."""
+        if sys.platform == "win32":  # on Windows, what a thread has opened ends with the thread
             with self._lock:
                 return what()
         question = object()
@@ -95,7 +96,7 @@ class PortAudio:
 
         try:
             with self._lock:
-                if self._asked:  # its thread is still inside PortAudio, which crashes if another one enters
+                if self._asked:  # a thread is still inside PortAudio, which crashes if another one enters
                     raise TimeoutError
                 self._asked.append(question)
                 return within(PATIENCE, "portaudio", answer)
@@ -113,7 +114,8 @@ class PortAudio:
     def open(
         self, callback: Callback | None, kind: str, device: Device, rate: int, channels: int, blocks: int
     ) -> Any:
-        """A stream that is not started; without a `callback`, one that is read or written. `blocks` is its period.
+        """Open a stream, without starting it; without a `callback`, it is one to be read or written. `blocks` is the
+        number of blocks in its period.
 
         Raises OSError or ValueError, as PyAudio does.
         """
@@ -146,12 +148,12 @@ class PortAudio:
         return stream
 
     def has_closed(self) -> None:
-        """One of the streams is closed, or will be when PortAudio answers again."""
+        """Note that a stream is closed, or will be when PortAudio answers again."""
         self._streams -= 1
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """The thread has a stream for itself meanwhile: no other thread may close it."""
+        """Mark that this thread uses a stream inside: no other thread may close it."""
         thread = threading.get_ident()
         self._users.append(thread)
         try:
@@ -170,7 +172,7 @@ class PortAudio:
             self.ask(end)
 
     def devices(self) -> list[Device]:
-        """All that there are, in the order of their numbers."""
+        """Return all devices, in the order of their numbers."""
         defaults = [self._default(kind) for kind in ("input", "output")]
         systems = [self._portaudio.get_host_api_info_by_index(i) for i in range(self._portaudio.get_host_api_count())]
         found = []
@@ -191,10 +193,8 @@ class PortAudio:
         return found
 
     def find(self, kind: str, wanted: str) -> Device:
-        """The device by number or by a part of its name; the default for "". `kind` is "input" or "output".
-
-        Raises DeviceError if there is none, or more than one.
-        """
+        """Return the device with that number, or with `wanted` in its name; the default for "". `kind` is "input" or
+        "output". Raises DeviceError if there is none, or more than one."""
         devices = [each for each in self.devices() if (each.inputs if kind == "input" else each.outputs)]
         word = {"input": "microphone", "output": "loudspeaker"}[kind]
         if not wanted:
@@ -231,7 +231,7 @@ def _text(name: object) -> str:
 
 
 def words(error: OSError | ValueError) -> str:
-    """PortAudio's words, without the number in front of them."""
+    """Return PortAudio's words, without the number before them."""
     return str(error.args[-1] if error.args else error).lower()
 
 
@@ -239,8 +239,8 @@ def words(error: OSError | ValueError) -> str:
 def _quieten_libraries() -> None:
     """Keep what PortAudio, ALSA and JACK print off the user's screen, now and whenever a device breaks.
 
-    They write to C's standard error. It is pointed elsewhere, which leaves Python's own as it is; a descriptor
-    that is exchanged for a while would swallow what other threads say meanwhile.
+    They write to C's standard error, which is pointed elsewhere. Python's own stays as it is. Exchanging the
+    descriptor for a while would swallow what other threads write meanwhile.
     """
     if sys.platform == "win32":
         return

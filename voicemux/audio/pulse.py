@@ -13,60 +13,61 @@ from typing import Any
 from voicemux.errors import OutOfResources
 from voicemux.threads import within
 
-PULSEAUDIO = "pulseaudio"  # as it calls itself; PipeWire says "PulseAudio (on PipeWire 1.4.2)"
-PATIENCE = 1.0  # seconds; a server that works answers in 20 ms, one that is frozen never
+PULSEAUDIO = "pulseaudio"  # the name of PulseAudio itself; PipeWire says "PulseAudio (on PipeWire 1.4.2)"
+PATIENCE = 1.0  # seconds for the server's answer; one that works answers in 20 ms, a frozen one never
 
 
 def server_name() -> str:
-    """What the server of this user calls itself; "" if there is none, or it does not answer in time."""
+    """Return the name of this user's sound server; "" if there is none, or it does not answer in time."""
     return str(_asked(lambda pulse: pulse.server_info().server_name) or "")
 
 
 @dataclass(frozen=True)
 class ServedDevice:
-    """A device of the sound server. `name` is unique, `description` is for people."""
+    """A device of the sound server. `name` is unique, `description` is for users."""
 
     name: str
     description: str
     channels: int
-    is_monitor: bool = False  # it captures what a loudspeaker plays
-    names: tuple[str, ...] = ()  # all that it and the connected plug are called, and the profile of a wireless one
+    is_monitor: bool = False  # it records what a loudspeaker plays
+    names: tuple[str, ...] = ()  # all names of the device and its active port, and the profile of a wireless one
 
 
 def served_devices(kind: str) -> list[ServedDevice]:
-    """All of the server; none if it cannot be asked. `kind` is "input" or "output". May wait for a second."""
+    """Return all devices of the server; empty if it cannot be asked. `kind` is "input" or "output". May wait for a
+    second."""
     return _asked(lambda pulse: [_served(each) for each in _all(pulse, kind)]) or []
 
 
 def default_device(kind: str) -> ServedDevice | None:
-    """The default one, as of now; None if that cannot be found out, or there is none. May wait for a second."""
+    """Return the present default device; None if there is none, or it cannot be found out. May wait for a second."""
     found: ServedDevice | None = _asked(lambda pulse: _default(pulse, kind))
     return found
 
 
 def names_of_default(kind: str) -> tuple[str, ...]:
-    """All that the default device and its plug are called, as of now; nothing if that cannot be found out."""
+    """Return all names of the present default device and its port; empty if they cannot be found out."""
     found = default_device(kind)
     return found.names if found else ()
 
 
 def is_named(kind: str) -> bool:
-    """Whether the user has named the default device of the programs that are started here."""
+    """Whether the user has named a default device for programs, by libpulse's environment variable."""
     return bool(os.environ.get(_variable(kind)))
 
 
 def used_device(kind: str) -> ServedDevice | None:
-    """That of the newest stream of this process; None if there is none, or the server cannot be asked."""
+    """Return the device of this process's newest stream; None if there is none, or the server cannot be asked."""
     found: ServedDevice | None = _asked(lambda pulse: _used(pulse, kind))
     return found
 
 
 @contextlib.contextmanager
 def aimed_at(kind: str, name: str) -> Iterator[None]:
-    """Streams that are opened meanwhile use the device of that name; if it is empty, nothing changes.
+    """Let streams that are opened inside use the device of that name; "": change nothing.
 
-    libpulse reads the variable of the environment when ALSA's plugin makes a connection, which it does for each
-    stream. A stream that is moved later would have the server remember that for all programs of this kind.
+    libpulse reads the environment variable when ALSA's plugin connects, which it does for each stream. If a stream
+    were moved later, the server would remember that for all programs of this kind.
     """
     variable = _variable(kind)
     before = os.environ.get(variable)
@@ -123,7 +124,7 @@ def _served(device: Any) -> ServedDevice:
 
 
 def _asked(question: Callable[[Any], Any]) -> Any:
-    """The answer to `question`, which is given the connection; None if there is none in time."""
+    """Return the answer to `question`, which gets the connection; None if there is none in time."""
     try:
         return within(PATIENCE, "sound-server", lambda: _ask(question))
     except (TimeoutError, OutOfResources):
@@ -132,7 +133,7 @@ def _asked(question: Callable[[Any], Any]) -> Any:
 
 def _ask(question: Callable[[Any], Any]) -> Any:
     try:
-        import pulsectl  # it loads the system's libpulse, which need not be there
+        import pulsectl  # it loads the system's libpulse, which may be missing
     except OSError:
         return None
     try:

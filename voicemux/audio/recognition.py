@@ -1,13 +1,13 @@
-"""What a stream of bytes is, by how it begins: raw sound has no beginning of its own, everything else has."""
+"""Recognises what a stream of bytes is by its beginning: raw sound has no mark, everything else has one."""
 
 import codecs
 
 from voicemux.errors import DeviceError, Kind
 
-ENOUGH = 4096  # bytes with which all can be told, that is two frames of MPEG
-MOST_TEXT = 256  # bytes: no raw sound is text for so long, silence is none from its first byte on
+ENOUGH = 4096  # bytes with which everything can be recognised: two frames of MPEG
+MOST_TEXT = 256  # bytes: raw sound never looks like text for so long, and silence not even in its first byte
 
-# Where a mark is, what it is, and what has it. Several from https://www.iana.org/assignments/media-types and
+# Offset, mark and name. Several are from https://www.iana.org/assignments/media-types and
 # https://github.com/file/file (magic/Magdir/audio, animation, riff).
 _MARKS = [
     (0, b"OggS", "Ogg"),
@@ -69,7 +69,7 @@ RAW = ""
 _WAV_MARKS = (b"RIFF", b"RF64", b"BW64")
 _LONGEST = max(at + len(mark) for at, mark, _ in _MARKS)
 
-# What is known only by its second frame, and the bytes that this takes.
+# Forms that are recognised only by their second frame, and the bytes that this takes.
 _SYNCS = [(b"\xff", 4), (b"\x47", 377), (b"\x0b\x77", ENOUGH)]
 
 # MPEG-1 and 2 audio (ISO/IEC 11172-3 §2.4.2.3, 13818-3): kbit/s by whether it is MPEG-1, and layer; Hz by version.
@@ -117,7 +117,7 @@ def recognise(head: bytes, *, is_all: bool) -> str | None:
 
 
 def refuse_what_is_no_sound(form: str | None, label: str) -> None:
-    """Raises DeviceError for what no program makes sound of, at least not as it is."""
+    """Raise DeviceError for forms that are not sound, or not without unpacking."""
     if form in ARCHIVES:
         raise DeviceError(f"{label} is a {form} archive, and no sound", kind=Kind.COMPRESSED)
     if form in NO_SOUND:
@@ -125,7 +125,7 @@ def refuse_what_is_no_sound(form: str | None, label: str) -> None:
 
 
 def _may_become_marked(head: bytes) -> bool:
-    """Whether more bytes could make it one of the marks."""
+    """Whether more bytes could make `head` one of the marks."""
     marks = [*((at, mark) for at, mark, _ in _MARKS), *((0, mark) for mark in _WAV_MARKS)]
     if len(head) < 12 and any(head[:4] == mark for mark in _WAV_MARKS):
         return True
@@ -137,7 +137,7 @@ def _may_become_marked(head: bytes) -> bool:
 
 
 def _mpeg_frame(head: bytes) -> int:
-    """The length of the MPEG audio frame that begins there; 0 if none does."""
+    """Return the length in bytes of the MPEG audio frame that begins there; 0 if none does."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 0
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
@@ -164,7 +164,7 @@ def _adts_frame(head: bytes) -> int:
 
 
 def _is_text(head: bytes, *, is_cut: bool) -> bool:
-    """Whether it is UTF-8 without control characters. `is_cut`: the last character need not be whole."""
+    """Whether `head` is UTF-8 without control characters. `is_cut`: the last character need not be complete."""
     if len(head) < 2 and not is_cut:
         return False
     try:

@@ -1,8 +1,8 @@
-"""Recordings: new sound files in 48 kHz that can be played at any time, also after this program was killed.
+"""Recordings: new sound files in 48 kHz that can be played at any time, even after this program was killed.
 
-What tells a player how long a file is stands at its beginning, and would be written at its end. So it is written
-anew with each piece. WAV, AIFF and AU are made here; libsndfile makes the others, of which Ogg needs short pages,
-MP3 a constant bit rate, and FLAC a number in STREAMINFO (RFC 9639, section 8.2).
+A file's length stands at its beginning, and is normally written at the end. Here it is written again with each piece.
+WAV, AIFF and AU are made here. libsndfile makes the others, of which Ogg needs short pages, MP3 a constant bit rate,
+and FLAC a number in STREAMINFO (RFC 9639, section 8.2).
 """
 
 import array
@@ -22,18 +22,19 @@ from voicemux.errors import DeviceError
 
 PIECE = (
     RATE // 20 * SAMPLE_BYTES
-)  # bytes (50 ms) of a channel that are written at a time: what a killed program loses
-PAGE_MS = 200.0  # milliseconds in a page of Ogg, which is written as a whole
-MOST_NAMES = 10_000  # that are tried for one recording
-MAX_SIZE = 2**32 - 1  # bytes that a header can tell of, 12 hours; players read on to the end of a longer file
-SILENCES = 200  # blocks (1 s) of silence that are made at a time
+)  # bytes (50 ms) of a channel that are written at a time: a killed program loses no more
+PAGE_MS = 200.0  # milliseconds in a page of Ogg, which is written in one piece
+MOST_NAMES = 10_000  # names that are tried for one recording
+MAX_SIZE = 2**32 - 1  # bytes that a header can express, 12 hours; players read on to the end of a longer file
+SILENCES = 200  # blocks (1 s) of silence that are written at a time
 
-# What libsndfile makes, and what it must be told.
+# The forms that libsndfile makes, and its parameters.
 _CODED: dict[str, dict[str, Any]] = {
     ".flac": {"format": "FLAC", "subtype": "PCM_16"},
-    ".ogg": {"format": "OGG", "subtype": "OPUS"},  # Vorbis fills its pages, with seconds of what is quiet
+    # Opus, because Vorbis fills its pages: with quiet sound, that takes seconds.
+    ".ogg": {"format": "OGG", "subtype": "OPUS"},
     ".opus": {"format": "OGG", "subtype": "OPUS"},
-    # 96 kbit/s. Without a level libsndfile ignores the mode.
+    # 96 kbit/s. Without a level, libsndfile ignores the mode.
     ".mp3": {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT", "compression_level": 0.8},
 }
 
@@ -47,7 +48,7 @@ def _wav(size: int, channels: int) -> bytes:
 
 def _aiff(size: int, channels: int) -> bytes:
     size = min(size, MAX_SIZE - 46)
-    rate = b"\x40\x0e\xbb\x80" + bytes(6)  # 48,000 in 80 bits of floating point
+    rate = b"\x40\x0e\xbb\x80" + bytes(6)  # 48,000 as an 80-bit floating-point number
     form = struct.pack(">IhIh", 18, channels, size // (channels * SAMPLE_BYTES), 8 * SAMPLE_BYTES) + rate
     return b"FORM" + struct.pack(">I", 46 + size) + b"AIFFCOMM" + form + b"SSND" + struct.pack(">III", size + 8, 0, 0)
 
@@ -56,17 +57,18 @@ def _au(size: int, channels: int) -> bytes:
     return b".snd" + struct.pack(">IIIII", 24, min(size, MAX_SIZE), 3, RATE, channels)  # 3: linear, 16 bits
 
 
-# The header in front of that many bytes of samples, of that many channels; those of WAV alone are little endian.
+# Functions of the number of bytes of samples and the number of channels, which make the header. Only WAV's samples
+# are little endian.
 _HEADERS: dict[str, Callable[[int, int], bytes]] = {".wav": _wav, ".aiff": _aiff, ".aif": _aiff, ".au": _au}
 
 ENDINGS = (*_HEADERS, *_CODED)
 
 
 class Recording:
-    """A file that is being written. It never replaces one: `path` is the first free name, see `claim`."""
+    """A sound file that is being written. It never replaces a file: `path` is the first free name, see `claim`."""
 
     def __init__(self, wanted: str, channels: int = 1) -> None:
-        """Raises DeviceError if there can be no such file."""
+        """Make the file. Raises DeviceError if that fails."""
         ending = ending_of(wanted)
         self._descriptor, self.path = claim(wanted)
         self._piece = channels * PIECE
@@ -83,13 +85,14 @@ class Recording:
             raise self._broken(error) from error
 
     def write(self, pcm: bytes) -> None:
-        """Append samples, those of several channels interleaved. Raises DeviceError."""
+        """Append samples; several channels are interleaved. Raises DeviceError."""
         self._held += pcm
         if len(self._held) >= self._piece:
             self._flush()
 
     def close(self) -> None:
-        """Raises DeviceError if the last piece cannot be written, unless that was said before."""
+        """Write the last piece, and close the file. Raises DeviceError if that fails, unless an earlier write has
+        failed."""
         try:
             if not self._failed:
                 self._flush()
@@ -103,7 +106,8 @@ class Recording:
         self._held.clear()
         try:
             self._body.write(pcm)
-        except (OSError, soundfile.SoundFileError, AssertionError) as error:  # soundfile asserts that all went in
+        # Soundfile asserts that everything was written.
+        except (OSError, soundfile.SoundFileError, AssertionError) as error:
             self._failed = True
             raise self._broken(error) from error
 
@@ -112,10 +116,10 @@ class Recording:
 
 
 class FileSink(PacedSink):
-    """A recording as long as the call: where nothing was played in time it has silence."""
+    """A recording that is as long as the call: it has silence where nothing was played in time."""
 
     def __init__(self, wanted: str, channels: int = 1) -> None:
-        """Raises DeviceError if there can be no such file."""
+        """Make the file. Raises DeviceError if that fails."""
         super().__init__(channels=channels)
         self._silent_block = channels * SILENT_BLOCK
         self._recording = Recording(wanted, channels)
@@ -124,19 +128,19 @@ class FileSink(PacedSink):
 
     def write(self, pcm: bytes) -> None:
         lost = self._account(pcm)
-        while lost:  # after a stall of hours, that is much
+        while lost:  # after a stall of hours, there is a lot
             blocks = min(lost, SILENCES)
             self._recording.write(self._silent_block * blocks)
             lost -= blocks
         self._recording.write(pcm)
 
     def close(self) -> None:
-        """Raises DeviceError as `Recording.close` does."""
+        """Close the recording. Raises DeviceError as `Recording.close` does."""
         self._recording.close()
 
 
 class _Plain:
-    """A header, and samples as they are."""
+    """A file of a header and unencoded samples."""
 
     def __init__(self, descriptor: int, make_header: Callable[[int, int], bytes], channels: int) -> None:
         self._descriptor = descriptor
@@ -152,7 +156,7 @@ class _Plain:
             samples.byteswap()
         try:
             _write_all(self._descriptor, samples.tobytes())
-        finally:  # also of a disk that has become full in between
+        finally:  # also if the disk has become full in between
             header, frame = len(self._make_header(0, self._channels)), self._channels * SAMPLE_BYTES
             self._size = (os.lseek(self._descriptor, 0, os.SEEK_END) - header) // frame * frame
             _patch(self._descriptor, 0, self._make_header(self._size, self._channels))
@@ -162,13 +166,13 @@ class _Plain:
 
 
 class _Coded:
-    """What libsndfile makes."""
+    """A file that libsndfile encodes."""
 
     def __init__(self, descriptor: int, ending: str, channels: int) -> None:
         self._descriptor = descriptor
         self._channels = channels
         self._is_flac = ending == ".flac"
-        self._frames = 0  # written
+        self._frames = 0  # samples of each channel written so far
         self._file: Any = soundfile.SoundFile(
             descriptor, "w", samplerate=RATE, channels=channels, closefd=False, **_CODED[ending]
         )
@@ -182,7 +186,7 @@ class _Coded:
             self._tell_length()
 
     def _tell_length(self) -> None:
-        """The total of samples, so far as they have left the encoder: whole blocks, and one sample is kept back."""
+        """Write the total number of samples that have left the encoder: whole blocks, and one sample is kept back."""
         head = _peek(self._descriptor, 26)
         if len(head) < 26:  # nothing has been written yet
             return
@@ -196,9 +200,9 @@ class _Coded:
 
 
 def claim(wanted: str) -> tuple[int, str]:
-    """A new file, for us alone: its descriptor and its path, `wanted` or with -2, -3 ... in it.
+    """Make a new file for us alone. Returns its descriptor and its path: `wanted`, or that with -2, -3 ... in it.
 
-    No other program gets the same one, and no link leads us to another. Raises DeviceError.
+    No other program gets the same file, and no link can lead us to another one. Raises DeviceError.
     """
     if os.path.isdir(wanted):
         raise DeviceError(f"cannot write {wanted}: it is a folder")
@@ -219,7 +223,8 @@ def claim(wanted: str) -> tuple[int, str]:
 
 
 def ending_of(path: str) -> str:
-    """By which a recording's form is chosen, in small letters. Raises DeviceError if there is none for it."""
+    """Return the ending of a recording's name, in lower case, by which its format is chosen. Raises DeviceError if no
+    format has this ending."""
     for ending in ENDINGS:
         if path.lower().endswith(ending):
             return ending
@@ -227,21 +232,22 @@ def ending_of(path: str) -> str:
 
 
 def _shorten_pages(file: Any) -> None:
-    """Of Opus, which libsndfile makes a second long. soundfile has no public way to it: without, it stays at that."""
+    """Shorten the pages of Opus, which libsndfile makes a second long. soundfile has no public way to do that; if its
+    private one is gone, the pages stay long."""
     with contextlib.suppress(AttributeError, TypeError):
         milliseconds = soundfile._ffi.new("double[1]", [PAGE_MS])
         soundfile._snd.sf_command(file._file, 0x1302, milliseconds, 8)  # SFC_SET_OGG_PAGE_LATENCY_MS
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """At the end of the file."""
+    """Write all of `data` at the end of the file."""
     os.lseek(descriptor, 0, os.SEEK_END)
     while data:
         data = data[os.write(descriptor, data) :]
 
 
 def _patch(descriptor: int, at: int, data: bytes) -> None:
-    """Write over what stands at `at`, and leave the position as it was."""
+    """Overwrite the bytes at `at`, and restore the position."""
     position = os.lseek(descriptor, 0, os.SEEK_CUR)
     os.lseek(descriptor, at, os.SEEK_SET)
     os.write(descriptor, data)
@@ -249,7 +255,7 @@ def _patch(descriptor: int, at: int, data: bytes) -> None:
 
 
 def _peek(descriptor: int, size: int) -> bytes:
-    """The beginning of the file; the position stays as it was."""
+    """Return the first `size` bytes of the file, and restore the position."""
     position = os.lseek(descriptor, 0, os.SEEK_CUR)
     os.lseek(descriptor, 0, os.SEEK_SET)
     head = os.read(descriptor, size)
@@ -258,7 +264,7 @@ def _peek(descriptor: int, size: int) -> bytes:
 
 
 def _reason(error: Exception, descriptor: int) -> str:
-    """The system's words; libsndfile has none for a disk that is full."""
+    """Return the reason in the system's words; libsndfile has none for a full disk."""
     if isinstance(error, OSError):
         return (error.strerror or str(error)).lower()
     with contextlib.suppress(OSError, AttributeError):  # Windows has no fstatvfs

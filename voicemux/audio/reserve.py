@@ -1,35 +1,38 @@
-"""How much a loudspeaker keeps in reserve, by what ran dry. No sound, no clock: times are given, in seconds."""
+"""Chooses how much a loudspeaker keeps in reserve, by its gaps. No sound, no clock: times are arguments, in
+seconds."""
 
 from collections import deque
 
 TERM = 10.0  # seconds without a gap after which the reserve becomes smaller
-LONGEST_TERM = 80.0  # seconds of that where the smaller reserve was too small
-OFTEN = 3  # gaps, after which longer blocks are worth their delay, if they come
+LONGEST_TERM = 80.0  # seconds of that at most, after a smaller reserve has proved too small
+OFTEN = 3  # gaps within OFTEN_WITHIN after which longer blocks are worth their delay
 OFTEN_WITHIN = 10.0  # seconds
-CALM = 4.0  # seconds without a gap after which longer blocks are given back
-LONGEST_CALM = 60.0  # seconds of that where they were wanted again soon
-SOON = 60.0  # seconds
+CALM = 4.0  # seconds without a gap after which blocks become short again
+LONGEST_CALM = 60.0  # seconds of that at most, if longer blocks were wanted again SOON
+SOON = 60.0  # seconds after which wanting longer blocks again counts as a new case
 
 
 class Reserve:
-    """Of blocks that may still wait when more is asked for; one more for a gap, one less after a while without."""
+    """The reserve of one loudspeaker: blocks that may still wait when more is asked for. A gap adds one; a TERM
+    without a gap removes one."""
 
     def __init__(self, most: int, forgiven: bool, least: int = 0) -> None:
-        """Of `least` to `most` blocks, first `least`. If the first gap in a term is `forgiven`, nothing changes."""
+        """The reserve has `least` to `most` blocks, at first `least`. If the first gap in a term is `forgiven`, it
+        changes nothing."""
         self.blocks = self._least = least
         self.most = most
         self._forgiven = forgiven
-        self._changed_at = float("-inf")  # or the last gap
+        self._changed_at = float("-inf")  # when the reserve last changed, or a gap came
         self._term = TERM
-        self._shrunk_at: float | None = None  # if there was no gap since
+        self._shrunk_at: float | None = None  # when it last became smaller, if there was no gap since
 
     @property
     def is_full(self) -> bool:
-        """Whether another gap would make it no larger."""
+        """Whether the reserve has its maximum."""
         return self.blocks >= self.most
 
     def gap(self, now: float) -> None:
-        """Something ran dry, or nearly: one block more."""
+        """A gap came, or nearly did: one block more."""
         if not self._forgiven or now - self._changed_at < TERM:
             self.blocks += 1
         self.blocks = min(self.most, self.blocks)
@@ -40,7 +43,7 @@ class Reserve:
             self._shrunk_at = None
 
     def look(self, now: float) -> None:
-        """To be called often: one block less, if it is time."""
+        """Remove a block if it is time. Call it often."""
         self.blocks = min(self.most, self.blocks)
         if self.blocks > self._least and now - self._changed_at > self._term:
             self.blocks -= 1
@@ -48,7 +51,8 @@ class Reserve:
 
 
 class Outages:
-    """When longer blocks are worth their delay: where no reserve helps. They are given back after a calm while."""
+    """Decides when longer blocks are worth their delay, because no reserve helps, and when blocks may be short
+    again."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=OFTEN)
@@ -56,7 +60,7 @@ class Outages:
         self._given_back_at = float("-inf")
 
     def outage(self, now: float) -> None:
-        """Short blocks ran dry, or would have."""
+        """Short blocks had a gap, or would have had one."""
         self._times.append(now)
 
     def are_frequent(self, now: float) -> bool:
@@ -68,7 +72,7 @@ class Outages:
         return not self._times or now - self._times[-1] > self._calm
 
     def lengthened(self, now: float) -> None:
-        """Blocks are longer from now on. The sooner that comes again, the longer they stay so."""
+        """Blocks are longer from now on. If that happens again soon, they stay longer for twice the time."""
         again = now - self._given_back_at < SOON
         self._calm = min(LONGEST_CALM, 2 * self._calm) if again else CALM
 

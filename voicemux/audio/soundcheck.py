@@ -1,4 +1,5 @@
-"""Tries a microphone and a loudspeaker without a call: how loud it is, and whether the one hears the other."""
+"""Tries a microphone and a loudspeaker without a call: how loud the user is, and whether the microphone hears the
+loudspeaker."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -15,7 +16,7 @@ from voicemux.audio.resample import from_bytes
 from voicemux.errors import DeviceError
 from voicemux.threads import Threads
 
-LEAD = RATE // 2  # samples of silence before and after what is played: devices wake up, and an echo comes late
+LEAD = RATE // 2  # samples (0.5 s) of silence behind what is played: an echo comes late
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class HeardAlone:
     """What the microphone heard while nothing was played."""
 
     levels: SoundLevels
-    is_silent: bool  # it gave digital silence only
+    is_silent: bool  # it gave only digital silence
     pcm: bytes
 
 
@@ -31,23 +32,24 @@ class HeardAlone:
 class HeardItself:
     """What the microphone heard of the loudspeaker."""
 
-    echo_db: float | None  # against what was played; None if there was no echo to be found
-    delay_ms: float | None  # from the program to the loudspeaker, through the air, and back; None if not known
-    was_played: bool  # something was, that can be measured
+    echo_db: float | None  # dB relative to what was played; None if no echo was found
+    # Delay from the program through the loudspeaker, the air and the microphone back; None if not known.
+    delay_ms: float | None
+    was_played: bool  # sound was played that could be measured
     is_silent: bool = False  # the microphone gave digital silence only
 
 
 class SoundCheck:
-    """Opens both devices. One thread makes it, uses and closes it; another one plays meanwhile."""
+    """The test of two devices. One thread makes, uses and closes it; another one plays meanwhile."""
 
     def __init__(self, source: str, sink: str) -> None:
-        """By the names that `find_device` takes, "" for the default. What is missing is in `missing`, by "input" and
-        "output". Raises LibraryMissing."""
+        """Open both devices, by names as for `find_device`; "" is the default. Missing ones are in `missing`, by
+        "input" and "output". Raises LibraryMissing."""
         self.microphone: CardMicrophone | None = None
         self.loudspeaker: CardLoudspeaker | None = None
         self.missing: dict[str, DeviceError] = {}
         self._threads = Threads(lambda error: self._broken.append(error))
-        self._broken: list[BaseException] = []  # of the thread that plays
+        self._broken: list[BaseException] = []  # exceptions of the playing thread
         self._portaudio = PortAudio()
         try:
             self.microphone = open_source(self._portaudio, source)
@@ -62,12 +64,12 @@ class SoundCheck:
             self._lose("output", error)
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """All that the system calls the device. `kind` is "input" or "output"."""
+        """Return all names that the system has for the device. `kind` is "input" or "output"."""
         card = self.microphone if kind == "input" else self.loudspeaker
         return names_of(card.label, kind, card.device.target) if card else ()
 
     def listen(self, seconds: float) -> HeardAlone:
-        """What the microphone hears. Raises DeviceError."""
+        """Record the microphone for `seconds`. Raises DeviceError."""
         meter, pcm = LevelMeter(), bytearray()
         while len(pcm) < seconds * RATE * SAMPLE_BYTES:
             piece = self._read()
@@ -76,11 +78,11 @@ class SoundCheck:
         return HeardAlone(meter.levels, meter.silent_for >= len(pcm) // SAMPLE_BYTES / RATE, bytes(pcm))
 
     def play(self, pcm: bytes) -> None:
-        """Play it to its end. Raises DeviceError."""
+        """Play `pcm` to its end. Raises DeviceError."""
         self._play(pcm + bytes(LEAD * SAMPLE_BYTES))
 
     def play_and_listen(self, pcm: bytes) -> HeardItself:
-        """Play it, and measure what the microphone hears of it. Raises DeviceError."""
+        """Play `pcm`, and measure what the microphone hears of it. Raises DeviceError."""
         assert self.loudspeaker
         reference, meter = Reference(), EchoMeter()
         found: list[tuple[EchoEstimate, int]] = []
@@ -103,7 +105,7 @@ class SoundCheck:
         return _summary(found)
 
     def close(self) -> None:
-        """Give the devices back."""
+        """Close both devices."""
         if self.loudspeaker:
             self.loudspeaker.stop()
         self._threads.join()
@@ -135,10 +137,10 @@ class SoundCheck:
 
 
 def _summary(found: list[tuple[EchoEstimate, int]]) -> HeardItself:
-    """Of estimates, each with the samples by which the reference was held back."""
+    """Return the median of estimates, each of which has the samples by which the reference was held back."""
     is_silent = all(estimate.near_db <= LOWEST for estimate, _ in found)
     levels = [estimate.echo_db for estimate, _ in found if estimate.echo_db is not None]
     delays = [estimate.lag + waiting for estimate, waiting in found if estimate.lag is not None]
-    if is_silent or 2 * len(levels) <= len(found):  # one of several may be a mistake
+    if is_silent or 2 * len(levels) <= len(found):  # a single one of several may be a mistake
         return HeardItself(None, None, bool(found), is_silent)
     return HeardItself(median(levels), median(delays) * 1000 / RATE if delays else None, True)

@@ -1,6 +1,7 @@
-"""Sound that comes once, and cannot be looked at twice: standard input, a FIFO, `<(...)`. It is opened once a run.
+"""Sound that can be read only once: standard input, a FIFO, `<(...)`. It is opened once for the whole run.
 
-Raw sound is signed 16-bit little endian, 48 kHz, mono. WAV is taken, too; what else can be recognised is refused.
+Raw sound is signed 16-bit little endian, 48 kHz, mono. WAV is accepted, too; anything else that is recognised is
+refused.
 """
 
 import os
@@ -17,31 +18,33 @@ from voicemux.errors import DeviceError, Kind
 if TYPE_CHECKING:
     from voicemux.audio.wav import WavDecoder
 
-PATIENCE = 1.0  # seconds before the call for the first bytes to come: speech synthesis takes 0.1
-SETTLING = 0.2  # seconds for the next bytes, as long as it cannot be told what they are
-READ_SIZE = RATE // 50 * SAMPLE_BYTES  # bytes at a time of what is decoded; raw sound is read block by block
+PATIENCE = 1.0  # seconds before the call to wait for the first bytes: speech synthesis takes 0.1
+SETTLING = 0.2  # seconds to wait for more bytes while it cannot be told what they are
+READ_SIZE = RATE // 50 * SAMPLE_BYTES  # bytes that are read at a time of a WAV; raw sound is read block by block
 
 
 class SoundStream:
     """Bytes that are sound. One thread uses it at a time."""
 
     def __init__(self, descriptor: int, label: str, *, owned: bool) -> None:
-        """`owned`: it is closed with this."""
+        """`owned`: the descriptor is closed with the stream."""
         self.label = label
         self._descriptor = descriptor
         self._owned = owned
-        self._head = bytearray()  # read, and not used
+        self._head = bytearray()  # bytes that were read and not used yet
         self._at_end = False
-        self._form: str | None = None  # unknown yet
+        self._form: str | None = None  # None: not known yet
         self._decoder: WavDecoder | None = None
 
     def check(self) -> None:
-        """Raises DeviceError if it is recognised as what cannot be played. Waits a little for its first bytes."""
-        if sys.platform != "win32":  # where a pipe cannot be waited for
+        """Check that the stream can be played, as far as its first bytes tell. Raises DeviceError if not. Waits up to
+        PATIENCE for them."""
+        if sys.platform != "win32":  # on Windows, a pipe cannot be waited for
             self._recognise(None, PATIENCE)
 
     def read(self, wake: int, patience: float | None = None) -> bytes:
-        """Wait for some sound in 48 kHz mono. Empty at the end, when `wake` can be read, or after `patience` seconds.
+        """Wait for some sound, and return it as 48 kHz mono. Returns b"" at the end, when `wake` can be read, or
+        after `patience` seconds.
 
         Raises DeviceError.
         """
@@ -62,12 +65,12 @@ class SoundStream:
             os.close(self._descriptor)
 
     def _recognise(self, wake: int | None, patience: float | None) -> None:
-        """Find out what it is within that many seconds; None: without limit."""
+        """Find out what the stream is, within `patience` seconds; None: without limit."""
         while self._form is None:
             is_all = self._at_end or len(self._head) >= ENOUGH
             form = recognise(bytes(self._head), is_all=is_all)
             if form is None and not self._fill(wake, SETTLING if self._head else patience):
-                if not self._head and not self._at_end:  # nothing yet, or we were woken
+                if not self._head and not self._at_end:  # nothing has come yet, or `wake` was readable
                     return
                 form = recognise(bytes(self._head), is_all=True)
             if form is not None:
@@ -84,7 +87,7 @@ class SoundStream:
         if form == WAV:
             from voicemux.audio.wav import WavDecoder
 
-            WavDecoder().decode(bytes(self._head))  # so that what it cannot play is known before the call
+            WavDecoder().decode(bytes(self._head))  # raises before the call what cannot be played
             self._decoder = WavDecoder()
         self._form = form
 
@@ -96,7 +99,8 @@ class SoundStream:
         return taken
 
     def _fill(self, wake: int | None, timeout: float | None, size: int = ENOUGH) -> bool:
-        """Wait for more, at most `timeout` seconds. Whether it came; not at the end, nor when woken."""
+        """Wait for more bytes, at most `timeout` seconds. Returns whether some came: not at the end, nor when
+        woken."""
         if sys.platform != "win32":
             waited_for = [self._descriptor] if wake is None else [self._descriptor, wake]
             if self._descriptor not in select.select(waited_for, [], [], timeout)[0]:
@@ -104,7 +108,7 @@ class SoundStream:
         try:
             data = os.read(self._descriptor, size)
         except BlockingIOError:
-            time.sleep(0.001)  # another reader has taken it
+            time.sleep(0.001)  # another reader has taken the bytes
             return True
         except OSError as error:
             raise DeviceError(f"cannot read {self.label}: {(error.strerror or '').lower()}") from error
@@ -114,7 +118,8 @@ class SoundStream:
 
 
 def standard_input() -> SoundStream:
-    """Raises DeviceError if it was closed before we began, or is a terminal."""
+    """Return standard input as a stream. Raises DeviceError if it was closed before the program began, or is a
+    terminal."""
     label = "standard input"
     descriptor = descriptor_of_standard(sys.stdin, label)
     if os.isatty(descriptor):
@@ -123,7 +128,7 @@ def standard_input() -> SoundStream:
 
 
 def open_stream(path: str) -> SoundStream | None:
-    """What is at `path`, if it can be read only once; None for a file. Raises DeviceError otherwise."""
+    """Open `path` if it can be read only once; returns None for a file. Raises DeviceError for anything else."""
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
@@ -136,7 +141,7 @@ def open_stream(path: str) -> SoundStream | None:
 
 
 def descriptor_of_standard(stream: TextIO | None, name: str) -> int:
-    """Raises DeviceError if it was closed before we began."""
+    """Return the descriptor of a standard stream. Raises DeviceError if it was closed before the program began."""
     if stream is None:
         raise DeviceError(f"{name} is closed")
     return stream.fileno()

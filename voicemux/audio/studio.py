@@ -43,27 +43,30 @@ if TYPE_CHECKING:
 
 
 class Studio:
-    """The sound of one call. One thread makes it, asks it for both halves, and closes it. The `cards` are for any."""
+    """The sound of one call for users. One thread makes it, asks it for both halves, and closes it. Any thread may
+    use `cards`."""
 
     def __init__(self, channels: int = 1) -> None:
-        """With two `channels` the call is for music: what has two is sent as two, and nothing is taken out of it."""
+        """With two `channels`, the call is for music: stereo is sent as stereo, without echo cancellation."""
         self._channels = channels
-        self._captured_channels = channels  # of the source
+        self._captured_channels = channels  # channels of the source
         self.cards = Cards(channels)
         self._source: Source | None = None
         self._sink: Sink | None = None
-        self._kept: dict[str, str] = {"output": "", "record": ""}  # recordings that are wanted
+        self._kept: dict[str, str] = {"output": "", "record": ""}  # paths of recordings that are wanted
         self._recordings: list[FileSink] = []
         self._decoders = make_decoders(channels)
-        self._processing = Processing()  # of what goes through the sound cards
+        self._processing = Processing()  # processing of what goes through the sound cards
         self._hands_free: HandsFree | None = None
-        self.is_recorded = False  # the call is, both sides
-        self.renamed: list[tuple[str, str]] = []  # recordings that were there already: what was wanted, and made
+        self.is_recorded = False  # both sides of the call are recorded
+        # Recordings whose file existed already: the wanted path, and the one that was made.
+        self.renamed: list[tuple[str, str]] = []
 
     def open_input(self, wanted: Choice, stream: "SoundStream | None" = None, *, late: bool = False) -> None:
-        """`stream` is what `check_input` gave. If `late`, a microphone is found, and opened when it is to be heard.
+        """Open the input. `stream` comes from `check_input`. With `late`, a microphone is only found, and opened once
+        voice is to be sent.
 
-        Raises DeviceError; there is no microphone then. A device may come later.
+        Raises DeviceError if there is no microphone; a device may come later.
         """
         if isinstance(wanted, DefaultDevice | NamedDevice):
             try:
@@ -74,7 +77,7 @@ class Studio:
             self._source, self._captured_channels = _open_source(wanted, stream, self._channels)
 
     def open_output(self, wanted: Choice) -> None:
-        """Raises DeviceError; there is no loudspeaker then. A device may come later."""
+        """Open the output. Raises DeviceError if there is no loudspeaker; a device may come later."""
         match wanted:
             case SoundFile(path):
                 self._kept["output"] = path
@@ -91,21 +94,22 @@ class Studio:
                 pass
 
     def reflect(self) -> None:
-        """Have the peer hear itself some seconds later, instead of any device."""
+        """Let the peer hear itself some seconds later, in place of devices."""
         mirror = Mirror()
         self._source, self._sink = mirror.source, mirror
 
     def record(self, path: str) -> None:
-        """Also keep in a file what arrives, whatever plays it."""
+        """Also record the peer's voice to a file, whatever plays it."""
         self._kept["record"] = path
 
     def cancel_echo(
         self, choice: EchoChoice, tell: Callable[[str], None], missing: Callable[[LibraryMissing], None]
     ) -> None:
-        """Take out of the microphone what the loudspeaker plays, if there are both and the user wants it; if not,
+        """Cancel the loudspeaker's echo in the microphone, if there are both and the user wants that; otherwise
         measure how loud it is.
 
-        `tell` is given what the user should know, and `missing` why it cannot be done; by the microphone's thread.
+        `tell` gets sentences for the user, and `missing` the error if it cannot be done; the microphone's thread
+        calls them.
         """
         if self.cards.has("input") and self.cards.has("output"):
             self._hands_free = HandsFree(choice, self._names, tell, missing)
@@ -116,25 +120,25 @@ class Studio:
             self._processing = Processing(EchoState.OFF)
 
     def leave_as_it_is(self) -> None:
-        """Cancel no echo, whatever the devices are."""
+        """Do not cancel echo, whatever the devices are."""
         self._processing = Processing(EchoState.OFF)
 
     def suppress_noise(self, choice: NoiseChoice, missing: Callable[[LibraryMissing], None]) -> None:
-        """Have less noise in what the microphone hears, if there is one. To be said after `cancel_echo`.
+        """Suppress noise of the microphone, if there is one. Call it after `cancel_echo`.
 
-        `missing` is given why it cannot be done, by the microphone's thread.
+        `missing` gets the error if it cannot be done; the microphone's thread calls it.
         """
         if choice is not NoiseChoice.OFF and self.cards.has("input"):
             self._processing = Quieting(self._processing, choice, missing)
 
     def _names(self) -> Names | None:
-        """None if the loudspeaker is missing."""
+        """Return the names of both devices; None if the loudspeaker is missing."""
         if self.cards.device("output") is None:
             return None
         return Names(self.cards.names("input"), self.cards.names("output"))
 
     def check_codec(self) -> None:
-        """Raises LibraryMissing if there is sound, and no Opus for it: it goes as PCM then."""
+        """Check that Opus can be used, if there is sound. Raises LibraryMissing; sound goes as PCM then."""
         if self._source or self._hears:
             check_opus()
 
@@ -149,7 +153,7 @@ class Studio:
 
     @property
     def finite(self) -> bool:
-        """Whether the input has an end of its own."""
+        """Whether the input is a file or pipe, which ends."""
         return self._source is not None and self._source.finite
 
     @property
@@ -159,11 +163,12 @@ class Studio:
         return source.label if source else ""
 
     def make_player(self, max_delay: float, trace: Trace | None = None, tones: Tones | None = None) -> Mixer | None:
-        """None without a loudspeaker or recording. `max_delay` is in seconds. `trace` hears how it is played.
+        """Return the playing half; None without a loudspeaker or recording. `max_delay` is in seconds. `trace` gets
+        facts about the playout.
 
         Only a sound card plays the `tones`: what goes to a file or a program is what the peer said.
 
-        Only now is there a call, and a file made if one is wanted. Raises DeviceError if it cannot be.
+        A file is made only now, because only now there is a call. Raises DeviceError if that fails.
         """
         if self._sink is None:
             return self._make_recorder("output", max_delay, trace) or self._make_recorder("record", max_delay, trace)
@@ -181,7 +186,8 @@ class Studio:
         )
 
     def make_recorder(self, max_delay: float) -> Mixer | None:
-        """What records beside the player, and does not depend on it. None if nothing is to be. Raises DeviceError."""
+        """Return the recorder beside the player, which does not depend on it; None if nothing is to be recorded.
+        Raises DeviceError."""
         return self._make_recorder("record", max_delay)
 
     def _make_recorder(self, kind: str, max_delay: float, trace: Trace | None = None) -> Mixer | None:
@@ -200,8 +206,8 @@ class Studio:
     def make_transmitter(
         self, playable: tuple[int, ...], wanted: Codec | None = None, wish: Wish = ANY, *, in_stereo: bool = False
     ) -> Transmitter | None:
-        """None without a microphone, or if the peer can play nothing that we can make within the wish. `in_stereo` is
-        whether it plays two channels."""
+        """Return the sending half; None without a microphone, or if the peer can play no codec that we can make
+        within the wish. `in_stereo` is whether the peer plays two channels."""
         if self._source is None:
             return None
         sent = self._captured_channels if in_stereo else 1
@@ -224,14 +230,15 @@ class Studio:
         )
 
     def close(self) -> None:
-        """Raises DeviceError if the end of a recording cannot be written; the rest is closed all the same."""
+        """Close everything. Raises DeviceError if the end of a recording cannot be written; the rest is closed
+        nevertheless."""
         with contextlib.ExitStack() as stack:
             for each in (self.cards, *self._recordings, self._sink, self._source):
                 if each is not None:
                     stack.callback(each.close)
 
     def may_come_back(self, direction: str) -> bool:
-        """Whether what has broken is a sound card, and no file or pipe. `direction` is that of `AudioStopped`."""
+        """Whether a sound card has broken, and not a file or pipe. `direction` is that of `AudioStopped`."""
         if direction == "recording" or (direction == "output" and self._sink is None):
             return False
         return self.cards.has(direction)
@@ -240,7 +247,8 @@ class Studio:
 def _open_source(
     wanted: SoundFile | StandardStream | Nothing, stream: "SoundStream | None", channels: int
 ) -> tuple[Source | None, int]:
-    """Of what is not a device, and how many channels it gives. `stream` is what `check_input` gave."""
+    """Open a source that is not a device. Returns it and its number of channels. `stream` comes from
+    `check_input`."""
     if stream:
         from voicemux.audio.pipes import PipeSource
 
@@ -255,9 +263,9 @@ def _open_source(
 
 
 def check_input(wanted: Choice) -> "SoundStream | None":
-    """Raises DeviceError if what the user has chosen for the input cannot be had, or is not sound.
+    """Check the input that the user chose. Raises DeviceError if it cannot be used, or is not sound.
 
-    A pipe is opened here, once for all calls, and is to be given to `open_input`, and closed.
+    A pipe is opened here, once for all calls, and returned; pass it to `open_input`, and close it in the end.
     """
     if isinstance(wanted, Nothing):
         return None
@@ -282,7 +290,7 @@ def check_input(wanted: Choice) -> "SoundStream | None":
 
 
 def check_output(wanted: Choice) -> None:
-    """Raises DeviceError if what the user has chosen for an output cannot be had.
+    """Check the output that the user chose. Raises DeviceError if it cannot be used.
 
     No device is opened, and no file written, before there is a call.
     """

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 # Profiles as PulseAudio, PipeWire and Windows name them ("headset-head-unit", "Hands-Free AG Audio").
 PROFILE = re.compile(r"hands[-_ ]?free|head[-_ ]?set[-_ ]head[-_ ]unit|\bhfp\b|\bhsp\b", re.IGNORECASE)
-HIGHEST_RATE = 16_000  # Hz, of these profiles: 8 or 16 kHz; macOS shows them as the device's rate
+HIGHEST_RATE = 16_000  # Hz in these profiles, 8 or 16 kHz, which macOS shows as the device's rate
 
 DULL = (
     "in telephone mode (8 or 16 kHz): voices are dull, and come about 0.2 s later; "
@@ -14,5 +14,6 @@ DULL = (
 
 
 def is_telephone(names: Iterable[str], rate: int) -> bool:
-    """By all that the system calls a device, and by the rate that it likes best, in Hz."""
+    """Whether the device is in such a profile, by all names that the system has for it, or by its default rate in
+    Hz."""
     return rate <= HIGHEST_RATE or any(PROFILE.search(name) for name in names)

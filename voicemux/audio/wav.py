@@ -1,7 +1,7 @@
-"""WAV from a pipe, where a reader cannot look ahead, and where the sizes in the header are often made up.
+"""Decodes WAV from a pipe, where a reader cannot look ahead, and the sizes in the header are often not true.
 
-RIFF and WAVE as in Microsoft's "Multimedia Programming Interface" (1991) and "Multiple channel audio data and WAVE
-files" (2007), RF64 as in EBU Tech 3306. Samples become 48 kHz mono.
+RIFF and WAVE are as in Microsoft's "Multimedia Programming Interface" (1991) and "Multiple channel audio data and
+WAVE files" (2007), RF64 as in EBU Tech 3306. Samples become 48 kHz mono.
 """
 
 import struct
@@ -16,11 +16,11 @@ from voicemux.audio.mixing import Downmix, weights
 from voicemux.audio.resample import HIGHEST_RATE, LOWEST_RATE, Resampler, from_floats
 from voicemux.errors import DeviceError, Kind
 
-MADE_UP = 0x7FFF_0000  # a size from there on is made up: a program that writes to a pipe does not know it
-UNKNOWN = 2**32 - 1  # a size that stands elsewhere
-SIGN = 16  # bytes by which the next file is known
-MOST_CHANNELS = 64
-LONGEST_FORM = 4096  # bytes of a fmt chunk; usual are 16 to 40
+MADE_UP = 0x7FFF_0000  # size from which on it is not believed: a program that writes to a pipe does not know it
+UNKNOWN = 2**32 - 1  # size that means: see the ds64 chunk
+SIGN = 16  # bytes that identify the next file
+MOST_CHANNELS = 64  # of a file that is played; more is a damaged header
+LONGEST_FORM = 4096  # bytes of a fmt chunk at most; 16 to 40 are usual
 
 Floats = NDArray[np.float32]
 
@@ -29,29 +29,29 @@ _NOTHING = np.zeros(0, np.int16)
 
 @dataclass(frozen=True)
 class Form:
-    """What a fmt chunk says. `mask`: which loudspeakers the channels are for, 0 if it does not say."""
+    """What a fmt chunk says. `mask`: which loudspeakers the channels are for; 0: not told."""
 
     rate: int
     channels: int
-    size: int  # bytes of a sample
+    size: int  # bytes of one sample
     mask: int
     convert: Callable[[bytes], Floats]
 
 
 class WavDecoder:
-    """Bytes in, whatever their number; 48 kHz mono out. One file may follow the other."""
+    """Turns bytes, in pieces of any size, into 48 kHz mono. One file may follow another."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
         self._form: Form | None = None
-        self._left = 0  # bytes of the chunk that are still to come, unless it is `_endless`
-        self._padding = 0  # and one that is none of its
+        self._left = 0  # bytes of the chunk still to come, unless it is `_endless`
+        self._padding = 0  # padding bytes behind the chunk: 0 or 1
         self._in_data = False
-        self._endless = False  # data to the end of the stream
-        self._long_size = 0  # of data, in RF64
+        self._endless = False  # the data go on to the end of the stream
+        self._long_size = 0  # size of the data in RF64, in bytes
 
     def decode(self, data: bytes, *, last: bool = False) -> bytes:
-        """What has become of `data` and of what came before. Raises DeviceError for what cannot be played."""
+        """Decode `data`, and return the sound that it completes. Raises DeviceError for what cannot be played."""
         self._bytes += data
         pcm = bytearray()
         goes_on = True
@@ -66,7 +66,7 @@ class WavDecoder:
         return bytes(pcm)
 
     def _chunk(self) -> bool:
-        """Go over one chunk, or a part of it. Whether there may be more to do."""
+        """Skip or read one chunk, or a part of it. Returns whether there may be more to do."""
         if self._left:
             skipped = min(self._left, len(self._bytes))
             del self._bytes[:skipped]
@@ -116,7 +116,7 @@ class WavDecoder:
         self._resampler = Resampler(self._form.rate, RATE)
 
     def _sound(self, last: bool) -> tuple[bool, bytes]:
-        """Whether the data are over, and what has become of the bytes that are there."""
+        """Decode the bytes that are there. Returns whether the data chunk is over, and the sound."""
         assert self._form
         if self._endless:
             next_file = self._next_file()
@@ -141,7 +141,7 @@ class WavDecoder:
         return is_over, sound.tobytes()
 
     def _next_file(self) -> int | None:
-        """Where the next one begins, in data that have no end of their own: `(espeak-ng ...; espeak-ng ...) |`."""
+        """Return where the next file begins, if the data have no known end: `(espeak-ng ...; espeak-ng ...) |`."""
         at = self._bytes.find(b"RIFF")
         while at >= 0:
             if self._bytes[at + 8 : at + SIGN] == b"WAVEfmt ":
@@ -151,7 +151,7 @@ class WavDecoder:
 
 
 def read_form(body: bytes) -> Form | None:
-    """What a fmt chunk says; None if that cannot be played."""
+    """Read a fmt chunk; None if it cannot be played."""
     if len(body) < 16:
         return None
     tag, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", body)
@@ -166,7 +166,7 @@ def read_form(body: bytes) -> Form | None:
 
 
 def mask_of(head: bytes) -> int:
-    """The loudspeakers that a WAV file's channels are for, by its first kilobytes; 0 if it does not say."""
+    """Return the mask of loudspeakers of a WAV file's channels, from its first kilobytes; 0 if it does not tell."""
     at = 12 if head[:4] in (b"RIFF", b"RF64", b"BW64") else len(head)
     while at + 8 <= len(head):
         name, size = struct.unpack_from("<4sI", head, at)
@@ -185,21 +185,21 @@ def _from_24_bits(data: bytes) -> Floats:
 
 
 def _from_mu_law(data: bytes) -> Floats:
-    """ITU-T G.711, table 2a."""
+    """Decode mu-law: ITU-T G.711, table 2a."""
     codes = ~np.frombuffer(data, np.uint8)
     sizes = (((codes & 15).astype(np.int32) << 3) + 132 << (codes >> 4 & 7)) - 132
     return (np.where(codes & 128, -sizes, sizes) / 2.0**15).astype(np.float32)
 
 
 def _from_a_law(data: bytes) -> Floats:
-    """ITU-T G.711, table 1a."""
+    """Decode A-law: ITU-T G.711, table 1a."""
     codes = np.frombuffer(data, np.uint8) ^ 0x55
     segment = (codes >> 4 & 7).astype(np.int32)
     sizes = ((codes & 15).astype(np.int32) << 4) + np.where(segment, 264, 8) << np.maximum(segment - 1, 0)
     return (np.where(codes & 128, sizes, -sizes) / 2.0**15).astype(np.float32)
 
 
-# By tag and bytes of a sample.
+# Conversions by format tag and bytes of a sample.
 _CONVERT: dict[tuple[int, int], Callable[[bytes], Floats]] = {
     (1, 1): lambda data: (np.frombuffer(data, np.uint8) / np.float32(128) - 1).astype(np.float32),
     (1, 2): lambda data: (np.frombuffer(data, "<i2") / np.float32(2**15)).astype(np.float32),

@@ -1,4 +1,4 @@
-"""What a trace is told of how the voice of one source is played. Pure: no sound, clock or thread."""
+"""Tells a trace how the voice of one source is played. Pure: no sound, clock or thread."""
 
 from voicemux.audio.playout.jitter import Conceal, JitterBuffer, Pause
 from voicemux.protocol.messages import Audio
@@ -9,16 +9,16 @@ TICKS_PER_MS = TICKS_PER_SECOND / 1000
 
 
 class Account:
-    """Without a trace, nothing here does anything. Lengths are in ticks."""
+    """The account of one source. Without a trace, its methods do nothing. Lengths are in ticks."""
 
     def __init__(self, trace: Trace | None, source: int) -> None:
         self._trace = trace
         self._source = source
-        self._filling = ""  # how, if there is nothing to play
-        self._filled = 0  # ticks, in that way
+        self._filling = ""  # how a gap is being filled; "" if there is none
+        self._filled = 0  # ticks that were filled so far
 
     def played(self, audio: Audio, length: int, missed: int, jitter: JitterBuffer) -> None:
-        """A packet was decoded; `missed` was cut off its beginning, and left `length`."""
+        """A packet was decoded. `missed` ticks were cut off its beginning, and `length` are left."""
         if self._trace:
             self._end_filling(self._trace)
             fact = Played(
@@ -33,12 +33,12 @@ class Account:
             self._trace(fact)
 
     def stretched(self, more: int, *, quiet: bool) -> None:
-        """It was made so much longer, or, if negative, shorter."""
+        """The packet was made `more` ticks longer, or shorter if negative. `quiet`: it was a pause."""
         if self._trace and more:
             self._trace(Stretched(self._source, more / TICKS_PER_MS, quiet))
 
     def filled(self, action: Conceal | Pause) -> None:
-        """There was nothing to play."""
+        """There was no packet to play, and `action` filled the gap."""
         if self._trace:
             how = "paused" if isinstance(action, Pause) else "faded" if action.fading else "concealed"
             if how != self._filling:
@@ -47,7 +47,7 @@ class Account:
             self._filled += action.ticks
 
     def not_played(self, audio: Audio, why: str) -> None:
-        """A packet with sound in it is of no use. `why` is as in `NotPlayed`."""
+        """A packet with sound will not be played. `why` is as in `NotPlayed`."""
         if self._trace and audio.data:
             self._trace(NotPlayed(self._source, audio.sequence, why))
 

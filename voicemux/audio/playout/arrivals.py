@@ -1,8 +1,9 @@
-"""How late packets come, and what delay of playing hides it. It knows numbers only: no sound, clock or thread.
+"""Estimates how late packets come, and which playout delay hides it (NetEQ's packet arrival history and delay
+manager). No sound, clock or thread.
 
-The clocks of the two ends agree on nothing, so lateness is relative: a packet's transit (arrival less
-time stamp) less the smallest transit of the last seconds. Positions are time stamps without their
-wrap-around, in ticks of 1/48000 s; times are in seconds.
+The clocks of the two ends are unrelated, so lateness is relative: a packet's transit (arrival minus timestamp) minus
+the smallest transit of the last seconds. Positions are unwrapped timestamps, in ticks of 1/48000 s; times are in
+seconds.
 """
 
 from collections import deque
@@ -10,25 +11,29 @@ from dataclasses import dataclass
 
 from voicemux.protocol.wire import TICKS_PER_SECOND
 
-SLOT = 0.5  # seconds that are summed up as one smallest and one largest transit
-BASE_SLOTS = 20  # 10 s: longer than any burst of losses, so short that 300 ppm of drift moves it by 3 ms only
-PEAK_SLOTS = 60  # 30 s of peaks decide about the target
-DRIFT_SLOTS = 240  # 2 min of smallest transits make 1 ms of jitter an error of about 10 ppm
-DRIFT_SLOTS_LEAST = 60  # half a minute
-MOST_DRIFT = 1000  # ppm: no sound card is so far off; it is a jump of one of the clocks
-FIRST_TARGET = 0.020  # seconds, until there is something to go by: a usual packet
-MARGIN = 0.002  # seconds above the peaks: what the next half minute is likely to be worse
-# A stall in every five seconds is worth the delay that hides it, a rarer one is not: a tenth of the peaks are larger
-# than the target. It is a mean of some, because a single one would jump between nothing and everything when stalls
-# are about that frequent.
-TOO_RARE = 0.08  # of the peaks are left out, the largest
-COUNTED = 0.04  # of the peaks are counted, the largest of the others
-FEW = 20  # peaks of which none is left out: two stalls within ten seconds would cost more than waiting for the second
-HOPELESS = 2.5  # times the ceiling: so late is what comes behind an outage, and no target hides that
-SPELL = 0.1  # seconds of nothing but late packets: a burst behind a stall is over sooner, so the line has slowed down
-SPELL_MARGIN = 0.010  # seconds above the least late of them: it may be getting slower still
-RELIEF = 0.05  # seconds by which even the earliest come earlier than before: what waited on the line has drained
-SLOWNESS = 0.5  # seconds of nothing but packets that are so much later than usual: no stall, nor two in a row
+SLOT = 0.5  # seconds for which one smallest and one largest transit are kept
+# Slots (10 s) for the base: longer than any burst of losses, and so short that 300 ppm of drift moves it by only 3
+# ms.
+BASE_SLOTS = 20
+PEAK_SLOTS = 60  # slots (30 s) whose peaks decide about the target
+DRIFT_SLOTS = 240  # slots (2 min) for the drift: 1 ms of jitter is then an error of about 10 ppm
+DRIFT_SLOTS_LEAST = 60  # slots (30 s) before the drift is known
+MOST_DRIFT = 1000  # ppm: no sound card is so far off, so a clock has jumped
+FIRST_TARGET = 0.020  # seconds of target before anything is known: a usual packet
+MARGIN = 0.002  # seconds above the peaks: the next half minute may be a little worse
+# The target is the mean of the peaks between the 88th and the 92nd percentile. It hides a stall that comes every five
+# seconds; hiding rarer ones is not worth the delay. It is a mean because a single peak would jump between nothing and
+# everything if stalls are about that frequent.
+TOO_RARE = 0.08  # share of the peaks, the largest, that are ignored
+COUNTED = 0.04  # share of the peaks, the largest of the others, whose mean is the target
+# Peaks with which none is ignored: two stalls within ten seconds would cost more than waiting for the second.
+FEW = 20
+HOPELESS = 2.5  # factor of the ceiling: packets so late come after an outage, and no target hides that
+SPELL = 0.1  # seconds of nothing but late packets that mean a slower line: a burst after a stall is over sooner
+SPELL_MARGIN = 0.010  # seconds above the least late packet of a spell: the line may be getting slower still
+# Seconds by which even the earliest packets must come earlier than before: a queue on the line has drained.
+RELIEF = 0.05
+SLOWNESS = 0.5  # seconds of nothing but packets that are later by RELIEF: longer than a stall, or two in a row
 
 
 @dataclass
@@ -40,34 +45,34 @@ class _Slot:
 
 @dataclass
 class _Slow:
-    """A while in which something waits on the line."""
+    """A time in which a queue stands on the line."""
 
-    limit: float  # transit: all of its packets have more
+    limit: float  # transit that all of its packets exceed
     began: float
     last: float
 
 
 class ArrivalTimes:
-    """`add()` each packet, which returns its lateness; read `target`."""
+    """The arrival times of one source. Call `add()` for each packet, which returns its lateness; read `target`."""
 
     def __init__(self, ceiling: float) -> None:
         """`ceiling` is the largest target, in seconds."""
-        self._usual = min(FIRST_TARGET, ceiling)  # target, but for a spell
+        self._usual = min(FIRST_TARGET, ceiling)  # target without a spell
         self.ceiling = ceiling
-        self._spell: deque[tuple[float, float]] = deque()  # arrival and lateness of what came in the last SPELL
+        self._spell: deque[tuple[float, float]] = deque()  # arrival and lateness of the packets of the last SPELL
         self._slots: deque[_Slot] = deque(maxlen=DRIFT_SLOTS)
         self._peaks: deque[float] = deque(maxlen=PEAK_SLOTS)
         self._base: float | None = None
-        self._settled = [self._usual, self._usual]  # targets at the last two turns, the older first
-        self._least: float | None = None  # lateness of the spell, once it is long enough to tell
+        self._settled = [self._usual, self._usual]  # targets at the last two ends of a slot, the older first
+        self._least: float | None = None  # least lateness of the spell, once it is long enough
         self._slow: _Slow | None = None
-        self._known_drift: float | None = None  # as it was found on an earlier line
-        self._is_on_another_line = False  # and nothing has come by it yet
-        self._goes_on = False  # what will come by it is what comes next
-        self._outage = float("-inf")  # when something hopelessly late came last
+        self._known_drift: float | None = None  # drift that was measured on an earlier line
+        self._is_on_another_line = False  # another line is used, by which nothing has come yet
+        self._goes_on = False  # the next packet is the first of the other line
+        self._outage = float("-inf")  # when a packet later than HOPELESS last came
 
     def add(self, position: int, arrival: float) -> float:
-        """Take note of a packet. Its lateness in seconds, 0 for the earliest."""
+        """Add a packet, and return its lateness in seconds, 0 for the earliest."""
         if self._goes_on:
             self._goes_on = False
             self.restart()
@@ -92,17 +97,17 @@ class ArrivalTimes:
         return lateness
 
     def waited(self, delay: float) -> None:
-        """A packet was not here when it was wanted, and is played with this `delay`. That counts as its lateness: the
-        sound card takes sound in blocks, so the user could not hear it earlier."""
-        assert self._base is not None  # a packet is played, so it has come
+        """A packet was missing when it was wanted, and is played with this `delay` in seconds. That counts as its
+        lateness: the sound card takes sound in blocks, so the user could not have heard it earlier."""
+        assert self._base is not None  # a packet has been played, so one has come
         slot = self._slots[-1]
         slot.largest = max(slot.largest, self._base + delay)
         self._look_for_more(delay)
 
     @property
     def target(self) -> float:
-        """The target playout delay in seconds. It hides most of the lateness of the last half minute, and that of
-        right now.
+        """The target playout delay in seconds. It hides most of the lateness of the last half minute, and all of the
+        present lateness.
 
         Any thread may ask.
         """
@@ -111,24 +116,24 @@ class ArrivalTimes:
 
     @property
     def latest(self) -> float:
-        """The least lateness of right now, in seconds: how late the line itself is."""
+        """The least lateness of the last SPELL, in seconds: how late the line itself is."""
         return min((lateness for _, lateness in self._spell), default=0.0)
 
     def delay(self, position: int, now: float) -> float:
-        """The playout delay in seconds of the sample at `position` if it is played `now`: the time since its earliest
-        possible arrival."""
+        """Return the playout delay in seconds of the sample at `position` if it is played `now`: the time since its
+        earliest possible arrival."""
         return 0.0 if self._base is None else now - position / TICKS_PER_SECOND - self._base
 
     def forget_peaks(self) -> None:
-        """The line has recovered: how late packets were before says nothing any more."""
+        """Forget how late packets were: the line has recovered."""
         self._peaks.clear()
         self._usual = min(FIRST_TARGET, self.ceiling)
         self._settled = [self._usual, self._usual]
         if self._slots:
-            self._slots[-1].largest = float("-inf")  # of what is still to come
+            self._slots[-1].largest = float("-inf")  # only later packets of the slot count
 
     def restart(self) -> None:
-        """What was learnt of the line's transit no longer holds: it has changed, or the peer's clock has."""
+        """Forget the transit of the line: the line or the peer's clock has changed."""
         if self._is_on_another_line:
             self._is_on_another_line = False
             self._known_drift = self.drift_ppm
@@ -141,15 +146,15 @@ class ArrivalTimes:
         self._slow = None
 
     def begin_again(self, *, goes_on: bool = False) -> None:
-        """What comes after the next `restart` comes by another line, from the same clock; `goes_on`: it is the next
-        packet that comes by it."""
+        """Packets after the next `restart` come by another line, from the same clock. `goes_on`: the next packet is
+        the first of them."""
         self._is_on_another_line, self._goes_on = True, goes_on
 
     @property
     def drift_ppm(self) -> float | None:
-        """How much faster the peer's clock runs than ours, in parts per million; None until it can be told.
+        """How much faster the peer's clock runs than ours, in parts per million; None until it is known.
 
-        The slope of the smallest transits, by least squares.
+        It is the slope of the smallest transits, by least squares.
         """
         slots = list(self._slots)[:-1]
         if len(slots) < DRIFT_SLOTS_LEAST:
@@ -179,11 +184,11 @@ class ArrivalTimes:
             self._slow = None
 
     def _turn(self, now: float, transit: float) -> None:
-        """Begin a new slot, and draw conclusions from the last."""
+        """Begin a new slot, and update base and target by the last one."""
         if self._slots:
             smallest = [slot.smallest for slot in self._slots]
             self._base = min(smallest[-BASE_SLOTS:])
-            before = min(smallest[-BASE_SLOTS - 1 : -1], default=self._base)  # what it was at the last turn
+            before = min(smallest[-BASE_SLOTS - 1 : -1], default=self._base)  # the base at the end of the slot before
             if self._base < before - RELIEF:
                 self.forget_peaks()
             elif not self._is_of_an_outage(self._slots[-1]):
@@ -196,7 +201,7 @@ class ArrivalTimes:
         return slot.began - self._outage < SLOT
 
     def _worth_it(self, *unfinished: float) -> float:
-        """The target by the peaks up to now, and that of an unfinished slot."""
+        """Return the target, from the peaks so far and those of an unfinished slot."""
         peaks = sorted((*self._peaks, *unfinished))
         too_rare = 0 if len(peaks) < FEW else int(TOO_RARE * len(peaks))
         counted = peaks[: len(peaks) - too_rare][-max(1, int(COUNTED * len(peaks))) :]

@@ -16,7 +16,7 @@ from voicemux.audio.playout.arrivals import ArrivalTimes
 from voicemux.protocol.messages import Audio
 from voicemux.protocol.wire import TICKS_PER_SECOND
 
-MAX_DELAY = 0.300  # seconds of playout delay at most: with a usual line, half a second from mouth to ear
+MAX_DELAY = 0.300  # seconds of playout delay at most: on a usual line, that makes half a second from mouth to ear
 ROOM = 2 / 3  # share of the maximum delay that the target may reach: the rest is for later packets
 SKIP = 0.120  # seconds above the target; beyond that, catching up by playing faster would take too long
 HURRY = 0.060  # seconds above the target; beyond that, every packet is shortened
@@ -32,8 +32,9 @@ NEGLIGIBLE = TICKS_PER_SECOND // 400  # ticks between two packets that do not co
 LONGEST_PACKET = TICKS_PER_SECOND * 120 // 1000  # ticks, of Opus
 MAX_STEP_BACK = 2 * TICKS_PER_SECOND  # ticks; beyond that, the sender has restarted its clock
 ADRIFT = 1.0  # seconds in which packets came, but none in time: then the line itself has become slower
-STEADY = 4  # packets in a row that came at the pace of speech: no burst behind a stall, but a line that is later now
-PACE = (0.4, 3.0)  # packet lengths between two such packets, least and most: a network bunches packets
+# Packets in a row at the pace of speech: then it is not a burst after a stall, but a line that is later now.
+STEADY = 4
+PACE = (0.4, 3.0)  # packet lengths between two such packets, least and most: networks bunch packets
 # How much later a retransmitted packet comes: in round trips, plus seconds. Before TCP retransmits a lost packet, it
 # waits for acknowledgements of the next packets (RACK, RFC 8985).
 REPEAT_TRIPS, REPEAT = 1.25, 0.080
@@ -94,8 +95,8 @@ class _Timeliness:
 
     def __init__(self) -> None:
         self._last_arrival = 0.0
-        self._steady = 0  # packets in a row that came at their pace
-        self._late_since: float | None = None  # since when nothing has been in time
+        self._steady = 0  # packets in a row that came at the pace of speech
+        self._late_since: float | None = None  # time since which no packet was in time
 
     def came(self, step: int, arrival: float) -> None:
         """A packet arrives, which begins `step` ticks after the one before."""
@@ -133,12 +134,12 @@ class JitterBuffer:
     """`put()` what arrives; ask `next()` for what to do."""
 
     def __init__(self, max_delay: float = MAX_DELAY, on_drop: Callable[[Audio, str], None] = _ignore) -> None:
-        """`on_drop` hears of each packet that is not played, and why: it was "late", or one of too "many"."""
-        self.late = 0  # packets dropped because they came too late, or too many
+        """`on_drop` gets each packet that is not played, and why: "late", or one of too "many"."""
+        self.late = 0  # packets dropped because they came too late, or there were too many
         self.concealed = 0  # ticks
-        self.position: int | None = None  # of the next sample to be played; None in a pause
-        self.delay = 0.0  # playout delay of what was played last, counted from its earliest possible arrival
-        self.least_target = 0.0  # seconds that the target has at least, whatever the line is like
+        self.position: int | None = None  # position of the next sample to be played; None in a pause
+        self.delay = 0.0  # playout delay in seconds of what was last played, from its earliest possible arrival
+        self.least_target = 0.0  # seconds: the least target, whatever the line is like
         self._on_drop = on_drop
         self._max_delay = max_delay
         self._arrivals = ArrivalTimes(ceiling=max_delay * ROOM)
@@ -153,8 +154,8 @@ class JitterBuffer:
         self._sequence = 0  # of the last packet played
         self._concealed_ticks = 0  # in a row
         self._joins = False
-        self._rested_at = self._asked_at = 0.0  # the latter: when the last packet was played
-        self._is_owed = False  # the length of a packet that is being played
+        self._rested_at = self._asked_at = 0.0  # `_asked_at`: when the last packet was played
+        self._is_owed = False  # a packet is being played whose length is not known yet
         self._timeliness = _Timeliness()
 
     @property
@@ -191,7 +192,7 @@ class JitterBuffer:
         return (self._newest - self._packets[0].position) / TICKS_PER_SECOND if self._packets else 0.0
 
     def put(self, audio: Audio, arrival: float) -> None:
-        """Take a packet. One that is not newer than the last is dropped: TCP does not reorder."""
+        """Add a packet. One that is not newer than the last is dropped, since TCP does not reorder."""
         step = (audio.timestamp - self._newest + 2**31) % 2**32 - 2**31
         if self._begun and -MAX_STEP_BACK < step <= 0:
             self.late += 1
@@ -218,7 +219,7 @@ class JitterBuffer:
         self._packets.append(_Packet(audio, self._newest))
 
     def begin_again(self, *, goes_on: bool = False) -> None:
-        """From now on packets come by another line. What has come before is played until then, or to its end."""
+        """From now on, packets come by another line. Earlier ones are played until then, or to their end."""
         self._begun = self._begun and goes_on
         self._arrivals.begin_again(goes_on=goes_on)
 
@@ -231,7 +232,7 @@ class JitterBuffer:
         self._newest_sequence = audio.sequence
 
     def next(self, now: float) -> Play | Conceal | Pause:
-        """What is to be played now. The caller finishes a `Play` before it asks again."""
+        """Return what to play now. The caller finishes a `Play` before it asks again."""
         assert not self._is_owed, "the packet before is not finished"
         self._drop_hopeless(now)
         if not self._packets:
@@ -284,7 +285,7 @@ class JitterBuffer:
         packet = self._packets.popleft()
         self._asked_at = now
         waited, self._concealed_ticks = self._concealed_ticks > 0, 0
-        if not packet.audio.data:  # silence begins here
+        if not packet.audio.data:  # an empty packet: silence begins here
             self._sequence = packet.audio.sequence
             self.position = None
             return Pause(STEP)
@@ -311,7 +312,7 @@ class JitterBuffer:
         self.late += bool(audio.data)
         self._on_drop(audio, why)
         self._timeliness.was_late(now)
-        if not audio.data:  # silence has begun, however late we hear of it
+        if not audio.data:  # the peer's silence has begun, however late this tells it
             self.position = None
 
     def _conceal(self) -> Conceal:

@@ -1,7 +1,7 @@
-"""Keeps what goes to a loudspeaker below full scale. What is below the ceiling anyway is not touched, bit for bit.
+"""Keeps the sound for a loudspeaker below full scale. Sound below the ceiling passes unchanged, bit for bit.
 
-It adds no delay: the gain falls within the piece of sound in hand before its peak comes; only where a peak is at the
-very beginning of a piece does it fall at once.
+It adds no delay: within each piece, the gain falls before the peak comes. Only if a peak is at the very beginning of
+a piece does it fall at once.
 """
 
 import math
@@ -13,20 +13,21 @@ from numpy.typing import NDArray
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.resample import Samples
 
-CEILING = round(32768 * 10 ** (-1 / 20))  # -1 dBFS: what a converter makes between two samples may be higher
-STEP = RATE // 1000  # samples (1 ms) between which the gain is a straight line
-RECOVERY = math.exp(-1 / 80)  # of what is missing to a gain of 1, left after a millisecond: 80 ms to a third
-UNITY = 0.999  # a gain from there on is 1
+# Sample value of -1 dBFS: between two samples, a converter's output may be higher.
+CEILING = round(32768 * 10 ** (-1 / 20))
+STEP = RATE // 1000  # samples (1 ms) over which the gain changes linearly
+RECOVERY = math.exp(-1 / 80)  # share of the missing gain that is left after a millisecond: 80 ms to a third
+UNITY = 0.999  # gain from which on it counts as 1
 
 
 class Limiter:
-    """One stream of samples; two channels have one gain."""
+    """The limiter of one stream. Two channels share one gain."""
 
     def __init__(self) -> None:
-        self._gain = 1.0  # at the end of what was given
+        self._gain = 1.0  # gain at the end of the last piece
 
     def limit(self, samples: NDArray[Any]) -> Samples:
-        """`samples` of int16, or of sums that are larger, with no peak above `CEILING`; as many come back."""
+        """Return `samples`, of int16 or larger sums, as int16 with no peak above `CEILING`, in the same number."""
         peak = float(np.max(np.abs(samples.astype(np.float64)), initial=0.0))
         if self._gain == 1.0 and peak <= CEILING:
             return samples.astype(np.int16, copy=False)
@@ -34,13 +35,13 @@ class Limiter:
         gains = self._gains(floats)
         at = np.arange(len(floats)) / STEP
         limited = (floats.T * np.interp(at, np.arange(len(gains)), gains)).T
-        # The last step may be a short one, and the gain at its end is in the middle of a line.
+        # The last step may be short; then the gain at its end lies in the middle of a line.
         end = float(np.interp(len(floats) / STEP, np.arange(len(gains)), gains)) if len(floats) else self._gain
         self._gain = 1.0 if end > UNITY else end
         return np.clip(np.rint(limited), -CEILING, CEILING).astype(np.int16)
 
     def _gains(self, floats: NDArray[np.float64]) -> list[float]:
-        """At each step, the first and the last included: on neither side of it more than the peak there allows."""
+        """Return the gain at each step, first and last included: never more than the peaks on either side allow."""
         steps = -(-len(floats) // STEP)
         padded = np.zeros(steps * STEP)
         padded[: len(floats)] = np.abs(floats) if floats.ndim == 1 else np.abs(floats).max(axis=1)

@@ -1,7 +1,7 @@
-"""Owns a sink: asks the voice of each source for what is played next, and writes the sum.
+"""Owns a sink: asks the playout of each source for sound, and writes the sum.
 
-A recording is a mixer of its own, with playouts of its own: both get every packet. It has the clock of a file, so it
-is complete, and in time, also while there is no loudspeaker, or one that hangs. That costs a second decoder.
+A recording is a mixer of its own, with its own playouts: both get every packet. It has a file's clock, so it is
+complete and in time even while the loudspeaker is missing or hangs. That costs a second decoder.
 """
 
 import time
@@ -22,12 +22,12 @@ from voicemux.audio.resample import Samples, no_sound, to_mono
 from voicemux.errors import DeviceError
 from voicemux.protocol.messages import OWN_SOURCE, Audio, Report
 
-LEAST, MOST = -(2**15), 2**15 - 1  # of a sample
+LEAST, MOST = -(2**15), 2**15 - 1  # smallest and largest sample
 
 
 class Mixer:
-    """`run()` is the body of the speaker's thread, or the recorder's; `put()` is the demultiplexer's, and does not
-    wait."""
+    """The playing half of a call's sound. The loudspeaker's thread, or a recorder's, runs `run()`; the demultiplexer
+    calls `put()`, which does not wait."""
 
     def __init__(
         self,
@@ -45,9 +45,9 @@ class Mixer:
     ) -> None:
         """`playouts` are by the number of their source; AUDIO of others is dropped. `OWN_SOURCE` must be among them.
 
-        `reopen` gives a sink for one that has broken. `tones` are heard also while the user has deafened the peer.
-        `records`: the sink keeps what is heard. The playouts make `channels` channels, which the sink gets as one if
-        it `mixes_down`.
+        `reopen` opens a sink in place of a broken one. `tones` are heard even while the user has deafened the peer.
+        `records`: the sink keeps the peer's voice. The playouts make `channels` channels; if the mixer `mixes_down`,
+        the sink gets their mean.
         """
         self.in_use: InUse[Sink] = InUse(sink, reopen)
         self._playouts = playouts
@@ -59,8 +59,9 @@ class Mixer:
         self._clock = clock
         self.deafened = False
         self._meter = LevelMeter()
-        self.volume = Volume(self._meter) if limiter else None  # of a loudspeaker
-        self._made: dict[int, Samples] = {source: no_sound(0, channels) for source in playouts}  # and not written
+        self.volume = Volume(self._meter) if limiter else None  # only a loudspeaker has one
+        # Samples made by each playout, and not yet written.
+        self._made: dict[int, Samples] = {source: no_sound(0, channels) for source in playouts}
 
     @property
     def label(self) -> str:
@@ -69,26 +70,26 @@ class Mixer:
 
     @property
     def figures(self) -> Figures:
-        """How the peer's voice is played. Any thread."""
+        """Figures of the playout of the peer's voice. Any thread may read them."""
         return self._playouts[OWN_SOURCE].figures(self._sink.delay_ms, self._sink.xruns)
 
     @property
     def levels(self) -> SoundLevels:
-        """How loud the peer is, as it came. Any thread."""
+        """How loud the peer's voice is as it came. Any thread may read it."""
         return self._meter.levels
 
     def report(self) -> Report | None:
-        """What the peer is told of its voice; None until it was heard."""
+        """Return what to tell the peer of its voice; None before any came."""
         return self._playouts[OWN_SOURCE].report(self._sink.delay_ms)
 
     def put(self, audio: Audio, arrival: float | None = None) -> None:
-        """Take a packet from the demultiplexer."""
+        """Queue a packet from the demultiplexer."""
         if playout := self._playouts.get(audio.source):
             playout.put(audio, self._clock() if arrival is None else arrival)
 
     def begin_again(self, *, goes_on: bool = False) -> None:
-        """What comes from now on comes by another line; `goes_on`: behind what came before, without a gap. Any
-        thread."""
+        """From now on, packets come by another line. `goes_on`: they follow those before without a gap. Any thread
+        may call it."""
         for playout in self._playouts.values():
             playout.begin_again(goes_on=goes_on)
 
@@ -107,7 +108,7 @@ class Mixer:
         return self.in_use.now
 
     def _play_on(self, on_start: Callable[[float], None]) -> None:
-        """On one sink, to its end."""
+        """Play on one sink until it ends."""
         self.in_use.begin(on_start)
         while self._sink.ready():
             has_more = self._take_in()
@@ -118,11 +119,12 @@ class Mixer:
 
     @property
     def _next_at(self) -> float:
-        """When the sink is through with what it has. To make more takes time, after which that may be later."""
+        """The time at which the sink will have played what it has. Making more takes time, so it may be later."""
         return self._clock() + self._sink.ahead
 
     def _take_in(self) -> bool:
-        """Whether there is something to play, without a guess for the voice of any who speaks."""
+        """Take in what has come. Returns whether there is sound to play, without having to conceal anything of a
+        voice that speaks."""
         is_any_here = is_any_missing = False
         for source, playout in self._playouts.items():
             is_here = playout.take_in() or len(self._made[source]) > 0
@@ -131,7 +133,7 @@ class Mixer:
         return is_any_here and not is_any_missing
 
     def _mix(self, now: float) -> Samples:
-        """What is heard at the time `now` and from then on, at least one sample."""
+        """Return what is heard from the time `now` on, at least one sample."""
         total = self._sum(now)
         self._meter.hear(to_mono(total))
         if self._mixes_down:
@@ -142,14 +144,14 @@ class Mixer:
             total = np.zeros_like(total)
         if self.tones:
             total = self.tones.add(total)
-        is_as_it_came = total.ndim == 2 and total.dtype == np.int16  # music may go up to full scale
+        is_as_it_came = total.ndim == 2 and total.dtype == np.int16  # unchanged music may go up to full scale
         if self._limiter and not is_as_it_came:
             return self._limiter.limit(total)
         clipped: Samples = np.clip(total, LEAST, MOST).astype(np.int16)
         return clipped
 
     def _sum(self, now: float) -> NDArray[np.integer]:
-        """Of all voices, as long as each of them has made its own."""
+        """Return the sum of all voices, as long as the shortest piece that they have made."""
         if len(self._playouts) == 1:
             return self._playouts[OWN_SOURCE].render(now, self._sink.reserve)
         for source, playout in self._playouts.items():
@@ -161,10 +163,11 @@ class Mixer:
         return total
 
     def stop(self) -> None:
-        """End `run`. Any thread."""
+        """End `run`. Any thread may call it."""
         self.in_use.stop()
 
     def round_trip(self, seconds: float) -> None:
-        """The shortest of the last round trips: see `JitterBuffer.round_trip`. Any thread."""
+        """Pass on the shortest of the last round trips, in seconds: see `JitterBuffer.round_trip`. Any thread may
+        call it."""
         for playout in self._playouts.values():
             playout.round_trip(seconds)

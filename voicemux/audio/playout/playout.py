@@ -1,6 +1,7 @@
-"""From AUDIO messages to samples: the voice of one source. The jitter buffer says what is played, the codec how.
+"""Plays the voice of one source, from AUDIO messages to samples. The jitter buffer chooses the packet, the codec
+decodes it.
 
-Time is an argument: what asks for samples says when they will be played.
+Time is an argument: the caller that asks for samples says when they will be heard.
 """
 
 from collections import deque
@@ -18,30 +19,31 @@ from voicemux.audio.playout.stretch import FADE, LONGEST_PERIOD, ComfortNoise, j
 from voicemux.audio.resample import Samples, from_bytes, no_sound
 from voicemux.protocol.messages import Audio, Report
 
-MAX_ARRIVED = 512  # packets between the demultiplexer and the playing thread: 10 s of usual ones
+MAX_ARRIVED = 512  # packets in the queue between the demultiplexer and the playing thread: 10 s of 20 ms packets
 QUIET = 100.0**2  # mean square (-50 dB) below which a cut or an insertion is not heard
-WORTHWHILE = RATE * 20 // 1000  # samples: less than this at a time holds no pitch period and its double
-SMOOTHING = 0.05  # of the reported delay: about a second of usual packets
+WORTHWHILE = RATE * 20 // 1000  # samples (20 ms): a shorter piece cannot hold two pitch periods
+SMOOTHING = 0.05  # share of the newest delay in the reported one: about a second of usual packets
 
 
 @dataclass(frozen=True)
 class Figures:
-    """How the playing goes: packets, milliseconds, parts per million."""
+    """Figures of the playout: packets, milliseconds, parts per million."""
 
     received: int
     late: int
-    concealed: int  # made up, or not to be decoded
+    concealed: int  # packets that were concealed, or could not be decoded
     shortened_ms: float
     lengthened_ms: float
-    packet_ms: float  # the length of the peer's packets, and what its codec looks ahead
-    buffer_ms: float  # playout delay, from the arrival of a packet on, but for what it came later than others
-    playout_ms: float  # the sink's part
+    packet_ms: float  # length of the peer's packets, plus the lookahead of its codec
+    buffer_ms: float  # time that a packet waits here: the playout delay without the lateness of the line
+    playout_ms: float  # delay of the sink
     drift_ppm: float | None
     xruns: int
 
 
 class Playout:
-    """`put()` belongs to the demultiplexer, `take_in()` and `render()` to the thread that plays, the rest to any."""
+    """The playout of one source. The demultiplexer calls `put()`, the playing thread `take_in()` and `render()`, any
+    thread the rest."""
 
     def __init__(
         self,
@@ -56,39 +58,40 @@ class Playout:
         """
         self._channels = channels
         self._decoders = decoders
-        # A truth value is another line, and whether its packets go on behind those of the one before.
+        # A bool in it means another line, and whether its packets follow without a gap.
         self._arrived: deque[tuple[Audio, float] | bool] = deque(maxlen=MAX_ARRIVED)
         self._account = account or Account(None, 0)
         self._jitter = JitterBuffer(max_delay, self._account.not_played)
-        self._decoder: Decoder | None = None  # of the last packet
-        self._packet_samples = 960  # of the last packet; until there is one, the usual 20 ms
+        self._decoder: Decoder | None = None  # decoder of the last packet
+        self._packet_samples = 960  # length of the last packet; before the first, the usual 20 ms
         self._lookahead_ms = 0.0
         self._noise = ComfortNoise(channels)
         self._past: Samples = no_sound(LONGEST_PERIOD, channels)  # what was played last
-        self._ending: Samples = no_sound(0, channels)  # how it would go on; empty if it goes on
+        # How the last sound would continue, to fade from; empty if it does continue.
+        self._ending: Samples = no_sound(0, channels)
         self._delay = 0.0  # playout delay in seconds, smoothed
-        self._wait = 0.0  # of that, the part that was spent here
+        self._wait = 0.0  # the part of `_delay` that packets spend here, smoothed
         self._newest: Audio | None = None
-        self._received = 0  # changed by the demultiplexer only, what follows by the playing thread only
-        self._late = 0  # packets whose whole time was over when they came
+        self._received = 0  # only the demultiplexer changes this; only the playing thread what follows
+        self._late = 0  # packets that were entirely too late
         self._concealed = 0.0  # packets
         self._undecodable = 0
         self._shortened = 0  # samples
         self._lengthened = 0  # samples
 
     def put(self, audio: Audio, arrival: float) -> None:
-        """Take a packet, and the time at which it came. Does not wait."""
+        """Queue a packet with the time at which it came. Does not wait."""
         self._received += bool(audio.data)
         self._newest = audio
         self._arrived.append((audio, arrival))
 
     def begin_again(self, *, goes_on: bool = False) -> None:
-        """What comes from now on comes by another line; `goes_on`: behind what came before, without a gap. Any
-        thread."""
+        """From now on, packets come by another line. `goes_on`: they follow those before without a gap. Any thread
+        may call it."""
         self._arrived.append(goes_on)
 
     def take_in(self) -> bool:
-        """Take note of what has come. Whether there is something to play."""
+        """Pass what has come to the jitter buffer. Returns whether there is something to play."""
         while self._arrived:
             arrived = self._arrived.popleft()
             if isinstance(arrived, bool):
@@ -99,11 +102,11 @@ class Playout:
 
     @property
     def silent(self) -> bool:
-        """Whether the peer does not speak, so that nothing is missing if nothing comes."""
+        """Whether the peer pauses, so that nothing is missing if nothing comes."""
         return self._jitter.position is None
 
     def render(self, now: float, reserve: float) -> Samples:
-        """What is to be played at the time `now`, at least one sample.
+        """Return what to play from the time `now` on, at least one sample.
 
         `reserve` is the least playout delay in seconds, which the sink needs.
         """
@@ -123,7 +126,7 @@ class Playout:
         return sound
 
     def figures(self, playout_ms: float, xruns: int) -> Figures:
-        """How the playing goes. The numbers may be a moment old; the arguments are the sink's."""
+        """Return the figures. They may be a moment old; the arguments are the sink's."""
         return Figures(
             received=self._received,
             late=self._jitter.late + self._late,
@@ -138,7 +141,7 @@ class Playout:
         )
 
     def report(self, playout_ms: float) -> Report | None:
-        """What the peer is told of its voice; None until it was heard. `playout_ms` is the sink's part."""
+        """Return what to tell the peer of its voice; None before any came. `playout_ms` is the sink's delay."""
         newest = self._newest
         if newest is None:
             return None
@@ -147,7 +150,7 @@ class Playout:
         return Report(newest.source, newest.sequence, played, delay, int(self._jitter.target * 1000))
 
     def round_trip(self, seconds: float) -> None:
-        """The shortest of the last round trips: see `JitterBuffer.round_trip`."""
+        """Pass on the shortest of the last round trips, in seconds: see `JitterBuffer.round_trip`."""
         self._jitter.round_trip(seconds)
 
     def _play(self, play: Play) -> Samples:
@@ -155,12 +158,12 @@ class Playout:
             self._prepare_to_join()
         sound, fit = self._decode(play)
         sound = sound[play.missed :]
-        if not len(sound):  # decoded all the same: the codec must have heard it
+        if not len(sound):  # it was decoded though it is too late, because the next packet depends on it
             self._late += 1
             self._account.not_played(play.audio, "late")
             return sound
         self._account.played(play.audio, len(sound), play.missed, self._jitter)
-        # Short packets are shortened several at a time.
+        # Several short packets are taken together, to be shortened.
         while len(sound) < WORTHWHILE and fit.surplus_in_pause > 0 and (following := fit.take_along()):
             more, fit = self._decode(following)
             self._account.played(following.audio, len(more), 0, self._jitter)
@@ -172,7 +175,7 @@ class Playout:
         return self._fitted(sound, fit)
 
     def _fitted(self, sound: Samples, fit: Fit) -> Samples:
-        """`sound` with its surplus cut out, or its lack made up, as far as that is not heard."""
+        """Return `sound` shortened or lengthened by its surplus, as far as that is not heard."""
         level = _mean_square(sound)
         self._noise.learn(sound, level)
         quiet = level < QUIET
@@ -212,7 +215,7 @@ class Playout:
         return from_bytes(self._decoder.conceal(conceal.ticks), self._channels)
 
     def _background(self, samples: int) -> Samples:
-        """Noise, faded into from whatever came before it."""
+        """Return comfort noise, crossfaded from the sound before it."""
         if self._decoder is not None:
             self._prepare_to_join()
             self._decoder = None
@@ -222,7 +225,7 @@ class Playout:
         return noise
 
     def _prepare_to_join(self) -> None:
-        """What comes next does not continue what came before: have the end of what came before, to fade from it."""
+        """Get a continuation of the last sound to fade from, because the next sound does not continue it."""
         if not len(self._ending):
             decoder = self._decoder
             self._ending = from_bytes(decoder.conceal(FADE), self._channels) if decoder else self._noise.make(FADE)

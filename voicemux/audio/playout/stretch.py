@@ -1,8 +1,9 @@
-"""Sound made longer or shorter by whole pitch periods, and joined without clicks.
+"""Time-scales sound by whole pitch periods (NetEQ's Accelerate and PreemptiveExpand), and joins sounds without
+clicks.
 
-After WSOLA (Verhelst and Roelands, ICASSP 1993): cut out or put in one period where the waveform is
-most like itself a period later, and cross-fade over the seam. Samples are 48 kHz, of one channel, shape (n,), or of
-two, shape (n, 2): what is done is one decision for both, so that they stay together.
+After WSOLA (Verhelst and Roelands, ICASSP 1993): one period is cut out or inserted where the waveform is most like
+itself a period later, and the seam is crossfaded. Samples are 48 kHz, of one channel, shape (n,), or of two, shape
+(n, 2). The decision is the same for both channels, so that they stay together.
 """
 
 import numpy as np
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from voicemux.audio.resample import Samples, from_floats, no_sound
 
 RATE = 48_000  # samples a second
-FADE = RATE * 5 // 1000  # samples of a cross-fade, and of what is compared
+FADE = RATE * 5 // 1000  # samples (5 ms) of a crossfade, and of the compared pieces
 SHORTEST_PERIOD = RATE * 25 // 10_000  # samples: 2.5 ms, a voice of 400 Hz
 LONGEST_PERIOD = RATE * 15 // 1000  # samples: 15 ms, a voice of 67 Hz
-STEP = 8  # samples: likeness is looked for at 6 kHz first, where the pitch is
-ALIKE = 0.85  # correlation from which a seam is not heard in speech
+STEP = 8  # samples: similarity is searched at 6 kHz first, which has the pitch
+ALIKE = 0.85  # correlation from which on a seam is not heard in speech
 
 Floats = NDArray[np.float32]
 
@@ -23,7 +24,7 @@ _RISE: Floats = np.linspace(0, 1, FADE, endpoint=False, dtype=np.float32)
 
 
 def join(before: Samples, after: Samples) -> Samples:
-    """`after` with its beginning cross-faded from `before`, which is how the sound up to here would go on."""
+    """Return `after` with its beginning crossfaded from `before`, the continuation of the sound up to here."""
     length = min(FADE, len(before), len(after))
     if not length:
         return after
@@ -35,9 +36,10 @@ def join(before: Samples, after: Samples) -> Samples:
 
 
 def shorten(sound: Samples, most: int, *, any_length: bool) -> Samples:
-    """`sound` without one period at its beginning, at most `most` samples; as it is if no seam is good enough.
+    """Return `sound` without one period at its beginning, of at most `most` samples; unchanged if no seam is good
+    enough.
 
-    `any_length` is for sound without pitch (silence, noise): then `most` samples are cut wherever that is.
+    `any_length` is for sound without pitch (silence, noise): then exactly `most` samples are cut.
     """
     most = min(most, len(sound) - FADE)
     if any_length:
@@ -47,11 +49,12 @@ def shorten(sound: Samples, most: int, *, any_length: bool) -> Samples:
 
 
 def lengthen(past: Samples, sound: Samples, most: int, *, any_length: bool) -> Samples:
-    """`sound` with one period of the `past` put before it, at most `most` samples; as it is if no seam is good."""
+    """Return `sound` with one period of the `past` inserted before it, of at most `most` samples; unchanged if no
+    seam is good enough."""
     most = min(most, len(past))
     if most < FADE or len(sound) < FADE:
         return sound
-    # Backwards: where in the past does it look like what comes now?
+    # Searched backwards: where in the past is the sound like the sound that comes now?
     backwards = np.concatenate((past, sound[:FADE]))[::-1]
     period = most if any_length else _period(backwards[:FADE], backwards, most)
     if not period:
@@ -60,7 +63,7 @@ def lengthen(past: Samples, sound: Samples, most: int, *, any_length: bool) -> S
 
 
 def _period(pattern: Samples, sound: Samples, most: int) -> int:
-    """How many samples after its beginning `sound` is most like `pattern` again; 0 if nowhere enough."""
+    """Return after how many samples `sound` is most like `pattern` again; 0 if nowhere enough."""
     longest = min(LONGEST_PERIOD, most)
     if longest < SHORTEST_PERIOD:
         return 0
@@ -76,14 +79,15 @@ def _period(pattern: Samples, sound: Samples, most: int) -> int:
 
 
 def _coarse(floats: Floats) -> Floats:
-    """The same at an eighth of the rate, by means."""
+    """Return the sound at an eighth of the rate, by averaging."""
     length = len(floats) // STEP * STEP
     means: Floats = floats[:length].reshape(-1, STEP, *floats.shape[1:]).mean(axis=1)
     return means
 
 
 def _likeness(pattern: Floats, sound: Floats) -> Floats:
-    """The normalised correlation of `pattern` with `sound` at each place; of two channels, that of both together."""
+    """Return the normalised correlation of `pattern` with `sound` at each place; for two channels, of both
+    together."""
     sides = [(pattern, sound)] if sound.ndim == 1 else list(zip(pattern.T, sound.T, strict=True))
     ones = np.ones(len(pattern), np.float32)
     products = np.sum([np.correlate(whole, part, "valid") for part, whole in sides], axis=0)
@@ -93,13 +97,14 @@ def _likeness(pattern: Floats, sound: Floats) -> Floats:
 
 
 class ComfortNoise:
-    """Noise like the background of the call, for when there is nothing else to play: silence sounds like the end.
+    """Noise like the background of the call, to play when there is nothing else: silence would sound as if the call
+    had ended.
 
     It has the spectrum of the quietest recent sound, with random phases.
     """
 
     WINDOW = RATE * 20 // 1000  # samples
-    FORGETTING = 1.01  # growth of the quietest level with each look at a louder one: doubles in 70 looks
+    FORGETTING = 1.01  # factor by which the quietest level grows with each louder piece: it doubles in 70
 
     def __init__(self, channels: int = 1) -> None:
         self._random = np.random.default_rng(0)
@@ -111,7 +116,7 @@ class ComfortNoise:
         self._ready: Samples = no_sound(0, channels)
 
     def learn(self, sound: Samples, level: float) -> None:
-        """Look at some decoded sound, whose mean square is `level`."""
+        """Learn from decoded sound, whose mean square is `level`."""
         if len(sound) < self.WINDOW or level == 0:
             return
         if level <= self._level:
@@ -121,12 +126,12 @@ class ComfortNoise:
             self._level *= self.FORGETTING
 
     def make(self, samples: int) -> Samples:
-        """`samples` samples of noise."""
+        """Make `samples` samples of noise."""
         while len(self._ready) < samples:
             spectrum = np.fft.rfft(self._quietest * self._window, axis=0)
             phases = np.exp(2j * np.pi * self._random.random(len(spectrum)))
-            # Each frequency is turned alike on both channels, so it stays where it is heard. Half-overlapping
-            # sine windows add up to constant power; the window has taken half of it.
+            # The phase of each frequency is changed alike on both channels, so that it stays where it is heard.
+            # Half-overlapping sine windows add up to constant power; the window has taken half of it.
             turned = (spectrum.T * phases).T
             piece = np.fft.irfft(turned, self.WINDOW, axis=0) * self._window * np.sqrt(2)
             half = self.WINDOW // 2

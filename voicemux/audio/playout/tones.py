@@ -1,7 +1,7 @@
-"""Short tones in the user's own loudspeaker: a falling one when the line is lost, a rising one when it is back.
+"""Short tones in the user's own loudspeaker: a falling one when the connection is lost, a rising one when it is back.
 
-They are for people who do not see the screen. The owner of the sink adds them to what it plays, so they are in no
-recording and never go to the peer.
+They are for users who do not see the screen. The owner of the sink adds them to what it plays, so they are in no
+recording, and the peer never hears them.
 """
 
 from collections import deque
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.resample import Samples
 
-LOW, HIGH = 440.0, 660.0  # Hz: a fifth, within what every loudspeaker and most ears have
+LOW, HIGH = 440.0, 660.0  # Hz: a fifth, in the range of every loudspeaker and most ears
 STEADY = 0.09  # seconds on each of the two pitches
-GLIDE = 0.06  # seconds from one to the other
-FADE = 0.01  # seconds at the beginning and the end, so that nothing clicks
-LEVEL = 0.1  # of full scale, 20 dB below it: as loud as quiet speech
-MOST_WAITING = 2  # tones: a line that comes and goes is told by its last change
+GLIDE = 0.06  # seconds of glide from one pitch to the other
+FADE = 0.01  # seconds of fade at the beginning and the end, so that nothing clicks
+LEVEL = 0.1  # share of full scale (-20 dB): as loud as quiet speech
+MOST_WAITING = 2  # tones that may wait: of a connection that comes and goes, only the last change counts
 
 
 def tone(begin: float, end: float) -> Samples:
-    """A tone that glides from one pitch to another, both in Hz."""
+    """Make a tone that glides from one pitch to another, both in Hz; int16 samples of shape (n,)."""
     steady, glide = round(STEADY * RATE), round(GLIDE * RATE)
     pitch = np.concatenate((np.full(steady, begin), np.linspace(begin, end, glide), np.full(steady, end)))
     fade = round(FADE * RATE)
@@ -32,22 +32,22 @@ def tone(begin: float, end: float) -> Samples:
 
 
 class Tones:
-    """`fall` and `rise` are for any thread, `add` for the sink's owner."""
+    """The tones of one call. Any thread may call `fall` and `rise`; the sink's owner calls `add`."""
 
     def __init__(self) -> None:
         self._waiting: deque[Samples] = deque(maxlen=MOST_WAITING)
-        self._left: Samples = np.zeros(0, np.int16)  # of the tone that is being played
+        self._left: Samples = np.zeros(0, np.int16)  # rest of the tone that is being played
 
     def fall(self) -> None:
-        """The line is lost."""
+        """Play the falling tone: the connection is lost."""
         self._waiting.append(tone(HIGH, LOW))
 
     def rise(self) -> None:
-        """The line is back."""
+        """Play the rising tone: the connection is back."""
         self._waiting.append(tone(LOW, HIGH))
 
     def add(self, sound: NDArray[np.integer]) -> NDArray[np.integer]:
-        """`sound`, with as much of a tone in it as is due; the sum may be beyond 16 bits."""
+        """Return `sound` with the part of a tone that is due added; the sum may exceed 16 bits."""
         if not len(self._left) and self._waiting:
             self._left = self._waiting.popleft()
         if not len(self._left):
