@@ -31,16 +31,16 @@ PHRASES = {
 }
 # Occurrences in voicemux/*.py. A number may only become smaller.
 LEFT_IN_CODE = {
-    "whoever": 1,
-    "nobody": 13,
-    "somebody": 10,
+    "whoever": 0,
+    "nobody": 8,
+    "somebody": 4,
     "of late": 0,
-    "so many": 1,
-    "Who does it. (a noun)": 1,
-    "is no": 1,
+    "so many": 0,
+    "Who does it. (a noun)": 0,
+    "is no": 0,
     "the own": 0,
     "but that": 0,
-    "repetition": 1,
+    "repetition": 0,
     "some 20": 0,
 }
 

@@ -199,7 +199,7 @@ def test_words_to_compare_are_shown_with_what_to_do_about_them():
 
 def test_a_code_that_is_over_is_told_with_the_next():
     told = NewCode("42-beeswax-caravan", "it has been used", ["voicemux dial kitchen 42-beeswax-caravan"])
-    assert notice_lines(told) == ["voicemux: somebody else types:  voicemux dial kitchen 42-beeswax-caravan"]
+    assert notice_lines(told) == ["voicemux: the next new caller types:  voicemux dial kitchen 42-beeswax-caravan"]
 
 
 def test_the_command_to_copy_stays_in_one_piece_however_narrow_the_window_is():
@@ -222,7 +222,7 @@ def test_that_no_code_follows_is_told():
         ("plain", "not encrypted"),
         ("known", "whose key you know"),
         ("code", "who knows the code"),
-        ("open", "somebody unknown, whatever the name says"),
+        ("open", "an unknown caller, whatever the name says"),
     ],
 )
 def test_a_call_that_asks_says_who_that_is(security, who):

@@ -115,7 +115,7 @@ def test_a_call_of_somebody_unknown_is_taken_and_verified() -> None:
         assert connected[0]["words"] == connected[1]["words"]
         assert len(connected[0]["words"]) == 4
         bob.command(command="accept")
-        assert "nobody waits for an answer" in bob.event("rejected")["why"]
+        assert "no call is ringing" in bob.event("rejected")["why"]
         bob.command(command="verify")
         assert "remembered as alice" in bob.event("notice")["text"]
         events_of(alice)

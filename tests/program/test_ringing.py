@@ -148,7 +148,7 @@ def test_a_call_that_is_declined_is_confirmed_and_the_caller_reads_who_declined(
         assert alice.wait() == 1
         assert alice.err[-1] == "voicemux: bob declined the call"
         bob.type("/accept\r")
-        bob.see("nobody waits for an answer")
+        bob.see("no call is ringing")
 
 
 def test_who_rings_and_gives_up_is_a_missed_call_at_once(homes: Homes) -> None:
@@ -265,7 +265,7 @@ def test_a_plain_call_rings_as_well(homes: Homes) -> None:
 def test_a_contact_gets_through_while_a_stranger_rings(homes: Homes) -> None:
     introduce(homes, "alice")
     with seated(homes, "--open") as (bob, address), dialling(address, "mallory", homes, "--open") as mallory:
-        bob.see("mallory (127.0.0.1) is calling, somebody unknown")
+        bob.see("mallory (127.0.0.1) is calling, an unknown caller")
         with dialling(address, "alice", homes) as alice:
             bob.see("alice (127.0.0.1) is calling", PROMPTLY)
             assert mallory.wait() == 1

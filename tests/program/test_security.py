@@ -86,7 +86,7 @@ def test_wrong_codes_end_no_code_and_somebody_who_tries_many_is_told_of(homes):
         right = json.loads(bob.out[0])["code"]
         for _ in range(10):
             assert say("hi", address, "8-quiet-test", env=homes["mallory"])[0] == 6
-        assert bob.event("notice")["text"].startswith("somebody tries codes, 10 wrong ones so far")
+        assert bob.event("notice")["text"].startswith("callers guess codes: 10 wrong ones so far")
         assert say("hi", address, right, env=homes["alice"])[0] == 0
         assert bob.event("new_code")["code"].count("-") == 4  # words, not three as before
         assert right.count("-") == 3

@@ -76,7 +76,7 @@ def test_however_often_a_code_is_guessed_wrong_the_right_one_gets_in(alice, bob,
         assert house.codes == []
         assert set(house.turned_away) == {"a wrong code"}
         (warning,) = house.warnings
-        assert warning.startswith("somebody tries codes, 10 wrong ones so far, the last from 127.0.0.0/24")
+        assert warning.startswith("callers guess codes: 10 wrong ones so far, the last from 127.0.0.0/24")
 
 
 @contextlib.contextmanager
@@ -372,7 +372,7 @@ def test_a_share_that_is_none_ends_with_a_goodbye_and_is_no_guess(bob, mallory, 
     with bob.listening(code=CODE) as house:
         (bye,) = prove_with(share, mallory, house.port)
         assert "no share" in bye.reason
-        assert house.turned_away == ["bytes that are no share of a code's exchange"]
+        assert house.turned_away == ["bytes that are not a share of a code's exchange"]
         assert house.codes == []
 
 

@@ -147,7 +147,7 @@ class _Stopped(Exception):
 
 
 def _turned_away(refusal: Refusal) -> None:
-    who = f"{refusal.name or 'somebody'} at {refusal.address}"
+    who = f"{refusal.name or 'a caller'} at {refusal.address}"
     _log.info("%s was not answered (%d): %s", who, refusal.times, refusal.why)
 
 

@@ -31,7 +31,7 @@ ANSWER_TIMEOUT = 60.0  # seconds for the user to answer; the caller waits as lon
 GIVES_UP = 2.0
 GLANCE = 0.05  # seconds between two looks whether the user has answered
 MOST_MISSED = 100  # missed calls that are kept for `/missed`
-NO_QUESTION = "nobody waits for an answer"
+NO_QUESTION = "no call is ringing"
 GONE = "the caller has gone"
 
 

@@ -297,7 +297,7 @@ class DiallerSubject(Subject):
             self.process_id = self._process.pid
         stream = self.wait(CALL_PATIENCE)
         if stream is None:
-            raise Unreachable(f"nobody dials port {self._listener.port}, waited {CALL_PATIENCE:g} s")
+            raise Unreachable(f"no call has come to port {self._listener.port} within {CALL_PATIENCE:g} s")
         return stream
 
     def _secure(self, keys: Keys, link: Link, context: Context | None) -> None:

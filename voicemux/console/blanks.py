@@ -1,7 +1,5 @@
-"""Texts with nothing in them, on a screen: one row for as many as come in a row, and their number behind them.
-
-Pipes and programs get each of them: there, an empty line is a line.
-"""
+"""Empty texts on a screen: of several in a row, the screen shows the first, and later how many more came. Pipes and
+programs get each of them, because there an empty line is a line."""
 
 import threading
 from collections.abc import Iterator
@@ -20,14 +18,14 @@ class Blanks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._is_blank = False  # the last text
-        self._hidden = 0  # of those that came since the last row
+        self._is_blank = False  # whether the last text was empty
+        self._hidden = 0  # empty texts that came after the last row shown
         self._name = ""
 
     def written(
         self, event: Event, screen: Screen | None, own_name: str = "", *, is_typed: bool = True
     ) -> Iterator[str]:
-        """As that of `wording`."""
+        """Yield what `wording.written` yields, without empty texts that follow an empty one."""
         hidden, is_shown = self._take(event) if screen else (0, True)
         if hidden:
             texts = "text" if hidden == 1 else "texts"
@@ -36,7 +34,8 @@ class Blanks:
             yield from written(event, screen, own_name, is_typed=is_typed)
 
     def _take(self, event: Event) -> tuple[int, bool]:
-        """How many texts that were not shown are to be told now, and whether this event is shown."""
+        """Take note of `event`. Returns how many hidden texts are to be reported now, and whether `event` is
+        shown."""
         if not isinstance(event, TextReceived | Ended):
             return 0, True
         with self._lock:

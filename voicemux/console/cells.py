@@ -1,8 +1,8 @@
-"""How many cells of a terminal a character may take. The only home of wcwidth.
+"""Computes how many cells of a terminal a character may take. Only this module imports wcwidth.
 
-Terminals differ, and a row that is wider than we think ends in the first column of the next, where only our marks may
-stand. So the widest of what terminals do is counted, and no two characters are taken to share cells: an emoji of four
-persons counts as four, a flag as two, a character whose width is ambiguous (UAX #11) as two cells.
+Terminals differ. A row that is wider than computed ends in the first column of the next row, where only voicemux's
+marks may stand. So the widest form of any terminal is counted, and no two characters are taken to share cells: an
+emoji of four persons counts as four, a flag as two, a character of ambiguous width (UAX #11) as two cells.
 """
 
 import functools
@@ -10,17 +10,17 @@ import unicodedata
 
 from wcwidth import wcwidth
 
-WIDE_FORM = "\ufe0f"  # variation selector 16: what stands before becomes an emoji, two cells wide
-EAST_ASIAN = ("zh", "ja", "ko")  # languages in which terminals show what is ambiguous in two cells
+WIDE_FORM = "\ufe0f"  # variation selector 16: the character before it becomes an emoji, two cells wide
+EAST_ASIAN = ("zh", "ja", "ko")  # languages in which terminals show characters of ambiguous width in two cells
 
 
 @functools.lru_cache(maxsize=4096)
 def cells(character: str, *, most: bool) -> int:
-    """The cells that one character adds to a row.
+    """Return the cells that one character adds to a row.
 
-    With `most`, the widest of what any terminal does: also Greek and Cyrillic letters, which are ambiguous, count as
-    two, and marks on letters as one. Without it those count as usual terminals show them, so that Russian has rows of
-    the usual length: for terminals that cut off what is too wide.
+    With `most`, the result is the widest form of any terminal: Greek and Cyrillic letters, whose width is ambiguous,
+    count as two, and marks on letters as one. Without it they count as usual terminals show them, so that Russian has
+    rows of the usual length; this is for terminals that cut off a row that is too wide.
     """
     if " " <= character <= "~":
         return 1
@@ -38,12 +38,12 @@ def cells(character: str, *, most: bool) -> int:
 
 
 def adds_nothing(character: str) -> bool:
-    """Whether it stands on, under or within the character before it."""
+    """Whether the character stands on, under or within the one before it."""
     return wcwidth(character) <= 0
 
 
 def is_wide_locale(language: str) -> bool:
-    """Whether terminals of that language (as in LANG) show ambiguous characters in two cells."""
+    """Whether terminals of this language (as in LANG: "ja_JP.UTF-8") show ambiguous characters in two cells."""
     return language[:2].lower() in EAST_ASIAN
 
 

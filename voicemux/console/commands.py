@@ -1,4 +1,4 @@
-"""What the user wants, as data."""
+"""The commands of the user, as data. `parsing` makes them, `app.handler` obeys them."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,9 @@ MIC_MODES = ("open", "voice", "ptt")
 
 @dataclass(frozen=True)
 class Say:
-    """`id` is a program's: by it, it is told when the text has been delivered. `accepts` is what a line of a pipe,
-    where everything is text, says to a call that rings; None if it is not an answer."""
+    """Send a text. `id` is the program's own name for the text, by which a Delivered event reports it; "" if it gave
+    none. `accepts` is for piped input, where everything is text: the answer that the line gives to a ringing call;
+    None if it is not an answer."""
 
     text: str
     id: str = ""
@@ -17,36 +18,37 @@ class Say:
 
 @dataclass(frozen=True)
 class Mute:
-    pass
+    """Stop sending our voice, or send it again."""
 
 
 @dataclass(frozen=True)
 class Deafen:
-    pass
+    """Stop playing the peer's voice, or play it again."""
 
 
 @dataclass(frozen=True)
 class RecordBoth:
-    """Both sides, to a new file of that name."""
+    """Record both sides to a new file."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class StopRecording:
-    pass
+    """End the recording of both sides."""
 
 
 @dataclass(frozen=True)
 class ChooseMic:
-    """What opens the microphone: one of `MIC_MODES`; "" asks what does."""
+    """Choose what opens the microphone: one of `MIC_MODES`; "" asks for the present mode."""
 
     mode: str = ""
 
 
 @dataclass(frozen=True)
 class ChooseVolume:
-    """How loud the other side is played: percent, or "auto"; None asks for it, or changes it `by` so much."""
+    """Set how loud the other side is played: `to` is a percentage or "auto". With `to` None, `by` is added to the
+    percentage; if that is 0, the user asks for it."""
 
     to: int | str | None = None
     by: int = 0
@@ -54,40 +56,40 @@ class ChooseVolume:
 
 @dataclass(frozen=True)
 class PushToTalk:
-    """With push to talk: be heard, or not; None is the other of the two."""
+    """With push to talk, open or shut the microphone; None changes it to the other state."""
 
     on: bool | None = None
 
 
 @dataclass(frozen=True)
 class ShowStats:
-    pass
+    """Ask for the figures of the call, or of the last one."""
 
 
 @dataclass(frozen=True)
 class ShowLevel:
-    """How loud both voices are."""
+    """Ask how loud both voices are."""
 
 
 @dataclass(frozen=True)
 class ShowCode:
-    """What a new caller types, the code included."""
+    """Ask for the command line that a new caller types, with the code."""
 
 
 @dataclass(frozen=True)
 class ShowWords:
-    """Of an open call, to compare them."""
+    """Ask for the words that both users of an open call compare."""
 
 
 @dataclass(frozen=True)
 class Verify:
-    """The words were compared."""
+    """Say that the words are the same on both sides: remember the peer."""
 
 
 @dataclass(frozen=True)
 class UseDevice:
-    """Go on with another microphone ("input") or loudspeaker ("output"). `name` is that of `voicemux devices`, its
-    number, or a part of it; "default" is the system's."""
+    """Go on with another microphone ("input") or loudspeaker ("output"). `name` is a name that `voicemux devices`
+    lists, its number, or a part of it; "default" is the device of the system."""
 
     direction: str
     name: str
@@ -95,46 +97,48 @@ class UseDevice:
 
 @dataclass(frozen=True)
 class ListDevices:
-    """The microphones and loudspeakers to choose from."""
+    """Ask for the list of microphones and loudspeakers."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """To a call that rings."""
+    """Accept or decline the call that rings."""
 
     accepts: bool
 
 
 @dataclass(frozen=True)
 class ShowMissed:
-    """Whose calls were not answered."""
+    """Ask for the list of missed calls."""
 
 
 @dataclass(frozen=True)
 class Help:
-    pass
+    """Ask which commands there are."""
 
 
 @dataclass(frozen=True)
 class HangUp:
-    pass
+    """End the call, and the program if it does not wait for further calls."""
 
 
 @dataclass(frozen=True)
 class Interrupt:
-    """Ctrl-C, where the terminal gives it as a key."""
+    """Ctrl-C, in a terminal mode that delivers it as a key, not as a signal."""
 
 
 @dataclass(frozen=True)
 class EndOfInput:
-    """No more will be typed. `meant` is whether that says something: not if nothing ever came from a closed input."""
+    """The input has ended. `meant` is False if it gave no line and is not a terminal (/dev/null): this does not end a
+    program that has no call."""
 
     meant: bool
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """`why` is a line for the user, `id` that of the text which was not to be sent."""
+    """A line that is not a command. `why` is the message for the user; `id` is the id of the text that is therefore
+    not sent."""
 
     why: str
     id: str = ""

@@ -1,14 +1,14 @@
-"""The figures of a call in words."""
+"""Writes the figures of a call as lines for people."""
 
 from voicemux.events import Level, Stats, loudness
 
 NOTHING_HEARD = "no voice comes now"
-CELLS, CELL = 8, 6.0  # of a meter, and dB of each
+CELLS, CELL = 8, 6.0  # cells of a level meter, and dB per cell
 LOWEST_CELL = -54.0  # dB at which the first cell begins
 
 
 def stats_line(stats: Stats) -> str:
-    """The figures that say how the call goes, in one line."""
+    """Return delay, packets and texts in one line."""
     parts = [clock(stats.seconds)]
     if stats.mouth_to_ear_ms is not None:
         parts.append(f"mouth to ear about {stats.mouth_to_ear_ms:.0f} ms")
@@ -28,7 +28,8 @@ def stats_line(stats: Stats) -> str:
 
 
 def status_line(stats: Stats, width: int) -> str:
-    """The figures that say how the call goes, as far as they fit into `width` columns."""
+    """Return delay, levels, packets and texts, as many as fit into `width` columns; the last ones are left out
+    first."""
     if len(line := " · ".join([stats_line(stats), *meters(stats)])) <= width:
         return line
     parts = [clock(stats.seconds)]
@@ -48,7 +49,7 @@ def status_line(stats: Stats, width: int) -> str:
 
 
 def meters(stats: Stats) -> list[str]:
-    """How loud it is at both ends, as far as that is known: `mic [####.|..] -23 dB`."""
+    """Return the levels of both sides that are known: `mic [####.|..] -23 dB`, `them [###.....]`."""
     found = []
     if stats.input_level_db is not None:
         bar = meter(stats.input_level_db, stats.input_peak_db, clipped=stats.input_clipped > 0)
@@ -59,7 +60,8 @@ def meters(stats: Stats) -> list[str]:
 
 
 def meter(level_db: float, peak_db: float | None = None, *, clipped: bool = False) -> str:
-    """`#` is as loud as it is, `|` the highest peak, `!` that something was clipped. ASCII, of one width."""
+    """Return a bar of ASCII, always CELLS + 2 wide: `#` up to the level, `|` at the highest peak, `!` if samples were
+    clipped."""
     cells = ["#" if level_db >= LOWEST_CELL + number * CELL else "." for number in range(CELLS)]
     if peak_db is not None and peak_db >= LOWEST_CELL:
         cells[min(CELLS - 1, int((peak_db - LOWEST_CELL) / CELL))] = "|"
@@ -69,7 +71,7 @@ def meter(level_db: float, peak_db: float | None = None, *, clipped: bool = Fals
 
 
 def level_line(level: Level) -> str:
-    """How loud both voices are, as a sentence for the ear."""
+    """Return how loud both voices are, as a sentence that a screen reader can read."""
     return f"your microphone: {_own_level(level)}; {_their_level(level)}"
 
 
@@ -90,7 +92,7 @@ def _their_level(level: Level) -> str:
 
 
 def stats_lines(stats: Stats) -> list[str]:
-    """All the figures, for `/stats`."""
+    """Return all the figures, for `/stats`."""
     lines = [stats_line(stats)]
     if stats.buffer_ms is not None:
         lines.append(
@@ -119,7 +121,7 @@ def _ms(milliseconds: float | None) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, and hours if there are any."""
+    """Return seconds as "m:ss", or "h:mm:ss" from an hour on."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,7 +1,7 @@
-"""Whether the user looks at the terminal, as far as the terminal tells (xterm's focus reporting, DECSET 1004).
+"""Knows whether the terminal's window has the focus, by xterm's focus reports (DECSET 1004).
 
-Nothing is asked of the terminal: it reports each change by itself, as a key press. One that does not know the mode
-never reports, and then the user is taken not to look.
+The terminal reports each change by itself, as a key press; voicemux does not ask for the state. A terminal without
+this mode never reports, and counts as not focused.
 """
 
 from functools import partial
@@ -12,12 +12,12 @@ from prompt_toolkit.keys import Keys
 
 _ON, _OFF = "\x1b[?1004h", "\x1b[?1004l"
 
-# prompt_toolkit knows neither report. No keyboard has these two keys any more.
+# Keys that stand for the two reports, which prompt_toolkit does not know. No keyboard has these keys any more.
 CAME, WENT = Keys.F23, Keys.F24
 
 
 class Focus:
-    """`bind()` it to the prompt that reads the reports."""
+    """Keeps the last focus report in `here`. Call `bind()` with the keys of the prompt that reads the reports."""
 
     def __init__(self) -> None:
         ANSI_SEQUENCES["\x1b[I"], ANSI_SEQUENCES["\x1b[O"] = CAME, WENT
@@ -25,18 +25,18 @@ class Focus:
         self._asked = False
 
     def bind(self, keys: KeyBindings) -> None:
-        """Let the reports among what is typed be taken note of."""
+        """Take note of the reports among the keys."""
         for key, here in ((CAME, True), (WENT, False)):
-            # A report changes nothing in the line that could be undone, or belongs to a macro.
+            # A report does not change the line: it makes no step for undo, and is not recorded in a macro.
             keys.add(key, save_before=lambda event: False, record_in_macro=False)(partial(self._report, here))
 
     def ask(self) -> str:
-        """What to write so that the terminal reports; empty if it does so already."""
+        """Return the escape sequence that switches reports on; "" if they are on already."""
         was_asked, self._asked = self._asked, True
         return "" if was_asked else _ON
 
     def stop_asking(self) -> str:
-        """What to write so that it reports no more; empty if it does not."""
+        """Return the escape sequence that switches reports off; "" if they are off already."""
         was_asked, self._asked = self._asked, False
         self.here = False
         return _OFF if was_asked else ""

@@ -1,8 +1,8 @@
-"""The console of a terminal in line mode: nothing is ever drawn again, which is what screen readers read best.
+"""The console of a terminal in line mode: it never redraws a line, which is what screen readers read best.
 
-There is no prompt. What is typed is shown as it is typed, and what comes meanwhile waits until the line has been sent
-or taken back, so that neither is torn; or, since typing ends, until the keyboard has rested. Then it goes
-below, and the half-typed line once more below that.
+There is no prompt. Each key is shown as it is typed. What arrives meanwhile waits until the line has been sent or
+deleted, or until no key has come for `REST`; so neither line is torn. In the second case it is shown on a new line,
+and the half-typed line is shown once more below it.
 """
 
 import codecs
@@ -22,26 +22,26 @@ from voicemux.console.plain import READ_SIZE, Handler, PlainConsole
 from voicemux.errors import VoicemuxError
 from voicemux.events import Event
 
-REST = 3.0  # seconds without a key, after which what has come is shown although a line is half typed
-GLANCE = 0.1  # seconds between two looks at whether that is so, and at whether the console is to close
+REST = 3.0  # seconds without a key, after which events are shown although a line is half typed
+GLANCE = 0.1  # seconds between two checks for that, and for whether the console is to close
 CTRL_C, CTRL_D, CTRL_T, CTRL_U, CTRL_W, CTRL_Z, ESCAPE = "\x03", "\x04", "\x14", "\x15", "\x17", "\x1a", "\x1b"
 LINE_ENDS, BACKSPACES = "\r\n", "\x7f\b"
 
 
 class LineConsole(PlainConsole):
-    """Lines in, lines out, on a terminal of POSIX. It reads also while there is no call."""
+    """A console that reads and writes lines on a POSIX terminal. It also reads while there is no call."""
 
     eager = True
 
     def __init__(self, bell: str = "never") -> None:
         super().__init__(bell=bell)
         self._modes = Modes()
-        self._turn = threading.Condition()  # guards the line, and the place where the cursor is
+        self._turn = threading.Condition()  # guards the half-typed line and the cursor
         self._line = ""
         self._typed_at = 0.0
         self._leaving = False
-        self._is_ours = False  # the terminal, its modes and what is on it
-        self._in_escape = ""  # of a key that sends an escape sequence: what has come of it
+        self._is_ours = False  # whether the terminal is in our modes and shows our line
+        self._in_escape = ""  # the part of an escape sequence that has been read so far
         self._mic = MicKeys()
         self._closing = threading.Event()
 
@@ -60,8 +60,8 @@ class LineConsole(PlainConsole):
 
     @property
     def _is_on_screen(self) -> bool:
-        """Whether there is a half-typed line below all that has been shown. In the background, that place is the
-        shell's."""
+        """Whether a half-typed line stands on the screen. It does not while the program is in the background: then
+        that place belongs to the shell."""
         return bool(self._line) and in_foreground()
 
     def hurry(self) -> None:
@@ -77,7 +77,8 @@ class LineConsole(PlainConsole):
         self._threads.join()
 
     def resume(self) -> None:
-        """The process was stopped and goes on: the shell has given the terminal other modes."""
+        """The process was stopped and continues: set the terminal's modes anew, because the shell has changed
+        them."""
         self._is_ours = False
 
     def restore(self) -> None:
@@ -104,7 +105,7 @@ class LineConsole(PlainConsole):
                 try:
                     data = os.read(sys.stdin.fileno(), READ_SIZE)
                 except OSError:
-                    if not in_foreground():  # in this very moment
+                    if not in_foreground():  # it went to the background since the check above
                         continue
                     data = b""
                 if not data:  # the terminal has gone
@@ -153,14 +154,14 @@ class LineConsole(PlainConsole):
             stop_job(self._modes)
 
     def _pass_over(self, key: str) -> None:
-        """A key like an arrow is several characters: ESC [ A, ESC O P, ESC x."""
+        """Skip the characters of an escape sequence, which keys such as the arrows send: ESC [ A, ESC O P, ESC x."""
         self._in_escape += key
         is_whole = len(self._in_escape) > 2 and "@" <= key <= "~"
         if is_whole or (len(self._in_escape) == 2 and key not in "[O"):
             self._in_escape = ""
 
     def _take_back(self, count: int) -> None:
-        """The last characters of the line."""
+        """Delete the last `count` characters of the line, also on the screen."""
         if count:
             gone, self._line = self._line[-count:], self._line[:-count]
             width = sum(cells(each, most=False) for each in gone)

@@ -1,8 +1,9 @@
-"""The keys that open the microphone on a terminal: Ctrl-T, and with push to talk the space bar. Pure.
+"""The keys that open the microphone on a terminal: Ctrl-T, and with push to talk the space bar. Pure: no input or
+output.
 
-A terminal does not tell when a key is let go. It repeats a key that is held, after a while: so space on an empty
-line opens the microphone until the next space. If it is repeated soon, it is held, and the microphone shuts when
-the repeats end. After a minute it shuts anyway, for a key may be stuck.
+A terminal does not report that a key is let go, but repeats a key that is held. So space on an empty line opens the
+microphone until the next space. If the press is repeated within `ARMING`, the key is held, and the microphone shuts
+when the repeats end; after `MOST_HELD` it shuts anyway, because a key may be stuck.
 """
 
 from voicemux.console.commands import Mute, PushToTalk
@@ -10,26 +11,30 @@ from voicemux.events import Connected, Ended, Event, MicModeChosen, Switched
 
 ARMING = 0.75  # seconds in which the first repeat of a held key comes: keyboards wait 0.25 to 0.66 s
 LEAST_GAP = 0.2  # seconds without a repeat, after which a key is let go
-GAPS = 5  # intervals between two repeats, likewise: a slow line delivers them in bunches
-UNKNOWN_INTERVAL = 0.1  # seconds between two repeats, before they are known
-MOST_HELD = 60.0  # seconds
+# Intervals between two repeats without a repeat, after which a key is let go: a slow line delivers repeats in
+# bunches.
+GAPS = 5
+UNKNOWN_INTERVAL = 0.1  # seconds between two repeats, until they have been measured
+MOST_HELD = 60.0  # seconds after which the microphone shuts although the key is held: a key may be stuck
 
 
 class MicKeys:
-    """`note` is for any thread, the rest for the keyboard's. Times are in seconds."""
+    """Decides what the keys do to the microphone. Any thread may call `note`, only the keyboard's thread the rest.
+    Times are in seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._in_call = False
         self._mode = "open"
         self._talks = False
-        self._pressed: float | None = None  # the key that opened it, as long as that may be held
-        self._last: float | None = None  # the last press or repeat
+        # When the key was pressed that opened the microphone; None if it is not held.
+        self._pressed: float | None = None
+        self._last: float | None = None  # time of the last press or repeat
         self._holds = False  # the microphone is open because the key is held
-        self._ignores = False  # repeats, until there is a gap
+        self._ignores = False  # whether to ignore repeats of a key that has shut the microphone, until there is a gap
         self._interval = UNKNOWN_INTERVAL
 
     def note(self, event: Event) -> None:
-        """What happens in the call."""
+        """Take note of an event of the call."""
         match event:
             case Connected() | Ended():
                 self._in_call, self._mode, self._talks = isinstance(event, Connected), "open", False
@@ -44,13 +49,14 @@ class MicKeys:
         return self._in_call and self._mode == "ptt"
 
     def toggle(self) -> Mute | PushToTalk | None:
-        """Ctrl-T. None: there is no call. The call knows what it was before: an event tells us later."""
+        """Return the command that Ctrl-T gives now; None without a call. The command says only to change the state: the
+        call knows the present one, and an event reports the new one later."""
         if not self._in_call:
             return None
         return PushToTalk() if self._mode == "ptt" else Mute()
 
     def press(self, now: float) -> PushToTalk | None:
-        """Space, or a repeat of it. What it means, if anything."""
+        """Return what a press of the space bar, or a repeat of it, means; None if nothing."""
         last, self._last = self._last, now
         gap = now - last if last is not None else MOST_HELD
         if self._holds:
@@ -69,17 +75,18 @@ class MicKeys:
 
     @property
     def due(self) -> float | None:
-        """When to `look`; None while there is nothing to look for."""
+        """When to call `look`; None while no key is held."""
         if not self._holds or self._last is None or self._pressed is None:
             return None
         return min(self._last + max(LEAST_GAP, GAPS * self._interval), self._pressed + MOST_HELD)
 
     def look(self, now: float) -> PushToTalk | None:
-        """Whether a key that was held has been let go."""
+        """Return the command that shuts the microphone if the held key was let go by `now`; else None."""
         return self._over(now)
 
     def let_go(self) -> PushToTalk | None:
-        """There is no prompt any more that could look: a key that is held counts as let go."""
+        """Return the command that shuts the microphone if a key is held; else None. To be called when the prompt goes,
+        because nothing calls `look` then."""
         return self._shut() if self._holds else None
 
     def _over(self, now: float) -> PushToTalk | None:

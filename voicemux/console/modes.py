@@ -1,4 +1,4 @@
-"""What the terminal itself does with what is typed, and whether that is for us: its modes, and its jobs."""
+"""The modes of the terminal (termios), and POSIX job control."""
 
 import contextlib
 import os
@@ -10,12 +10,13 @@ from typing import Any
 if sys.platform != "win32":
     import termios
 
-    SOON = 0.25  # seconds: another thread may be the one that is stopped first
-    IFLAG, LFLAG, CC = 0, 3, 6  # places in what tcgetattr gives
+    SOON = 0.25  # seconds to wait after SIGTSTP, because another thread may be stopped first
+    IFLAG, LFLAG, CC = 0, 3, 6  # indexes in the list that tcgetattr returns
 
 
 class Modes:
-    """The modes of the terminal behind standard input, as they were found. Where there are none, nothing happens."""
+    """The modes of the terminal at standard input, as they were at the start. Without a terminal, or without termios,
+    all methods do nothing."""
 
     def __init__(self) -> None:
         self._found: list[Any] | None = None
@@ -24,11 +25,12 @@ class Modes:
                 self._found = termios.tcgetattr(sys.stdin.fileno())
 
     def keys(self) -> None:
-        """What is typed is not shown, and waits for who reads it key by key; all keys are alike."""
+        """Read key by key, without echo; Ctrl-C and Ctrl-Z are keys like any other."""
         self._change(has_signals=False)
 
     def quiet(self) -> None:
-        """Likewise, but Ctrl-C and Ctrl-Z are signals: for a time in which the keyboard is not read."""
+        """Read key by key, without echo; Ctrl-C and Ctrl-Z are signals. For times in which nothing reads the
+        keyboard."""
         self._change(has_signals=True)
 
     def _change(self, *, has_signals: bool) -> None:
@@ -42,7 +44,7 @@ class Modes:
             self._set(modes)
 
     def restore(self) -> None:
-        """As they were found. Any thread, any number of times."""
+        """Set the modes back to those at the start. Any thread may call it, any number of times."""
         if self._found:
             self._set(self._found)
 
@@ -53,7 +55,7 @@ class Modes:
 
 
 def in_foreground() -> bool:
-    """Whether what is typed is for us: a job in the background that reads its terminal is stopped."""
+    """Whether the program is in the foreground. A job in the background that reads its terminal is stopped."""
     try:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (AttributeError, OSError, ValueError):  # there are no jobs, or no terminal
@@ -61,7 +63,7 @@ def in_foreground() -> bool:
 
 
 def stop_job(modes: Modes) -> None:
-    """Stop the job that we are, as the terminal does it at Ctrl-Z; where there are no jobs nothing happens."""
+    """Stop our job, as the terminal does at Ctrl-Z. Does nothing where there is no job control."""
     if has_jobs() and sys.platform != "win32":
         modes.restore()
         os.kill(0, signal.SIGTSTP)
@@ -69,7 +71,7 @@ def stop_job(modes: Modes) -> None:
 
 
 def has_jobs() -> bool:
-    """Whether there is a shell that can bring us back when we are stopped."""
+    """Whether a shell can continue our process after it is stopped."""
     try:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp() != os.getsid(0)
     except (AttributeError, OSError, ValueError):

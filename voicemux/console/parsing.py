@@ -1,4 +1,4 @@
-"""The command that a line means: typed, from a pipe, or JSON. And the help, which lists them."""
+"""Parses a line into its command: typed, piped, or JSON. Also has the help, which lists the commands."""
 
 import json
 import re
@@ -53,8 +53,8 @@ _WORDS: dict[str, Command] = {
 }
 
 
-DIRECTIONS = ("input", "output")  # commands with the name of a device behind them
-_MORE_WORDS = ("record", "stop_recording", *DIRECTIONS)  # of JSON
+DIRECTIONS = ("input", "output")  # commands whose argument is the name of a device
+_MORE_WORDS = ("record", "stop_recording", *DIRECTIONS)  # more commands of JSON, which have arguments
 _HOW_TO_RECORD = "/record FILE records both sides, /record stop ends that"
 
 _HELP = {
@@ -74,21 +74,22 @@ _HELP = {
     "output": "NAME: use that loudspeaker from now on",
     "accept": "take the call that rings",
     "decline": "do not take it",
-    "missed": "list the calls that nobody has taken",
+    "missed": "list the calls that were not answered",
     "help": "this",
     "quit": "hang up (so do: quit, Ctrl-D, Ctrl-C)",
 }
 
 
 def _choose_mic(mode: object) -> ChooseMic | Unknown:
-    """`mode` as it was typed, or as JSON has it."""
+    """Return the command for a mode that was typed or came in JSON; Unknown if it is not one of MIC_MODES."""
     if isinstance(mode, str) and mode in MIC_MODES:
         return ChooseMic(mode)
     return Unknown(f"expected the mode of the microphone to be one of {', '.join(MIC_MODES)}")
 
 
 def parse_volume(to: object) -> ChooseVolume | None:
-    """150, "150", "150 %", "+10", "-10" or "auto"; None for all else."""
+    """Parse a volume: 150, "150", "150 %", "+10", "-10" or "auto". Returns None for anything else, and above
+    MOST_VOLUME."""
     if to == "auto":
         return ChooseVolume("auto")
     found = _VOLUME.fullmatch(str(to)) if isinstance(to, int | str) and not isinstance(to, bool) else None
@@ -101,16 +102,16 @@ def parse_volume(to: object) -> ChooseVolume | None:
 
 
 def _choose_volume(to: object) -> ChooseVolume | Unknown:
-    """As it was typed, or as JSON has it."""
+    """Return the command for a volume that was typed or came in JSON; Unknown if it is not one."""
     return parse_volume(to) or Unknown(f'expected a volume of 0 to {MOST_VOLUME} percent, "+10", "-10" or "auto"')
 
 
-# Commands that may have more behind them.
+# Commands that may have an argument, and the function that reads it.
 _WITH_WORDS: dict[str, Callable[[str], Command]] = {"mic": _choose_mic, "volume": _choose_volume}
 
 
 def typed_help(useless: Collection[str] = ()) -> str:
-    """What can be typed, without the commands that are of no use here."""
+    """Return the help for people: one command a line, without those in `useless`."""
     commands = (f"  /{word:<7}  {does}" for word, does in _HELP.items() if word not in useless)
     return "\n".join(
         [
@@ -122,7 +123,7 @@ def typed_help(useless: Collection[str] = ()) -> str:
 
 
 def json_help(useless: Collection[str] = ()) -> str:
-    """Likewise, for programs."""
+    """Return the help for programs that write JSON: one sentence, without the commands in `useless`."""
     words = ", ".join(word for word in (*_WORDS, *_MORE_WORDS) if word not in useless)
     return (
         'a line of standard input is a JSON object: {"command": "say", "text": "hi"}, with an "id" if you want to '
@@ -131,14 +132,15 @@ def json_help(useless: Collection[str] = ()) -> str:
 
 
 def parse_piped(line: str) -> Say:
-    """In a pipe everything is text, whatever it looks like. Empty lines are lines."""
+    """Return a line of a pipe as a text: commands are text too, and an empty line is an empty text. If it looks like
+    an answer to a ringing call, `accepts` is that answer."""
     command = parse_line(line)
     return Say(line, accepts=command.accepts if isinstance(command, Answer) else None)
 
 
 def parse_line(line: str) -> Command | None:
-    """The command of a typed line; None if there is nothing but blanks in it. Capitals make no difference."""
-    # Terminals give bytes that are not UTF-8 as surrogates.
+    """Return the command of a typed line; None if the line is blank. Upper case is the same as lower case."""
+    # Python gives bytes that are not in the terminal's encoding as surrogates; they become "?".
     text = line.rstrip("\r\n").encode(errors="replace").decode()
     if text.strip().lower() == "quit":
         return HangUp()
@@ -148,7 +150,7 @@ def parse_line(line: str) -> Command | None:
         return _parse_record(text[1:].strip()[len("record") :].strip())
     if text.startswith("/") and (command := _parse_direction(text[1:])):
         return command
-    if text.startswith("/") and "/" not in text[1:] and "\n" not in text:  # else a path, or what was pasted
+    if text.startswith("/") and "/" not in text[1:] and "\n" not in text:  # otherwise it is a path or pasted text
         word, *words = text[1:].lower().split() or [""]
         if words and word in _WITH_WORDS:
             return _WITH_WORDS[word](" ".join(words))
@@ -164,7 +166,8 @@ def _parse_record(words: str) -> Command:
 
 
 def _parse_direction(text: str) -> Command | None:
-    """`text` is a line without its slash. A name of a device may have slashes in it."""
+    """Return the command of "input" or "output"; None if the line is another. `text` is the line without its slash.
+    The name of a device may contain slashes."""
     word, *rest = text.strip().split(maxsplit=1)[:2] or [""]
     if word.lower() not in DIRECTIONS or "\n" in text:
         return None
@@ -172,7 +175,7 @@ def _parse_direction(text: str) -> Command | None:
 
 
 def parse_json(line: str) -> Command | None:
-    """The command of a line of JSON; None if it is empty.
+    """Return the command of a line of JSON; None if the line is blank, Unknown if it is not a command.
 
     {"command": "say", "text": "hi"}, {"command": "say", "text": "hi", "id": "7"}, {"command": "mute"}
     """
@@ -217,5 +220,5 @@ def parse_json(line: str) -> Command | None:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it can be sent: JSON may hold half a surrogate pair."""
+    """Whether the text can be encoded: JSON may contain half a surrogate pair."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

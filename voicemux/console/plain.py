@@ -1,8 +1,8 @@
 """Consoles for pipes and scripts: plain lines, or JSON lines, in and out; no control characters.
 
-The rules of output: the peer's lines go to standard output, our own notices to standard error, each
-with its mark in front. With --json everything that happens is a line on standard output. An output that is a terminal
-gets rows of its width (rows.py), also where the other one is none.
+The peer's lines go to standard output, our own notices to standard error, each with its mark in front. With --json
+every event is a line on standard output. An output that is a terminal gets rows of its width (`rows`), even if the
+other output is not a terminal.
 """
 
 import codecs
@@ -24,56 +24,59 @@ from voicemux.threads import Threads
 
 READ_SIZE = 65_536  # bytes
 BELL = "\a"
-MAX_LINE = 1_048_576  # bytes; what is longer is sent as several lines
-USUAL_COLUMNS = 80  # of a terminal that does not say how many it has
+MAX_LINE = 1_048_576  # bytes; a longer line is sent as several
+USUAL_COLUMNS = 80  # columns of a terminal that does not report its width
 
 Handler = Callable[[Command], None]
 
 
 class Console(Protocol):
-    eager: bool  # it reads also while there is no call
-    slash: str  # what stands before the name of a command
-    tells_at_once: bool  # and all of it: it is read by programs
+    eager: bool  # whether it reads input also while there is no call
+    slash: str  # the character before the name of a command; "" in JSON
+    tells_at_once: bool  # whether every event is shown, at once: the reader is a program
 
     def help(self, useless: Collection[str]) -> str:
-        """What can be typed, without the commands that are of no use."""
+        """Return the help, without the commands in `useless`."""
 
     def show(self, event: Event) -> None:
-        """Any thread. Raises VoicemuxError if it cannot be shown: a text must not be acknowledged then."""
+        """Show an event. Any thread may call it. Raises VoicemuxError if the output cannot be written: a text must
+        then not be acknowledged."""
 
     def ring(self) -> None:
-        """Let the user hear that a call rings, once."""
+        """Ring the bell of the terminal once, for a call that rings."""
 
     def start(self, handle: Handler) -> None:
-        """Begin to read; `handle` is called in the keyboard's thread, at the end with EndOfInput."""
+        """Begin to read. `handle` is called in the keyboard's thread with each command, and at the end with
+        EndOfInput."""
 
     def hurry(self) -> None:
-        """The user wants to be gone: nothing waits for being shown any more. Any thread."""
+        """The user wants to leave at once: wait no longer for anything to be shown. Any thread may call it."""
 
     def interrupt(self) -> bool:
-        """SIGINT has come. Whether that was Ctrl-C, and is handled as such. Any thread."""
+        """SIGINT has come. Returns whether it was a Ctrl-C that the console handles itself. Any thread may call
+        it."""
 
     def resume(self) -> None:
-        """The process was stopped, and goes on. Any thread."""
+        """The process was stopped and continues: take the terminal back. Any thread may call it."""
 
     def restore(self) -> None:
-        """Give the terminal back as it was found, in whatever state all the rest is. Any thread."""
+        """Set the terminal back to the modes it had at the start; safe in every state of the console. Any thread may
+        call it."""
 
     def close(self) -> None: ...
 
 
 class PlainConsole:
-    """Lines in, lines out."""
+    """Reads and writes plain lines."""
 
     eager = False  # piped input waits until there is a peer to say it to
     slash = "/"
     tells_at_once = False
 
     def __init__(self, *, notices: TextIO | None = None, texts: TextIO | None = None, bell: str = "never") -> None:
-        """`texts` is where the peer's lines go: standard output, unless that carries sound.
-
-        `bell` is "always" if calls may be heard to ring: if it is a terminal on which notices are shown.
-        """
+        """`notices` and `texts` are the streams of our notices and of the peer's lines; by default standard error and
+        standard output. `bell` is "always" if the bell rings for calls, which it does only on a
+        terminal."""
         self._bell = bell
         self._lock = threading.Lock()
         self._notices = _whole(notices or sys.stderr)
@@ -81,7 +84,7 @@ class PlainConsole:
         self._lost: VoicemuxError | None = None
         self._blanks = Blanks()
         self._encoding = encoding_of_input()
-        self._reads_all = True  # of what was typed so far
+        self._reads_all = True  # whether all input so far was in the encoding of the locale
         self._is_typed = sys.stdin is not None and sys.stdin.isatty()
         self._threads = Threads()
         self._handle: Handler | None = None
@@ -123,7 +126,7 @@ class PlainConsole:
             self._handle = None
 
     def parse(self, line: str) -> Command | None:
-        """What a line of input wants: only who types has commands; in a pipe everything is text."""
+        """Return the command of a line of input. Only a terminal has commands; in a pipe everything is text."""
         return parse_line(line) if self._is_typed else parse_piped(line)
 
     def _read(self) -> None:
@@ -134,7 +137,8 @@ class PlainConsole:
         self._give(EndOfInput(meant=any_line or (sys.stdin is not None and sys.stdin.isatty())))
 
     def _readable(self, line: str) -> str:
-        """What was typed, with a mark for what is not in the encoding of the locale; that is told once."""
+        """Return a line with U+FFFD for each byte that is not in the encoding of the locale. The first time, a notice
+        reports it."""
         if line.isascii() or not any("\udc80" <= each <= "\udcff" for each in line):
             return line
         text = line.encode(self._encoding, "surrogateescape").decode(self._encoding, "replace")
@@ -149,11 +153,11 @@ class PlainConsole:
         if command is not None and handle is not None:
             try:
                 handle(command)
-            except VoicemuxError:  # the answer cannot be shown
+            except VoicemuxError:  # the output is gone: the answer of the command cannot be shown
                 handle(HangUp())
 
     def _write(self, stream: TextIO | None, pieces: Iterable[str]) -> None:
-        """Write pieces as they are made. Raises VoicemuxError if the stream takes no more."""
+        """Write pieces as they are made. Raises VoicemuxError if the stream can no longer be written."""
         if stream is None:
             return
         with self._lock:
@@ -170,7 +174,7 @@ class PlainConsole:
                 raise
 
     def _put(self, characters: str) -> None:
-        """Control characters for the terminal, if it is one: in pipes there are none."""
+        """Write control characters to the texts or notices, whichever are a terminal; pipes get none."""
         with contextlib.suppress(OSError), self._lock:
             for stream in (self._texts, self._notices):
                 if stream and stream.isatty():
@@ -179,16 +183,17 @@ class PlainConsole:
                     return
 
     def _lose(self, stream: TextIO, error: OSError) -> VoicemuxError:
-        """The stream takes no more: what to raise now, and for all texts that follow. Behind the lock."""
+        """Give up a stream that can no longer be written. Returns the error to raise, now and for each later text.
+        The caller holds the lock."""
         _forget(stream)
         failure = VoicemuxError(f"cannot write what they say: {(error.strerror or str(error)).lower()}")
-        if self._texts and stream.fileno() == self._texts.fileno():  # notices may share it
+        if self._texts and stream.fileno() == self._texts.fileno():  # notices may share the stream
             self._lost = failure
         return failure
 
 
 class SilentConsole(PlainConsole):
-    """Shows nothing: who is at the other end of standard error is the peer, as with ssh."""
+    """Shows nothing: the peer reads our standard error, as with ssh."""
 
     def show(self, event: Event) -> None:
         pass
@@ -198,7 +203,7 @@ class SilentConsole(PlainConsole):
 
 
 class JsonConsole(PlainConsole):
-    """One JSON object a line, in and out; ASCII only, so that it is the same everywhere."""
+    """Reads and writes one JSON object a line. Output is ASCII only, so that it does not depend on the locale."""
 
     eager = True
     slash = ""
@@ -206,7 +211,7 @@ class JsonConsole(PlainConsole):
 
     def __init__(self) -> None:
         super().__init__()
-        self._encoding = "utf-8"  # as JSON has it, wherever it is written
+        self._encoding = "utf-8"  # JSON is UTF-8, whatever the locale says
 
     def help(self, useless: Collection[str]) -> str:
         return json_help(useless)
@@ -215,39 +220,40 @@ class JsonConsole(PlainConsole):
         return parse_json(line)
 
     def show(self, event: Event) -> None:
-        # A failure is the last event, and may be that the output has no reader.
+        # ProgramFailed is the last event. If its reason is that nothing reads the output, it cannot be written
+        # either.
         with contextlib.suppress(VoicemuxError) if isinstance(event, ProgramFailed) else contextlib.nullcontext():
             self._write(self._texts, [f"{json.dumps(to_dict(event))}\n"])
 
 
 def screen_of(stream: TextIO | None) -> Screen | None:
-    """The terminal that a stream goes to; None if it goes elsewhere. No escape sequences are written to it."""
+    """Return the terminal that a stream goes to, as a Screen that wraps; None if the stream is not a terminal."""
     if stream is None or not stream.isatty():
         return None
     return Screen(lambda: columns_of(stream), clips=False)
 
 
 def columns_of(stream: TextIO) -> int:
-    """Of the terminal that a stream goes to, now."""
+    """Return the present number of columns of the terminal that a stream goes to."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or USUAL_COLUMNS
-    except OSError:  # it has gone
+    except OSError:  # the terminal has gone
         return USUAL_COLUMNS
 
 
 def encoding_of_input() -> str:
-    """As the locale says it; of ASCII, UTF-8 is the rest."""
+    """Return the encoding of standard input, by the locale; UTF-8 instead of ASCII, which it contains."""
     encoding = sys.stdin.encoding if sys.stdin else "utf-8"
     return "utf-8" if codecs.lookup(encoding).name == "ascii" else encoding
 
 
 def read_lines(encoding: str = "utf-8") -> Iterator[str]:
-    """Lines of standard input without their ends, as soon as each is whole. Bytes that are not of that encoding are
-    surrogates, as with Python's "surrogateescape".
+    """Yield lines of standard input without their ends, as soon as each is whole. Bytes that are not in `encoding`
+    become surrogates, as with Python's "surrogateescape".
 
-    Unbuffered: a thread that waits in Python's buffered reader makes the interpreter abort at its end.
+    Reads without a buffer: a thread that waits in Python's buffered reader makes the interpreter abort at its end.
     """
-    if sys.stdin is None:  # closed before we began
+    if sys.stdin is None:  # it was closed before the program started
         return
     decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
     waiting = b""
@@ -270,15 +276,15 @@ def _read_input() -> bytes:
 
 
 def _whole(stream: TextIO | None) -> TextIO | None:
-    """The same stream with a buffer of our own: Python's, if PYTHONUNBUFFERED is set, loses the rest of a write
-    that a signal interrupts."""
+    """Return the same file with a buffer of our own. Python's own stream, if PYTHONUNBUFFERED is set, loses the rest
+    of a write that a signal interrupts."""
     if stream is None:
         return None
     return open(stream.fileno(), "w", encoding=stream.encoding, errors="replace", closefd=False)
 
 
 def _forget(stream: TextIO) -> None:
-    """It takes no more: let what Python still flushes at its end go nowhere."""
+    """Let what Python flushes at its end go nowhere: the stream can no longer be written."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, stream.fileno())
     os.close(nothing)

@@ -1,4 +1,5 @@
-"""Peer text made fit for a terminal: it cannot move the cursor, hide, or look like a line of another speaker."""
+"""Makes a peer's text safe for a terminal: it cannot move the cursor, hide, or look like a line of another
+speaker."""
 
 import functools
 import re
@@ -8,16 +9,18 @@ from collections.abc import Iterator
 from voicemux.security.names import NOT_THE_CONTACT
 
 MAX_NAME = 32  # characters of a name that are shown
-MOST_MARKS_OF_NAMES = 2  # above and below a character
+MOST_MARKS_OF_NAMES = 2  # combining marks on one character of a name
 TAB = "    "
-JOINERS = "\u200c\u200d"  # without which emoji and Persian fall apart
-# What people who write from right to left type, to say where a full stop belongs. It shows nothing, and moves only
-# what stands beside it in the same text: rows.py keeps our marks out of that. Overrides and isolates stay visible.
+JOINERS = "\u200c\u200d"  # joiners, without which emoji and Persian letters are not joined
+# Direction marks, which writers of right-to-left text type to place a full stop. They show nothing, and move only
+# what is beside them in the same text: rows.py keeps our marks out of that. Overrides and isolates are escaped,
+# because they reach further.
 DIRECTIONS = "\u061c\u200e\u200f"
-SOFT_HYPHEN = "\xad"  # where a word may be cut: shows nothing
-ILL_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}  # controls, formats (bidirectional ones too), separators
+SOFT_HYPHEN = "\xad"  # the place where a word may be divided: shows nothing
+# Unicode categories that are escaped: controls, formats (also bidirectional), separators.
+ILL_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"  # letters and marks that show nothing
-# All that looks like a blank: category Zs, the tab, and symbols without ink.
+# All characters that look like a blank: category Zs, the tab, and symbols without ink.
 BLANKS = (
     "\t \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
     "\u2800\U00013441\U00013442\U0001d159"
@@ -29,54 +32,57 @@ _TAGS_OF_FLAGS = ("".join(chr(0xE0000 + ord(each)) for each in name) for name in
 _TAGGED_FLAG = re.compile(f"{BLACK_FLAG}(?:{'|'.join(_TAGS_OF_FLAGS)})\U000e007f")
 _LINE_END = re.compile("\r\n|[\n\x0b\x0c\r\x1c\x1d\x1e\x85\u2028\u2029]")  # as str.splitlines has it
 THEM = " (them)"
-# What is said by us of a name, and never cut off.
+# Our own remarks behind a name, which are never cut off.
 _TAG = re.compile(f"(?:{re.escape(NOT_THE_CONTACT)}|{re.escape(THEM)}){{1,2}}$")
 _BLANK_RUN = re.compile(f"[{BLANKS}]+")
 _PIECE = 8192  # characters
 
 
 def printable(text: str) -> str:
-    """`text` in one line, with everything that is not plainly visible written as an escape."""
+    """Return `text` in one line, with an escape for each character that could hide or mislead."""
     if text.isprintable() and not any(
         each in text for each in INVISIBLE
-    ):  # nearly all there is, and 50 times as fast
+    ):  # a shortcut for nearly every text, 50 times as fast
         return text
     return "".join(shown for shown, _ in visible(text))
 
 
 def printable_lines(text: str) -> list[str]:
-    """The lines of `text`, each printable; at least one."""
+    """Return the lines of `text`, each printable; at least one."""
     return [printable(text[start:end]) for start, end in line_places(text)]
 
 
 def printable_pieces(text: str, start: int, end: int) -> Iterator[str]:
-    """A line of any length, made printable piece by piece."""
+    """Yield the line `text[start:end]` in printable pieces of at most _PIECE characters of it."""
     for place in range(start, end, _PIECE):
         yield printable(text[place : min(place + _PIECE, end)])
 
 
 def printable_name(name: str) -> str:
-    """A name in one short piece without the marks that our own lines are built with."""
+    """Return a name in one short piece, without the characters that our own lines are built with (`<>:|…`), and our
+    remark."""
     return "".join(name_and_tag(name))
 
 
 def name_and_tag(name: str) -> tuple[str, str]:
-    """A name as it is shown, at most MAX_NAME characters, and what we say of it: " (not the contact)", " (them)"."""
+    """Return a name as it is shown, at most MAX_NAME characters, and our remark on it: " (not the contact)", "
+    (them)" or ""."""
     tags = _TAG.search(name)
     tag, stem = (tags[0], name[: tags.start()]) if tags else ("", name)
     shown = printable(few_marks(single_spaced(stem), MOST_MARKS_OF_NAMES)).translate(_NO_MARKS).strip()
-    while shown and (is_mark(shown[0]) or shown[0] in JOINERS):  # there is nothing before it but another row
+    # Such a character would join what stands before the name.
+    while shown and (is_mark(shown[0]) or shown[0] in JOINERS):
         shown = shown[1:].lstrip()
     return shown if len(shown) <= MAX_NAME else f"{shown[: MAX_NAME - 1]}…", tag
 
 
 def single_spaced(text: str) -> str:
-    """`text` with one space for each run of blanks, and none at the ends."""
+    """Return `text` with one space for each run of blanks, and none at the ends."""
     return _BLANK_RUN.sub(" ", text).strip(" ")
 
 
 def few_marks(text: str, most: int) -> str:
-    """`text` with at most `most` marks on each character."""
+    """Return `text` with at most `most` combining marks on each character."""
     kept, marks = list[str](), 0
     for character in text:
         marks = marks + 1 if is_mark(character) else 0
@@ -86,7 +92,8 @@ def few_marks(text: str, most: int) -> str:
 
 
 def visible(text: str) -> Iterator[tuple[str, int]]:
-    """What is shown of each character, an escape or nothing if it is not itself, and the place behind it."""
+    """Yield what is shown of each character, and the place behind it. That is the character itself, an escape, or
+    nothing."""
     place = 0
     while place < len(text):
         character = text[place]
@@ -113,18 +120,18 @@ def _visible(character: str) -> str:
 
 
 def is_mark(character: str) -> bool:
-    """Whether it stands above, below, around or (vowels of Hangul) in the character before it."""
+    """Whether the character is a combining mark: above, below or around the one before it, or a vowel of Hangul."""
     hangul = "\u1160" <= character <= "\u11ff" or "\ud7b0" <= character <= "\ud7ff"
     return hangul or unicodedata.category(character) in ("Mn", "Me")
 
 
 def is_from_the_right(text: str) -> bool:
-    """Whether something in it is written from the right to the left."""
+    """Whether `text` has characters that are written from right to left."""
     return not text.isascii() and any(unicodedata.bidirectional(each) in ("R", "AL", "AN") for each in text)
 
 
 def line_places(text: str) -> Iterator[tuple[int, int]]:
-    """Where each line of `text` begins and ends; at least one."""
+    """Yield the beginning and end of each line of `text`; at least one."""
     start = 0
     for found in _LINE_END.finditer(text):
         yield start, found.start()
@@ -134,7 +141,7 @@ def line_places(text: str) -> Iterator[tuple[int, int]]:
 
 
 def count_lines(text: str, start: int) -> int:
-    """How many lines of `text` there are from `start` on. Makes no copies."""
+    """Return how many lines `text` has from `start` on. Makes no copies."""
     ends = sum(text.count(end, start) for end in "\n\x0b\x0c\r\x1c\x1d\x1e\x85\u2028\u2029") - text.count(
         "\r\n", start
     )

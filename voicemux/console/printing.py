@@ -1,7 +1,7 @@
-"""Rows on their way to the screen: above the prompt while there is one, and otherwise at once.
+"""Prints rows on the screen: above the prompt while there is one, otherwise at once.
 
-While a prompt is on the screen, its event loop prints. Between two prompts, the thread that shows something does.
-What a loop did not print before its prompt ended is printed right after it: prompt_toolkit's own `patch_stdout` loses
+While a prompt is on the screen, its event loop prints. Between two prompts, the thread that shows something prints.
+What a loop did not print before its prompt ended is printed right after it; prompt_toolkit's own `patch_stdout` loses
 that.
 """
 
@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from voicemux.errors import VoicemuxError
 
-GLANCE = 0.1  # seconds that rows are printed at a time, as long as there are more
+GLANCE = 0.1  # seconds that rows are printed at a time, while there are more; then the keyboard is read
 ROWS_AT_ONCE = 20  # printed before the keyboard is looked at: at most 60 kB, 0.06 s at 1 MB/s; usually 2 kB
-LINGER = 0.004  # seconds that the next line is waited for before the prompt is drawn again, which takes as long
+LINGER = 0.004  # seconds to wait for the next line before the prompt is drawn again: drawing takes as long
 WRAPPING_OFF, WRAPPING_ON = "\x1b[?7l", "\x1b[?7h"  # DECAWM
 
 
 class Rows:
-    """What one event shows, made when it is printed. `wraps`: the terminal wraps what is longer."""
+    """The rows of one event, made only when they are printed. `wraps`: the terminal wraps rows that are too long."""
 
     def __init__(self, rows: Iterator[str], *, wraps: bool) -> None:
         self.rows = rows
@@ -31,42 +31,43 @@ class Rows:
         self.failure: VoicemuxError | None = None
 
     def take(self, most: int) -> list[str]:
-        """The next of them to be written. Fewer than `most`: there are no more."""
+        """Return the next rows, at most `most`; fewer than `most` if these are the last."""
         return list(itertools.islice(self.rows, most))
 
 
 class Printing:
-    """`put()` is for any thread; the keyboard's thread says when a prompt begins, and when it has ended."""
+    """Prints rows in order. Any thread may call `put()`; the keyboard's thread calls `begin()` and `end()` around a
+    prompt."""
 
     def __init__(self, write: Callable[[Iterable[str]], None], above: Callable[[Callable[[], None]], object]) -> None:
-        """`write` puts pieces on the terminal, or raises VoicemuxError. `above` puts the prompt aside in its own loop
-        and calls what it is given."""
+        """`write` writes pieces to the terminal, or raises VoicemuxError. `above` puts the prompt aside in its own
+        loop and calls the function it is given."""
         self._write = write
         self._above = above
-        self._printing = threading.Lock()  # held by who writes: first this one, then the gate
+        self._printing = threading.Lock()  # held while rows are written. Order of locks: this one, then the gate
         self._gate = threading.Condition()
         self._waiting: deque[Rows] = deque()  # to be printed; under the gate
-        self._asked = False  # whether the loop will print; under the gate
+        self._asked = False  # whether the loop has been asked to print; under the gate
         self._loop: asyncio.AbstractEventLoop | None = None  # while a prompt is on the screen; under the gate
 
     @property
     def has_prompt(self) -> bool:
-        """Whether one is on the screen."""
+        """Whether a prompt is on the screen."""
         return self._loop is not None
 
     def begin(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """A prompt is about to be on the screen, with this loop."""
+        """A prompt with this event loop is about to be drawn; None without one."""
         with self._printing, self._gate:
             self._loop = loop
             self._asked = False
 
     def end(self) -> None:
-        """The prompt has gone. What still waits is for `print_waiting`."""
+        """The prompt has gone. Rows that still wait are printed by `print_waiting`."""
         with self._gate:
             self._loop = None
 
     def ask(self, what: Callable[[], None]) -> None:
-        """Let the prompt's loop do it, if there is one."""
+        """Let the prompt's loop call `what`, if there is a prompt."""
         with self._gate:
             loop = self._loop
         if loop is not None:
@@ -74,13 +75,14 @@ class Printing:
                 loop.call_soon_threadsafe(what)
 
     def put(self, item: Rows) -> bool:
-        """Show it behind all that waits. True: the prompt's loop will. False: that has been done."""
+        """Print rows after all that wait. Returns whether the prompt's loop will do it; False if they have been
+        printed."""
         with self._gate:
             self._waiting.append(item)
             self._gate.notify()
             loop = self._loop
             if loop and not self._asked:
-                with contextlib.suppress(RuntimeError):  # it has ended just now
+                with contextlib.suppress(RuntimeError):  # the loop has ended just now
                     loop.call_soon_threadsafe(self._above, self._print_above)
                     self._asked = True
         if loop is None:
@@ -88,13 +90,13 @@ class Printing:
         return loop is not None
 
     def print_waiting(self) -> None:
-        """Show all that waits, where no prompt is."""
+        """Print all rows that wait, in the caller's thread: there is no prompt."""
         with self._printing:
             while self._print_some():
                 pass
 
     def _print_above(self) -> None:
-        """While the prompt is put aside: some rows, so that a key is not kept waiting for the others."""
+        """Print some rows while the prompt is put aside; not all at once, so that a key is not kept waiting."""
         with self._printing:
             is_more = self._print_some()
             ends = time.monotonic() + GLANCE
@@ -110,7 +112,7 @@ class Printing:
             return bool(self._waiting) or self._gate.wait(LINGER)
 
     def _print_some(self) -> bool:
-        """Print ROWS_AT_ONCE of what waits, or all. For who prints. Whether there is more."""
+        """Print at most ROWS_AT_ONCE waiting rows. Returns whether there are more. The caller holds `_printing`."""
         room = ROWS_AT_ONCE
         while room:
             with self._gate:

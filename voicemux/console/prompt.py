@@ -1,4 +1,4 @@
-"""The line that is being typed, and its keys. With `focus`, the only home of prompt_toolkit."""
+"""The prompt: the line that is being typed, and its keys. Only this module and `focus` import prompt_toolkit."""
 
 import asyncio
 import contextlib
@@ -26,37 +26,41 @@ from voicemux.console.mic_keys import MicKeys
 from voicemux.console.modes import in_foreground
 from voicemux.events import Status
 
-MOST_TYPED = 5  # rows of the line that is being typed; what is pasted may have more, and scrolls in them
+MOST_TYPED = 5  # rows of the line that is being typed; pasted text may have more, and scrolls in them
 
 
 class PutAside(Exception):
-    """The prompt goes away for a while; what was typed comes back with the next."""
+    """Raised by `read` when the prompt is taken off the screen for a while. The next prompt begins with the same
+    text."""
 
 
 class Prompt:
-    """`read()` is for the keyboard's thread; what says so is for the loop that runs in it."""
+    """Reads one line at a time. The keyboard's thread calls `read()`; methods below "in the prompt's loop" are called
+    in the event loop that runs meanwhile."""
 
     def __init__(self, name: str, focus: Focus | None, give: Callable[[Command], None]) -> None:
-        """`give` is told, in the loop, what keys want that do not end the line."""
+        """`name` stands before the line. `give` is called in the loop with the commands of keys that do not end the
+        line."""
         self._name = name
         self._give = give
         self.mic = MicKeys()
         self._session: PromptSession[str] = PromptSession(history=InMemoryHistory(), key_bindings=self._keys(focus))
         app = self._session.app
-        # Otherwise the terminal itself shows what is typed while something is printed above the prompt, and in the
-        # wrong place. What we print needs no cooked mode.
+        # In cooked mode, the terminal itself would echo keys while something is printed above the prompt, at the
+        # wrong place. What we print does not need cooked mode.
         app.input.cooked_mode = contextlib.nullcontext  # type: ignore[method-assign]
         app.input.raw_mode = partial(_while_ours, app.input.raw_mode)  # type: ignore[method-assign]
-        # Where the cursor is need not be known to draw below it. To ask means a round trip for each line that comes,
-        # and to a screen reader the answer is a key press, for which it falls silent.
+        # To draw below the cursor, its place need not be known. Asking for it costs a round trip for each line that
+        # comes, and its answer is a key press for a screen reader, which then falls silent.
         app.renderer.cpr_support = CPR_Support.NOT_SUPPORTED
         app.output.get_rows_below_cursor_position = lambda: 1  # type: ignore[method-assign]
         for window in app.layout.find_all_windows():
             if isinstance(window.content, BufferControl) and window.content.buffer is self._session.default_buffer:
                 window.height = self._typing_height
-        self._switched: dict[str, bool] = {}  # what is shown before the line: "muted", "talking" ...
+        # Words shown before the line, and whether they are: "muted", "talking" ...
+        self._switched: dict[str, bool] = {}
         self._draft = Document()  # what was typed when the prompt went away
-        self._stops = False  # the process, as Ctrl-Z wants it
+        self._stops = False  # whether Ctrl-Z was typed, which stops the process
 
     def read(self, begin: Callable[[], None]) -> str:
         """What is typed next, without control characters. `begin` is called in the loop, before it is drawn.
@@ -78,53 +82,53 @@ class Prompt:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
-        """That of the prompt that is on the screen."""
+        """The event loop of the prompt that is on the screen; None without one."""
         return self._session.app.loop
 
     def take_stop(self) -> bool:
-        """Whether Ctrl-Z was typed since this was last asked."""
+        """Return whether Ctrl-Z was typed since the last call."""
         was_asked, self._stops = self._stops, False
         return was_asked
 
     def is_high(self, text: str) -> bool:
-        """Whether there is no room for all of it in the rows of the prompt."""
+        """Whether `text` is too high for the rows of the prompt."""
         columns = self._session.app.output.get_size().columns
         return "\n" in text or get_cwidth(self._mark() + text) > columns * MOST_TYPED
 
     def switch(self, what: str, on: bool) -> None:
-        """Show that the user is muted, or has deafened the peer, or that text waits, or no longer."""
+        """Show `what` before the line, or no longer: "muted", "deafened", "talking", "text waits"."""
         self._switched[what] = on
 
     def redraw(self) -> None:
-        """What stands before the line has changed."""
+        """Draw the prompt again, because the words before the line have changed."""
         self._session.app.invalidate()
 
     def show_status(self, status: Status) -> None:
-        """The one thing that is repainted; only if asked for."""
+        """Show the status line below the prompt. Only this line is repainted, and only if the user asked for it."""
         self._session.bottom_toolbar = status_line(status, self._session.app.output.get_size().columns - 1)
         self._session.app.invalidate()
 
     def clear(self) -> None:
-        """The call is over: show nothing of it."""
+        """The call is over: remove its state from the prompt."""
         self._switched.clear()
         self._session.bottom_toolbar = None
 
     # --- in the prompt's loop
 
     def print_above(self, body: Callable[[], None]) -> None:
-        """Put the prompt aside for as long as `body` takes, which prints."""
+        """Take the prompt off the screen while `body` prints."""
 
         def body_with_wrapping() -> None:
-            self._session.app.output.enable_autowrap()  # which rendering has switched off
+            self._session.app.output.enable_autowrap()  # drawing the prompt has switched it off
             self._session.app.output.flush()
             body()
 
         run_in_terminal(body_with_wrapping)
 
     def come_back(self) -> None:
-        """The process was stopped and goes on."""
+        """The process was stopped and continues: draw the prompt anew."""
         if not in_foreground():
-            self._session.app.renderer.reset()  # where our prompt was is the shell's now, and stays as it is
+            self._session.app.renderer.reset()  # the place of our old prompt now belongs to the shell
         self._put_aside()
 
     def leave(self) -> None:
@@ -143,7 +147,7 @@ class Prompt:
             app.exit(exception=PutAside)
 
     def _watch_the_space_bar(self) -> None:
-        """Look whether it has been let go, when that is due."""
+        """Check, when it is due, whether the space bar has been let go."""
         due = self.mic.due
         if due is not None:
             asyncio.get_running_loop().call_later(max(0.0, due - time.monotonic()), self._look_at_the_space_bar)
@@ -161,8 +165,8 @@ class Prompt:
         return f"{self._name} ({marks})> " if marks else f"{self._name}> "
 
     def _typing_height(self) -> Dimension:
-        """Of what is typed. A paste that is higher than the screen would leave a copy of itself in the scroll-back
-        with each line that comes, and no room for that line."""
+        """Return how many rows the typed text may take. A paste higher than the screen would leave a copy of itself
+        in the scroll-back with each line that comes, and no room for that line."""
         rows = self._session.app.output.get_size().rows
         return Dimension(max=max(1, min(MOST_TYPED, rows // 2)))
 
@@ -207,8 +211,8 @@ class Prompt:
         @keys.add("c-q")
         @keys.add(Keys.Vt100MouseEvent)
         def ignore(event: KeyPressEvent) -> None:
-            """Not to quote a control character into the line. And pasted colours (ESC [31m) look like a mouse, whose
-            numbers prompt_toolkit would miss in them."""
+            """Do nothing. By default, Ctrl-Q would insert the next control character into the line; and pasted colours
+            (ESC [31m) look like mouse events, in which prompt_toolkit would expect more numbers."""
 
         if focus:
             focus.bind(keys)
@@ -217,7 +221,7 @@ class Prompt:
 
 @contextlib.contextmanager
 def _while_ours(mode: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
-    """A mode of the terminal that is not taken back if the terminal has become the shell's, which has its own."""
+    """Enter a mode of the terminal, and leave it only if the terminal is still ours: the shell sets its own."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(mode())
         try:
@@ -228,6 +232,6 @@ def _while_ours(mode: Callable[[], AbstractContextManager[None]]) -> Iterator[No
 
 
 def _clean(text: str) -> str:
-    """What was typed or pasted, without control characters."""
+    """Return what was typed or pasted, without control characters; a tab becomes four blanks."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
     return "".join(each for each in lines if each == "\n" or not (each < " " or "\x7f" <= each < "\xa0"))

@@ -1,4 +1,4 @@
-"""The one question that is asked before a call, on a terminal: for the code of an unknown listener."""
+"""Asks the one question before a call, on a terminal: the code of an unknown listener."""
 
 import contextlib
 import sys
@@ -13,11 +13,12 @@ if sys.platform == "win32":
 else:
     import termios
 
-TRIES = 3  # at typing something that can be a code
+TRIES = 3  # tries to type something that has the form of a code
 
 
 def ask_for_code(address: str) -> str:
-    """The code that the user was told; "" for none. Text typed before the question does not answer it."""
+    """Ask for the code that the user was told. Returns "" if there is none. Text typed before the question is
+    discarded."""
     _discard_what_was_typed()
     print(f"voicemux: you do not know who answers at {printable(address)}", file=sys.stderr)
     for _ in range(TRIES):
@@ -35,5 +36,5 @@ def _discard_what_was_typed() -> None:
         while msvcrt.kbhit():
             msvcrt.getwch()
     else:
-        with contextlib.suppress(OSError, ValueError, termios.error):  # no terminal, or closed
+        with contextlib.suppress(OSError, ValueError, termios.error):  # there is no terminal, or it is closed
             termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)

@@ -1,4 +1,5 @@
-"""What to do about an error: what to type, on the system that this is. No text of an error is looked at."""
+"""Says what the user can do about an error, with commands for this system. It depends on the kind of the error, never
+on its text."""
 
 import platform
 import shlex
@@ -9,7 +10,7 @@ from voicemux.errors import Kind, LibraryMissing, VoicemuxError
 
 OS_RELEASE = Path("/etc/os-release")
 
-# What each kind of system calls the packages, by the ID or ID_LIKE of its os-release.
+# Names of the packages on each kind of system, by the ID or ID_LIKE of its os-release.
 _INSTALL = {
     "debian": "apt install",
     "ubuntu": "apt install",
@@ -79,14 +80,14 @@ _HINTS = {
 
 
 def hint(error: VoicemuxError) -> str:
-    """What the user can do about it, as a clause; empty if nothing is known."""
+    """Return what the user can do about the error, as a clause; "" if nothing is known."""
     if isinstance(error, LibraryMissing):
         return f"to have it: {remedy(error.library)}"
     return _HINTS.get(error.kind, "") if error.kind else ""
 
 
 def remedy(library: str) -> str:
-    """The command that installs `library`: "pyaudio", "portaudio", "opus", or a package of the same name."""
+    """Return the command that installs `library`: "pyaudio", "portaudio", "opus", or a package of the same name."""
     if library in ("pywebrtc-audio", "prometheus-client", "miniupnpc"):
         return f"{shlex.quote(sys.executable)} -m pip install {library}"
     pip = (

@@ -35,11 +35,11 @@ from voicemux.console.printable import (
     visible,
 )
 
-MOST_CELLS = 79  # of a row: it fits a window of 80 columns, the narrowest that is usual
-MOST_ROWS = 100  # of a text: a few screens full. Further rows are counted
-MOST_BLANKS = 8  # in a run of blanks: indented text still looks indented
-MOST_MARKS = 8  # on a character: Hebrew with all its signs has 5, Tibetan about 7; hundreds cover other rows
-LEAST_COLUMNS = 14  # for the shortest mark and a wide character. Narrower windows show no text
+MOST_CELLS = 79  # cells of a row: it fits a window of 80 columns, the narrowest that is usual
+MOST_ROWS = 100  # rows of a text: a few screens full. Further rows are only counted
+MOST_BLANKS = 8  # blanks in a run: indented text still looks indented
+MOST_MARKS = 8  # marks on a character: Hebrew with all its signs has 5, Tibetan about 7; hundreds cover other rows
+LEAST_COLUMNS = 14  # columns for the shortest mark and a wide character. Narrower windows show only marks
 LEFT_TO_RIGHT = "\u200e"
 NO_BASE = "\u25cc"  # a dotted circle, on which a combining mark without a character stands
 LEAST_BESIDE_TAG = 20  # columns for the name, the separator and the text

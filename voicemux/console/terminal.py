@@ -1,7 +1,7 @@
-"""The console on a terminal: a line to type in that stays whole while others arrive.
+"""The console on a terminal: the typed line stays whole while other lines arrive above it.
 
-Append-only: no alternate screen, nothing repainted above the typed line, and the terminal is asked for nothing, so
-that scroll-back, screen readers and braille displays keep working, and distant terminals keep up.
+It only appends: there is no alternate screen, nothing above the typed line is repainted, and it asks the terminal for
+nothing. So scroll-back, screen readers and braille displays keep working, and distant terminals keep up.
 """
 
 import contextlib
@@ -36,49 +36,53 @@ from voicemux.events import (
 )
 from voicemux.threads import Threads
 
-PATIENCE = 2.0  # seconds that a notice may take to be on the screen; no caller waits longer
-GLANCE = 0.1  # seconds between two looks at whether a text still has to be waited for
-MOST_REPEATED = 20  # rows of a paste that stay on the screen once it is sent
-TEXT_WAITS = "text waits"  # what the prompt says while there is no line
-AFTERWARDS = 0.3  # seconds of a prompt in which SIGINT is taken for a Ctrl-C that was typed before it
-LOOK_INTERVAL = 0.25  # seconds between two looks at whether the program is in the foreground again
+# Seconds that `show` waits for a notice to be on the screen, so that it does not hold up its caller longer.
+PATIENCE = 2.0
+GLANCE = 0.1  # seconds between two checks of whether to wait longer for a text to be shown
+MOST_REPEATED = 20  # rows of a pasted text that are shown again once it is sent
+TEXT_WAITS = "text waits"  # shown in the prompt while the line is interrupted
+# Seconds after the beginning of a prompt in which SIGINT counts as a Ctrl-C that was typed before it.
+AFTERWARDS = 0.3
+LOOK_INTERVAL = 0.25  # seconds between two checks of whether the program is in the foreground again
 
 
 class TerminalConsole(PlainConsole):
-    """The prompt runs in a thread of its own; everything shown goes above it.
+    """Reads a prompt in the keyboard's thread, and shows everything else above it.
 
-    In the background nothing is read, and there is no prompt.
+    In the background it reads nothing, and has no prompt.
     """
 
     eager = True
 
     def __init__(self, name: str, bell: str = "always") -> None:
-        """`bell` is when it rings: "always", "unfocused" or "never"."""
+        """`bell` is when the bell rings for a call: "always", "unfocused" (the window has no focus) or "never"."""
         super().__init__(bell=bell)
         self._name = name
         self._focus = Focus() if bell == "unfocused" else None
         self._prompt = Prompt(name, self._focus, self._give)
         self._printing = Printing(self._write_rows, self._prompt.print_above)
         self._in_call = False
-        self._between = False  # the first prompt has been there; not the last
-        self._began = 0.0  # the prompt, `time.monotonic`
+        self._between = False  # whether a prompt has ended and another will follow
+        self._began = 0.0  # when the present prompt began (`time.monotonic`)
         self._modes = Modes()
         self._closing = threading.Event()
         self._keyboard = Threads()
         self._screen = Screen(self._columns, clips=True, wide=is_wide_locale(_language()))
-        self._leaving = False  # the user wants to be gone, and does not wait for what is still to be shown
+        # Whether the user wants to leave at once, without waiting for what is still to be shown.
+        self._leaving = False
 
     def show(self, event: Event) -> None:
         self._take_note(event)
         if isinstance(event, Status):
             self._prompt.show_status(event)
             return
-        if isinstance(event, Switched) and event.what == "talking":  # the prompt shows it, at each press of a key
+        # The prompt shows this state, and a notice at each press of a key would be too much.
+        if isinstance(event, Switched) and event.what == "talking":
             self._prompt.redraw()
             return
         item = Rows(self._blanks.written(event, self._screen, self._name), wraps=isinstance(event, COPIED))
         if self._printing.put(item):
-            if isinstance(event, TextReceived):  # it is acknowledged when it has been shown
+            if isinstance(event, TextReceived):  # a text is acknowledged only after it has been shown
                 while not item.printed.wait(GLANCE) and not self._leaving:
                     pass
             else:
@@ -104,8 +108,8 @@ class TerminalConsole(PlainConsole):
         self._keyboard.join()
 
     def interrupt(self) -> bool:
-        """Between two prompts, while a line is being sent, the terminal gives Ctrl-C as a signal. The next prompt may
-        have begun before this is told of it."""
+        """Handle Ctrl-C that came as a signal: the terminal sends one between two prompts, while a line is being
+        sent. The next prompt may have begun before this is called."""
         is_between = not self._printing.has_prompt or time.monotonic() - self._began < AFTERWARDS
         if self._between and is_between and in_foreground():
             self._give(Interrupt())
@@ -113,12 +117,12 @@ class TerminalConsole(PlainConsole):
         return False
 
     def resume(self) -> None:
-        """The process was stopped and goes on: the terminal may be in another mode, and the prompt not on it. In the
-        background there is to be none."""
+        """The process was stopped and continues: the terminal may be in another mode, and the prompt not on it. Draw
+        the prompt anew, unless the program is in the background."""
         self._printing.ask(self._prompt.come_back)
 
     def restore(self) -> None:
-        """Give the terminal back as it was found. Any thread, any number of times."""
+        """Set the terminal back to the modes it had at the start. Any thread may call it, any number of times."""
         self._modes.restore()
         if self._focus:
             self._put(self._focus.stop_asking())
@@ -143,7 +147,7 @@ class TerminalConsole(PlainConsole):
             try:
                 line = self._prompt.read(self._begin)
             except KeyboardInterrupt:
-                self._printing.end()  # what still waits to be printed holds up no interrupt
+                self._printing.end()  # rows that still wait must not delay the interrupt
                 self._give(Interrupt())
                 self._printing.print_waiting()
             except EOFError:
@@ -166,7 +170,7 @@ class TerminalConsole(PlainConsole):
                 self._give(parse_line(self._readable(line)))
 
     def _begin(self) -> None:
-        """A prompt is about to be on the screen."""
+        """A prompt is about to be drawn."""
         self._began = time.monotonic()
         self._printing.begin(self._prompt.loop)
         self._between = True
@@ -179,7 +183,7 @@ class TerminalConsole(PlainConsole):
         self._printing.print_waiting()
 
     def _stop_if_asked(self) -> None:
-        """Stop the job that we are, as the terminal does it at Ctrl-Z; where there are no jobs nothing happens."""
+        """If Ctrl-Z was typed, stop our job, as the terminal does. Does nothing where there is no job control."""
         if not self._prompt.take_stop():
             return
         if self._in_call and has_jobs():
@@ -189,7 +193,7 @@ class TerminalConsole(PlainConsole):
     # --- the screen ---------------------------------------------------------------------------------------
 
     def _take_note(self, event: Event) -> None:
-        """Of what the prompt shows."""
+        """Take note of the state that the prompt shows."""
         self._prompt.mic.note(event)
         if isinstance(event, MicModeChosen):
             self._prompt.switch("talking", False)
@@ -205,7 +209,8 @@ class TerminalConsole(PlainConsole):
             self._prompt.clear()
 
     def _repeat(self, text: str) -> None:
-        """What was sent stays on the screen, also if there was no room for it while it was typed."""
+        """Show the text that was sent once more if the prompt had no room for all of it; at most MOST_REPEATED
+        rows."""
         if self._prompt.is_high(text):
             made = list(itertools.islice(rows(Mark(self._name), text, self._screen), MOST_REPEATED + 1))
             made[MOST_REPEATED:] = [f"{self._name}| ..."] * (len(made) > MOST_REPEATED)
@@ -220,5 +225,5 @@ class TerminalConsole(PlainConsole):
 
 
 def _language() -> str:
-    """As the system says it: en_GB.UTF-8."""
+    """Return the language of the locale, as in LANG: "en_GB.UTF-8"; "" if none is set."""
     return next(filter(None, map(os.environ.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")

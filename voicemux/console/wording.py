@@ -1,4 +1,4 @@
-"""Events in words, for people."""
+"""Writes events in words, for people."""
 
 from collections.abc import Iterator
 
@@ -53,13 +53,13 @@ SECURITY = {
     "code": "who knows the code",
     "open": "who may be anybody",
 }
-PEER_SWITCHES = {  # of a peer, by what it says of its voice: off, on
+PEER_SWITCHES = {  # what a peer says of its voice: words for off, for on
     "sends": ("sends no voice", "sends voice"),
     "muted": ("is no longer muted", "has muted: you do not hear them"),
     "deafened": ("hears you again", "has deafened: they do not hear you"),
     "records": ("no longer records what you say", "records what you say"),
 }
-SWITCHES = {  # of the user: off, on
+SWITCHES = {  # what the user has switched: words for off, for on
     "muted": ("they hear you again", "muted: they do not hear you"),
     "deafened": ("you hear them again", "deafened: you do not hear them"),
     "talking": ("they do not hear you", "they hear you"),
@@ -73,26 +73,27 @@ CALLERS = {
     "plain": "not encrypted",
     "known": "whose key you know",
     "code": "who knows the code",
-    "open": "somebody unknown, whatever the name says",
+    "open": "an unknown caller, whatever the name says",
 }
 DEVICES = {"input": "your microphone", "output": "your loudspeaker"}
 PREFIX = OURS.before(OURS.first)  # of our own notices; no line of a peer's begins with it
 # They have a command to copy, which is not to be taken apart, and no words of a peer.
 OVER = "the code is over: "
 COPIED = Listening | NewCode | Invitation
-HOW_TO_COMPARE = {  # by whether commands can be typed
+HOW_TO_COMPARE = {  # keys: whether commands can be typed
     True: "say them; if so: /verify",
     False: "say them; to be known from then on, call from a terminal, where /verify says so",
 }
-SILENT = 2.0  # seconds without a byte that are called silence: of a line that is well, PINGs come as often
-MOST_UNDELIVERED_LINES = 40  # on the screen, of the texts that may not have arrived
+SILENT = 2.0  # seconds without a byte, from which on the line "is silent"; a healthy line has a PING as often
+MOST_UNDELIVERED_LINES = 40  # lines of undelivered texts that are shown at the end
 
 
 def written(event: Event, screen: Screen | None, own_name: str = "", *, is_typed: bool = True) -> Iterator[str]:
-    """What is written of an event: rows of that screen, each with its end, or pieces of whole lines if there is none.
+    """Yield what is written of an event: rows of `screen`, each with its line end; without a screen, pieces of whole
+    lines.
 
-    Each row and line says who speaks. No name makes a peer's look like a notice, or like a line of the user's, who
-    is shown as `own_name`. `is_typed`: commands can be typed.
+    Each row and line says who speaks. No name of a peer can look like a notice, or like a line of the user, who is
+    shown as `own_name`. `is_typed`: commands can be typed.
     """
     if isinstance(event, TextReceived):
         mark = mark_of(event.name, own_name)
@@ -104,7 +105,8 @@ def written(event: Event, screen: Screen | None, own_name: str = "", *, is_typed
 
 
 def mark_of(name: str, own_name: str = "") -> Mark:
-    """What stands before the lines of a peer of that name."""
+    """Return the mark before the lines of a peer of that name; " (them)" is added if the name looks like the user's
+    or ours."""
     stem, tag = name_and_tag(name)
     while any(alike(stem + tag, taken) for taken in ("", OURS.name, own_name)):
         tag = f"{tag}{THEM}"
@@ -112,7 +114,7 @@ def mark_of(name: str, own_name: str = "") -> Mark:
 
 
 def notice_lines(event: Event, *, is_typed: bool = True) -> list[str]:
-    """Our own notices of everything else; some events need none."""
+    """Return our notices of an event, without marks; some events need none."""
     return [PREFIX + printable(line) for line in _words(event, is_typed=is_typed)]
 
 
@@ -121,7 +123,9 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
         case Listening():
             return [f"listening on {_where(event)}", *([_tell(event.dial)] if event.dial else ())]
         case NewCode():
-            return [f"somebody else types:  {event.dial[0]}" if event.dial and event.code else f"{OVER}{event.why}"]
+            return [
+                f"the next new caller types:  {event.dial[0]}" if event.dial and event.code else f"{OVER}{event.why}"
+            ]
         case Invitation():
             return [f"the other side types:  {event.dial[0]}" if event.dial else "only a listener has a code"]
         case Calling():
@@ -254,7 +258,7 @@ def _undelivered(event: Ended) -> list[str]:
 
 
 def _where(event: Listening) -> str:
-    """A port and its addresses; a Unix socket, which has no port; or neither."""
+    """Return where the program listens: a port and its addresses; a Unix socket, which has no port; or neither."""
     addresses = ", ".join(event.addresses)
     if event.port:
         return f"port {event.port} ({addresses})" if addresses else f"port {event.port}"
@@ -278,7 +282,7 @@ def _who(name: str, address: str, claims: str = "") -> str:
 
 
 def _voice(event: Connected) -> str:
-    """Who hears whom, as far as it is known, and why one does not."""
+    """Return who hears whom, as far as it is known, and why one does not."""
     own, peer = event.own, event.peer or Voice()
     heard_by_them = bool(event.sends) and not own.muted and not peer.deafened
     heard_by_us = bool(event.hears) and not own.deafened and not peer.muted
@@ -312,7 +316,7 @@ def _voice(event: Connected) -> str:
 
 
 def _deaf(what: str, *reasons: tuple[object, str]) -> str:
-    """With the first reason that is so."""
+    """Return `what`, with the first of `reasons` that is true."""
     why = next((reason for is_so, reason in reasons if is_so), "")
     return f"{what} ({why})" if why else what
 

@@ -1,1 +1,1 @@
-"""Who is who: our own key (identity), whom we know (contacts), and how strangers come to know each other."""
+"""Our own key (identity), the keys of contacts, and the proof of keys and codes in a call (handshake, admission)."""

@@ -1,8 +1,8 @@
 """Decides which callers are admitted: contacts, callers with the code, or every caller if the user wants that.
 
-A code that was made here ends when a caller has used it, and a new code takes its place. Wrong guesses end no code:
-`guesses` limits how many codes may be tried. Only one thread may use this. `now` is in seconds, of a clock that only
-goes forward.
+A code that was made here ends when a caller has used it, and a new code takes its place. Wrong guesses do not end a
+code; `guesses` limits how many codes may be tried. Only one thread may use this. `now` is in seconds of a monotonic
+clock.
 """
 
 from collections import deque
@@ -21,24 +21,26 @@ from voicemux.security.identity import Identity
 from voicemux.security.networks import networks_of
 
 SUSPICIOUS = 10  # wrong codes in a row, of unknown callers: a friend does not mistype so often
-LONGER_WORDS = 4  # in the codes that are made after that: 38 bits
-MOST_CONTACTS = 60  # new contacts in an HOUR by a code that a person chose: others may have learnt it
+LONGER_WORDS = 4  # words of the codes that are made after SUSPICIOUS wrong ones: 38 bits
+MOST_CONTACTS = 60  # new contacts per HOUR with a code that a person chose, which others may have learnt
 HOUR = 3600.0  # seconds
-CONTACTS_GUESSES = 10  # wrong codes of a contact in an HOUR that do not count as guesses
+CONTACTS_GUESSES = 10  # wrong codes of one contact per HOUR that do not count as guesses, but as old commands
 
 
 class Candidate(Challenger):
-    """The listener's part in the proof of one caller, and the contacts as they are read for its call."""
+    """The listener's part in the handshake of one caller, with the contacts as they were read for its call."""
 
     def __init__(self, certificate: bytes, claim: Claim, code: str | None, known: Directory) -> None:
-        """As of `Challenger`, of which it is one."""
+        """See `Challenger`. `known` is the directory of this call."""
         super().__init__(certificate, claim, code)
         self.known = known
-        self.may_only_resume = False  # a call that its key has begun: it is not admitted to another
+        # Whether the caller may only resume a call that its key has begun, and may not begin another.
+        self.may_only_resume = False
 
 
 class Admission:
-    """Call `begin()` with a CLAIM, `finish()` with the PROOF, and `use()` when the HELLO has come."""
+    """Decides for a listener. Call `begin()` with a CLAIM, `finish()` with the PROOF, and `use()` when the HELLO has
+    come."""
 
     def __init__(
         self,
@@ -54,12 +56,10 @@ class Admission:
         number: str = "",
     ) -> None:
         """`code` was chosen by the user; without it, codes of `words` words are made, or none if `words` is 0.
-
         `allowed` are fingerprints of contacts: if there are any, only these contacts and callers with a code may
         call. `on_code(code, why)` is called when a code has ended, with the next code and the reason.
-        `on_guessing(what)` gets messages for the user about wrong codes, each once. `number` is what codes begin
-        with, if it is known to all, as at a relay. Raises SecurityError for a bad code.
-        """
+        `on_guessing(what)` gets messages for the user about wrong codes, each message once. `number` is what codes
+        begin with if others know it, as at a relay; "" if it is random. Raises SecurityError for a bad code."""
         self._identity = identity
         self._contacts = contacts
         self._on_code = on_code
@@ -71,16 +71,19 @@ class Admission:
         self._number = number
         self.code = tidy(code) if code else new_code(words, number) if words else ""
         self._guesses = Guesses(self.code if code else "", words, number_is_known=bool(number))
-        self._wrong = 0  # guesses of unknown callers since the last new code
+        self._wrong = 0  # wrong codes of unknown callers since the last new code
         self._told: set[str] = set()
         self._mistyped: dict[str, deque[float]] = {}  # when each contact sent wrong codes
-        self.has_call: Callable[[str], bool] = lambda _: False  # whether a call goes on that this key has begun
-        self._added: deque[float] = deque(maxlen=MOST_CONTACTS)  # when a code that a person chose made contacts
+        # Whether the key with this fingerprint has begun a call that goes on.
+        self.has_call: Callable[[str], bool] = lambda _: False
+        # When contacts were made with a code that a person chose.
+        self._added: deque[float] = deque(maxlen=MOST_CONTACTS)
 
     def begin(self, claim: Claim, host: str, now: float) -> Candidate:
-        """Answer a CLAIM.
+        """Answer a CLAIM: return the listener's part, whose `challenge` is sent.
 
-        Raises NotAdmitted if no code is in use, or if none may be tried now, or RemoteProtocolError.
+        Raises NotAdmitted if no code is in use, or if none may be tried now, or RemoteProtocolError for a bad CLAIM.
+        `host` is the caller's address.
         """
         if claim.method == Method.CODE:
             if not self.code:
@@ -91,16 +94,16 @@ class Admission:
                 )
                 self._tell(
                     "later",
-                    "so many wrong codes were tried that callers with a code are told to try again later, and only "
-                    f"contacts get in: {longer} helps",
+                    "too many wrong codes were tried: callers with a code are told to try again later, and only "
+                    f"contacts get in; {longer} helps",
                 )
                 raise NotAdmitted("too many wrong codes lately to try another now", ByeCode.LATER)
         return Candidate(self._identity.certificate, claim, self.code, self._contacts.directory())
 
     def finish(self, listener: Candidate, proof: Proof, host: str, now: float) -> tuple[Welcome, Peer]:
-        """Judge a PROOF: return the WELCOME and the peer.
+        """Judge a PROOF. Returns the WELCOME to send, and the peer.
 
-        Raises NotAdmitted, whose text is for the listener's user, or RemoteProtocolError.
+        Raises NotAdmitted, whose text is for the listener's user, or RemoteProtocolError for a bad PROOF.
         """
         try:
             peer = listener.judge(proof)
@@ -119,9 +122,10 @@ class Admission:
         return listener.welcome(method), replace(peer, method=method)
 
     def use(self, listener: Candidate, peer: Peer, now: float) -> None:
-        """The caller has sent HELLO: if it proved a code, it becomes a contact, and the code is used.
+        """Note that the caller has sent HELLO. If it proved a code, the code is now used, and the caller may become a
+        contact.
 
-        Raises NotAdmitted if the code has ended, or has made too many contacts.
+        Raises NotAdmitted if the code has ended meanwhile, or has made too many contacts.
         """
         if peer.method is not Method.CODE:
             return
@@ -138,13 +142,13 @@ class Admission:
             raise NotAdmitted("a code that was valid a moment ago", ByeCode.WRONG_CODE)
 
     def _contact(self, fingerprint: str, known: Directory) -> Contact | None:
-        """Return the contact with that key, if this contact may call."""
+        """Return the contact with that key, if this contact may call; else None."""
         contact = known.with_fingerprint(fingerprint)
         return contact if contact and (not self._allowed or fingerprint in self._allowed) else None
 
     def _admitted(self, peer: Peer, known: Directory) -> Method:
         if self._contact(peer.fingerprint, known):
-            # A dialler that does not know our key (OPEN) compares words, so we must show them, too.
+            # A dialler that does not know our key (method OPEN) compares words, so our side must show them, too.
             return peer.method
         if self._is_open:
             return Method.OPEN
@@ -153,7 +157,8 @@ class Admission:
         raise NotAdmitted(why, ByeCode.UNKNOWN_CALLER)
 
     def _guessed_wrong(self, listener: Candidate, error: NotAdmitted, host: str, now: float) -> NotAdmitted:
-        contact = self._contact(listener.fingerprint, listener.known)  # its key is proved
+        # The PROOF's signature was right, so the key is the caller's.
+        contact = self._contact(listener.fingerprint, listener.known)
         if contact and self._may_mistype(contact, now):
             self._guesses.right(networks_of(host))
             return NotAdmitted(f"{contact.name} said an old or wrong code, and needs none", error.code)
@@ -164,13 +169,14 @@ class Admission:
                 self._words, longer = LONGER_WORDS, f"; the codes after this one have {LONGER_WORDS} words"
             self._tell(
                 "guessing",
-                f"somebody tries codes, {SUSPICIOUS} wrong ones so far, the last from {networks_of(host)[0]}: "
+                f"callers guess codes: {SUSPICIOUS} wrong ones so far, the last from {networks_of(host)[0]}; "
                 f"to hit one takes {YEARS} years or more on average{longer}",
             )
         return error
 
     def _may_mistype(self, contact: Contact, now: float) -> bool:
-        """Whether a contact's wrong code counts as an old command, not as a guess: up to CONTACTS_GUESSES an HOUR."""
+        """Count a contact's wrong code. Returns whether it counts as an old command, not as a guess: up to
+        CONTACTS_GUESSES per HOUR do."""
         when = self._mistyped.setdefault(contact.fingerprint, deque(maxlen=CONTACTS_GUESSES))
         if len(when) == CONTACTS_GUESSES and now - when[0] < HOUR:
             return False

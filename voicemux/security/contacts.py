@@ -1,6 +1,6 @@
-"""Whom we know: a name for each key, in a file that people can read and mend.
+"""The contacts: a name for each key, in a file that people can read and mend.
 
-Every program of the same user shares the file. It is read anew when it has changed, and changed by one at a time.
+All programs of the user share the file. It is read again when it has changed, and one program at a time changes it.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ from voicemux.security.names import free_name, tame
 
 FILE = "contacts.json"
 LOCK_FILE = "contacts.json.lock"
-PATIENCE = 5.0  # seconds: others change the file within milliseconds
-MOST_BYTES = 16_000_000  # of the file: 20,000 contacts are 4 MB
-MOST_CONTACTS = 10_000  # that are made; more are known, if people write them down
-MOST_ADDRESSES = 8  # of a contact: those where it was met last
+PATIENCE = 5.0  # seconds to wait for the file's lock: other programs change the file within milliseconds
+MOST_BYTES = 16_000_000  # bytes of the file: 20,000 contacts take 4 MB
+MOST_CONTACTS = 10_000  # contacts that are added by calls; more are read if people write them down
+MOST_ADDRESSES = 8  # addresses of a contact: those that worked last
 
 
 class Contacts:
-    """The contacts in a folder. Everything raises SecurityError if the file is damaged or cannot be used.
+    """The contacts file in a folder. Every method raises SecurityError if the file is damaged or cannot be used.
 
-    A file that is damaged is never written over. An entry that cannot be used is passed over, and stays in the file.
+    A damaged file is never overwritten. An entry that cannot be used is skipped, and stays in the file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class Contacts:
         self._read: tuple[files.Version, Entries] | None = None  # replaced whole: threads share it
 
     def directory(self) -> Directory:
-        """What the file says, for one call, or one command."""
+        """Return the contacts as a Directory for one call or one command. The file is read at the first question."""
         return Directory(self._path, self._entries)
 
     def remember(
@@ -53,12 +53,14 @@ class Contacts:
         host: str = "",
         known: Directory | None = None,
     ) -> Contact:
-        """Add a contact; of one whose key is known, note where it is now, if `address` is not "".
+        """Add a contact, or note that a known one was met. `address` is where it was reached; "" if that is not
+        known.
 
-        The name is what they call themselves, made harmless, and with a number if it looks like another contact's,
-        or like one of `taken`. Who has said no name is called by `host`, and by the name that they say later, if it
-        is free. If `known`, the call's directory, says all of that already, the file is neither read nor written;
-        otherwise `known` says it afterwards.
+        `name` is the name that the peer gave itself, "" if none. It is made harmless, and gets a number if it looks
+        like the name of another contact or one of `taken`. Without a name, the contact is called by `host`, until a
+        call in which it gives a name that is free. `how` is one of `entries.WAYS`. `known` is the call's directory:
+        if it has all of that already, the file is neither read nor written; otherwise `known` has it afterwards.
+        Returns the contact.
         """
 
         def met(contacts: list[Contact]) -> Contact:
@@ -76,7 +78,7 @@ class Contacts:
         return contact
 
     def rename(self, old: str, new: str) -> None:
-        """Raises SecurityError if no contact has the name `old`, or `new` cannot be a name."""
+        """Rename a contact. Raises SecurityError if no contact has the name `old`, or `new` cannot be its name."""
         try:
             check_name(new)
         except ValueError as error:
@@ -93,14 +95,16 @@ class Contacts:
             contacts[contacts.index(contact)] = replace(contact, name=tidy_name(new), unnamed=False)
 
     def add_address(self, name: str, address: str) -> None:
-        """Call them there first from now on. Raises SecurityError if no contact has that name."""
+        """Put an address first, where the contact is called from now on. Raises SecurityError if no contact has that
+        name."""
         with self._changing() as contacts:
             contact = _get(contacts, name)
             addresses = (address, *(each for each in contact.addresses if each != address))
             contacts[contacts.index(contact)] = replace(contact, addresses=addresses[:MOST_ADDRESSES])
 
     def drop_address(self, name: str, address: str) -> None:
-        """Raises SecurityError if no contact has that name, or the contact has no such address."""
+        """Remove an address of a contact. Raises SecurityError if no contact has that name, or this one has no such
+        address."""
         with self._changing() as contacts:
             contact = _get(contacts, name)
             if address not in contact.addresses:
@@ -110,9 +114,10 @@ class Contacts:
             contacts[contacts.index(contact)] = replace(contact, addresses=addresses)
 
     def forget(self, name: str) -> None:
-        """Also what is passed over and has that name, or the contact's key: it would come up when this one is gone.
+        """Remove a contact, and also skipped entries with its name or key, one of which would otherwise take its
+        place.
 
-        Raises SecurityError if no contact has that name.
+        Raises SecurityError if no entry has that name.
         """
         with self._changing_entries() as (contacts, unfit):
             gone = unfit_named(unfit, name)
@@ -124,13 +129,17 @@ class Contacts:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[list[Contact]]:
-        """The contacts, to be changed; what they are at the end is written, unless something was raised."""
+        """Yield the contacts to be changed in place. The result is written at the end, unless an error was raised."""
         with self._changing_entries() as (contacts, _):
             yield contacts
 
     @contextlib.contextmanager
     def _changing_entries(self) -> Iterator[tuple[list[Contact], list[Unfit]]]:
-        """Likewise, what is passed over, too."""
+        """Yield the contacts and the skipped entries, to be changed in place. The result is written at the end,
+        unless an error was raised.
+
+        Holds the file's lock. Raises SecurityError if another program keeps it for PATIENCE seconds.
+        """
         files.make_folder(self._folder)
         lock = FileLock(self._folder / LOCK_FILE, timeout=PATIENCE, mode=0o600)
         try:
@@ -177,7 +186,7 @@ def _met(
     taken: Collection[str],
     host: str,
 ) -> Contact:
-    """The contact with that key, which has just been met: added to `contacts`, or moved to their end."""
+    """Return the contact with that key, which has just been met: added to `contacts`, or moved to their end."""
     known = next((contact for contact in contacts if contact.fingerprint == fingerprint), None)
     if known:
         others = [each.name for each in contacts if each is not known]
@@ -205,21 +214,21 @@ def _get(contacts: list[Contact], name: str) -> Contact:
 
 
 def _introduced(contact: Contact, name: str, taken: Iterable[str]) -> Contact:
-    """By the name that it says, if it had none of its own, and that one is free."""
+    """Return the contact, with the name that it gives itself if it had none before and that name is free."""
     if contact.unnamed and tame(name) and free_name(name, taken) == tame(name):
         return replace(contact, name=tame(name), unnamed=False)
     return contact
 
 
 def _with(addresses: tuple[str, ...], address: str) -> tuple[str, ...]:
-    """`address` is the last that worked. A tunnel's end here (loopback) leads now to this one and now to that one: it
-    comes behind real addresses."""
+    """Return the addresses with `address`, the last that worked, first. Addresses of this machine (loopback) come
+    last: they are ends of tunnels, which lead to one contact today and to another tomorrow."""
     all_of_them = [address, *(each for each in addresses if each != address)] if address else list(addresses)
     return tuple(sorted(all_of_them, key=is_this_machine)[:MOST_ADDRESSES])
 
 
 def is_this_machine(address: str) -> bool:
-    """Whether HOST, HOST:PORT, IPv6 or [IPv6]:PORT is this machine itself."""
+    """Whether an address, written HOST, HOST:PORT, IPv6 or [IPv6]:PORT, is this machine itself."""
     host = address[1:].split("]")[0] if address.startswith("[") else address
     host = (host.split(":")[0] if host.count(":") == 1 else host).casefold().rstrip(".")
     try:

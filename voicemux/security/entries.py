@@ -1,6 +1,7 @@
-"""What contacts.json says: entries that can be used, and those that cannot, which stay in the file as they are.
+"""Reads and writes the content of contacts.json: entries that can be used, and others, which stay in the file as they
+are.
 
-People write the file, too. One mistake in it must not keep out the friends who stand in the other entries.
+People edit the file, too. One mistake in it must not keep out the friends in the other entries.
 """
 
 import datetime
@@ -20,7 +21,7 @@ FINGERPRINT = re.compile(r"[0-9a-f]{64}")  # SHA-256, in lower case
 FIELDS = ("name", "fingerprint", "addresses", "how", "since")
 OLD_FIELDS = ("name", "fingerprint", "address", "how", "since")  # of versions before 0.1.0, with one address
 UNNAMED = "unnamed"  # the field of an entry whose name neither the contact nor the user has chosen
-SHOWN = 40  # characters of a value that is wrong
+SHOWN = 40  # characters that an error shows of a wrong value
 
 
 @dataclass(frozen=True)
@@ -28,24 +29,22 @@ class Contact:
     """A person whose key is recognised in later calls."""
 
     name: str
-    fingerprint: str  # of the certificate: 64 hexadecimal digits
-    addresses: tuple[str, ...]  # where to call them: where it worked last comes first, loopback comes last
-    how: str  # one of WAYS: what made us believe that it was them
-    since: str  # ISO date
-    unnamed: bool = False  # the name was made here, because they had not said theirs
+    fingerprint: str  # SHA-256 of the certificate: 64 hexadecimal digits in lower case
+    addresses: tuple[str, ...]  # addresses to call: the one that worked last comes first, loopback comes last
+    how: str  # one of WAYS: how the key was first verified
+    since: str  # ISO date on which the contact was made
+    unnamed: bool = False  # whether the name was made here, because the peer gave none
 
     @property
     def address(self) -> str:
-        """Where they are called first; "" if no address is known."""
+        """The address that is called first; "" if none is known."""
         return self.addresses[0] if self.addresses else ""
 
 
 @dataclass(frozen=True)
 class Unfit:
-    """An entry that cannot be used: `text` is how it stands in the file, `why` what is wrong with it.
-
-    `name` and `fingerprint` are what it says, "" if it says none.
-    """
+    """An entry that cannot be used: `text` is the entry as it stands in the file, `why` what is wrong with it. `name`
+    and `fingerprint` are those it has, or ""."""
 
     text: str
     why: str
@@ -55,29 +54,30 @@ class Unfit:
 
 @dataclass(frozen=True)
 class Entries:
-    """A whole file. What is unfit is written behind the rest: of two that contradict each other, the first counts."""
+    """A whole file. Unusable entries are written last: of two entries that contradict each other, the first one
+    counts."""
 
     contacts: tuple[Contact, ...] = ()
     unfit: tuple[Unfit, ...] = ()
 
 
 def parse(content: bytes) -> Entries:
-    """Raises ValueError, with what is wrong, if it is not a list in JSON."""
+    """Parse the content of the file. Raises ValueError, with what is wrong, if it is not a list in JSON."""
     try:
         text = content.decode("utf-8-sig" if content.startswith(b"\xef\xbb\xbf") else json.detect_encoding(content))
         is_list = isinstance(json.loads(text), list)
     except json.JSONDecodeError as error:
         raise ValueError(f"no JSON in line {error.lineno}, {error.msg.lower()}") from None
-    except (ValueError, RecursionError):  # no Unicode; endless digits; brackets in brackets in brackets
+    except (ValueError, RecursionError):  # not Unicode; endless digits; deeply nested brackets
         raise ValueError("no JSON") from None
     if not is_list:
         raise ValueError("no list of contacts")
     contacts: list[Contact] = []
     unfit: list[Unfit] = []
-    taken: dict[str, str] = {}  # names, by what they look like and by their keys
+    taken: dict[str, str] = {}  # names by skeleton and by fingerprint
     elements = list(_elements(text))
-    # What looks like what takes a second to find out for 10,000 names, and data that takes 20 ms to load. In ASCII,
-    # the user never writes one name for another without knowing it.
+    # Comparing the looks of 10,000 names takes a second, and needs data that takes 20 ms to load. If all names are
+    # ASCII, the user cannot write one name for another by mistake.
     judges_looks = not all(_said(entry, "name").isascii() for _, entry in elements)
     for number, (written, entry) in enumerate(elements, 1):
         try:
@@ -92,7 +92,7 @@ def parse(content: bytes) -> Entries:
 
 
 def content_of(entries: Entries) -> bytes:
-    """The file's."""
+    """Return the content of the file, as UTF-8 JSON."""
     written = [json.dumps(_as_entry(contact), indent=2, ensure_ascii=False) for contact in entries.contacts]
     parts = [*(textwrap.indent(part, "  ") for part in written), *(f"  {each.text}" for each in entries.unfit)]
     body = ",\n".join(parts)
@@ -100,17 +100,17 @@ def content_of(entries: Entries) -> bytes:
 
 
 def folded(name: str) -> str:
-    """What is left of a name without case, width and blanks around it: two with the same are one name."""
+    """Return a name without case, width and surrounding blanks: two names with the same result are one name."""
     return unicodedata.normalize("NFKC", tidy_name(name)).casefold()
 
 
 def tidy_name(name: str) -> str:
-    """With single blanks, and none around it."""
+    """Return a name with single blanks, and none around it."""
     return " ".join(name.split())
 
 
 def check_name(name: str) -> None:
-    """Raises ValueError, with the reason, unless a contact can be called that."""
+    """Check that a contact can have this name. Raises ValueError with the reason if not."""
     if not name.isprintable():
         raise ValueError(f"{_shown(name)} cannot be a name: it holds something that cannot be shown")
     if not tidy_name(name):
@@ -124,7 +124,7 @@ def check_name(name: str) -> None:
 
 
 def _elements(text: str) -> Iterator[tuple[str, Any]]:
-    """The elements of a list in JSON, which is known to be one: each as it is written, and as it is read."""
+    """Yield the elements of a JSON list: each as it is written, and as it is parsed. `text` must be a JSON list."""
     decoder = json.JSONDecoder(object_pairs_hook=_Pairs)
     at = text.index("[") + 1
     while True:
@@ -138,17 +138,17 @@ def _elements(text: str) -> Iterator[tuple[str, Any]]:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """An object of JSON, with keys that may appear twice."""
+    """A JSON object as pairs, because a key may appear twice in it."""
 
 
 def _said(entry: object, field: str) -> str:
-    """The last that it says of it, if that is a text."""
+    """Return the last value of `field` in an entry if it is a string; else ""."""
     pairs = entry if isinstance(entry, _Pairs) else ()
     return next((value for key, value in reversed(pairs) if key == field and isinstance(value, str)), "")
 
 
 def _contact(entry: object) -> Contact:
-    """Raises ValueError."""
+    """Return the contact that a parsed entry describes. Raises ValueError with what is wrong."""
     if not isinstance(entry, _Pairs):
         raise ValueError(f"it has not exactly {', '.join(FIELDS)}")
     keys = [key for key, _ in entry]
@@ -178,7 +178,8 @@ def _contact(entry: object) -> Contact:
 
 
 def _check_others(contact: Contact, taken: dict[str, str], seen_as: Iterable[str]) -> None:
-    """Raises ValueError if it is one of those before, or looks like one; else it is `taken` from now on."""
+    """Check an entry against those before it, then add its key and looks to `taken`. Raises ValueError if it has the
+    key or the name of one of them, or a name that looks like one."""
     if other := taken.get(contact.fingerprint):
         raise ValueError(f"it has the key of {other}")
     marks = (folded(contact.name), *seen_as)

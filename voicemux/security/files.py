@@ -1,6 +1,6 @@
-"""Private files: read and changed by their owner only, and written whole or not at all.
+"""Private files: only their owner can read and change them, and they are written whole or not at all.
 
-All that read or write raise SecurityError: which file, what the system says of it, and what it takes.
+All functions raise SecurityError, which says which file it is, what the system says of it, and what is needed.
 """
 
 import contextlib
@@ -14,12 +14,12 @@ from pathlib import Path
 
 from voicemux.errors import SecurityError
 
-TICK = 100_000_000  # nanoseconds: some file systems note times that coarsely, or more so (FAT: 2 s)
-OPEN_TO_READ, OPEN_TO_WRITE = 0o044, 0o022  # bits of a mode: for the group or for all
+TICK = 100_000_000  # nanoseconds: some file systems store times that coarsely, or more so (FAT: 2 s)
+OPEN_TO_READ, OPEN_TO_WRITE = 0o044, 0o022  # bits of a file's mode: for the group or for all
 
 
 def usual_folder() -> Path:
-    """Where our key and our contacts are: VOICEMUX_HOME, or the system's place for such things.
+    """Return the folder of our key and our contacts: VOICEMUX_HOME, or the system's folder for configuration.
 
     Raises SecurityError if the system knows no home of this user.
     """
@@ -27,7 +27,7 @@ def usual_folder() -> Path:
         return Path(chosen)
     try:
         home = Path.home()
-    except RuntimeError:  # neither HOME nor an entry in the system's list of users
+    except RuntimeError:  # there is neither HOME nor an entry in the system's list of users
         raise SecurityError("no folder for your key and your contacts: set HOME, or VOICEMUX_HOME") from None
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home) / "voicemux"
@@ -37,19 +37,20 @@ def usual_folder() -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Make it and those above it that are missing, for the owner only. Those that exist stay as they are."""
+    """Make a folder and the missing ones above it, for the owner only. Existing folders stay as they are."""
     with _explained("make the folder", folder, "set VOICEMUX_HOME to a folder that you may write to"):
         _make(folder)
 
 
 def read(path: Path, most: int, *, is_secret: bool = False) -> bytes | None:
-    """What the file holds, whole; None if there is no file. Raises SecurityError if it has over `most` bytes.
+    """Return the content of a file; None if there is no file.
 
-    Refused if others can change it, or the folder that it is in, and a secret if others can read it.
+    Raises SecurityError if it has over `most` bytes, if others can change it or its folder, or, with `is_secret`, if
+    others can read it.
     """
     with _explained("read", path, "it must be a file that you may read"):
         try:
-            # Opening a pipe without a writer would wait for one.
+            # Without O_NONBLOCK, opening a pipe would wait for a writer.
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         except FileNotFoundError:
             return None
@@ -70,11 +71,8 @@ Version = tuple[int, ...]
 
 
 def version(path: Path) -> Version | None:
-    """What changes when the file does; None if there is none, or it was changed just now.
-
-    Two changes within a tick of the file system's clock cannot be told apart. A change of what others may do with
-    the file is one, too.
-    """
+    """Return a value that changes when the file or its permissions change; None if there is no file, or it was
+    changed within the last TICK, when a second change could not be told apart."""
     try:
         facts = path.stat()
         folder = path.parent.stat()
@@ -86,14 +84,15 @@ def version(path: Path) -> Version | None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put `content` in place of what the file holds, if it exists. Its folder must. A link stays one."""
+    """Replace the content of a file, or make it, at once and whole. Its folder must exist. A symbolic link stays
+    one."""
     path = Path(os.path.realpath(path))
     with _written(path, content) as draft:
         os.replace(draft, path)
 
 
 def write_first(path: Path, content: bytes) -> None:
-    """Make the file with `content`, unless another program has been faster: then its file stays."""
+    """Make a file with `content`. If another program has made it meanwhile, its file stays."""
     with _written(path, content) as draft:
         try:
             os.link(draft, path)
@@ -120,7 +119,7 @@ def _kind(mode: int) -> str:
 
 
 def _make(folder: Path) -> None:
-    # Path.mkdir(parents=True) would make those above it readable by all.
+    # Path.mkdir(parents=True) would make the folders above readable by all.
     if not folder.is_dir():
         if folder.parent != folder:
             _make(folder.parent)
@@ -129,7 +128,8 @@ def _make(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _written(path: Path, content: bytes) -> Iterator[str]:
-    """The name of a file beside `path` that holds `content`, on the disk and for the owner only; gone afterwards."""
+    """Yield the name of a temporary file beside `path` that holds `content`, flushed to the disk and for the owner
+    only. It is removed at the end."""
     with _explained(
         "write", path, "it takes a folder that you may write to, with room left; VOICEMUX_HOME chooses another"
     ):

@@ -1,7 +1,7 @@
-"""Who is at the other end: both sides' part in protocol.md §12, once there is TLS. No socket, clock or file.
+"""The handshake of protocol.md §12, both sides, once TLS is established. No socket, clock or file.
 
-The listener's key is proved by TLS itself. The dialler's is proved by a signature over all that was said, the
-listener's certificate included; so it convinces that listener alone, and only in this call.
+TLS itself proves the listener's key. The dialler's key is proved by a signature over the transcript, which includes
+the listener's certificate; so the signature convinces only that listener, and only in this call.
 """
 
 import hashlib
@@ -16,29 +16,34 @@ from voicemux.security.code import Exchange, new_code
 from voicemux.security.identity import Identity, verify
 from voicemux.security.words import spoken
 
-DOMAIN = b"voicemux/1 "  # before everything that is hashed or signed: it means nothing elsewhere
+# Domain separation: prefix of everything that is hashed or signed, so that it means nothing elsewhere.
+DOMAIN = b"voicemux/1 "
 COMMITMENT, TRANSCRIPT, DIALLER, LISTENER, WORDS = (
     DOMAIN + name + b"\0" for name in (b"commitment", b"transcript", b"dialler", b"listener", b"words")
 )
 RENDEZVOUS = DOMAIN + b"rendezvous\0"
-WORDS_COMPARED = 4  # 32 bits, and one try a call: an attacker in the middle cannot search for a match
+# Words that the users compare: 32 bits, and one try a call, so an attacker in the middle cannot search for a match.
+WORDS_COMPARED = 4
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Who is at the other end. `method` is what speaks for it: OPEN is nothing until the `words` were compared."""
+    """The peer of a call. `fingerprint` is of its certificate. `method` is how it was authenticated; OPEN means not
+    at all, until the users have compared the `words`."""
 
     fingerprint: str
     method: Method
     words: tuple[str, ...]
-    rendezvous: bytes = b""  # what only the two know, from which the ids at a relay are made (relay.md §5)
+    # A secret of the two peers, from which the ids at a relay are made (relay.md §5); b"" if there is none.
+    rendezvous: bytes = b""
 
 
 class Dialler:
-    """`claim()`, `prove()` the answer, `accept()` the last word."""
+    """The dialler's part. Send `claim()`; answer the CHALLENGE with `prove()`; give the WELCOME to `accept()`."""
 
     def __init__(self, identity: Identity, listener: bytes, method: Method, code: str = "") -> None:
-        """`listener` is the certificate that the listener has shown in TLS (DER)."""
+        """`listener` is the certificate that the listener has shown in TLS (DER). `code` is needed for
+        Method.CODE."""
         self._identity = identity
         self._listener = listener
         self._method = method
@@ -50,11 +55,13 @@ class Dialler:
         self._transcript = self._key = b""
 
     def claim(self) -> Claim:
+        """Return the CLAIM to send first."""
         share = self._exchange.share if self._exchange else b""
         return Claim(self._method, _hash(COMMITMENT, self._nonce), share, self._identity.certificate)
 
     def prove(self, challenge: Challenge) -> Proof:
-        """Raises RemoteProtocolError if the listener's share cannot be one, or none was asked for."""
+        """Return the PROOF that answers a CHALLENGE. Raises RemoteProtocolError if the listener's share is invalid,
+        or was sent without a code."""
         _expect_none(self._exchange, "CHALLENGE with a share", challenge.share)
         claim = self.claim()
         if self._exchange:
@@ -64,7 +71,8 @@ class Dialler:
         return Proof(self._nonce, confirmation, self._identity.sign(DIALLER + self._transcript))
 
     def accept(self, welcome: Welcome) -> Peer:
-        """Raises SecurityError if the listener does not know the code after all, RemoteProtocolError for nonsense."""
+        """Check the WELCOME; return the listener as a Peer. Raises SecurityError if the listener does not know the
+        code after all, and RemoteProtocolError for a malformed WELCOME."""
         if welcome.admitted not in list(Method):
             raise RemoteProtocolError(f"WELCOME by method {welcome.admitted}, expected 0 to {max(Method)}")
         _expect_none(self._exchange, "WELCOME with a confirmation", welcome.confirmation)
@@ -78,12 +86,12 @@ class Dialler:
 
 
 class Challenger:
-    """The listener's part. Made of a CLAIM; `challenge`, `judge()` the proof, `welcome()`."""
+    """The listener's part, made from a CLAIM. Send `challenge`; give the PROOF to `judge()`; send `welcome()`."""
 
     def __init__(self, certificate: bytes, claim: Claim, code: str | None) -> None:
-        """`certificate` is our own; `code` is the one in use, None if there is none.
+        """`certificate` is our own (DER); `code` is the one in use, None or "" if there is none.
 
-        Raises RemoteProtocolError if the claim makes no sense.
+        Raises RemoteProtocolError if the claim is malformed.
         """
         self._certificate = certificate
         self._claim = claim
@@ -94,22 +102,26 @@ class Challenger:
         _expect_none(claim.method == Method.CODE, "CLAIM with a share", claim.share)
         if claim.method == Method.CODE:
             hashes = {"dialler": _hash(claim.certificate), "listener": _hash(certificate)}
-            # Where there is no code, a guess is as wrong as where there is one, and takes as long.
+            # Without a code in use, a guess is still checked, against a random code: so it fails in the same way and
+            # takes as long.
             self._exchange = Exchange(code or new_code(), is_dialler=False, **hashes)
         self.challenge = Challenge(secrets.token_bytes(NONCE_SIZE), self._exchange.share if self._exchange else b"")
         self._transcript = self._key = b""
 
     @property
     def method(self) -> Method:
+        """The method that the dialler claims."""
         return Method(self._claim.method)
 
     @property
     def fingerprint(self) -> str:
-        """Of the certificate that the dialler has shown; it is the dialler's own once `judge` has found no fault."""
+        """The fingerprint of the certificate that the dialler has shown. Only once `judge` has succeeded is the
+        dialler known to own its key."""
         return _hash(self._claim.certificate).hex()
 
     def judge(self, proof: Proof) -> Peer:
-        """Raises RemoteProtocolError if the proof is none, NotAdmitted if only the code was wrong."""
+        """Check a PROOF; return the dialler as a Peer. Raises NotAdmitted if only the code was wrong,
+        RemoteProtocolError for any other fault."""
         _expect_none(self._exchange, "PROOF with a confirmation", proof.confirmation)
         if not hmac.compare_digest(self._claim.commitment, _hash(COMMITMENT, proof.nonce)):
             raise RemoteProtocolError("PROOF with a nonce other than the one committed to")
@@ -121,16 +133,18 @@ class Challenger:
         if self._exchange:
             self._key = self._exchange.finish(self._claim.share)
         is_right = hmac.compare_digest(proof.confirmation, _confirm(self._key, DIALLER, self._transcript))
-        if not is_right or (self._exchange and not self.code):  # where there is no code, none is right by chance
+        if not is_right or (self._exchange and not self.code):  # without a code in use, none can be right by chance
             raise NotAdmitted("a wrong code", ByeCode.WRONG_CODE)
         return Peer(self.fingerprint, self.method, _words(self._transcript), _hash(RENDEZVOUS, self._transcript))
 
     def welcome(self, admitted: Method) -> Welcome:
+        """Return the WELCOME that admits the dialler by a method. Call it after `judge`."""
         return Welcome(admitted, _confirm(self._key, LISTENER, self._transcript))
 
 
 def _transcript(listener: bytes, claim: Claim, nonce: bytes, challenge: Challenge) -> bytes:
-    """The hash of all that was said, each part of a fixed or a given length: nothing can pass for something else."""
+    """Return the hash of all parts of the handshake. Each part has a fixed length, or its length before it, so that
+    no part can pass for another."""
     return _hash(
         TRANSCRIPT,
         _hash(listener),
@@ -143,13 +157,14 @@ def _transcript(listener: bytes, claim: Claim, nonce: bytes, challenge: Challeng
 
 
 def _expect_none(code: object, what: str, value: bytes) -> None:
-    """What only a code's exchange needs is empty without one (protocol.md §5)."""
+    """Raise RemoteProtocolError if a field that only an exchange with a code needs is not empty without one
+    (protocol.md §5)."""
     if value and not code:
         raise RemoteProtocolError(f"{what} of {len(value)} bytes, expected none without a code")
 
 
 def _confirm(key: bytes, side: bytes, transcript: bytes) -> bytes:
-    """The signature that only the owner of our key can make; empty without a key."""
+    """Return the HMAC by which a side confirms that it has the key of the exchange; b"" without a key."""
     return hmac.digest(key, side + transcript, "sha256") if key else b""
 
 

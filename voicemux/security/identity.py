@@ -1,7 +1,7 @@
-"""Our own key, by which others recognise us, and the proof that a peer has its own.
+"""Our own key, by which others recognise us, and the check of a peer's signature.
 
-A key is P-256 and comes in a certificate that it has signed itself, since TLS wants one. Voicemux does not judge
-what else the certificate says: a name proves nothing, and clocks may be wrong.
+A key is P-256, and comes in a self-signed certificate, because TLS needs one. Voicemux ignores what else the
+certificate says: a name in it proves nothing, and clocks may be wrong.
 """
 
 import datetime
@@ -21,13 +21,13 @@ from voicemux.errors import SecurityError
 from voicemux.security import files
 
 FILE = "identity.pem"
-MOST_BYTES = 64_000  # of the file: ours has 700
-COMMON_NAME = "voicemux"  # the same for all: it would be sent to every caller who asks
-VALID_FROM = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)  # before any clock that was ever set
+MOST_BYTES = 64_000  # bytes of the file; one that voicemux made has 700
+COMMON_NAME = "voicemux"  # the same for all users, because it is sent to every caller
+VALID_FROM = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)  # before the time of any clock that was ever set
 VALID_UNTIL = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)  # "no end" (RFC 5280 §4.1.2.5)
 
 SIGNATURE = ec.ECDSA(hashes.SHA256())
-# x509.InvalidVersion is not a ValueError.
+# Errors of a file that cannot be parsed. x509.InvalidVersion is not a ValueError.
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 
@@ -36,25 +36,26 @@ class Identity:
     """A key and its certificate, as they are in the file."""
 
     certificate: bytes  # DER
-    path: Path  # of the file, which ssl.SSLContext.load_cert_chain takes
+    path: Path  # the file, for ssl.SSLContext.load_cert_chain
     _key: ec.EllipticCurvePrivateKey = field(repr=False, compare=False)
 
     @property
     def fingerprint(self) -> str:
+        """The SHA-256 of the certificate, as 64 hexadecimal digits."""
         return fingerprint_of(self.certificate)
 
     def sign(self, data: bytes) -> bytes:
-        """ECDSA over SHA-256, in DER: what `verify` takes."""
+        """Return the signature of `data`, ECDSA with SHA-256, in DER, as `verify` takes it."""
         return self._key.sign(data, SIGNATURE)
 
 
 def fingerprint_of(certificate: bytes) -> str:
-    """SHA-256 of a certificate in DER, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a certificate (DER), as 64 hexadecimal digits."""
     return hashlib.sha256(certificate).hexdigest()
 
 
 def load_identity(folder: Path) -> Identity:
-    """The identity that is kept in the folder. Folder, key and certificate are made if there are none yet.
+    """Return the identity that is kept in the folder. The folder, key and certificate are made if they are missing.
 
     Raises SecurityError if they cannot be made, read or used, or if others can read the key.
     """
@@ -70,7 +71,8 @@ def load_identity(folder: Path) -> Identity:
 
 
 def verify(certificate: bytes, signature: bytes, data: bytes) -> bool:
-    """Whether the P-256 key of this certificate (DER) has made this signature of `data`. Raises nothing."""
+    """Whether `signature` is a signature of `data` by the P-256 key of this certificate (DER). Raises nothing:
+    anything malformed is False."""
     try:
         key = _parse(certificate, x509.load_der_x509_certificate).public_key()
         if not (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)):
@@ -118,9 +120,9 @@ def _parse_identity(content: bytes, path: Path) -> Identity:
 
 
 def _parse(certificate: bytes, load: Callable[[bytes], x509.Certificate]) -> x509.Certificate:
-    """Raises what UNREADABLE lists."""
-    # Odd serial numbers would be told to the user's terminal. If threads undo each other's filters here, all that
-    # can stay behind is this one.
+    """Parse a certificate with `load`. Raises the errors that UNREADABLE lists."""
+    # A warning about an odd serial number would appear in the user's terminal. Threads that change warning filters at
+    # the same time can leave at most this filter behind.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
         return load(certificate)

@@ -1,7 +1,7 @@
-"""Names that a hasty eye takes for each other: Unicode's confusable skeletons (UTS #39, section 4).
+"""Finds names that look alike, by Unicode's confusable skeletons (UTS #39, section 4).
 
-The data is confusables.txt of Unicode 15.1 as confusable-homoglyphs brings it. No Python library with wheels has the
-algorithm itself: disarm folds to Latin letters only, PyICU has to be compiled.
+The data is confusables.txt of Unicode 15.1, as the package confusable-homoglyphs has it. No Python library with
+wheels has the algorithm itself: disarm folds to Latin letters only, PyICU has to be compiled.
 """
 
 import functools
@@ -9,16 +9,16 @@ import importlib.resources
 import json
 import unicodedata
 
-MARK = "\u200e"  # put around letters that are written from the right, in the comments of confusables.txt
-# Letters and symbols that show nothing. What else is invisible is of the categories C, M and Z.
+MARK = "\u200e"  # in the comments of confusables.txt, put around letters that are written from right to left
+# Letters and symbols that show nothing. Other invisible characters are of the categories C, M and Z.
 BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc\U00013441\U00013442\U0001d159")
 
 
 def skeleton(text: str) -> str:
-    """What is left of `text` when all is gone that a hasty eye does not see, and like stands for like.
+    """Return the skeleton of `text`: two texts with the same skeleton look alike.
 
-    Two texts with the same skeleton look alike. A skeleton is to be compared, not shown. It has no upper case, no
-    accents, no blanks, and is empty for what shows nothing.
+    A skeleton is for comparing, not for showing. It has no upper case, accents or blanks, and is "" for a text that
+    shows nothing.
     """
     return _outline(_outline(text).casefold()).casefold()
 
@@ -30,7 +30,8 @@ def alike(one: str, other: str) -> bool:
 
 @functools.lru_cache(maxsize=16_384)
 def looks(text: str) -> frozenset[str]:
-    """The skeletons of a text: two texts that share one are alike. The I of BILL looks like an l, and is an i."""
+    """Return the skeletons of a text, with its own case and in lower case: two texts that share one are alike. The I
+    of BILL looks like an l, and is an i in lower case."""
     return frozenset((skeleton(text), skeleton(text.casefold())))
 
 
@@ -40,7 +41,8 @@ def _outline(text: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Without what is not seen: marks on letters, blanks, formats, variants of width and form."""
+    """Return `text` without what a reader does not notice: marks on letters, blanks, formats, variants of width and
+    form."""
     parts = unicodedata.normalize("NFKD", text)
     return "".join(part for part in parts if not _is_unseen(part))
 
@@ -52,14 +54,15 @@ def _is_unseen(character: str) -> bool:
 
 @functools.cache
 def _prototypes() -> dict[str, str]:
-    """The prototype of each character that looks like something else."""
-    import confusable_homoglyphs  # only who has met a name needs its data; its modules would take 360 ms, not 60
+    """Return the prototype (UTS #39) of each character that looks like another."""
+    # Only a call that compares names needs its data; its modules would take 360 ms, the data takes 60.
+    import confusable_homoglyphs
 
     file = importlib.resources.files(confusable_homoglyphs).joinpath("confusables.json")
     confusables_data = json.loads(file.read_text(encoding="utf-8"))
 
-    # The data has each pair both ways. A character has one prototype, which may have many characters: so what has
-    # several partners, or several characters, is the prototype of a pair.
+    # The data has each pair both ways. Each character has one prototype, which may be several characters. So in a
+    # pair, the side with several partners or several characters is the prototype.
     partners = {
         one.replace(MARK, ""): [each["c"].replace(MARK, "") for each in others]
         for one, others in confusables_data.items()
@@ -73,5 +76,6 @@ def _prototypes() -> dict[str, str]:
 
 
 def _prefers(partners: dict[str, list[str]], one: str, other: str) -> bool:
-    """Whether `one` is the prototype of the two. If the data cannot tell, either will do, if always the same."""
+    """Whether `one` is the prototype of the pair. If the data does not say, the choice is arbitrary, but always the
+    same."""
     return (len(one), len(partners[one]), other) > (1, 1, one)

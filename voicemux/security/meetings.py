@@ -1,6 +1,6 @@
-"""What two contacts have in common for finding each other at a relay (relay.md §5), in a file beside the contacts.
+"""Secrets that contacts share, by which they find each other at a relay (relay.md §5), in a file beside the contacts.
 
-The file is a memory of this program, and no list that people keep: what cannot be read in it is forgotten.
+Only the program uses the file, and people do not edit it: entries that cannot be read are dropped.
 """
 
 import json
@@ -15,23 +15,23 @@ from voicemux.security import files
 
 FILE = "meetings.json"
 LOCK_FILE = "meetings.json.lock"
-PATIENCE = 5.0  # seconds: others change the file within milliseconds
-MOST_BYTES = 4_000_000  # of the file
-MOST_MEETINGS = 1000  # those of the contacts that were met last
-MOST_SECRETS = 2  # of a contact: the last, and the one before, for the case that only one side has the last
+PATIENCE = 5.0  # seconds to wait for the file's lock: other programs change the file within milliseconds
+MOST_BYTES = 4_000_000  # bytes of the file
+MOST_MEETINGS = 1000  # contacts whose secrets are kept: those that were met last
+MOST_SECRETS = 2  # secrets of a contact: the last and the one before, in case only one side has the last
 SECRET_SIZE = 32  # bytes
 
 
 @dataclass(frozen=True)
 class Meeting:
-    """Of one contact."""
+    """The secrets that we share with one contact, and the relay of the last call."""
 
-    secrets: tuple[bytes, ...]  # only the two have them; the newest first
-    relay: str = ""  # through which the last relayed call went, as one would type it
+    secrets: tuple[bytes, ...]  # SECRET_SIZE bytes each, the newest first
+    relay: str = ""  # relay of the last relayed call, as the user would type it; "" if there was none
 
 
 class Meetings:
-    """The file in a folder. Any thread."""
+    """The file of secrets in a folder. Any thread may use it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -39,7 +39,8 @@ class Meetings:
         self._read: tuple[files.Version, dict[str, Meeting]] | None = None  # replaced whole: threads share it
 
     def all(self) -> dict[str, Meeting]:
-        """By the contact's fingerprint; the one that was met last comes last. Raises SecurityError."""
+        """Return all meetings by the contact's fingerprint; the contact that was met last comes last. Raises
+        SecurityError if the file cannot be read."""
         version = files.version(self._path)
         read = self._read
         if read and version and read[0] == version:
@@ -49,7 +50,8 @@ class Meetings:
         return meetings
 
     def note(self, fingerprint: str, secret: bytes, relay: str) -> None:
-        """A contact was met, directly if `relay` is "". Raises SecurityError if that cannot be written down."""
+        """Keep the secret of a call with a contact. `relay` is the relay of the call; "" if it was direct. Raises
+        SecurityError if the file cannot be written."""
         files.make_folder(self._folder)
         try:
             with FileLock(self._folder / LOCK_FILE, timeout=PATIENCE, mode=0o600):

@@ -1,6 +1,6 @@
-"""Names of people: what a peer's becomes here, so that it passes for no other name, no address and no path.
+"""Makes peers' names harmless: such a name cannot pass for another name, an address or a path.
 
-What is compared is how names look (`likeness`), not how they are spelt.
+Names are compared by how they look (`likeness`), not by how they are spelt.
 """
 
 import unicodedata
@@ -8,25 +8,25 @@ from collections.abc import Iterable
 
 from voicemux.security.likeness import BLANKS, looks
 
-MOST = 32  # characters: as many as are shown of a name
-NAMELESS = "unnamed"  # the name of those who give none
+MOST = 32  # characters of a name that are kept and shown
+NAMELESS = "unnamed"  # name of a contact that gave none
 CUT = "…"  # in place of the rest of a long name
-OUR_OWN = "voicemux"  # what begins our notices
-# What marks a line, ends a name, or leads elsewhere in a path.
+OUR_OWN = "voicemux"  # the beginning of our notices, which must not look like a name
+# Characters that mark a line, end a name, or lead elsewhere in a path, and what replaces them.
 MARKS = str.maketrans(dict.fromkeys('<>:|/\\"', "_") | dict.fromkeys(BLANKS, " "))
 OF_ADDRESSES = str.maketrans(dict.fromkeys(".@[", "-"))
 NOT_THE_CONTACT = " (not the contact)"
 
 
 def tame(name: str, most: int = MOST) -> str:
-    """The name a peer gives itself, cut to `most` characters that can be shown; "" if nothing is left."""
+    """Return the name that a peer gives itself, harmless and cut to `most` characters; "" if nothing is left."""
     shown = "".join(character for character in name if character.isprintable() or character.isspace())
     shown = " ".join(shown.translate(MARKS).split()).lstrip("-. ")
     return shown if len(shown) <= most else shown[: most - 1].rstrip() + CUT
 
 
 def passes_for_address(text: str) -> bool:
-    """Whether a user who types it means a place, not a person: an address, a number, localhost."""
+    """Whether a user who types `text` means a place, not a person: an address, a number, localhost."""
     text = unicodedata.normalize("NFKC", text.replace(CUT, "")).strip().casefold()
     if not text or any(character.isspace() for character in text):
         return False
@@ -34,13 +34,14 @@ def passes_for_address(text: str) -> bool:
 
 
 def free_name(wanted: str, taken: Iterable[str]) -> str:
-    """A name for a new contact: as wanted, but that of no place, and with a number if it looks like a `taken` one."""
+    """Return a name for a new contact: `wanted`, changed if it could be an address, with a number if it looks like
+    one of `taken`."""
     name = tame(wanted) or NAMELESS
     if passes_for_address(name):
         name = tame(name.translate(OF_ADDRESSES)) or NAMELESS
     if passes_for_address(name):
         name = tame(f"{NAMELESS}-{name}")
-    if passes_for_address(name):  # there are other characters that pass for dots and colons
+    if passes_for_address(name):  # other characters can pass for dots and colons
         name = NAMELESS
     seen = {look for each in (OUR_OWN, *taken) for look in looks(each)}
     free, number = name, 1
@@ -52,7 +53,8 @@ def free_name(wanted: str, taken: Iterable[str]) -> str:
 
 
 def marked(claimed: str, contacts: Iterable[str]) -> str:
-    """The name of an unknown caller, with a mark that always has room if it looks like a contact's."""
+    """Return the name of an unknown caller, with NOT_THE_CONTACT behind it if it looks like a contact's. The name is
+    cut so that the mark fits."""
     name = tame(claimed)
     if any(not looks(name).isdisjoint(looks(each)) for each in contacts):
         return tame(claimed, MOST - len(NOT_THE_CONTACT)) + NOT_THE_CONTACT

@@ -1,7 +1,7 @@
-"""How loud each contact's voice is played, in a file beside the contacts.
+"""Keeps how loud each contact's voice is played, in a file beside the contacts.
 
-It is a file of its own, because older programs pass over a contact with a field that they do not know. What cannot
-be read in it is forgotten.
+It is a file of its own, because older programs skip a contact with a field that they do not know. Entries that cannot
+be read are dropped.
 """
 
 import json
@@ -14,9 +14,9 @@ from voicemux.security import files
 
 FILE = "volumes.json"
 LOCK_FILE = "volumes.json.lock"
-PATIENCE = 5.0  # seconds: others change the file within milliseconds
-MOST_BYTES = 1_000_000  # of the file
-MOST_VOLUMES = 1000  # those that were chosen last
+PATIENCE = 5.0  # seconds to wait for the file's lock: other programs change the file within milliseconds
+MOST_BYTES = 1_000_000  # bytes of the file
+MOST_VOLUMES = 1000  # volumes that are kept: those that were chosen last
 MOST_PERCENT = 400
 AUTO = "auto"
 
@@ -24,18 +24,19 @@ KeptVolume = int | str  # percent, or AUTO
 
 
 class Volumes:
-    """The file in a folder. Any thread."""
+    """The file of volumes in a folder. Any thread may use it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / FILE
 
     def of(self, fingerprint: str) -> KeptVolume | None:
-        """What was chosen for a contact; None if nothing was. Raises SecurityError."""
+        """Return the volume that was chosen for a contact; None if none was. Raises SecurityError if the file cannot
+        be read."""
         return self._all().get(fingerprint)
 
     def keep(self, fingerprint: str, volume: KeptVolume) -> None:
-        """Raises SecurityError if that cannot be written down."""
+        """Keep the volume of a contact. Raises SecurityError if the file cannot be written."""
         files.make_folder(self._folder)
         try:
             with FileLock(self._folder / LOCK_FILE, timeout=PATIENCE, mode=0o600):

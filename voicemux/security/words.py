@@ -1,7 +1,7 @@
-"""Words that are told apart by ear: the PGP word list (Juola and Zimmermann, 1995), as pgp-words.txt has it.
+"""Words that are easily told apart by ear: the PGP word list (Juola and Zimmermann, 1995), as pgp-words.txt has it.
 
-A byte is a word, of the first list at even places and of the second at odd ones, so that a word left out or
-doubled is noticed.
+Each byte is one word, of the first list at even places and of the second at odd places, so that a missing or doubled
+word is noticed.
 """
 
 EVEN = """
@@ -56,5 +56,5 @@ ODD = """
 
 
 def spoken(data: bytes) -> list[str]:
-    """A word for each byte."""
+    """Return one word for each byte."""
     return [(ODD if place % 2 else EVEN)[byte] for place, byte in enumerate(data)]

@@ -32,8 +32,8 @@ class Wish(NamedTuple):
 
     @property
     def brisk(self) -> list[Rung]:
-        """The rungs for a line with headroom and no queue: shorter packets, if the user wants so many bits, or wants
-        them at once. Empty if the user has chosen the length of packets."""
+        """The rungs for a line with headroom and no queue: shorter packets, if the user has chosen a high bitrate, or
+        wants short packets from the beginning. Empty if the user has chosen the length of packets."""
         if self.frame_ms or not (self.at_once or self.bitrate >= LEAST_BRISK):
             return []
         shorter = (BRISK, BRISKEST) if self.at_once else (BRISK,)
