@@ -1,4 +1,4 @@
-"""The command `voicemux`, and what `python -m voicemux` is."""
+"""The command `voicemux`, also run by `python -m voicemux`."""
 
 import os
 import sys
@@ -8,7 +8,8 @@ from voicemux.app.standard_streams import drop_what_cannot_be_written
 
 
 def main() -> None:
-    """The entry point. It is to end when asked to from its first moment on: to import the rest takes a while."""
+    """Run the command line. Signals end the program from the first moment on, because importing the rest takes a
+    while."""
     end_at_once(holds_calls=sys.argv[1:2] in (["listen"], ["dial"], ["relay"]))
     # numpy's algebra would start a thread for each core, with 64 MB of addresses each; we need none.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -19,46 +19,48 @@ import enum
 
 
 class Kind(enum.StrEnum):
-    """What went wrong, where something can be done about it. `remedies.hint` has the words; no text is matched."""
+    """What went wrong, if there is advice about it. `remedies.hint` has the advice; no code matches the text of an
+    error."""
 
     NO_SUCH_HOST = "no_such_host"
-    NO_SUCH_CONTACT = "no_such_contact"  # nor a host of that name
-    BARE_PORT = "bare_port"  # behind an IPv6 address that has no brackets
-    NOBODY_LISTENS = "nobody_listens"  # the host is there, and nothing takes connections at that port
-    NO_PROXY = "no_proxy"  # through which the listener was to be reached
-    COMMAND_FAILED = "command_failed"  # that was to be the connection
-    SILENCE = "silence"  # for as long as we were ready to wait
-    SAYS_NOTHING = "says_nothing"  # a connection, on which not a byte has come
-    CLOSED_AT_ONCE = "closed_at_once"  # a connection that ended before a byte had come
-    OTHER_NETWORK = "other_network"  # no way to an address that means something in one network only
-    NO_ZONE = "no_zone"  # an address that takes the interface behind it
+    NO_SUCH_CONTACT = "no_such_contact"  # neither a contact nor a host has that name
+    BARE_PORT = "bare_port"  # a port after an IPv6 address without brackets
+    NOBODY_LISTENS = "nobody_listens"  # the host answers, but no program listens at that port
+    NO_PROXY = "no_proxy"  # the SOCKS5 proxy cannot be reached
+    COMMAND_FAILED = "command_failed"  # the proxy command has failed
+    SILENCE = "silence"  # no answer came until the timeout
+    SAYS_NOTHING = "says_nothing"  # the connection was made, but not a byte has come
+    CLOSED_AT_ONCE = "closed_at_once"  # the connection was made, and ended before a byte had come
+    OTHER_NETWORK = "other_network"  # no route to an address that is valid in one network only
+    NO_ZONE = "no_zone"  # a link-local IPv6 address without its interface
     PORT_TAKEN = "port_taken"
     PORT_FORBIDDEN = "port_forbidden"
     NOT_OUR_ADDRESS = "not_our_address"
     UNKNOWN_CALLER = "unknown_caller"  # the listener does not know us
     UNKNOWN_LISTENER = "unknown_listener"  # we do not know the listener, and have no code for it
     WRONG_CODE = "wrong_code"
-    MALFORMED_CODE = "malformed_code"  # what was given cannot be a code
+    MALFORMED_CODE = "malformed_code"  # the text cannot be a code
     WANTS_ENCRYPTION = "wants_encryption"  # the peer takes encrypted calls only
     WANTS_PLAIN = "wants_plain"  # the peer takes plain calls only
-    MAN_IN_THE_MIDDLE = "man_in_the_middle"  # what only an attacker between the two ends can bring about
-    GONE = "gone"  # a call that was to go on, and that the listener does not have any more
+    MAN_IN_THE_MIDDLE = "man_in_the_middle"  # a fault that only an attacker between the two ends can cause
+    GONE = "gone"  # the listener no longer has the call that was to be resumed
     NO_RELAY = "no_relay"  # the relay itself cannot be reached
-    NOT_WAITING = "not_waiting"  # at the relay, the listener who is meant
-    NUMBER_TAKEN = "number_taken"  # at the relay, by another program
-    WANTS_TOKEN = "wants_token"  # the relay, and has heard none or a wrong one
+    NOT_WAITING = "not_waiting"  # the listener does not wait at the relay
+    NUMBER_TAKEN = "number_taken"  # another program waits with this number at the relay
+    WANTS_TOKEN = "wants_token"  # the relay needs a token, and got none or a wrong one
     NO_SUCH_DEVICE = "no_such_device"
     ONLY_A_MONITOR = "only_a_monitor"  # the default input hears what the loudspeaker plays, and no voice
-    NOT_RAW = "not_raw"  # what was piped in is not raw sound
-    UNKNOWN_FORM = "unknown_form"  # of a sound file
+    NOT_RAW = "not_raw"  # standard input is not raw sound
+    UNKNOWN_FORM = "unknown_form"  # the format of the sound file is unknown
     COMPRESSED = "compressed"  # an archive, which may hold a sound file
 
 
 class VoicemuxError(Exception):
-    """The root. `str()` is one lower-case line for people: who, what was expected, what came.
+    """The root of all errors. `str()` is one lower-case line for people: what it is about, what was expected, what
+    came.
 
-    `kind` is what went wrong, as data; None if there is no advice on it. `said` is what the peer gave as its
-    reason: a stranger's words, not part of `str()`, to be made printable and quoted by who shows them.
+    `kind` is what went wrong, as data; None if there is no advice on it. `said` is the reason that the peer gave: it
+    is not part of `str()`, and whatever shows it must make it printable and quote it.
     """
 
     def __init__(self, message: str = "", *, kind: Kind | None = None, said: str = "") -> None:

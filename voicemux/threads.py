@@ -1,4 +1,4 @@
-"""The one place where threads are made: each has a name, an owner that joins it, and a way out for its bugs."""
+"""Makes all threads of voicemux: each has a name and an owner that joins it, and errors in it are reported."""
 
 import contextlib
 import queue
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from voicemux.errors import OutOfResources
 
-NAP = 0.5  # seconds that the main thread sleeps at a time
+NAP = 0.5  # seconds that the main thread waits at a time, so that it handles signals in between
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -27,17 +27,18 @@ def take(items: "queue.SimpleQueue[Item]") -> Item:
 
 
 def drain(items: "queue.SimpleQueue[Item]") -> Iterator[Item]:
-    """What is in the queue now, without a wait."""
+    """Yield the items that are in the queue now, without waiting."""
     with contextlib.suppress(queue.Empty):
         while True:
             yield items.get_nowait()
 
 
 def within(seconds: float, name: str, body: Callable[[], Answer]) -> Answer:
-    """What `body` returns or raises. It runs in a thread voicemux-`name`, which is left behind if it takes longer.
+    """Run `body` in a thread voicemux-`name`; return or raise what it does. If it takes longer than `seconds`, it is
+    left to itself.
 
-    Raises TimeoutError then, OutOfResources if the system gives no thread. For libraries that may never come back,
-    and that nothing can wake.
+    Raises TimeoutError then, and OutOfResources if the system gives no thread. It is for functions of libraries that
+    may never return and that nothing can wake.
     """
     answer: Future[Answer] = Future()
 
@@ -61,10 +62,11 @@ def _start(thread: threading.Thread, name: str) -> None:
 
 
 class Threads:
-    """The threads of one owner: started here, joined here."""
+    """Starts and joins the threads of one owner."""
 
     def __init__(self, on_failure: Callable[[BaseException], None] | None = None) -> None:
-        """`on_failure` is told, in the thread concerned, of what its body raised; without it, that is a crash."""
+        """`on_failure` is called, in the thread that failed, with the error; without it, the error goes to
+        `threading.excepthook`."""
         self._on_failure = on_failure
         self._threads: list[threading.Thread] = []
 
@@ -91,10 +93,10 @@ class Threads:
 
     @property
     def are_over(self) -> bool:
-        """Whether each has ended, so that `join` does not wait."""
+        """Whether all threads have ended, so that `join` does not wait."""
         return not any(each.is_alive() for each in self._threads)
 
     def join(self) -> None:
-        """Wait for all to end; the caller has told them to, by whatever means wakes them."""
+        """Wait until all threads have ended. The caller must have told them to end before."""
         while self._threads:
             self._threads.pop().join()

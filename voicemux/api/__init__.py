@@ -130,7 +130,7 @@ def listen(
     allowed = arguments.names("allow", allow)
     _check_plain(plain, code, open or bool(allowed), relay)
     place = parse_relay(relay, relay_token) if relay else None
-    make_booth(audio, echo)  # what is missing is told at once, and not by the first call
+    make_booth(audio, echo)  # a missing library is reported at once, not by the first call
     trust = None
     if not plain:
         security = Security(

@@ -1,4 +1,4 @@
-"""What programs give to `dial`, `listen` and calls, checked: what is of a wrong type is a TypeError that says so."""
+"""Checks the arguments of `dial`, `listen` and calls. A wrong type raises a TypeError that names it."""
 
 import os
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ def echo(given: object) -> None:
 
 
 def folder(given: object) -> Path | None:
-    """`home`, as a str or a path; None as it is."""
+    """Return `home`, a str or path, as a Path; None if it is None."""
     if given is None:
         return None
     if not isinstance(given, str | os.PathLike):

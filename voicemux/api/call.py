@@ -1,4 +1,4 @@
-"""A call as programs have it, and its sound."""
+"""The class Call of the Python API."""
 
 import threading
 import time
@@ -67,10 +67,10 @@ class Call(RecordedCall):
 
     @property
     def name(self) -> str:
-        """What the peer is called: as we remember it, else as it says itself, else its address.
+        """The peer's name: as its contact is called, else as it calls itself, else its address.
 
-        A peer chooses its name, and may call itself `../../etc/passwd`, or by the name of another person. It is one
-        line of printable text; do not make a path or a command of it, and ask `security` before you rely on it.
+        A peer chooses its name, and may call itself `../../etc/passwd`, or by the name of another person. The name is
+        one line of printable text; do not make a path or a command of it. Look at `security` to know who it is.
         """
         return self._call.name
 
@@ -108,9 +108,10 @@ class Call(RecordedCall):
 
     @property
     def undelivered(self) -> list[str]:
-        """The texts that the peer has not acknowledged, the oldest first, of a long one what is left.
+        """The texts that the peer has not acknowledged, the oldest first; of a long text, the part that is not
+        acknowledged.
 
-        Once the call has ended, these may have arrived, or not; all others have.
+        Once the call has ended, these texts may have arrived or not; all others have arrived.
         """
         return self._call.undelivered
 
@@ -200,7 +201,7 @@ class Call(RecordedCall):
         return self._call.error
 
     def hang_up(self) -> None:
-        """Say goodbye behind the text that still waits. Returns at once: then the loops end."""
+        """Say goodbye after the texts that still wait. Returns at once; `texts` and `hear` end with the call."""
         self._call.took()
         self._call.hang_up()
 
@@ -258,5 +259,5 @@ def make_booth(audio: bool, echo: str) -> "Booth | None":
 
 
 def make_hello(name: str, booth: "Booth | None") -> Hello:
-    """What the peer is told of us."""
+    """Return the HELLO that tells the peer our name and what we can play."""
     return own_hello(name, booth.playable if booth else ())

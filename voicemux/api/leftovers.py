@@ -22,12 +22,12 @@ from voicemux.threads import Threads
 
 _log = logging.getLogger("voicemux")
 _lock = threading.Lock()
-_open: dict["Closable", Callable[[], None]] = {}  # how each is left, in the order of their opening
+_open: dict["Closable", Callable[[], None]] = {}  # how each open thing is left, in the order of opening
 
 
 class Closable(Protocol):
     def close(self) -> None:
-        """End, and wait until nothing is left. What is closed is forgotten."""
+        """End, and wait until it has ended. It must call `forget`."""
 
 
 def keep(thing: Closable, leave: Callable[[], None]) -> None:
@@ -40,7 +40,7 @@ def keep(thing: Closable, leave: Callable[[], None]) -> None:
 
 
 def forget(thing: Closable) -> None:
-    """It has been closed."""
+    """Forget a thing that has been closed."""
     with _lock:
         _open.pop(thing, None)
         is_last = not _open
@@ -66,12 +66,13 @@ _USUAL: dict[int, Callable[[int, FrameType | None], Any] | signal.Handlers] = {
 
 
 def _leave_behind_main() -> None:
-    threading.main_thread().join()  # its `with` and `finally` go first
+    threading.main_thread().join()  # the main thread's `with` and `finally` blocks run first
     _leave_all()
 
 
 def _leave_all() -> dict["Closable", Callable[[], None]]:
-    """Say all goodbyes, before anything is waited for: a peer may be slow to answer. What there was to leave."""
+    """Say the goodbyes of all calls before waiting for any, because a peer may be slow to answer. Returns what was
+    open."""
     with _lock:
         left = dict(_open)
     for leave in left.values():
@@ -90,4 +91,4 @@ def _end_all() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_open.clear)  # a child's end is not that of the parent's calls
+    os.register_at_fork(after_in_child=_open.clear)  # the end of a forked child must not end its parent's calls

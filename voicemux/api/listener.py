@@ -1,4 +1,4 @@
-"""A listener as programs have it: calls, one after the other."""
+"""The class Listener of the Python API: it yields calls, one after the other."""
 
 import logging
 import threading
@@ -22,7 +22,7 @@ _log = logging.getLogger("voicemux")
 
 
 class Listener:
-    """Callers, one after the other; further ones are told "busy". It is closed at the end of a `with`."""
+    """Answers callers, one after the other; further callers are told "busy". It is closed at the end of a `with`."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """The TCP port that it listens on."""
+        """The TCP port on which the listener waits."""
         return self._port
 
     @property
@@ -78,10 +78,10 @@ class Listener:
         return self._posts.target(self.code) if self._posts else ""
 
     def __iter__(self) -> Iterator[Call]:
-        """Calls, until `stop` or `close`.
+        """Yield calls, until `stop` or `close` is called.
 
-        A call belongs to the code that gets it, which closes it (`with`), here or in a thread of its own. The next
-        caller is answered when it has ended; until then callers are told "busy".
+        The code that gets a call closes it (`with`), here or in a thread of its own. The next caller is answered when
+        the call has ended; until then callers are told "busy".
         """
         try:
             while True:
@@ -96,7 +96,7 @@ class Listener:
             self._stopped = False
 
     def _wait_for_the_end(self) -> None:
-        """Of the call that was handed out last."""
+        """Wait until the call that was yielded last has ended."""
         while self._latest and self._latest.ended is None:
             if self._stopped:
                 raise _Stopped
@@ -137,13 +137,13 @@ class Listener:
         return None
 
     def _on_replaced(self, _: Caller) -> None:
-        """The caller has called again."""
+        """End the present call, because its caller has called again."""
         if call := self._latest:
             inner(call).replace()
 
 
 class _Stopped(Exception):
-    """No call is to be answered any more."""
+    """Raised in the waiting thread by `stop`: no more calls are answered."""
 
 
 def _turned_away(refusal: Refusal) -> None:

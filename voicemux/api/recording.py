@@ -1,4 +1,4 @@
-"""What programs can have kept of a call."""
+"""Recording of a call by programs that use the Python API."""
 
 from typing import TYPE_CHECKING
 

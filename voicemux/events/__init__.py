@@ -95,14 +95,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that the user should know, in a line."""
+    """Something that the user should know, in one line."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class ProgramFailed:
-    """Why the program ends, when not well. `said`, `kind` and `hint` are as those of `Ended`."""
+    """The program ends because of an `error`. `said`, `kind` and `hint` are as in `Ended`."""
 
     error: str
     exit_code: int
@@ -150,7 +150,7 @@ Event = (
 
 
 def to_dict(event: Event) -> dict[str, Any]:
-    """An event as the object that goes out as JSON: `TextReceived(...)` is {"event": "text_received", ...}."""
+    """Return an event as the JSON object that is written: `TextReceived(...)` is {"event": "text_received", ...}."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
     return {"event": _NAMES.get(name, name), **asdict(event)}
 

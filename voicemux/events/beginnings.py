@@ -1,14 +1,15 @@
-"""How calls come about: what a listener and a dialler are told before there is one, and of those that never were."""
+"""Events before a call: of a listener, of a dialler, and of calls that were not answered."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Listening:
-    """Callers can come. `dial` is what the other side would type, one line for each address of this machine.
+    """The listener is ready for callers. `dial` is the command that the other side would type, one for each address
+    of this machine.
 
-    A Unix socket has port 0 and one address, unix:PATH; standard input and output have port 0 and no address.
-    `code` is what a caller must know who is not a contact; empty if none helps, or none is needed.
+    A Unix socket has port 0 and one address, unix:PATH; standard input and output have port 0 and no address. `code`
+    is the code that a caller needs who is not a contact; "" if no code is used.
     """
 
     port: int
@@ -19,7 +20,8 @@ class Listening:
 
 @dataclass(frozen=True)
 class NewCode:
-    """The code before it is over, `why`. Now it is `code`, empty for none, and this is what the other side types."""
+    """The last code has ended, for the reason `why`. `code` is the next one, "" if there is none; `dial` is what the
+    other side types now."""
 
     code: str
     why: str
@@ -28,7 +30,7 @@ class NewCode:
 
 @dataclass(frozen=True)
 class Invitation:
-    """What a new caller types now: the answer to `/code`. One command for each address; none at a dialler."""
+    """The answer to `/code`: what a new caller types now, one command for each address; empty at a dialler."""
 
     dial: list[str]
 
@@ -58,7 +60,7 @@ class CallRinging:
 
 @dataclass(frozen=True)
 class Answered:
-    """The user has taken a call that rang, or declined it."""
+    """The user has accepted or declined a call that rang."""
 
     name: str
     address: str
@@ -80,7 +82,7 @@ class Missed:
 
 @dataclass(frozen=True)
 class MissedCalls:
-    """Those of this run, the oldest first; of very many the last."""
+    """The missed calls since the program started, the oldest first; only the last ones if there are very many."""
 
     calls: list[Missed]
 

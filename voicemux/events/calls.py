@@ -1,4 +1,4 @@
-"""What happens in a call, from its beginning to its end."""
+"""Events of a call, from its beginning to its end."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,8 +11,9 @@ LOUD = -15.0  # dB of full scale: peaks of speech are about 15 dB above its leve
 
 @dataclass(frozen=True)
 class Voice:
-    """What one side does with voice: it has some to send that the other can play, it plays the other's; its user has
-    switched the one or the other off; what it hears is recorded."""
+    """What one side does with voice. `sends`: it has voice to send that the other side can play. `plays`: it plays
+    the other side's voice. `muted`, `deafened`: its user has switched the one or the other off. `records`: it records
+    what it hears."""
 
     sends: bool = False
     plays: bool = False
@@ -49,7 +50,7 @@ class Connected:
 
 @dataclass(frozen=True)
 class PeerSwitched:
-    """The other side says that it does something else with voice: `what` is a field of `Voice` but "plays"."""
+    """The other side has changed what it does with voice: `what` is a field of `Voice` other than "plays"."""
 
     name: str
     what: str
@@ -136,9 +137,9 @@ class AudioStarted:
 
 @dataclass(frozen=True)
 class AudioStopped:
-    """Sound flows no more in one direction; the rest goes on, unless that `ends_call`.
+    """Sound has stopped in one direction; the call goes on unless `ends_call`.
 
-    `error` is empty if its source has just ended.
+    `error` is "" if the source has just ended, as a file does.
     """
 
     direction: str
@@ -170,7 +171,7 @@ class ListedDevice:
 
 @dataclass(frozen=True)
 class DeviceList:
-    """The answer to `/devices`. `input` and `output` are the numbers of those that are used now, None for none."""
+    """The answer to `/devices`. `input` and `output` are the numbers of the devices in use; None if none is."""
 
     devices: list[ListedDevice]
     input: int | None
@@ -201,8 +202,8 @@ class MicModeChosen:
 
 @dataclass(frozen=True)
 class VolumeChosen:
-    """How loud the other side is played, in percent of the amplitude as it came; with `auto`, that follows how loud
-    it speaks."""
+    """How loud the other side is played, in percent of the amplitude that came. With `auto`, the percentage follows
+    how loud it speaks."""
 
     percent: int
     auto: bool
@@ -235,36 +236,37 @@ class Stats:
     network_ms: float | None
     buffer_ms: float | None
     playout_ms: float | None
-    drift_ppm: float | None  # how much faster the peer's sound card runs than ours
-    kbit_sent: float  # a second, in the last two seconds, without the headers of TCP and IP
+    drift_ppm: float | None  # how much faster the peer's sound card runs than ours, in parts per million
+    kbit_sent: float  # kbit/s in the last two seconds, without the headers of TCP and IP
     kbit_received: float
     audio_sent: int  # packets
-    audio_dropped: int  # by us, because they would have been late
+    audio_dropped: int  # packets that we did not send because they would have come too late
     audio_received: int
-    audio_late: int  # by us, because they were
+    audio_late: int  # packets that we dropped because they came too late
     audio_concealed: int
     shortened_ms: int  # cut out of the peer's voice to catch up
-    lengthened_ms: int  # put into it to be in less of a hurry
+    lengthened_ms: int  # put into it to lengthen the playout delay
     xruns: int  # gaps in the sound cards' streams
-    echo: str  # what becomes of echo: "on", "off" (as the user wants), "not needed", "not installed"
+    echo: str  # state of the echo canceller: "on", "off" (as the user wants), "not needed", "not installed"
     echo_db: float | None  # level of the echo that our microphone hears, against what was played
     texts_sent: int
     texts_received: int
     bytes_sent: int
     bytes_received: int
-    interruptions: int = 0  # of the line, which the call has outlived or tries to
-    texts_waiting: int = 0  # that the peer has not acknowledged yet
-    input_level_db: float | None = None  # of what the microphone heard in the last second, of full scale
-    input_peak_db: float | None = None  # the highest sample of the last 3 s
+    interruptions: int = 0  # times that the connection was lost; the call was resumed, or tries to
+    texts_waiting: int = 0  # texts that the peer has not acknowledged yet
+    input_level_db: float | None = None  # dB of full scale, of what the microphone heard in the last second
+    input_peak_db: float | None = None  # dB of full scale, of the highest sample of the last 3 s
     input_clipped: int = 0  # samples so far
-    speaking: bool | None = None  # whether the user speaks; None if it is not asked: in mode open or ptt, not muted
-    their_level_db: float | None = None  # of what has come from the other side in the last second
-    relay: str = ""  # through which the call goes now; empty if it is direct
+    # Whether the user speaks; None if that is not detected: in mode open or ptt, not muted.
+    speaking: bool | None = None
+    their_level_db: float | None = None  # dB of full scale, of what has come from the other side in the last second
+    relay: str = ""  # relay through which the call goes now; "" if it is direct
 
 
 @dataclass(frozen=True)
 class Status(Stats):
-    """The same, every second, with `--status`."""
+    """The same figures as `Stats`, every second, with `--status`."""
 
 
 @dataclass(frozen=True)
@@ -282,20 +284,20 @@ class Level:
 
 
 def loudness(speech_db: float) -> Loudness:
-    """How loud speech is, by its level in dB of full scale."""
+    """Return how loud speech is, by its level in dB of full scale."""
     return "soft" if speech_db < SOFT else "loud" if speech_db > LOUD else "good"
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """A text that was said with an `id` has reached its reader."""
+    """A text that the program sent with an `id` has been shown to the peer's user."""
 
     id: str
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A command was not obeyed, `why`. `id` is that of the text that was not sent, if it had one."""
+    """A command was not obeyed, for the reason `why`. `id` is the id of the text that was not sent, if it had one."""
 
     why: str
     id: str = ""
@@ -303,7 +305,8 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Undelivered:
-    """A text that may not have arrived, as far as it is shown; `id` is what it was said with, if anything."""
+    """A text that may not have arrived; of one that was acknowledged in part, the rest. `id` is the id it was sent
+    with, or ""."""
 
     text: str
     id: str = ""

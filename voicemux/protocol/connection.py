@@ -1,8 +1,8 @@
-"""The legal order of what is said in one direction (protocol.md §3, §6).
+"""The legal order of messages in one direction (protocol.md §3, §6).
 
-Two rules hold this together. Everything that affects the order lives in this file. And one table
-judges both directions: `Sending` keeps to it, `Receiving` holds the peer to it. The two share no
-state, so neither needs a lock: the first belongs to the thread that writes, the second to the thread that reads.
+Everything that affects the order is in this file. One table judges both directions: `Sending` keeps to it,
+`Receiving` holds the peer to it. The two share no state, so neither needs a lock: the writer thread uses the first,
+the reader thread the second.
 """
 
 from collections import deque
@@ -59,17 +59,18 @@ TRANSITIONS: dict[State, dict[type, State]] = {
 NOT_A_DIALLERS = (Challenge, Welcome, Ringing)
 NOT_A_LISTENERS = (Claim, Proof)
 
-_GREASE = Frame(wire.GREASE_TAG, 0, b"grease")  # so that peers really do skip what they do not know
+# Sent so that peers keep the rule to skip unknown frames (protocol.md §13).
+_GREASE = Frame(wire.GREASE_TAG, 0, b"grease")
 
-# Hears of each frame, and what it means: None if its tag is unknown, or its payload does not fit its layout.
+# Called with each frame and its message; None if its tag is unknown, or its payload does not fit its layout.
 OnFrame = Callable[[Frame, Message | None], None]
 
 
 class Sending:
-    """What this side says, as bytes. Belongs to one thread at a time."""
+    """Encodes our messages, and refuses those that are out of order. One thread at a time may use it."""
 
     def __init__(self, first: State = State.START) -> None:
-        """`first` is STRANGER inside TLS, where each side must show who it is."""
+        """`first` is State.STRANGER inside TLS, where a handshake comes before HELLO."""
         self.state = first
         self.on_frame: OnFrame | None = None
 
@@ -77,7 +78,8 @@ class Sending:
         return wire.PREFACE
 
     def encode(self, message: Message) -> bytes:
-        """The bytes of a message; LocalProtocolError if it is not its turn (the state stays as it was)."""
+        """Return the bytes of a message. Raises LocalProtocolError if it is out of order; the state then stays as it
+        was."""
         following = TRANSITIONS[self.state].get(type(message))
         if following is None:
             raise LocalProtocolError(f"{name_of(type(message))} cannot be sent in state {self.state.value}")
@@ -95,27 +97,29 @@ class Sending:
 
 
 class Receiving:
-    """What the peer says: bytes in, messages out, its preface first. Belongs to one thread at a time."""
+    """Decodes the peer's preface and messages, and judges their order. One thread at a time may use it."""
 
     def __init__(self, first: State = State.START, unfit: Collection[type] = ()) -> None:
-        """`first` is STRANGER inside TLS; `unfit` is NOT_A_DIALLERS or NOT_A_LISTENERS, as the peer is one."""
+        """`first` is State.STRANGER inside TLS. `unfit` are the messages that the peer may not send: NOT_A_DIALLERS
+        if it is the dialler, NOT_A_LISTENERS if it is the listener."""
         self.state = first
         self._unfit = unfit
         self.on_frame: OnFrame | None = None
-        self.greeted = False  # whether the peer's preface has come: it does speak voicemux
+        self.greeted = False  # whether the peer's preface has come, so that the peer speaks voicemux
         self._preface = bytearray()
         self._frames = FrameDecoder()
         self._kept: deque[Preface | Message] = deque()
 
     def keep(self, messages: Iterable[Preface | Message]) -> None:
-        """Have these, which were received before anybody could use them, yielded again by the next `receive`."""
+        """Let the next `receive` yield these messages again: they were received before there was a reader for
+        them."""
         self._kept.extend(messages)
 
     def receive(self, data: bytes) -> Iterator[Preface | Message]:
-        """Yield what `data` completes.
+        """Yield the preface and the messages that `data` completes.
 
-        Raises RemoteProtocolError for anything that protocol.md does not allow. The messages before
-        the fault have been yielded by then.
+        Raises RemoteProtocolError for anything that protocol.md does not allow, after it has yielded the messages
+        before the fault.
         """
         if not self.greeted:
             missing = len(wire.PREFACE) - len(self._preface)
@@ -125,14 +129,15 @@ class Receiving:
             if len(self._preface) < len(wire.PREFACE):
                 return
             self.greeted = True
-            self._frames.feed(data)  # first, because a reader may stop at the preface and come back later
+            self._frames.feed(data)  # before the yield, because a reader may stop at the preface and come back later
             data = b""
             yield Preface()
-        frames = iter(()) if self.state is State.DONE else self._frames.feed(data)  # before a reader may stop
+        # Before the first yield, where a reader may stop.
+        frames = iter(()) if self.state is State.DONE else self._frames.feed(data)
         while self._kept:
             kept = self._kept.popleft()
             if self.on_frame and not isinstance(kept, Preface):
-                self.on_frame(to_frame(kept), kept)  # it came before there was one
+                self.on_frame(to_frame(kept), kept)  # the message came before `on_frame` was set
             yield kept
         for frame in frames:
             message = from_frame(frame) if self.on_frame is None else self._told(frame, self.on_frame)
@@ -159,7 +164,7 @@ class Receiving:
         return message
 
     def receive_end(self) -> None:
-        """The stream has ended. Raises ConnectionLost unless the peer had said BYE."""
+        """Note that the stream has ended. Raises ConnectionLost unless the peer has said BYE."""
         if self.state is State.DONE:
             return
         if self._frames.torn or 0 < len(self._preface) < len(wire.PREFACE):
@@ -175,7 +180,8 @@ class Receiving:
             if len(got) < len(wire.PREFACE):
                 return
             version = got[len(stem) :].split(b"\r")[0].decode("ascii", "replace")
-            named = f"version {version}" if version.isdigit() else "another version"  # no words of a stranger's
+            # The peer's own words are not repeated.
+            named = f"version {version}" if version.isdigit() else "another version"
             raise RemoteProtocolError(
                 f"{named} of the protocol is spoken there, version {wire.VERSION} here", ByeCode.VERSION
             )
@@ -196,7 +202,8 @@ _STRANGERS = (
 
 
 def describe_stranger(first: bytes) -> str:
-    """What the first bytes of something that is not voicemux look like. They are a stranger's, and not repeated."""
+    """Return a message about a peer that does not speak voicemux, by its first bytes, which are not repeated in
+    it."""
     for start, name in _STRANGERS:
         if first.startswith(start):
             return f"that is not voicemux, it speaks {name}"

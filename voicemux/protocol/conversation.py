@@ -1,14 +1,14 @@
-"""One side of a call, apart from the connection that carries it (protocol.md §7, §9, §10).
+"""One side of a call, without the connection that carries it (protocol.md §7, §9, §10).
 
-Pure: no socket, thread, clock or queue; `now` is an argument, in seconds on a clock that never goes back.
+Pure: no socket, thread, clock or queue; `now` is an argument, in seconds of a monotonic clock.
 
-A `Conversation` numbers and acknowledges the texts of both directions, watches for signs of life, and knows what may
-be sent and awaited once one side has said goodbye. It outlives a connection: if that breaks, `lose()` it, and
-`resume(last_text)` on another. No text is lost by that, doubled or reordered.
+A `Conversation` numbers and acknowledges the texts of both directions, decides when PINGs are due and when the peer
+counts as dead, and what may still be sent and awaited once a side has said BYE. It outlives a connection: if that
+breaks, call `lose()`, and `resume(last_text)` on another. No text is then lost, doubled or reordered.
 
-In: `received` each message of the peer's, `say`, `taken` when a text has been shown, `hang_up`. Out: replies and
-happenings, as these return them; texts and the BYE, for which the sender asks (`next_text`, `take_bye`); and what is
-due, for which the timer asks (`tick`, by `next_deadline`).
+Call `received` with each message of the peer, `say`, `taken` when a text has been shown, and `hang_up`; they return
+replies to send and happenings. The sender asks for texts and the BYE (`next_text`, `take_bye`). The timer asks what
+is due (`tick`, at `next_deadline`).
 """
 
 from collections import deque
@@ -23,21 +23,21 @@ from voicemux.protocol.messages import Bye, Message, Ping, Pong, Text, TextAck
 
 @dataclass(frozen=True)
 class TextCompleted:
-    """A text of the peer's is there; `taken()` is owed as soon as it has been shown."""
+    """A whole text of the peer has come. Call `taken()` as soon as it has been shown."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class TextDelivered:
-    """The peer has shown a text that was said with this mark."""
+    """The peer has shown the text that was passed to `say` with this mark."""
 
     mark: str
 
 
 @dataclass(frozen=True)
 class PeerHungUp:
-    """The peer has said goodbye, and nothing more will come from it."""
+    """The peer has said BYE, and nothing more will come from it."""
 
     bye: Bye
 
@@ -47,25 +47,25 @@ Happening = TextCompleted | TextDelivered | PeerHungUp
 
 
 class Due(Enum):
-    """What is to be done now, because time has passed."""
+    """What the timer must do now."""
 
     PING = auto()
-    """Send one."""
+    """Send a PING."""
     SILENCE = auto()
-    """The connection counts as dead."""
+    """Nothing has come for `silence` seconds: the connection counts as dead."""
     CUT = auto()
-    """The end of the peer's stream has been awaited for long enough."""
+    """Close the connection: the peer has not ended its stream in time."""
 
 
 class Conversation:
-    """One thread at a time may use it."""
+    """The texts, signs of life and goodbye of one side. One thread at a time may use it."""
 
     def __init__(self, silence: float, goodbye: float = GOODBYE_TIMEOUT) -> None:
-        """`silence` is the seconds without a byte after which a connection counts as dead, `goodbye` those for the
-        last texts of each side."""
+        """`silence` is after how many seconds without a byte a connection counts as dead. `goodbye` is how many
+        seconds each side has for its last texts."""
         self.texts_received = 0
         self._outbox, self._inbox = Outbox(), Inbox()
-        self._marks: deque[tuple[int, str]] = deque()  # the last id of each marked text that is not acknowledged
+        self._marks: deque[tuple[int, str]] = deque()  # (last id, mark) of each marked text that is not acknowledged
         self._liveness = Liveness(silence)
         self._goodbye = Goodbye(goodbye)
         self._is_connected = True
@@ -73,9 +73,9 @@ class Conversation:
     # --- what the user does
 
     def say(self, text: str, mark: str = "") -> bool:
-        """Have `text` sent; if it has a mark, `TextDelivered` comes back. False after `hang_up`: it is not taken.
+        """Queue `text` for sending. Returns False after `hang_up`. If it has a mark, a `TextDelivered` will follow.
 
-        Raises LocalProtocolError if it is not Unicode.
+        Raises LocalProtocolError if `text` is not Unicode.
         """
         if self.has_hung_up:
             return False
@@ -85,7 +85,7 @@ class Conversation:
         return True
 
     def taken(self, now: float) -> list[Reply | Happening]:
-        """The oldest text that has completed has been shown."""
+        """Note that the oldest text that is not yet `taken` has been shown. Returns the acknowledgement to send."""
         self._inbox.taken()
         replies = self._acknowledge()
         self._answer_goodbye(now)
@@ -94,11 +94,11 @@ class Conversation:
     def hang_up(
         self, bye: Bye, now: float, timeout: float, *, peer_is_done: bool = False, patience: float | None = None
     ) -> None:
-        """Say `bye` once all text has gone, after at most `timeout` seconds. Only the first BYE counts.
+        """Say `bye` once all text has been sent, after at most `timeout` seconds. Only the first BYE counts.
 
-        If the peer is done, it acknowledges nothing any more: text that its window has no room for is not waited for.
-        After `patience` seconds, by default those for the last texts of both sides, the end of its stream is not
-        awaited any more.
+        With `peer_is_done`, the peer acknowledges nothing more: text for which its window has no room is not waited
+        for. After `patience` seconds, the end of its stream is no longer awaited; by default, that is the time for
+        the last texts of both sides.
         """
         self._goodbye.say(bye, now, timeout)
         self._goodbye.peer_is_done |= peer_is_done
@@ -107,9 +107,9 @@ class Conversation:
     # --- what the connection brings
 
     def received(self, message: Message, now: float) -> list[Reply | Happening]:
-        """What the peer says. Messages that are not about text, life or the end change nothing.
+        """Take a message of the peer; return replies to send and what has happened.
 
-        Raises RemoteProtocolError for text with a gap or beyond a limit, and an acknowledgement of what was not sent.
+        Raises RemoteProtocolError for text with a gap or over a limit, and if text is acknowledged that was not sent.
         """
         match message:
             case Text():
@@ -131,21 +131,21 @@ class Conversation:
         return []
 
     def peer_ended(self, now: float) -> list[Reply | Happening]:
-        """The peer's stream has ended, and no other connection will take its place: a text that was cut is shown."""
+        """Note that the peer's stream has ended for good. Returns the received part of a text that was cut off."""
         rest = self._inbox.end()
         self._goodbye.peer_has_ended = True
         self._answer_goodbye(now)
         return [] if rest is None else [TextCompleted(rest)]
 
     def lose(self) -> None:
-        """The connection is lost: no text can arrive, and a BYE waits for none. Text may still be said."""
+        """Note that the connection is lost: no text can arrive, and a BYE waits for none. `say` still works."""
         self._is_connected = False
 
     def resume(self, last_text: int) -> list[Happening]:
-        """Another connection is up, on which the peer's HELLO has said `last_text`: text goes on from there.
+        """Go on with another connection, on which the peer's HELLO has said `last_text`: text goes on from there.
 
-        Not after a BYE of either side (`is_ending`). Raises RemoteProtocolError if that id was never sent, or is less
-        than what was acknowledged; then all is as before.
+        May not be called after a BYE of either side (`is_ending`). Raises RemoteProtocolError if that id was never
+        sent, or is less than what was acknowledged; then nothing has changed.
         """
         self._outbox.resume(last_text)
         self._is_connected = True
@@ -154,7 +154,7 @@ class Conversation:
 
     @property
     def last_text(self) -> int:
-        """What our own HELLO says on another connection: all up to this id need not be sent again."""
+        """The `last_text` of our HELLO on another connection: texts up to this id need not be sent again."""
         return self._inbox.acknowledgement
 
     # --- what is to be sent
@@ -169,11 +169,11 @@ class Conversation:
         return self._outbox.next() if self._is_connected else None
 
     def waits_for_text(self, now: float) -> bool:
-        """Whether text goes before the BYE, if there is one."""
+        """Whether text is still sent before the BYE."""
         return self._is_connected and self._goodbye.waits(now)
 
     def take_bye(self, now: float) -> Bye | None:
-        """Our BYE, if it is to be said now; nothing is sent behind it. None if text goes first, or there is none."""
+        """Return our BYE if it is to be sent now, as the last message; None if not yet, or we have not hung up."""
         text_may_go = self._outbox.can_send or not self._goodbye.peer_is_done
         if self._goodbye.is_sent or (self.waits_for_text(now) and self._outbox.waiting_bytes and text_may_go):
             return None
@@ -182,26 +182,24 @@ class Conversation:
 
     @property
     def bye_deadline(self) -> float | None:
-        """When our BYE goes at the latest; None if we have not hung up, or it has gone."""
+        """When our BYE must be sent at the latest; None if we have not hung up, or it has been sent."""
         return self._goodbye.deadline if self.has_hung_up and not self._goodbye.is_sent else None
 
     @property
     def has_hung_up(self) -> bool:
-        """Whether no more text is taken."""
+        """Whether `hang_up` was called: `say` takes no more text."""
         return self._goodbye.bye is not None
 
     @property
     def is_ending(self) -> bool:
-        """Whether one side has said BYE, or we are about to: no other connection takes the place of this one."""
+        """Whether one side has said BYE, or we are about to: the call is not resumed on another connection."""
         return self.has_hung_up or self._goodbye.peer_has_ended
 
     # --- what time brings
 
     def tick(self, now: float, bytes_received: int, *, quick: bool = False) -> list[Due]:
-        """What is due. `bytes_received` is what the connection has brought so far; each byte is a sign of life.
-
-        `quick` is whether PINGs are to measure the line more often than to show that we are there.
-        """
+        """Return what is due. `bytes_received` is how many bytes the connection has brought so far; each byte is a
+        sign of life. `quick`: send PINGs more often, to measure the line."""
         if (cut_at := self._goodbye.cut_at) is not None:
             return [Due.CUT] if now >= cut_at else []
         if not self._is_connected:
@@ -212,7 +210,7 @@ class Conversation:
         return [Due.PING] if self._liveness.ping_is_due(now) else []
 
     def next_deadline(self, now: float) -> float | None:
-        """When to `tick` at the latest; None if nothing waits for time to pass."""
+        """When to call `tick` at the latest; None if nothing depends on time."""
         if (cut_at := self._goodbye.cut_at) is not None:
             return max(now, cut_at)
         return self._liveness.next_deadline(now) if self._is_connected else None
@@ -221,7 +219,7 @@ class Conversation:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much text waits that no more should be said."""
+        """Whether too much text waits to say more."""
         return self._outbox.full
 
     @property
@@ -236,7 +234,8 @@ class Conversation:
 
     @property
     def undelivered(self) -> list[tuple[str, str]]:
-        """Texts that the peer has not acknowledged, or the rest of them, the oldest first, each behind its mark."""
+        """(mark, text) of each text that the peer has not wholly acknowledged, the oldest first; of a text that was
+        acknowledged in part, the rest. The mark is "" if it has none."""
         marks = dict(self._marks)
         return [(marks.get(number, ""), text) for number, text in self._outbox.undelivered_messages()]
 
@@ -253,6 +252,6 @@ class Conversation:
         return delivered
 
     def _answer_goodbye(self, now: float) -> None:
-        """Our BYE follows the acknowledgement of all that the peer has said before its own."""
+        """Answer the peer's BYE with ours, once all its texts have been acknowledged."""
         if self._goodbye.peer_has_ended and self._inbox.is_taken:
             self.hang_up(Bye(), now, self._goodbye.timeout, peer_is_done=True)

@@ -93,7 +93,7 @@ class Outbox:
 
     @property
     def can_send(self) -> bool:
-        """Whether there is a frame to send, and room for it in the window."""
+        """Whether a frame waits, and the window has room for it."""
         return bool(self._waiting) and self.unacknowledged_bytes + payload_size(self._waiting[0]) <= TEXT_WINDOW
 
     def next(self) -> Text | None:
@@ -109,19 +109,22 @@ class Outbox:
         return text
 
     def acknowledge(self, number: int) -> None:
-        """The peer has everything up to `number`. Raises RemoteProtocolError if that was never sent."""
+        """Note that the peer has everything up to the id `number`. Raises RemoteProtocolError if that was never
+        sent."""
         if number > self._last_sent:
             raise RemoteProtocolError(f"TEXT_ACK of {number}, the last TEXT sent is {self._last_sent}")
         self._last_acknowledged = max(self._last_acknowledged, number)
         while self._unacknowledged and self._unacknowledged[0].id <= number:
             self.unacknowledged_bytes -= payload_size(self._unacknowledged.popleft())
-        while self._waiting and self._waiting[0].id <= number:  # sent before a resume, and received since
+        # Sent on the lost connection, queued again, and reported as received meanwhile.
+        while self._waiting and self._waiting[0].id <= number:
             self.waiting_bytes -= payload_size(self._waiting.popleft())
 
     def resume(self, last_text: int) -> None:
-        """Queue what the peer has not acknowledged again, under the same ids, for a new connection.
+        """Queue the frames that the peer has not acknowledged once more, with the same ids, for a new connection.
 
-        `last_text` is from the peer's HELLO. Raises RemoteProtocolError if it is impossible: the session is over.
+        `last_text` is from the peer's HELLO. Raises RemoteProtocolError if it is impossible; the session must then
+        end.
         """
         if not self._last_acknowledged <= last_text <= self._last_sent:
             raise RemoteProtocolError(
@@ -179,7 +182,7 @@ class Inbox:
         return message
 
     def taken(self) -> None:
-        """The oldest message that `receive` returned has reached its reader."""
+        """Note that the oldest message that `receive` returned has been shown to the user."""
         self._whole.popleft()
         self._settle()
 

@@ -1,18 +1,19 @@
-"""How long the sound in a packet of AUDIO lasts, as its bytes tell without decoding them."""
+"""Finds how long the sound in an AUDIO packet lasts, without decoding it."""
 
 from voicemux.protocol.messages import Codec
 from voicemux.protocol.wire import TICKS_PER_SECOND
 
-SAMPLE_BYTES = 2  # of PCM
-LONGEST = TICKS_PER_SECOND * 120 // 1000  # ticks, of Opus
+SAMPLE_BYTES = 2  # bytes of a PCM sample
+LONGEST = TICKS_PER_SECOND * 120 // 1000  # ticks: the longest Opus packet, 120 ms
 # Milliseconds of one frame by the first five bits of an Opus packet (RFC 6716, table 2): SILK, hybrid, CELT.
 FRAME_MS = (*(10, 20, 40, 60) * 3, *(10, 20) * 2, *(2.5, 5, 10, 20) * 4)
-COUNTED = 3  # the last two bits, if the second byte has the number of frames
-MOST_FRAMES = 63  # the bits of that
+# The frame count code (RFC 6716 §3.1) whose second byte has the number of frames; also the mask of that code.
+COUNTED = 3
+MOST_FRAMES = 63  # mask of that number in the second byte
 
 
 def duration(codec: int, data: bytes) -> int:
-    """In ticks of 1/48000 s; 0 if that is not told, at most what Opus allows."""
+    """Return the duration of a packet in ticks of 1/48000 s; 0 if it cannot be known; at most what Opus allows."""
     if codec == Codec.PCM:
         return len(data) // SAMPLE_BYTES
     if codec == Codec.PCM_STEREO:

@@ -1,4 +1,4 @@
-"""Messages to frames and back, by the layouts of `wire`."""
+"""Encodes messages as frames, and decodes them, by the layouts of `wire`."""
 
 import ipaddress
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from voicemux.protocol.messages import (
 
 
 def to_frame(message: Message) -> Frame:
-    """The frame of a message. Raises LocalProtocolError if it cannot be written down."""
+    """Return the frame of a message. Raises LocalProtocolError if a field of it is out of range."""
     try:
         return _WRITERS[type(message)](message)
     except (*wire.MALFORMED, ValueError) as error:  # also text that is not Unicode
@@ -40,7 +40,7 @@ def to_frame(message: Message) -> Frame:
 
 
 def from_frame(frame: Frame) -> Message | None:
-    """The message of a frame, None if its tag is unknown (skip it, protocol.md §4).
+    """Return the message of a frame; None if its tag is unknown, when the frame is to be skipped (protocol.md §4).
 
     Raises RemoteProtocolError if the payload does not fit its layout.
     """
@@ -59,7 +59,7 @@ def from_frame(frame: Frame) -> Message | None:
 
 
 def type_of_tag(tag: int) -> type | None:
-    """The class of the messages with that tag; None if it is unknown."""
+    """Return the class of the messages with that tag; None if it is unknown."""
     reader = _READERS.get(tag)
     return reader[0] if reader else None
 
@@ -105,7 +105,7 @@ def _read_hello(frame: Frame) -> Hello:
         agent=agent.decode(),
         codecs=None if codecs is None else tuple(codecs),
         session=session,
-        last_text=last_text if session else None,  # of no session, these mean nothing
+        last_text=last_text if session else None,  # without a session, these fields mean nothing
         grace=grace if session else 0,
         paths=bool(session) and wire.KEY_PATHS in values,
         channels=channels,

@@ -1,4 +1,4 @@
-"""Frames: a stream of bytes cut into tag, flags and payload, and back (protocol.md §4)."""
+"""Cuts a stream of bytes into frames (tag, flags and payload), and encodes frames (protocol.md §4)."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -40,7 +40,8 @@ class FrameDecoder:
         return bool(self._buffer)
 
     def take_rest(self) -> bytes:
-        """What is held, and forget it: where frames end, and bytes of another kind follow (relay.md)."""
+        """Return the bytes of an incomplete frame, and forget them: for a stream in which bytes of another kind
+        follow (relay.md)."""
         rest = bytes(self._buffer)
         self._buffer.clear()
         return rest

@@ -5,11 +5,11 @@ from enum import IntEnum
 
 from voicemux.protocol import wire
 
-OWN_SOURCE = 0  # the `source` of a side's own voice; other numbers are for relays to come (protocol.md §5.3)
+OWN_SOURCE = 0  # the `source` of a side's own voice; other numbers are reserved for relays (protocol.md §5.3)
 
 
 class Codec(IntEnum):
-    """protocol.md §14. HELLO and AUDIO may name others: these are the ones that we know."""
+    """The codecs of protocol.md §14. HELLO and AUDIO may also name unknown ones."""
 
     PCM = 1
     OPUS = 2
@@ -17,7 +17,7 @@ class Codec(IntEnum):
 
 
 class ByeCode(IntEnum):
-    """protocol.md §14."""
+    """The codes of BYE (protocol.md §14)."""
 
     NORMAL = 0
     BUSY = 1
@@ -52,12 +52,13 @@ class Preface:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who I am and what I can play. `codecs` None is "absent": PCM only; empty is "no audio".
+    """The first message of each side. `codecs` are those that it can play; None is "absent": PCM only; empty is "no
+    audio".
 
-    A `session` without `last_text` begins a session; with one, also 0, it resumes this session (protocol.md §17).
-    `grace` is how many seconds this side keeps the session after its line is lost; 0 is "I do not resume". `paths` is
-    whether it takes PATHS in this session. `channels` is how many this side plays: 2, or 0 for what is not said,
-    which means one.
+    A `session` (16 bytes) without `last_text` begins a session; with `last_text`, even 0, it resumes this session
+    (protocol.md §17). `grace` is how many seconds this side keeps the session after its connection is lost; 0 is "I
+    do not resume". `paths` is whether it takes PATHS in this session. `channels` is how many channels this side
+    plays: 2, or 0 if it does not say, which means one.
     """
 
     name: str = ""
@@ -87,7 +88,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """One packet. `timestamp` in 48 kHz ticks modulo 2^32, `sequence` modulo 2^16; empty data: silence begins."""
+    """One packet of voice. `timestamp` is in 48 kHz ticks modulo 2^32, `sequence` modulo 2^16. Empty `data` means
+    that silence begins."""
 
     codec: int
     source: int
@@ -119,7 +121,8 @@ class TextAck:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a receiver of audio does with it; `delay` and `target` in milliseconds."""
+    """The playout delay of a receiver of audio: `delay` is the present one, `target` the wanted one, both in
+    milliseconds. `sequence` is of the newest packet, `timestamp` of the sample that is being played."""
 
     source: int
     sequence: int
@@ -130,9 +133,9 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """When audio has come since its receiver last said so: the smallest and the largest transit.
+    """The transits of the audio packets since the receiver's last ARRIVALS: the smallest and the largest.
 
-    A transit is the arrival of a packet by the receiver's clock, less its time stamp, in milliseconds modulo 2^16.
+    A transit is the arrival of a packet by the receiver's clock less its time stamp, in milliseconds modulo 2^16.
     """
 
     source: int
@@ -143,7 +146,8 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class VoiceState:
-    """What a side does with voice now (the message STATE): it has some to send, and what its user has chosen."""
+    """What a side does with voice now (the message STATE): whether it has some to send, and what its user has
+    switched."""
 
     source: int = 0
     voice: bool = False
@@ -153,7 +157,7 @@ class VoiceState:
 
 
 class PathKind(IntEnum):
-    """protocol.md §5.15. A PATHS may name others: these are the ones that we know."""
+    """The kinds of addresses of protocol.md §5.15. PATHS may also name unknown ones."""
 
     OWN = 1
     SEEN = 2
@@ -162,7 +166,7 @@ class PathKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class NetworkPath:
-    """Where a side may be reached: `address` is an IP address of either family, as people write it."""
+    """An address at which a side may be reached: `address` is an IPv4 or IPv6 address as text."""
 
     kind: int
     address: str
@@ -171,7 +175,8 @@ class NetworkPath:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where its sender may be reached without the relay. `now`: a round of tries begins (protocol.md §17.8)."""
+    """The addresses at which the sender may be reached without the relay. `now`: a round of tries begins (protocol.md
+    §17.8)."""
 
     paths: tuple[NetworkPath, ...] = ()
     now: bool = False
@@ -184,7 +189,8 @@ class Ringing:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who a dialler says that it is. `commitment` is to a nonce; `share` is SPAKE2's, `certificate` is DER."""
+    """The dialler's first message of the handshake. `commitment` is to its nonce; `share` is SPAKE2's, empty without
+    a code; `certificate` is DER."""
 
     method: int
     commitment: bytes
@@ -200,7 +206,8 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The nonce that was committed to; that the code is known; that the certificate's key is had."""
+    """The dialler's proof: the `nonce` that it committed to, an HMAC with the code's key (empty without a code), and
+    a signature by the certificate's key."""
 
     nonce: bytes
     confirmation: bytes
@@ -209,7 +216,8 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The listener believes it. `admitted` is the method by which."""
+    """The listener has admitted the dialler. `admitted` is the method by which it did; `confirmation` is an HMAC with
+    the code's key, empty without a code."""
 
     admitted: int
     confirmation: bytes = b""
@@ -234,7 +242,7 @@ Message = (
 
 
 def name_of(kind: type) -> str:
-    """What protocol.md calls the messages of a class: "TEXT_ACK"."""
+    """Return the name of a class of messages in protocol.md: "TEXT_ACK"."""
     return _NAMES[kind]
 
 

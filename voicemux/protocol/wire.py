@@ -12,7 +12,7 @@ from typing import Any
 import construct as c
 
 PREFACE = b"VMUX/1\r\n"
-PREFACE_STEM = b"VMUX/"  # what every version's preface begins with
+PREFACE_STEM = b"VMUX/"  # the beginning of the preface of every version
 VERSION = 1
 
 MAX_PAYLOAD = 4096  # bytes; half a second of a 64 kbit/s line
@@ -23,12 +23,12 @@ MAX_TEXT_PART = 1024  # bytes of text in a frame: 128 ms of a 64 kbit/s line
 MAX_MESSAGE = 1_048_576  # bytes of text in a message
 TEXT_WINDOW = 65_536  # bytes of TEXT payload sent and not acknowledged
 NONCE_SIZE = 32  # bytes, also of a commitment to one
-MAX_SHARE = 255  # bytes; that of SPAKE2 has 33
+MAX_SHARE = 255  # bytes; a share of SPAKE2 has 33
 MAX_CERTIFICATE = 2048  # bytes of DER; one with a P-256 key has about 400
 MAX_PATHS = 8  # addresses in a PATHS
-TICKS_PER_SECOND = 48_000  # of AUDIO timestamps, whatever the codec
+TICKS_PER_SECOND = 48_000  # ticks a second of AUDIO timestamps, for all codecs
 
-GREASE_TAG = 0x5A  # low five bits 0x1a: never given out (protocol.md §13)
+GREASE_TAG = 0x5A  # the low five bits are 0x1a: a tag that is never assigned (protocol.md §13)
 
 TAG_HELLO, TAG_TEXT, TAG_AUDIO, TAG_PING, TAG_PONG, TAG_BYE, TAG_TEXT_ACK, TAG_REPORT, TAG_RINGING = range(1, 10)
 TAG_CLAIM, TAG_CHALLENGE, TAG_PROOF, TAG_WELCOME = range(10, 14)
@@ -47,12 +47,12 @@ HEADER = c.Struct("length" / c.Int16ub, "tag" / c.Int8ub, "flags" / c.Int8ub)
 
 HELLO = c.Struct(
     "items" / c.GreedyRange(c.Struct("key" / c.Int8ub, "value" / c.Prefixed(c.Int8ub, c.GreedyBytes))),
-    c.Terminated,  # GreedyRange passes over a truncated last item in silence; this does not
+    c.Terminated,  # without Terminated, GreedyRange would silently drop a truncated last item
 )
 LAST_TEXT = c.Struct("id" / c.Int32ub, c.Terminated)
 GRACE = c.Struct("seconds" / c.Int16ub, c.Terminated)
 CHANNELS = c.Struct("channels" / c.Int8ub, c.Terminated)
-OFFER = c.Struct(c.Terminated)  # of HELLO: that the item is there says all
+OFFER = c.Struct(c.Terminated)  # item of HELLO without a value: its presence is the information
 
 TEXT_HEADER = c.Struct("id" / c.Int32ub)
 AUDIO_HEADER = c.Struct(
@@ -111,7 +111,7 @@ MALFORMED = (c.ConstructError, struct.error)  # every failure to parse or to bui
 
 
 def derive(layout: Any) -> struct.Struct:
-    """The `struct.Struct` of a construct layout that has fixed-size integer fields only."""
+    """Return the `struct.Struct` of a construct layout that has only integer fields of fixed size."""
     derived = struct.Struct(">" + "".join(field.subcon.fmtstr.removeprefix(">") for field in layout.subcons))
     assert derived.size == layout.sizeof()
     return derived

@@ -1,1 +1,1 @@
-"""What happens in a call, line by line, for those who write programs of their own or look for a fault."""
+"""The trace of a call: a file of what happens in it, for programmers who look for a fault."""

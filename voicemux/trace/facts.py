@@ -27,7 +27,7 @@ class FramePassed:
 class CallBegan:
     """Both sides have said HELLO. `sends` is the codec of our voice, "" if we send none."""
 
-    security: str  # as in the event "connected"
+    security: str  # as in the event `connected`
     agent: str  # what the peer calls its program
     sends: str
     plays: bool
@@ -44,9 +44,10 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The schedule lets go of a packet of "voice", or of a frame of "text", which has waited so long.
+    """The schedule has released a packet of "voice" or a frame of "text" for sending; `waited_ms` is how long it
+    waited.
 
-    `number` is its sequence, or its id.
+    `number` is the sequence number of the packet, or the id of the text.
     """
 
     what: str
@@ -65,7 +66,8 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """From now on "voice" or "text" waits. `why` is an `Obstacle` of `sending.flow`, or "voice": that goes first."""
+    """From now on "voice" or "text" waits. `why` is an `Obstacle` of `sending.flow`, or "voice" if voice goes
+    first."""
 
     what: str
     why: str
@@ -73,7 +75,7 @@ class HeldBack:
 
 @dataclass(frozen=True, slots=True)
 class LineSeen:
-    """What is known of the line, and what is sent because of that. None: it is not known."""
+    """Measurements of the line, and the rung of the ladder that voice uses because of them. None: not known."""
 
     state: str  # whose queue it is (`sending.blame`), and whether more is being tried
     frame_ms: float  # of a packet on this rung
@@ -82,11 +84,11 @@ class LineSeen:
     round_trip_ms: float | None  # of the last PING
     least_round_trip_ms: float | None  # the shortest that is known to the peer's kernel
     queue_ms: float | None  # how much later our voice arrives than at best
-    peer_late_ms: float | None  # likewise the peer's voice here
+    peer_late_ms: float | None  # how much later the peer's voice arrives here than at best
     in_flight: int  # bytes that were written, and that the peer's kernel has not acknowledged
     unsent: int  # bytes of those that our kernel holds back
     excused_ms: float  # that acknowledgements may be late without our doing
-    budget_ms: float  # beyond that
+    budget_ms: float  # how much later still acknowledgements may be, beyond `excused_ms`
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,8 @@ class Stretched:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """So long there was nothing to play: "concealed" (a guess), "faded" (that has become noise) or "paused" (the peer
-    is silent). It is told when it is over."""
+    """For `ms`, there was no packet to play, and the time was filled: "concealed" (packet loss concealment), "faded"
+    (with noise after long loss) or "paused" (the peer is silent). The fact comes when that is over."""
 
     source: int
     how: str
@@ -143,4 +145,4 @@ Fact = (
     | Filled
     | NotPlayed
 )
-Trace = Callable[[Fact], None]  # any thread; it neither waits nor raises
+Trace = Callable[[Fact], None]  # may be called in any thread; neither waits nor raises

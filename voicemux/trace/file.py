@@ -18,13 +18,14 @@ from voicemux.threads import Threads
 from voicemux.trace.facts import Fact, FramePassed
 from voicemux.trace.frames import described
 
-FORMAT = 1  # of the lines: it changes if a program that reads them would have to
+FORMAT = 1  # version of the lines: it changes if a program that reads them would have to change
 MOST_WAITING = 20_000  # facts: room for about 30 s of a usual call while the disk stands still
-INTERVAL = 0.1  # seconds between two looks at what there is to write: what a killed program loses
+INTERVAL = 0.1  # seconds between two writes: a killed program loses that much
 
 
 class TraceFile:
-    """Tell it facts by calling it (`facts.Trace`), from any thread; `close()` it."""
+    """Writes facts to a file. Call the object with each fact (it is a `facts.Trace`), from any thread; `close()` it
+    at the end."""
 
     def __init__(
         self,
@@ -34,18 +35,18 @@ class TraceFile:
         clock: Callable[[], float] = time.monotonic,
         most_waiting: int = MOST_WAITING,
     ) -> None:
-        """`descriptor` is an empty file, which is closed by `close`. `role` is "dialler" or "listener".
+        """`descriptor` is an empty file, which `close` closes. `role` is "dialler" or "listener".
 
-        `on_failure` hears once, in the thread that writes, why no more can be written; nothing else comes of that.
-        Raises OutOfResources if the system gives no thread.
+        `on_failure` is called once, in the writing thread, with the reason if the file can no longer be written; the
+        call itself goes on. Raises OutOfResources if the system gives no thread.
         """
         self._descriptor = descriptor
         self._on_failure = on_failure
         self._clock = clock
         self._most_waiting = most_waiting
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[float, Fact]] = deque()  # under the lock, as is what follows
-        self._lost = 0  # facts since the last that was kept
+        self._waiting: deque[tuple[float, Fact]] = deque()  # under the lock, like `_lost`
+        self._lost = 0  # facts that were lost since the last write
         self._has_failed = False
         self._closing = threading.Event()
         self._began = clock()
@@ -62,7 +63,7 @@ class TraceFile:
                 self._lost += 1
 
     def close(self) -> None:
-        """Write what there is, and close the file."""
+        """Write the facts that still wait, and close the file."""
         self._closing.set()
         self._threads.join()
         os.close(self._descriptor)
@@ -108,7 +109,7 @@ class TraceFile:
 
 
 def line_of(seconds: float, fact: Fact) -> dict[str, Any]:
-    """A fact as the object that is written: `Chosen(...)` is {"t": ..., "event": "chosen", ...}."""
+    """Return a fact as the JSON object that is written: `Chosen(...)` is {"t": ..., "event": "chosen", ...}."""
     if isinstance(fact, FramePassed):
         return {"t": _seconds(seconds), "event": "frame", **described(fact)}
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(fact).__name__).lower()

@@ -1,4 +1,4 @@
-"""What a trace may say of a frame: its type and numbers, and nothing that a user has written, said, or is called."""
+"""Describes frames for a trace: their type and numbers, and nothing that a user has written, said, or is called."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from voicemux.protocol.messages import (
 from voicemux.protocol.wire import GREASE_TAG, header_struct
 from voicemux.trace.facts import FramePassed, Trace
 
-# The fields of messages that are numbers of the protocol. Of those that are not here, none is written.
+# The fields of each message that are written: numbers of the protocol. Other fields and messages are not.
 _TOLD: dict[type, tuple[str, ...]] = {
     Hello: ("agent", "codecs", "last_text", "grace", "paths", "channels"),
     Text: ("id", "more"),
@@ -42,7 +42,7 @@ _TOLD: dict[type, tuple[str, ...]] = {
 
 
 def described(passed: FramePassed) -> dict[str, Any]:
-    """The fields of a frame as docs/trace.md has them."""
+    """Return the fields of a frame, as docs/trace.md documents them."""
     frame, message = passed.frame, passed.message
     kind = type(message) if message is not None else type_of_tag(frame.tag)
     shown: dict[str, Any] = {
