@@ -10,10 +10,11 @@ from voicemux.console.quoting import quoted
 from voicemux.protocol.messages import Bye, ByeCode, Ping, Text, TextAck
 from voicemux.protocol.wire import PREFACE
 
-PING_INTERVAL = 2.5  # seconds: 2, and what a busy machine adds
-MOST_PINGS = 11  # a second: 10, and one at each end
-SHORTEST, LONGEST = 14.0, 18.0  # seconds of silence until it must have ended: 15, with tolerance
-WATCHED = 5.0  # seconds
+PING_INTERVAL = 2.5  # seconds between two PINGs: protocol.md says 2, the rest is for a busy machine
+MOST_PINGS = 11  # PINGs a second: protocol.md says 10; one more may be counted at each end of the second
+# Seconds of silence after which the program must have ended the call: protocol.md says 15.
+SHORTEST, LONGEST = 14.0, 18.0
+WATCHED = 5.0  # seconds for which PINGs are counted
 
 
 @case(9, slow=True)
@@ -32,7 +33,7 @@ def pings(subject: Subject) -> None:
 
 @case(9, slow=True)
 def silence(subject: Subject) -> None:
-    """After 15 seconds without a byte it ends the call."""
+    """After 15 seconds without a byte the program ends the call."""
     subject.acknowledges = False
     link = subject.call()
     start = time.monotonic()
@@ -76,7 +77,7 @@ def goodbye(subject: Subject) -> None:
 
 @case(10)
 def text_before_goodbye(subject: Subject) -> None:
-    """What came before a BYE counts, and is acknowledged."""
+    """Text that came before a BYE counts, and is acknowledged."""
     link = subject.call()
     link.say(Text(1, "one last"), Text(2, "word"), Bye())
     link.finish()

@@ -1,4 +1,4 @@
-"""What the program under test says on one connection: bytes, and the frames that they make, each with its time."""
+"""Receives what the program under test sends on one connection: bytes and frames, each with its time."""
 
 import select
 import time
@@ -15,7 +15,7 @@ from voicemux.protocol.messages import Message, Text
 
 
 class Arrived(NamedTuple):
-    """A frame that has come, when (monotonic, in seconds), and what it means; None if its tag is unknown."""
+    """A received frame, its time (monotonic, in seconds), and its message; None if its tag is unknown."""
 
     time: float
     frame: Frame
@@ -23,26 +23,26 @@ class Arrived(NamedTuple):
 
 
 class Hearing:
-    """`receive()` waits for bytes; `take()` gives them as they are, `cut()` makes frames of them."""
+    """Received bytes. `receive()` waits for more; `take()` returns them as they are, `cut()` as frames."""
 
     def __init__(self, record: Record, began: float, on_text: Callable[[Text], None]) -> None:
-        """`began` is when the connection did (monotonic, in seconds)."""
+        """`began` is when the connection began (monotonic, in seconds)."""
         self.heard: list[Arrived] = []
-        self.ended = False  # the peer's stream
+        self.ended = False  # whether the peer's stream has ended
         self.was_reset = False
         self._record = record
         self._began = began
         self._on_text = on_text
-        self._raw = bytearray()  # what came and was not taken for frames yet
+        self._raw = bytearray()  # bytes that came and were not yet cut into frames
         self._frames = FrameDecoder()
 
     @property
     def uncut(self) -> int:
-        """Bytes that have come and were not taken."""
+        """The received bytes that were not yet taken or cut."""
         return len(self._raw)
 
     def receive(self, stream: Stream, deadline: float) -> bool:
-        """Wait for more bytes. False if none will come, or not in time."""
+        """Wait for more bytes. Returns False if the stream has ended, or none came in time."""
         while not self.ended:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([descriptor_of(stream)], [], [], left)[0]:
@@ -53,7 +53,7 @@ class Hearing:
                 self.ended = self.was_reset = True
                 self._record.note(self._now, "a reset", is_ours=False)
                 return False
-            if data is None:  # TLS talks to itself
+            if data is None:  # a message of TLS itself, without data for us
                 return True
             self._raw += data
             self.ended = not data
@@ -63,7 +63,7 @@ class Hearing:
         return False
 
     def take(self, count: int) -> bytes:
-        """The next bytes as they are, `count` of them or fewer."""
+        """Return the next `count` bytes as they are, or fewer if there are not more."""
         came = bytes(self._raw[:count])
         del self._raw[:count]
         if came:
@@ -71,7 +71,7 @@ class Hearing:
         return came
 
     def cut(self) -> None:
-        """Make frames of what has come. Raises Failed if that cannot be."""
+        """Cut the received bytes into frames. Raises Failed if they are no valid frames."""
         data, now = bytes(self._raw), time.monotonic()
         self._raw.clear()
         try:
@@ -86,7 +86,7 @@ class Hearing:
             raise Failed(f"expected a frame as protocol.md has it, got {error}") from error
 
     def silence(self, seconds: float) -> str:
-        """What came when nothing has come for so long."""
+        """Return what came instead of bytes, for a failure: a reset, the end of the stream, or nothing."""
         if self.was_reset:
             return "a reset"
         return "the end of its stream" if self.ended else f"nothing for {seconds:.2g} s"

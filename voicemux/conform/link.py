@@ -1,6 +1,6 @@
 """Our end of one connection with the program under test: raw bytes out, frames in, each with its time.
 
-It is lenient: what the other side does is for the cases to judge. Text is acknowledged, unless a case says no.
+It is lenient: the cases judge what the other side does. It acknowledges text unless a case forbids that.
 """
 
 import contextlib
@@ -30,10 +30,11 @@ from voicemux.protocol.messages import (
 )
 from voicemux.protocol.wire import PREFACE
 
-PATIENCE = 2.0  # seconds for an answer that may come at once
-APART = 0.002  # seconds between bytes that are to come one at a time
-PREFACE_PATIENCE = 12.0  # seconds: a listener may make a caller wait that has failed before (protocol.md §12)
-LAST_WORDS = 0.1  # seconds for what a peer that has closed may have said before
+PATIENCE = 2.0  # seconds to wait for an answer that can come at once
+APART = 0.002  # seconds between bytes that are sent one at a time
+# Seconds to wait for a preface: a listener may delay a caller that has failed before (protocol.md §12).
+PREFACE_PATIENCE = 12.0
+LAST_WORDS = 0.1  # seconds to read what a peer sent before it closed the connection
 GOODBYE = 2.5  # seconds for the end of a stream: protocol.md §10 gives it 2
 
 Wanted = TypeVar("Wanted")
@@ -46,21 +47,21 @@ def encode(*messages: Message) -> bytes:
 class Link:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.hello: Hello | None = None  # the peer's
-        self.trickles = False  # everything is written a byte at a time
+        self.hello: Hello | None = None  # the peer's HELLO
+        self.trickles = False  # whether everything is written one byte at a time
         self.acknowledges = True
         self.said_goodbye = False
-        self.is_lost = False  # we have reset it
+        self.is_lost = False  # whether we have reset the connection
         self.record = Record()
         self._began = time.monotonic()
-        self._takes_nothing = False  # the peer's end: a write has failed
+        self._takes_nothing = False  # whether a write has failed, so that the peer takes nothing more
         self._hearing = Hearing(self.record, self._began, self._on_text)
-        self._next = 0  # of `heard`, for `expect`
+        self._next = 0  # index in `heard` of the next frame for `expect`
 
     # --- out --------------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Raises Failed if the peer has closed the connection."""
+        """Write raw bytes. Raises Failed if the peer has closed the connection."""
         try:
             self._send(data)
         except ConnectionLost as error:
@@ -85,12 +86,12 @@ class Link:
 
     @property
     def heard(self) -> list[Arrived]:
-        """All frames so far."""
+        """All frames received so far."""
         return self._hearing.heard
 
     @property
     def ended(self) -> bool:
-        """Whether the peer's stream has."""
+        """Whether the peer's stream has ended."""
         return self._hearing.ended
 
     def expect_preface(self, within: float = PREFACE_PATIENCE) -> None:
@@ -99,14 +100,14 @@ class Link:
             raise Failed(f"expected the preface VMUX/1, got {_shown(came) or self._hearing.silence(within)}")
 
     def take_bytes(self, count: int, within: float) -> bytes:
-        """The next bytes outside frames, fewer if no more come."""
+        """Return the next bytes outside frames, or fewer if no more come."""
         deadline = time.monotonic() + within
         while self._hearing.uncut < count and self._hearing.receive(self.stream, deadline):
             pass
         return self._hearing.take(count)
 
     def watch(self, seconds: float) -> list[Arrived]:
-        """What comes in that time, or until the end."""
+        """Return what is received in that many seconds, or until the end of the stream."""
         before = len(self.heard)
         deadline = time.monotonic() + seconds
         self._hearing.cut()
@@ -115,13 +116,13 @@ class Link:
         return self.heard[before:]
 
     def expect(self, kind: type[Wanted], within: float = PATIENCE, what: str = "") -> Wanted:
-        """The next message of that kind, called `what` in a failure; others are passed over.
+        """Return the next message of that kind; others are skipped. `what` is its name in a failure.
 
-        Raises Failed if a BYE, the end or nothing comes.
+        Raises Failed if a BYE, the end of the stream or nothing comes instead.
         """
         deadline = time.monotonic() + within
         what = what or _article(kind)
-        others: dict[str, None] = {}  # that came instead, in their order
+        others: dict[str, None] = {}  # names of the messages that came instead, in order
         while True:
             self._hearing.cut()
             while self._next < len(self.heard):
@@ -138,7 +139,8 @@ class Link:
                 raise Failed(f"expected {what}, got {instead}{self._hearing.silence(within)}")
 
     def expect_end(self, within: float = GOODBYE, *, reset_is_fine: bool = False) -> None:
-        """The peer closes, in the time that protocol.md §10 gives it, and without a reset."""
+        """Wait until the peer ends its stream, in the time of protocol.md §10 and without a reset. Raises Failed
+        otherwise."""
         self.watch(within)
         if not self.ended:
             raise Failed(f"expected the end of its stream, got nothing of the kind for {within:g} s")
@@ -146,7 +148,7 @@ class Link:
             raise Failed("expected the end of its stream, got a reset")
 
     def expect_goodbye(self, code: int) -> Bye:
-        """A BYE of that code, and the end."""
+        """Wait for a BYE of that code and the end of the stream. Raises Failed otherwise."""
         bye = self.expect(Bye, what=f"a BYE of code {code}")
         if bye.code != code:
             raise Failed(f"expected a BYE of code {code}, got {_described(bye)}")
@@ -154,7 +156,8 @@ class Link:
         return bye
 
     def expect_refusal(self, what: str) -> None:
-        """A goodbye that says that `what` breaks the protocol, and the end."""
+        """Wait for a BYE which says that `what` breaks the protocol, and for the end of the stream. Raises Failed
+        otherwise."""
         try:
             bye = self.expect_goodbye(ByeCode.PROTOCOL)
         except Failed as error:
@@ -163,7 +166,7 @@ class Link:
             raise Failed(f"{what}: expected a BYE with a reason, got one without")
 
     def expect_acknowledgement(self, number: int, within: float = PATIENCE) -> None:
-        """TEXT_ACK of that id; lower ones may come before."""
+        """Wait for a TEXT_ACK of that id; lower ones may come before it. Raises Failed otherwise."""
         deadline = time.monotonic() + within
         highest = 0
         while highest < number:
@@ -173,18 +176,18 @@ class Link:
             raise Failed(f"expected a TEXT_ACK of {number}, got one of {highest}")
 
     def expect_pong(self, within: float = PATIENCE) -> None:
-        """The call goes on: a PING is answered."""
+        """Send a PING and wait for its PONG: so the call goes on. Raises Failed otherwise."""
         ping = Ping(os.urandom(4).hex().encode())
         self.say(ping)
         while self.expect(Pong, within).data != ping.data:
             pass
 
     def all(self, kind: type[Wanted]) -> list[Wanted]:
-        """The messages of that kind that have come so far."""
+        """Return the messages of that kind that have come so far."""
         return [heard.message for heard in self.heard if isinstance(heard.message, kind)]
 
     def lose(self) -> None:
-        """Break the connection: nothing is said, and what is on its way is lost."""
+        """Reset the connection: without a BYE, and what is on its way is lost."""
         self.is_lost = True
         self.record.note(self._now, "a reset", is_ours=True)
         break_off(self.stream)
@@ -202,7 +205,7 @@ class Link:
         self.stream.close()
 
     def finish_tls(self, within: float) -> None:
-        """Raises Failed if the peer does not speak TLS 1.3."""
+        """Finish the TLS handshake. Raises Failed if the peer does not speak TLS 1.3."""
         deadline = time.monotonic() + within
         try:
             while not self.stream.is_secure:
@@ -219,7 +222,7 @@ class Link:
         return time.monotonic() - self._began
 
     def _send(self, data: bytes) -> None:
-        """Raises ConnectionLost, from then on every time."""
+        """Send raw bytes. Raises ConnectionLost if that fails, and then at every call."""
         self.record.sent(self._now, data)
         if self._takes_nothing:
             raise ConnectionLost("the connection broke")
@@ -234,7 +237,7 @@ class Link:
 
     def _on_text(self, text: Text) -> None:
         if self.acknowledges and not self.said_goodbye:
-            with contextlib.suppress(ConnectionLost):  # it may have gone: what it has said is read all the same
+            with contextlib.suppress(ConnectionLost):  # the peer may have closed: what it sent before is still read
                 self._send(encode(TextAck(text.id)))
 
 

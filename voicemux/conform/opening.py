@@ -75,7 +75,7 @@ def preface_first(subject: Subject) -> None:
 
 @case(3)
 def garbage(subject: Subject) -> None:
-    """Who hears something else than a preface does not go on."""
+    """A side that receives something other than a preface does not go on."""
     link = subject.connect()
     if subject.role == DIALLER:
         link.expect_preface()
@@ -96,7 +96,7 @@ def another_version(subject: Subject) -> None:
 
 @case(3)
 def byte_by_byte(subject: Subject) -> None:
-    """Bytes that come one at a time are as good as any."""
+    """Bytes that come one at a time are accepted."""
     link = subject.call(trickles=True)
     link.say(Text(1, "grüße"))
     link.expect_acknowledgement(1, within=10.0)
@@ -189,7 +189,7 @@ def unknown_keys(subject: Subject) -> None:
 
 @case(5)
 def bad_hello(subject: Subject) -> None:
-    """A HELLO with an item that cannot be is refused."""
+    """A HELLO with an invalid item is refused."""
     for what, payload in BAD_HELLOS.items():
         _refuse(subject, subject.open, f"a HELLO with {what}", TAG_HELLO, payload)
 

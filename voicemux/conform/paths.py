@@ -10,8 +10,8 @@ from voicemux.net.listener import ListeningSockets, accept
 from voicemux.protocol.messages import Hello, NetworkPath, PathKind, Paths
 from voicemux.protocol.wire import SESSION_SIZE
 
-GRACE = 5  # seconds
-WATCHING = 2.0  # seconds in which it would go where it was told to
+GRACE = 5  # seconds that our HELLO offers
+WATCHING = 2.0  # seconds in which the program would connect to an address of our PATHS
 LOOPBACK = "127.0.0.1"
 NO_KIND = 9
 
@@ -45,6 +45,6 @@ def _begin(subject: Subject) -> Link:
 
 
 def _hello(session: bytes) -> Hello:
-    """Ours, in which all is offered that the session allows."""
+    """Return our HELLO, which offers everything that resuming needs."""
     grace = GRACE if session else 0
     return Hello(OWN_HELLO.name, OWN_HELLO.agent, OWN_HELLO.codecs, session, None, grace, bool(session))

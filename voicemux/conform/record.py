@@ -1,4 +1,4 @@
-"""What was said on one connection, both ways, as it is shown for a case that failed, to people and to programs."""
+"""Records both directions of one connection, to show them for a failed case to people and programs."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,12 @@ from voicemux.protocol.frames import Frame, FrameDecoder, encode_frame
 from voicemux.protocol.messages import Message
 from voicemux.protocol.wire import PREFACE, TAG_WELCOME
 
-MOST_BYTES = 48  # of a frame that are shown: a header and what tells one message from another
-MOST_LINES = 200  # of a connection: the last ones, where the fault is
+MOST_BYTES = 48  # bytes of a frame that are shown: the header, and enough to tell messages apart
+MOST_LINES = 200  # lines that are kept of a connection: the last ones, where the fault is
 
 
 class Line(NamedTuple):
-    """`time` is in seconds since the connection began; `is_ours`: it was said by the tester."""
+    """One entry of a record. `time` is in seconds since the connection began; `is_ours`: the tester sent it."""
 
     time: float
     is_ours: bool
@@ -21,37 +21,37 @@ class Line(NamedTuple):
     means: str
 
     def __str__(self) -> str:
-        """One line for people; what a peer has said is not made printable here."""
+        """Return one line for people. A peer's words in it are not made printable here."""
         more = f" ... ({len(self.data)} bytes)" if len(self.data) > MOST_BYTES else ""
         arrow = "-->" if self.is_ours else "<--"
         return f"{self.time:8.3f} {arrow} {self.data[:MOST_BYTES].hex(' ')}{more}  {self.means}"
 
     def as_data(self) -> dict[str, object]:
-        """What JSON can hold: all bytes, in hexadecimal; none of an end."""
+        """Return the entry for JSON: its bytes in hexadecimal, without bytes for the end of a stream."""
         side = "tester" if self.is_ours else "program"
         return {"time": round(self.time, 6), "from": side, "bytes": self.data.hex(), "means": self.means}
 
 
 class Talk(NamedTuple):
-    """What is known of a connection that is over: its last lines, and how many there were before them."""
+    """The record of a connection that is over: its last lines, and how many earlier ones were dropped."""
 
     lines: tuple[Line, ...]
     forgotten: int = 0
 
     def as_data(self) -> dict[str, object]:
-        """What JSON can hold."""
+        """Return the record for JSON."""
         return {"forgotten": self.forgotten, "frames": [line.as_data() for line in self.lines]}
 
 
 class Record:
-    """Lines, the oldest of which are forgotten when there are too many."""
+    """The lines of a connection; the oldest are dropped when there are too many."""
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
         self.forgotten = 0
 
     def sent(self, time: float, data: bytes) -> None:
-        """Cut into frames where it can be: a case may send anything."""
+        """Add bytes that we sent, cut into frames where that is possible: a case may send anything."""
         if data.startswith(PREFACE):
             self.add(time, True, PREFACE, "the preface")
             data = data[len(PREFACE) :]
@@ -69,11 +69,11 @@ class Record:
         self.add(time, False, encode_frame(frame), _described(frame, message))
 
     def received_bytes(self, time: float, data: bytes) -> None:
-        """Bytes outside frames: a preface, the beginning of TLS, or something else."""
+        """Add received bytes outside frames: a preface, the beginning of TLS, or something else."""
         self.add(time, False, data, "the preface" if data == PREFACE else "bytes")
 
     def note(self, time: float, what: str, *, is_ours: bool) -> None:
-        """Something that has no bytes: an end, a reset."""
+        """Add something without bytes: the end of a stream, a reset."""
         self.add(time, is_ours, b"", what)
 
     def talk(self) -> Talk:
@@ -88,7 +88,7 @@ class Record:
 
 
 def meaning(frame: Frame) -> str:
-    """Of a frame of ours, which may be wrong on purpose."""
+    """Return the meaning of a frame of ours, which may be malformed on purpose."""
     try:
         return _described(frame, from_frame(frame))
     except RemoteProtocolError as error:

@@ -21,7 +21,7 @@ SILENCE = 0.5  # seconds in which nothing may come
 STRANGERS = (b"GET / HTTP/1.1\r\nHost: relay\r\n\r\n", b"VMUX/1\r\n", bytes(16))
 OTHER_VERSION = b"VMXR/9\r\n"
 UNUSED_TAG = 0x3F
-MUCH_PATIENCE = 20.0  # seconds for them
+MUCH_PATIENCE = 20.0  # seconds for the MUCH bytes
 MOST_AHEAD = 16_384  # bytes behind a CALL
 ASK_PATIENCE = 5.0  # seconds for WAIT or CALL
 KEPT = 3.0  # seconds for which a CALL is kept
@@ -32,7 +32,7 @@ LATE = 3.0  # seconds that a busy relay may be late
 
 @relay_case(3)
 def relay_silent_at_first(relay: RelaySubject) -> None:
-    """It says nothing before it has 8 bytes of a preface."""
+    """The relay sends nothing before it has 8 bytes of a preface."""
     link = relay.connect()
     for piece in (b"", PREFACE[:-1]):
         if piece:
@@ -43,7 +43,7 @@ def relay_silent_at_first(relay: RelaySubject) -> None:
 
 @relay_case(3)
 def relay_strangers(relay: RelaySubject) -> None:
-    """What cannot be a preface gets no answer but the end."""
+    """Bytes that cannot be a preface get no answer; the relay ends the stream."""
     for said in STRANGERS:
         link = relay.connect()
         link.write(said)
@@ -133,7 +133,7 @@ def relay_token(relay: RelaySubject) -> None:
 
 @relay_case(4)
 def relay_first_bytes(relay: RelaySubject) -> None:
-    """What a dialler says behind its CALL reaches the listener behind PAIRED, up to 16,384 bytes."""
+    """Bytes that a dialler sends after its CALL reach the listener after PAIRED, up to 16,384 bytes."""
     for size in (1, MOST_AHEAD):
         meant, data = new_id(), secrets.token_bytes(size)
         listener = relay.wait(meant)
@@ -145,7 +145,7 @@ def relay_first_bytes(relay: RelaySubject) -> None:
 
 @relay_case(4)
 def relay_early_listener(relay: RelaySubject) -> None:
-    """A listener that says something behind its WAIT is refused."""
+    """A listener that sends something after its WAIT is refused."""
     link = relay.wait(new_id())
     link.write(b"hello")
     link.expect_refusal(RefusedCode.PROTOCOL)
@@ -156,7 +156,7 @@ def relay_early_listener(relay: RelaySubject) -> None:
 
 @relay_case(6)
 def relay_order(relay: RelaySubject) -> None:
-    """TOKEN comes once at most, WAIT or CALL once, and nothing that only a relay says."""
+    """TOKEN may come once, WAIT or CALL once, and no message that only a relay sends."""
     wait = Wait(new_owner(), (new_id(),))
     wrong = {
         "a second WAIT": encoded(wait) * 2,
@@ -227,7 +227,8 @@ def relay_first_that_waits(relay: RelaySubject) -> None:
 
 @relay_case(6)
 def relay_waits_no_more(relay: RelaySubject) -> None:
-    """A listener that has been joined waits no more, for none of its ids; waiting anew, it gets the next call."""
+    """A listener that was joined to a dialler no longer waits, for none of its ids; if it waits anew, it gets the
+    next call."""
     one, other, owner = new_id(), new_id(), new_owner()
     listener = relay.wait(one, other, owner=owner)
     relay.call(one).expect(Paired)
@@ -239,7 +240,7 @@ def relay_waits_no_more(relay: RelaySubject) -> None:
     again = relay.wait(one, other, owner=owner)
     if reply is None:
         next_call.expect(Paired)
-    else:  # it keeps no CALL, which is allowed
+    else:  # the relay keeps no CALL, which is allowed
         relay.call(other).expect(Paired)
     again.expect(Paired)
 

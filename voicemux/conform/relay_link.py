@@ -17,40 +17,41 @@ from voicemux.relay.messages import NAMES, Moved, Paired, Parked, Refused, Refus
 from voicemux.relay.wire import PREFACE
 
 PATIENCE = 5.0  # seconds for an answer
-END_PATIENCE = 4.0  # seconds for the end behind a REFUSED: relay.md §4.6 gives it 2
-APART = 0.002  # seconds between bytes that are to come one at a time
+END_PATIENCE = 4.0  # seconds for the end of the stream after a REFUSED: relay.md §4.6 gives the relay 2
+APART = 0.002  # seconds between bytes that are sent one at a time
 
 Wanted = TypeVar("Wanted", bound=Reply)
 
 
 class RelayLink:
-    """`say` and `write`, then `expect`; behind PAIRED, `read` has the peer's bytes."""
+    """One connection to a relay. Call `say` or `write`, then `expect`; after PAIRED, `read` returns the peer's
+    bytes."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.record = Record()
         self.ended = self.was_reset = False
         self._began = time.monotonic()
-        self._raw = b""  # what came and was not taken yet
+        self._raw = b""  # bytes that came and were not yet taken
         self._frames = FrameDecoder()
         self._is_greeted = self._is_paired = False
 
     # --- out
 
     def write(self, data: bytes, *, trickles: bool = False) -> None:
-        """Raises Failed if the relay has closed the connection."""
+        """Write raw bytes. Raises Failed if the relay has closed the connection."""
         self.record.add(self._now, True, data, "bytes")
         self._send(data, trickles=trickles)
 
     def say(self, *messages: RelayMessage, behind: bytes = b"", trickles: bool = False) -> None:
-        """The preface, these, and some bytes for the peer, at once."""
+        """Send the preface, these messages, and some bytes for the peer, all at once."""
         self.record.add(self._now, True, PREFACE, "the preface")
         for each in messages:
             self.record.add(self._now, True, encoded(each), _named(each))
         self._send(PREFACE + b"".join(map(encoded, messages)) + behind, trickles=trickles)
 
     def frame(self, tag: int, payload: bytes, flags: int = 0) -> None:
-        """One that may be wrong."""
+        """Send a frame, which may be malformed on purpose."""
         self.write(encode_frame(Frame(tag, flags, payload)))
 
     def finish(self) -> None:
@@ -59,13 +60,13 @@ class RelayLink:
         self.stream.finish()
 
     def lose(self) -> None:
-        """Break the connection: what is on its way is lost."""
+        """Reset the connection: what is on its way is lost."""
         self.record.note(self._now, "a reset", is_ours=True)
         self.was_reset = True
         break_off(self.stream)
 
     def close(self) -> None:
-        """Leave, and give back what the connection holds."""
+        """Close the connection."""
         if not self.was_reset:
             self.stream.cut()
         self.stream.close()
@@ -73,8 +74,8 @@ class RelayLink:
     # --- in
 
     def expect(self, kind: type[Wanted], within: float = PATIENCE) -> Wanted:
-        """The next message, of that kind. Raises Failed for another one; Skipped if the relay wants to be left alone
-        for a while, or wants a token."""
+        """Return the next message, which must be of that kind. Raises Failed if it is another one; Skipped if the
+        relay limits our rate for a while, or wants a token."""
         reply = self.reply(within)
         if isinstance(reply, kind):
             return reply
@@ -85,7 +86,8 @@ class RelayLink:
         raise Failed(f"expected {NAMES[kind]}, got {_named(reply) if reply else self._silence(within)}")
 
     def expect_refusal(self, code: RefusedCode, what: str = "", within: float = PATIENCE) -> None:
-        """REFUSED of that code, and the end of the stream. `what` is what has to be refused."""
+        """Wait for REFUSED of that code and the end of the stream. `what` is what has to be refused. Raises Failed
+        otherwise."""
         before = f"{what}: " if what else ""
         reply = self.reply(within)
         if isinstance(reply, Refused) and reply.code == RefusedCode.LIMIT != code:
@@ -96,14 +98,14 @@ class RelayLink:
         self.expect_end()
 
     def expect_end(self, within: float = END_PATIENCE) -> None:
-        """The end of the stream, and nothing before it."""
+        """Wait for the end of the stream, with nothing before it. Raises Failed otherwise."""
         if data := self.read(1, within):
             raise Failed(f"expected the end of the stream, got {data!r}")
         if not self.ended:
             raise Failed(f"expected the end of the stream, got nothing of the kind for {within:g} s")
 
     def expect_bytes(self, data: bytes, what: str, within: float) -> None:
-        """The peer's, as they were said."""
+        """Wait for these bytes of the peer, unchanged. Raises Failed otherwise."""
         came = self.read(len(data), within)
         if came != data:
             place = next((i for i, (one, other) in enumerate(zip(came, data, strict=False)) if one != other), None)
@@ -111,8 +113,8 @@ class RelayLink:
             raise Failed(f"{what}: expected the {len(data)} bytes as they were, got {how}")
 
     def reply(self, within: float = PATIENCE) -> Reply | None:
-        """The next message; None if there is none in time. Frames of unknown tags are passed over. Raises Failed for
-        what relay.md does not allow."""
+        """Return the next message; None if none comes in time. Frames of unknown tags are skipped. Raises Failed if
+        relay.md does not allow the frame."""
         deadline = time.monotonic() + within
         while True:
             try:
@@ -124,7 +126,7 @@ class RelayLink:
                 return None
 
     def read(self, count: int, within: float) -> bytes:
-        """The next bytes as they are, fewer if no more come."""
+        """Return the next bytes as they are, or fewer if no more come."""
         deadline = time.monotonic() + within
         while len(self._raw) < count and self._receive(deadline):
             pass
@@ -151,7 +153,7 @@ class RelayLink:
         return None
 
     def _receive(self, deadline: float) -> bool:
-        """Wait for more. False if none will come, or not in time."""
+        """Wait for more bytes. Returns False if the stream has ended, or none came in time."""
         while not self.ended:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([descriptor_of(self.stream)], [], [], left)[0]:
@@ -162,7 +164,7 @@ class RelayLink:
                 self.ended = self.was_reset = True
                 self.record.note(self._now, "a reset", is_ours=False)
                 return False
-            if data is None:  # TLS talks to itself
+            if data is None:  # a message of TLS itself, without data for us
                 continue
             self._raw += data
             self.ended = not data

@@ -1,4 +1,4 @@
-"""Cases of bytes that pass between the two of a pair: relay.md §9."""
+"""Cases of bytes that pass between the two clients of a pair: relay.md §9."""
 
 import secrets
 import time
@@ -9,11 +9,11 @@ from voicemux.conform.verdict import Failed
 from voicemux.errors import ConnectionLost, Kind
 from voicemux.threads import Threads
 
-SILENCE = 0.5  # seconds without room after which a relay has stopped to read
-MUCH = 100_000  # bytes: less than the burst of a relay that lets 64 kB a second pass
-MUCH_PATIENCE = 20.0  # seconds for them
-TOO_MUCH = 16_000_000  # bytes that are not read: more than all buffers of kernels on the way hold
-FLOOD = 3.0  # seconds
+SILENCE = 0.5  # seconds without progress, after which the relay has stopped reading
+MUCH = 100_000  # bytes: less than the burst of a relay that limits clients to 64 kB a second
+MUCH_PATIENCE = 20.0  # seconds for the MUCH bytes
+TOO_MUCH = 16_000_000  # bytes that the reader leaves: more than all buffers of kernels on the way hold
+FLOOD = 3.0  # seconds for which the sender writes to a client that does not read
 
 
 @relay_case(9)
@@ -27,7 +27,7 @@ def relay_bytes(relay: RelaySubject) -> None:
         dialler.expect_bytes(back, "to the dialler", MUCH_PATIENCE)
     except Failed:
         for link in (dialler, listener):
-            link.stream.cut()  # what is still being written is of no use any more
+            link.stream.cut()  # the bytes that are still being written are not needed any more
         raise
     finally:
         for each in writing:
@@ -53,7 +53,7 @@ def relay_half_close(relay: RelaySubject) -> None:
 
 @relay_case(9, slow=True)
 def relay_slow_reader(relay: RelaySubject) -> None:
-    """It reads no more of one client than the other takes."""
+    """The relay reads no more of one client than the other client takes."""
     dialler, _ = relay.pair()
     dialler.stream.set_timeout(SILENCE)
     sent, until = 0, time.monotonic() + FLOOD
@@ -83,7 +83,7 @@ def relay_break(relay: RelaySubject) -> None:
 
 
 class _Writing:
-    """In a thread, so that both directions are full at once."""
+    """Writes in a thread, so that both directions are full at once."""
 
     def __init__(self, link: RelayLink, data: bytes) -> None:
         self._failure: Failed | None = None
@@ -100,6 +100,6 @@ class _Writing:
         self._threads.join()
 
     def check(self) -> None:
-        """Raises Failed if the relay did not take all of it."""
+        """Wait until all bytes were written. Raises Failed if the relay did not take all of them."""
         if self._failure:
             raise self._failure

@@ -13,7 +13,8 @@ from voicemux.relay.wire import ID_SIZE, OWNER_SIZE
 
 
 class RelaySubject:
-    """`connect` for a connection on which nothing was said; `wait`, `call` and `pair` for usual ones."""
+    """The relay under test. `connect` makes a connection on which nothing was sent; `wait`, `call` and `pair` make
+    usual ones."""
 
     role = RELAY
     is_encrypted = False  # the cases make no call
@@ -24,31 +25,31 @@ class RelaySubject:
         self._links: list[RelayLink] = []
 
     def connect(self) -> RelayLink:
-        """Raises Unreachable."""
+        """Connect to the relay. Raises Unreachable if that fails."""
         link = RelayLink(connect_to_relay(self.place))
         self._links.append(link)
         return link
 
     @property
     def token(self) -> tuple[Token, ...]:
-        """What is to be said before WAIT and CALL."""
+        """Return the messages to send before WAIT and CALL: a TOKEN if there is one."""
         return (Token(self.place.token),) if self.place.token else ()
 
     def wait(self, *ids: bytes, owner: bytes = b"") -> RelayLink:
-        """A listener that waits."""
+        """Return the connection of a listener that waits."""
         link = self.connect()
         link.say(*self.token, Wait(owner or new_owner(), ids))
         link.expect(Parked)
         return link
 
     def call(self, *ids: bytes, behind: bytes = b"") -> RelayLink:
-        """A dialler that has called, and hears nothing yet."""
+        """Return the connection of a dialler that has sent CALL, and has no answer yet."""
         link = self.connect()
         link.say(*self.token, CallFor(ids), behind=behind)
         return link
 
     def pair(self) -> tuple[RelayLink, RelayLink]:
-        """A dialler and a listener, joined."""
+        """Return the connections of a dialler and a listener that the relay has joined."""
         meant = new_id()
         listener = self.wait(meant)
         dialler = self.call(meant)
@@ -57,7 +58,7 @@ class RelaySubject:
         return dialler, listener
 
     def said(self) -> tuple[Talk, ...]:
-        """What was said on each connection of this case."""
+        """Return the records of all connections of this case."""
         return tuple(link.record.talk() for link in self._links)
 
     def close_all(self) -> None:
@@ -66,7 +67,7 @@ class RelaySubject:
 
 
 def new_id() -> bytes:
-    """One that no other program waits for."""
+    """Return a random id, for which no other program waits."""
     return secrets.token_bytes(ID_SIZE)
 
 

@@ -1,4 +1,4 @@
-"""Results for people, for programs, and for what shows the results of tests."""
+"""Writes results for people, as JSON, and as JUnit XML."""
 
 import json
 from collections import Counter
@@ -19,7 +19,7 @@ def line(result: Result) -> str:
 
 
 def details(result: Result) -> str:
-    """Of a case that failed: what the protocol says, and what was said. Empty for others."""
+    """Return details of a failed case: what the protocol says, and what was sent and received; "" for other cases."""
     if result.verdict != FAIL:
         return ""
     found = rules(result.name, result.document)
@@ -33,7 +33,7 @@ def details(result: Result) -> str:
 
 
 def shown(each: str, screen: Screen | None) -> str:
-    """A line as it is printed: on a terminal in rows, of which no second one begins with words of a peer."""
+    """Return a line as it is printed: on a terminal in rows, none of which begins with a peer's words."""
     return "\n".join(rows(INDENTED, each, screen)) if screen else printable(each)
 
 
@@ -48,7 +48,7 @@ def table(cases: Sequence[Case]) -> str:
 
 
 def as_json(results: Sequence[Result], *, verbose: bool = False) -> str:
-    """With `verbose`, also what `details` has of the cases that failed, as data."""
+    """Return the results as JSON; with `verbose`, also the details of failed cases, as data."""
     counts = Counter(result.verdict for result in results)
     counted = {"passed": counts[PASS], "failed": counts[FAIL], "skipped": counts[SKIP]}
     cases = [_as_data(result, verbose=verbose) for result in results]

@@ -1,19 +1,19 @@
-"""What protocol.md or relay.md says that a case is about, word by word. Their last sections know which case proves
-which MUST."""
+"""Finds the sentences of protocol.md or relay.md that a case proves. The last sections of these documents list which
+case proves which MUST."""
 
 import re
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-FOLDERS = (PACKAGE, PACKAGE.parent)  # installed, and in a checkout
+FOLDERS = (PACKAGE, PACKAGE.parent)  # where the documents are: in an installed package, and in a checkout
 TABLES = {"protocol.md": "## 18. What proves it", "relay.md": "## 11. What proves it"}
-BREAKS = ("\n\n", "\n- ", "\n| ")  # of paragraphs, items and rows of tables
+BREAKS = ("\n\n", "\n- ", "\n| ")  # ends of paragraphs, list items and table rows
 SENTENCE_END = re.compile(r"(?<=[.!?)])\s+(?=[A-Z`*(])")
 
 
 def rules(case: str, document: str = "protocol.md") -> list[str]:
-    """The sentences with a MUST that this case is there for; none if it is about a SHOULD."""
+    """Return the sentences with a MUST that this case proves; none if it is about a SHOULD."""
     text = _text_of(document)
     rows = [row.split("|") for row in text.partition(TABLES[document])[2].splitlines() if row.startswith("| ")]
     numbers = [cells[1].strip() for cells in rows if f"`{case}`" in cells[-2]]
@@ -33,7 +33,7 @@ def _sentence(text: str, number: str) -> str:
 
 @cache
 def _text_of(document: str) -> str:
-    """Nothing where the package was built without it."""
+    """Return the text of a document; "" if the package was built without it."""
     for folder in FOLDERS:
         if (place := folder / document).is_file():
             return place.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Runs the cases, one after the other, and gathers what comes of them."""
+"""Runs the cases, one after the other, and collects their results."""
 
 import time
 from collections.abc import Callable
@@ -36,20 +36,20 @@ THEMES = (
     resuming,
     relay_cases,
     relay_passing,
-)  # importing them has entered their cases
+)  # imported to register their cases
 Tell = Callable[[Result], None]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which cases: those of any of the names and any of the sections; empty is all."""
+    """Selects cases by name or by section; with neither, all."""
 
     names: tuple[str, ...] = ()
     sections: tuple[int, ...] = ()
-    quick: bool = False  # none that takes over five seconds
+    quick: bool = False  # leave out cases that take over five seconds
 
     def cases(self, role: str, *, encrypted: bool) -> list[Case]:
-        """In the order of protocol.md, or of relay.md."""
+        """Return the selected cases in the order of protocol.md, or of relay.md."""
         all_of_them = RELAY_CASES if role == RELAY else CASES
         return sorted(
             (case for case in all_of_them if self._has(case, role, encrypted)), key=lambda case: case.section

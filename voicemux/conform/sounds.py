@@ -10,11 +10,12 @@ from voicemux.conform.verdict import Failed, Skipped, case
 from voicemux.protocol.messages import Arrivals, Audio, Codec, Hello, Report
 from voicemux.protocol.wire import TICKS_PER_SECOND
 
-PACKET = 960  # samples: 20 ms
+PACKET = 960  # samples of a packet: 20 ms
 TONE = array.array("h", (round(3000 * math.sin(math.tau * i / 96)) for i in range(PACKET))).tobytes()  # 500 Hz
-PCM_ONLY = Hello(OWN_HELLO.name, OWN_HELLO.agent, (Codec.PCM,))  # the length of PCM shows in its bytes
+# Asks for PCM, because the size of a PCM packet tells its length.
+PCM_ONLY = Hello(OWN_HELLO.name, OWN_HELLO.agent, (Codec.PCM,))
 PLAY = "let it offer codec 1 (PCM) in its HELLO"
-LISTENING = 2.0  # seconds of its sound
+LISTENING = 2.0  # seconds of the program's sound that are examined
 AHEAD = 0.15  # seconds that sound may come before it can have been captured: networks and kernels bunch it
 MOST_ARRIVALS = 20  # in a second (protocol.md §5.14)
 # ms: what is played as fast as it is spoken takes as long each time, but for what the machine is busy with
@@ -24,7 +25,7 @@ MOST_GAPS = 0.5  # of its frames: where there is more silence than that, its tim
 
 @case(8)
 def no_audio_wanted(subject: Subject) -> None:
-    """No audio comes to who wants none."""
+    """A side that offers no codec gets no audio."""
     link = subject.call()
     link.watch(LISTENING)
     if link.all(Audio):
@@ -41,7 +42,7 @@ def only_offered_codecs(subject: Subject) -> None:
 
 @case(8)
 def plays_pcm(subject: Subject) -> None:
-    """Who plays audio plays PCM."""
+    """A side that plays audio plays PCM."""
     link = subject.call(PCM_ONLY)
     assert link.hello
     if not link.hello.playable:
@@ -122,7 +123,7 @@ def audio_channels(subject: Subject) -> None:
 
 @case(8)
 def audio_unusable(subject: Subject) -> None:
-    """What cannot be decoded is lost, and no protocol error."""
+    """A packet that cannot be decoded is lost, but is not a protocol error."""
     link = _ear(subject)
     for number, (codec, source, data) in enumerate(
         ((99, 0, b"what?"), (Codec.PCM, 0, b"odd"), (Codec.OPUS, 0, b"\xff" * 40), (Codec.PCM, 7, TONE))
@@ -133,7 +134,7 @@ def audio_unusable(subject: Subject) -> None:
 
 @case(5)
 def reports(subject: Subject) -> None:
-    """What it reports of our audio is about what we have sent."""
+    """The program's REPORTs are about audio that we have sent."""
     link = _ear(subject)
     play(link, [TONE] * 75)
     link.watch(0.5)
@@ -146,7 +147,7 @@ def reports(subject: Subject) -> None:
 
 @case(5)
 def arrivals(subject: Subject) -> None:
-    """When our audio came is told not too often, and in milliseconds of one clock."""
+    """ARRIVALS come not too often, and in milliseconds of one clock."""
     link = _ear(subject)
     play(link, [TONE] * 75)
     link.watch(0.5)
@@ -175,7 +176,7 @@ def arrivals_untrue(subject: Subject) -> None:
 
 
 def _sound(link: Link) -> list[Audio]:
-    """What it says in a while. Raises Skipped if it is silent."""
+    """Return the program's audio of LISTENING seconds. Raises Skipped if it sends none."""
     link.watch(LISTENING)
     if not any(audio.data for audio in link.all(Audio)):
         raise Skipped("it sends no audio", "let it make sound from the beginning of each call, as of a file")
@@ -191,7 +192,7 @@ def _ear(subject: Subject) -> Link:
 
 
 def play(link: Link, packets: list[bytes], sequence: int = 0, timestamp: int = 0) -> None:
-    """As fast as it would be spoken."""
+    """Send our audio at the speed of speech."""
     for number, data in enumerate(packets):
         link.say(Audio(Codec.PCM, 0, (sequence + number) % 2**16, timestamp % 2**32, data))
         timestamp += len(data) // 2

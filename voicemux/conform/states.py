@@ -8,15 +8,15 @@ from voicemux.conform.verdict import Failed, Skipped, case
 from voicemux.protocol.messages import Audio, VoiceState
 from voicemux.protocol.wire import TAG_STATE
 
-WATCHING = 3.0  # seconds of what it says, and of what it sends
-ON_ITS_WAY = 1.0  # seconds for voice that was said before the STATE (protocol.md §5.13)
+WATCHING = 3.0  # seconds for which its STATEs and its audio are watched
+ON_ITS_WAY = 1.0  # seconds in which voice from before the STATE may still arrive (protocol.md §5.13)
 MOST_A_SECOND = 10
 NAMED_BITS = 0x0F
 
 
 @case(5)
 def states(subject: Subject) -> None:
-    """What it says of its voice is so, and it does not say it too often."""
+    """The program's STATEs are true, and do not come too often."""
     link = subject.call(PCM_ONLY)
     link.watch(WATCHING)
     said = [each for each in link.heard if isinstance(each.message, VoiceState)]

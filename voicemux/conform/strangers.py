@@ -14,10 +14,10 @@ from voicemux.protocol.messages import Bye, ByeCode, Challenge, Hello, Proof
 from voicemux.protocol.wire import GREASE_TAG, NONCE_SIZE, PREFACE, PREFACE_STEM, TAG_PING, TAG_REPORT
 from voicemux.security.handshake import Dialler
 
-FLOOD = 8_000_000  # bytes
-WARM_UP = 2_000_000  # bytes of a first flood, after which a runtime has what it needs
-MEMORY = 64_000_000  # bytes that it may grow by (protocol.md §12)
-SECOND_TRY = 2.0  # seconds in which a dialler would fall back
+FLOOD = 8_000_000  # bytes of a flood
+WARM_UP = 2_000_000  # bytes of a first flood, after which the program's runtime has allocated what it usually needs
+MEMORY = 64_000_000  # bytes that the program's memory may grow by (protocol.md §12)
+SECOND_TRY = 2.0  # seconds in which a dialler would make a plain call instead
 
 
 @case(12, encrypted=True)
@@ -37,7 +37,7 @@ def old_tls(subject: Subject) -> None:
 @case(12, LISTENER, encrypted=True)
 def wrong_nonce(subject: ListenerSubject) -> None:
     """A PROOF with another nonce than the one committed to is refused."""
-    link, dialler, challenge = _challenged(subject, bytes(NONCE_SIZE))  # all but the commitment is right
+    link, dialler, challenge = _challenged(subject, bytes(NONCE_SIZE))  # everything except the commitment is right
     link.say(dialler.prove(challenge))
     link.expect_refusal("PROOF with another nonce")
 
@@ -77,7 +77,7 @@ def wrong_confirmation(subject: Subject) -> None:
 
 @case(6, DIALLER, encrypted=True)
 def hello_after_welcome(subject: DiallerSubject) -> None:
-    """A dialler says HELLO when it has believed the WELCOME."""
+    """A dialler says HELLO after it has accepted the WELCOME."""
     link = _greeted(subject)
     listener = subject.challenge(link)
     if any(heard.message for heard in link.watch(1.0)) or link.all(Hello):
@@ -91,7 +91,7 @@ def no_fallback(subject: DiallerSubject) -> None:
     """A dialler does not fall back to a plain call."""
     link = subject.connect_plain()
     _judge_first(link)
-    with suppress(Failed):  # it may hang up at the first byte that is not TLS
+    with suppress(Failed):  # the dialler may close at the first byte that is not TLS
         link.write(PREFACE)
         link.say(Bye(ByeCode.SECURITY, "plain calls only"))
         link.finish()
@@ -116,7 +116,7 @@ def plain_refused(subject: ListenerSubject) -> None:
 
 @case(5, LISTENER)
 def busy(subject: Subject) -> None:
-    """Who is in a call says so to the next caller."""
+    """A program in a call tells the next caller that it is busy."""
     subject.call()
     with subject.with_another_key():
         second = subject.open(Hello("conform", "voicemux conform", ()))
@@ -131,10 +131,10 @@ def busy(subject: Subject) -> None:
 
 @case(12, slow=True)
 def flood(subject: Subject) -> None:
-    """Whatever comes, its memory stays bounded."""
+    """The program's memory stays bounded in a flood."""
     link = subject.call()
     before = _memory(subject.process_id)
-    if _pour(link, WARM_UP):  # a runtime takes memory for what it has not done before, and keeps it
+    if _pour(link, WARM_UP):  # a runtime allocates memory for what it does for the first time, and keeps it
         before = _memory(subject.process_id)
         _pour(link, FLOOD)
     elif subject.role == LISTENER:
@@ -151,7 +151,8 @@ def flood(subject: Subject) -> None:
 
 
 def _pour(link: Link, size: int) -> bool:
-    """Send that many bytes. Returns whether the call goes on; else it has ended as a flood, which is fine, too."""
+    """Send that many bytes. Returns whether the call goes on; the program may also have ended it because of the
+    flood."""
     chunk = b"".join(
         encode_frame(Frame(tag, 0, payload)) * 400
         for tag, payload in ((TAG_PING, bytes(8)), (TAG_REPORT, bytes(12)), (GREASE_TAG, bytes(100)))
@@ -176,7 +177,8 @@ def _greeted(subject: Subject) -> Link:
 
 
 def _challenged(subject: ListenerSubject, commitment: bytes = b"") -> tuple[Link, Dialler, Challenge]:
-    """CLAIM has been said, with that commitment instead of the right one, and answered."""
+    """Send a CLAIM with that commitment instead of the right one. Returns the connection, our part and the
+    CHALLENGE."""
     link = subject.connect()
     link.write(PREFACE)
     link.expect_preface()
@@ -187,7 +189,7 @@ def _challenged(subject: ListenerSubject, commitment: bytes = b"") -> tuple[Link
 
 
 def _proof(subject: ListenerSubject) -> tuple[Link, Proof]:
-    """All but the PROOF has been said."""
+    """Do all of the handshake before the PROOF. Returns the connection and the PROOF."""
     link, dialler, challenge = _challenged(subject)
     return link, dialler.prove(challenge)
 
@@ -198,7 +200,7 @@ def _judge_first(link: Link) -> None:
 
 
 def _memory(process: int | None) -> int:
-    """Bytes that it occupies, 0 where the system does not tell."""
+    """Return the bytes of memory that the program uses; 0 if the system does not tell."""
     try:
         status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     except OSError:

@@ -1,4 +1,4 @@
-"""The program under test, and how to get a connection with it: dialled, or waited for."""
+"""The program under test, and how to get a connection with it: by dialling it, or by waiting for it."""
 
 import contextlib
 import os
@@ -43,70 +43,72 @@ CALL_PATIENCE = 30.0  # seconds for the dialler under test to dial
 PATIENCE = 12.0  # seconds for TLS: a listener may make a caller wait that has failed before
 ANSWER_PATIENCE = 10.0  # seconds for a listener's HELLO
 BUSY_PATIENCE = 5.0  # seconds in which a listener may still be busy with the call before
-AGAIN = 0.2  # seconds
-MOST_FIRST = 65_536  # bytes, more than the beginning of TLS has
-END_PATIENCE = 3.0  # seconds for a program to end that was told to
+AGAIN = 0.2  # seconds between two tries
+MOST_FIRST = 65_536  # bytes; more than the first message of TLS has
+END_PATIENCE = 3.0  # seconds that a program may take to end after it was told to
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class Keys:
-    """For encrypted calls: our own key, and the code; empty: the calls are open ones."""
+    """What encrypted calls need: our own key, and the code; "" for calls without one (--open)."""
 
     identity: Identity
     code: str = ""
 
 
 class Subject:
-    """What the cases know: `open` up to the prefaces and who is who, `call` up to both HELLOs."""
+    """The program under test, for the cases. `open` makes a connection up to the prefaces and the handshake, `call`
+    up to both HELLOs."""
 
     role: str
 
     def __init__(self, keys: Keys | None) -> None:
         self.keys = keys
-        self.process_id: int | None = None  # whose memory can be watched
-        self.acknowledges = True  # as long as a case says nothing else
+        self.process_id: int | None = None  # of the program, whose memory is watched; None if it is not known
+        self.acknowledges = True  # whether connections acknowledge text; a case may change it
         self._links: list[Link] = []
 
     def connect(self, context: Context | None = None) -> Link:
-        """A connection on which nothing of voicemux has been said; encrypted calls are inside TLS already."""
+        """Return a connection on which nothing of voicemux was sent; for encrypted calls, TLS is established."""
         link = self.connect_plain()
         if self.keys:
             self._secure(self.keys, link, context)
         return link
 
     def connect_plain(self) -> Link:
-        """The same, but never inside TLS."""
+        """Return a connection on which nothing was sent, never inside TLS."""
         link = Link(self._stream())
         link.acknowledges = self.acknowledges
         self._links.append(link)
         return link
 
     def open(self, *behind: Message, trickles: bool = False) -> Link:
-        """Both prefaces have been said, and in an encrypted call who is who; `behind` goes out with our last word."""
+        """Return a connection on which both prefaces were sent, and in an encrypted call the handshake is done.
+        `behind` is sent together with our last message."""
         raise NotImplementedError
 
     def call(self, hello: Hello = OWN_HELLO, *, trickles: bool = False) -> Link:
-        """Both HELLOs have been said."""
+        """Return a connection on which both HELLOs were sent."""
         raise NotImplementedError
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether its calls are."""
+        """Whether the calls of the program are encrypted."""
         return self.keys is not None
 
     @property
     def was_busy(self) -> bool:
-        """Whether it has said so: the case before is not over there."""
+        """Whether the program has said that it is busy, because the case before has not ended there yet."""
         return self.heard(ByeCode.BUSY)
 
     def heard(self, code: ByeCode) -> bool:
-        """Whether it has said BYE of that code on a connection of this case."""
+        """Whether the program has sent a BYE of that code on a connection of this case."""
         return any(bye.code == code for link in self._links for bye in link.all(Bye))
 
     def said(self) -> tuple[Talk, ...]:
-        """What was said on each connection of this case."""
+        """Return the records of all connections of this case."""
         return tuple(link.record.talk() for link in self._links)
 
     def close_all(self) -> None:
@@ -116,8 +118,8 @@ class Subject:
 
     @contextlib.contextmanager
     def with_another_key(self) -> Iterator[None]:
-        """Use a key that the program cannot know: a code counts between strangers only, and a second call of a key
-        replaces the first. Plain calls have no key."""
+        """Use a key that the program does not know, inside this `with`: a code is used between strangers only, and a
+        second call of the same key replaces the first. Plain calls have no key."""
         keys = self.keys
         with tempfile.TemporaryDirectory(prefix="voicemux-conform-") as folder:
             if keys:
@@ -135,7 +137,7 @@ class Subject:
 
 
 class ListenerSubject(Subject):
-    """It listens, we dial."""
+    """A program that listens; the cases dial it."""
 
     role = LISTENER
 
@@ -148,7 +150,7 @@ class ListenerSubject(Subject):
         return self._open(*behind, trickles=trickles)
 
     def again(self) -> Link:
-        """As `open`, by the keys that have met, for a HELLO that resumes a session."""
+        """Like `open`, but authenticated by the known keys, for a HELLO that resumes a session."""
         return self._open(method=Method.KNOWN)
 
     def _open(self, *behind: Message, trickles: bool = False, method: Method | None = None) -> Link:
@@ -168,13 +170,14 @@ class ListenerSubject(Subject):
         return link
 
     def reach(self) -> None:
-        """Raises Unreachable if no program is there, Failed if it is something else."""
+        """Check that the program answers. Raises Unreachable if none is there, Failed if it is something else."""
         link = self.connect()
         link.write(PREFACE)
         link.expect_preface(ANSWER_PATIENCE)
 
     def dialler(self, link: Link, method: Method | None = None) -> handshake.Dialler:
-        """Our part in who is who, by the code or in the open if no method is named."""
+        """Return the dialler's part of the handshake: by `method`, or if that is None by the code, or open without
+        one."""
         assert self.keys
         usual = Method.CODE if self.keys.code else Method.OPEN
         method = usual if method is None else method
@@ -205,17 +208,18 @@ class ListenerSubject(Subject):
 
 
 class DiallerSubject(Subject):
-    """It dials, we listen. A command makes it dial, if there is one; else it does so again and again by itself."""
+    """A program that dials; the cases listen. A command makes it dial; without one, it has to dial again and again by
+    itself."""
 
     role = DIALLER
 
     def __init__(self, listener: ListeningSockets, keys: Keys | None, command: str = "") -> None:
-        """`command` is a shell's, with {port} and {code} in it."""
+        """`command` is a shell command, with {port} and {code} in it."""
         super().__init__(keys)
         self._listener = listener
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
-        self._next: Stream | None = None  # it has been waited for
+        self._next: Stream | None = None  # a connection that `wait` has already got
 
     def open(self, *behind: Message, trickles: bool = False) -> Link:
         link = self.connect()
@@ -225,7 +229,7 @@ class DiallerSubject(Subject):
         return link
 
     def answer(self, link: Link, *behind: Message) -> None:
-        """The rest of `open`, when its preface has come."""
+        """Do the rest of `open`, after the program's preface has come."""
         if not self.keys:
             link.write(PREFACE + encode(*behind))
             return
@@ -234,7 +238,8 @@ class DiallerSubject(Subject):
         link.say(listener.welcome(listener.method), *behind)
 
     def called_within(self, seconds: float) -> Link | None:
-        """A connection that it makes in that time by itself, on which nothing of voicemux has been said."""
+        """Return a connection that the program makes in that time by itself, on which nothing of voicemux was
+        sent."""
         stream = self.wait(seconds)
         if stream is None:
             return None
@@ -242,7 +247,7 @@ class DiallerSubject(Subject):
         return self.connect()
 
     def challenge(self, link: Link) -> handshake.Challenger:
-        """Our part in who is who, up to its PROOF, which is judged."""
+        """Do the listener's part of the handshake, up to the program's PROOF, which is judged."""
         assert self.keys
         claim, keys = link.expect(Claim), self.keys
         listener = _judged(lambda: handshake.Challenger(keys.identity.certificate, claim, keys.code or None))
@@ -258,7 +263,7 @@ class DiallerSubject(Subject):
         return link
 
     def wait(self, seconds: float) -> Stream | None:
-        """The next connection, None if none comes."""
+        """Return the next connection; None if none comes in time."""
         if select.select(self._listener.sockets, [], [], seconds)[0]:
             for each in self._listener.sockets:
                 if stream := accept(each):
@@ -277,7 +282,7 @@ class DiallerSubject(Subject):
             assert self._process.stdin
             self._process.stdin.close()
             self._process = None
-            while stream := self.wait(0):  # a call that is not answered any more
+            while stream := self.wait(0):  # calls that came too late to be answered
                 stream.close()
 
     def _stream(self) -> Stream:
@@ -289,10 +294,10 @@ class DiallerSubject(Subject):
             command = self._command.replace("{port}", str(self._listener.port)).replace("{code}", shlex.quote(code))
             self._process = subprocess.Popen(
                 ["sh", "-c", f"exec {command.removeprefix('exec ')}"],
-                stdin=subprocess.PIPE,  # open as long as it runs: the end of its input may mean that it shall end
+                stdin=subprocess.PIPE,  # kept open while the program runs: the end of its input may tell it to end
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,  # a pipeline ends as a whole
+                start_new_session=True,  # so that a pipeline can be ended as a whole
             )
             self.process_id = self._process.pid
         stream = self.wait(CALL_PATIENCE)

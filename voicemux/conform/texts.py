@@ -8,9 +8,9 @@ from voicemux.protocol.messages import ByeCode, Hello, Text, TextAck
 from voicemux.protocol.wire import SESSION_SIZE, TAG_TEXT, TEXT_WINDOW, text_header_struct
 
 NOT_UTF_8 = {"a byte that never is": b"hi\xff", "a torn code point": b"gr\xc3", "a surrogate": b"\xed\xa0\x80"}
-FULL = TEXT_WINDOW - 4096  # bytes after which another frame may not fit in the window
+FULL = TEXT_WINDOW - 4096  # bytes in the window, after which another frame may not fit
 WRITE = "let it write more than 64 KiB at the beginning of each call"
-WRITING = 1.5  # seconds that are given to it to write something of its own
+WRITING = 1.5  # seconds that the program has to write a text of its own
 
 
 @case(5)
@@ -42,7 +42,7 @@ def text_in_parts(subject: Subject) -> None:
 
 @case(7)
 def text_repeated(subject: Subject) -> None:
-    """A TEXT that it has already is ignored."""
+    """A TEXT that the program has already is ignored."""
     link = subject.call()
     link.say(Text(1, "once"))
     link.expect_acknowledgement(1)

@@ -1,4 +1,4 @@
-"""What a case is, and what comes of it."""
+"""A case of the conformance test, and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,13 @@ from typing import Any
 
 from voicemux.conform.record import Talk
 
-LISTENER, DIALLER, RELAY = "listener", "dialler", "relay"  # which of them the program under test is
+LISTENER, DIALLER, RELAY = "listener", "dialler", "relay"  # roles of the program under test
 PASS, FAIL, SKIP = "pass", "fail", "skip"
 
 
 class Failed(Exception):
-    """The program under test does not do what protocol.md, or relay.md of a relay, says: "expected ..., got ...".
-
-    `hangs`: what was wrong is that nothing came, not even an end.
-    """
+    """The program under test does not do what protocol.md (or, for a relay, relay.md) says: "expected ..., got ...".
+    `hangs`: the fault is that nothing came, not even the end of the stream."""
 
     def __init__(self, message: str, *, hangs: bool = False) -> None:
         super().__init__(message)
@@ -22,7 +20,7 @@ class Failed(Exception):
 
 
 class Skipped(Exception):
-    """It does not offer what the case is about. `remedy` is what to do to have it checked."""
+    """The program under test does not offer what the case is about. `remedy` is how to have it checked."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(f"{message}; to have this checked, {remedy}" if remedy else message)
@@ -30,14 +28,15 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """`section` is of protocol.md, or of relay.md; `body` plays the other side, and raises Failed or Skipped."""
+    """A case. `section` is of protocol.md, or of relay.md. `body` plays the other side, and raises Failed or
+    Skipped."""
 
     name: str
     section: int
     roles: tuple[str, ...]
     body: Callable[[Any], None]
-    encrypted: bool  # it needs an encrypted call
-    slow: bool  # it takes more than five seconds
+    encrypted: bool  # whether the case needs an encrypted call
+    slow: bool  # whether the case takes more than five seconds
 
     @property
     def about(self) -> str:
@@ -46,15 +45,15 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """`detail` is why it failed or was skipped."""
+    """The result of a case. `detail` is why it failed or was skipped."""
 
     name: str
     section: int
     verdict: str
     detail: str
     seconds: float
-    said: tuple[Talk, ...] = ()  # of a case that failed: what was said on each of its connections
-    document: str = "protocol.md"  # that it is about
+    said: tuple[Talk, ...] = ()  # records of each connection of a failed case
+    document: str = "protocol.md"  # the document of the case's section
 
 
 CASES: list[Case] = []
@@ -63,7 +62,7 @@ CASES: list[Case] = []
 def case(
     section: int, *roles: str, encrypted: bool = False, slow: bool = False
 ) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Enters a function among the cases, under its own name; without `roles` it is for both."""
+    """Register a function as a case, under its own name; without `roles`, it is for dialler and listener."""
 
     def enter(body: Callable[[Any], None]) -> Callable[[Any], None]:
         name = body.__name__.removesuffix("_").replace("_", "-")
