@@ -49,8 +49,8 @@ class MicKeys:
         return self._in_call and self._mode == "ptt"
 
     def toggle(self) -> Mute | PushToTalk | None:
-        """Return the command that Ctrl-T gives now; None without a call. The command says only to change the state: the
-        call knows the present one, and an event reports the new one later."""
+        """Return the command of Ctrl-T; None without a call. It says only to change the state: the call knows the
+        present one, and an event reports the new one later."""
         if not self._in_call:
             return None
         return PushToTalk() if self._mode == "ptt" else Mute()
@@ -85,8 +85,8 @@ class MicKeys:
         return self._over(now)
 
     def let_go(self) -> PushToTalk | None:
-        """Return the command that shuts the microphone if a key is held; else None. To be called when the prompt goes,
-        because nothing calls `look` then."""
+        """Return the command that shuts the microphone if a key is held; else None. For when the prompt goes, because
+        then nothing calls `look`."""
         return self._shut() if self._holds else None
 
     def _over(self, now: float) -> PushToTalk | None:

@@ -211,8 +211,8 @@ class Prompt:
         @keys.add("c-q")
         @keys.add(Keys.Vt100MouseEvent)
         def ignore(event: KeyPressEvent) -> None:
-            """Do nothing. By default, Ctrl-Q would insert the next control character into the line; and pasted colours
-            (ESC [31m) look like mouse events, in which prompt_toolkit would expect more numbers."""
+            """Do nothing. By default, Ctrl-Q would insert the next control character into the line. Pasted colours
+            (ESC [31m) look like mouse events, which prompt_toolkit expects to have more numbers."""
 
         if focus:
             focus.bind(keys)
