@@ -47,7 +47,8 @@ def a_number(context: click.Context, option: click.Parameter, value: float) -> f
 
 
 def a_file(context: click.Context, option: click.Parameter, value: str) -> str:
-    """Not "", as a script has it whose variable is not set: what it wants kept would be lost without a word."""
+    """Return the name of a file. Refuses "", which a script gives whose variable is not set: the file would silently
+    not be kept."""
     if not value and was_typed(str(option.name)):
         raise click.BadParameter("expected the name of a file", context, option)
     return value

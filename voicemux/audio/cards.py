@@ -178,11 +178,12 @@ class Cards:
         self._wanted[kind] = lasting_name(self._devices(), kind, wanted, opened) if opened else wanted
 
     def wanted(self, kind: str) -> str:
-        """The name by which the device is found again, "" for the default. `kind` is one that it `has`."""
+        """Return the name by which the device is found again; "" for the default one. `kind` is a direction for which
+        `has` is true."""
         return self._wanted[kind]
 
     def _chosen(self, kind: str, wanted: str, device: Device) -> str:
-        """Its name for the user."""
+        """Remember the device that was opened for `wanted`. Returns its name for the user."""
         self._wanted[kind] = lasting_name(self._devices(), kind, wanted, device)
         return device.name
 

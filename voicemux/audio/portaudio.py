@@ -222,7 +222,7 @@ class PortAudio:
 
 
 def is_numbered(typed: str, number: int) -> bool:
-    """Whether that number was typed. Python makes no integer of thousands of digits."""
+    """Whether `typed` is that number. It is not converted, because Python refuses integers of thousands of digits."""
     return typed.isdecimal() and typed.lstrip("0") == str(number).lstrip("0")
 
 

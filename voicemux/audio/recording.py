@@ -217,7 +217,7 @@ def claim(wanted: str) -> tuple[int, str]:
                 raise DeviceError(f"cannot write {wanted}: it is there, and {MOST_NAMES} others like it") from None
         except OSError as error:
             raise DeviceError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
-        except ValueError as error:  # a NUL, or a character that the locale has not
+        except ValueError as error:  # the name has a NUL, or a character that the locale does not have
             raise DeviceError(f"cannot write {path!a}: this system has no such names") from error
     raise AssertionError
 

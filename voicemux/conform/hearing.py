@@ -71,7 +71,7 @@ class Hearing:
         return came
 
     def cut(self) -> None:
-        """Cut the received bytes into frames. Raises Failed if they are no valid frames."""
+        """Cut the received bytes into frames. Raises Failed if they cannot be frames."""
         data, now = bytes(self._raw), time.monotonic()
         self._raw.clear()
         try:

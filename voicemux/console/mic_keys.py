@@ -94,6 +94,6 @@ class MicKeys:
         return self._shut() if due is not None and now >= due else None
 
     def _shut(self) -> PushToTalk | None:
-        """None: the call has ended meanwhile, or another mode was chosen."""
+        """Return the command that shuts the microphone; None if the call has ended, or the mode is no longer ptt."""
         self._holds, self._pressed, self._ignores = False, None, True
         return PushToTalk(False) if self.takes_space else None
