@@ -363,7 +363,9 @@ def test_a_share_that_a_listener_has_said_cannot_be_said_back_to_it(bob, mallory
             theirs = hear_challenge(greeting, claim).share
             for share in (theirs, b"A" + theirs[1:]):
                 assert [type(each) for each in prove_with(share, mallory, house.port)] == [Bye]
-        assert [why for why in house.turned_away if "no share" in why or "a wrong code" in why] == house.turned_away
+        assert [
+            why for why in house.turned_away if "not a share" in why or "a wrong code" in why
+        ] == house.turned_away
         assert len(house.turned_away) == 2
 
 
@@ -371,7 +373,7 @@ def test_a_share_that_a_listener_has_said_cannot_be_said_back_to_it(bob, mallory
 def test_a_share_that_is_none_ends_with_a_goodbye_and_is_no_guess(bob, mallory, share):
     with bob.listening(code=CODE) as house:
         (bye,) = prove_with(share, mallory, house.port)
-        assert "no share" in bye.reason
+        assert "not a share" in bye.reason
         assert house.turned_away == ["bytes that are not a share of a code's exchange"]
         assert house.codes == []
 
