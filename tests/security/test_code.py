@@ -121,7 +121,7 @@ def test_who_sees_other_certificates_has_another_key(seen):
 )
 def test_what_is_no_share_is_the_other_sides_fault(share):
     dialler, _ = exchanges(CODE, CODE)
-    with pytest.raises(RemoteProtocolError, match="no share"):
+    with pytest.raises(RemoteProtocolError, match="not a share"):
         dialler.finish(share)
 
 

@@ -124,14 +124,14 @@ def test_the_listeners_own_confirmation_is_no_diallers(alice, bob):
 def test_a_listeners_share_in_a_claim_is_refused_though_all_else_is_right(alice, bob):
     dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
     mirrored = replace(dialler.claim(), share=Challenger(bob.certificate, dialler.claim(), CODE).challenge.share)
-    with pytest.raises(RemoteProtocolError, match="no share"):
+    with pytest.raises(RemoteProtocolError, match="not a share"):
         answer(dialler, bob, mirrored)
 
 
 @pytest.mark.parametrize("share", [b"", b"A", b"A" * 32, b"A" + b"\xff" * 32, b"A" + bytes(32), b"A" * 255])
 def test_a_claim_with_a_share_that_is_none_is_refused_though_all_else_is_right(alice, bob, share):
     dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
-    with pytest.raises(RemoteProtocolError, match="no share"):
+    with pytest.raises(RemoteProtocolError, match="not a share"):
         answer(dialler, bob, replace(dialler.claim(), share=share))
 
 
@@ -203,7 +203,7 @@ def test_a_method_that_does_not_exist_is_refused(bob, method):
 
 def test_a_share_that_is_none_is_refused_by_both(alice, bob):
     dialler = Dialler(alice, bob.certificate, Method.CODE, CODE)
-    with pytest.raises(RemoteProtocolError, match="no share"):
+    with pytest.raises(RemoteProtocolError, match="not a share"):
         dialler.prove(Challenge(bytes(32), b"B" + bytes(3)))
 
 

@@ -121,7 +121,7 @@ NO_SHARES = {
 def test_what_is_no_share_is_refused_by_both():
     ours = Side(b"A", SECRETS["A"], b"42-beeswax-caravan", (D, L))
     for what, share in NO_SHARES.items():
-        with pytest.raises(RemoteProtocolError, match="no share"):
+        with pytest.raises(RemoteProtocolError, match="not a share"):
             Exchange("42-beeswax-caravan", is_dialler=True, dialler=D, listener=L).finish(share)
         with pytest.raises(NoPoint):
             ours.key(share)
@@ -130,7 +130,7 @@ def test_what_is_no_share_is_refused_by_both():
 
 def test_a_point_outside_the_group_is_refused():
     outside = b"B" + encode(add(M, decode(OF_ORDER_EIGHT)))
-    with pytest.raises(RemoteProtocolError, match="no share"):
+    with pytest.raises(RemoteProtocolError, match="not a share"):
         Exchange("42-beeswax-caravan", is_dialler=True, dialler=D, listener=L).finish(outside)
 
 
