@@ -67,6 +67,16 @@ def audio() -> list[Entry]:
             comes("silence", 2, 4800, missing=3840),
         ),
         heard(
+            "silence-goes-on",
+            "A sender that pauses says so again every 400 ms.",
+            first,
+            comes("silence-begins", 1, 960, b"", 0),
+            comes("silence-begins", 2, 20_160, b"", 0, missing=19_200),
+            comes("silence-begins", 3, 39_360, b"", 0, missing=19_200),
+            comes("silence", 4, 57_600, missing=18_240),
+            comes("next", 5, 58_560),
+        ),
+        heard(
             "silence-begins-and-lost",
             "After it, there is nothing to conceal.",
             first,
