@@ -61,6 +61,26 @@ def test_of_who_says_that_silence_begins_nothing_is_overdue() -> None:
     assert back.late(now + 0.4) is None
 
 
+@pytest.mark.parametrize(("data", "ms"), [(MS_20, 20), (MS_60, 60)])
+def test_a_pause_in_which_the_peer_says_that_it_goes_on_makes_nothing_late_and_tells_when_it_came(
+    data: bytes, ms: int
+) -> None:
+    back = Back()
+    now = hear(back, 50, data=data, ms=ms)
+    back.round_trip(0.08, now)
+    back.arrivals()
+    for number in range(50, 150, 10):
+        now = START + (number + 1) * ms / 1000
+        back.heard(voice(number, b"", ms), now)
+        told = back.arrivals()
+        assert told
+        assert told.least == told.most == pytest.approx((START * 1000 + ms) % 2**16, abs=1)
+    assert back.last_late == pytest.approx(0.0)
+    way = back.on_its_way(now)
+    assert way
+    assert way.more == pytest.approx(0.0)
+
+
 def test_longer_packets_are_no_later() -> None:
     back = Back()
     hear(back, 60)

@@ -27,18 +27,20 @@ class Line:
         self.queue = 0.0  # seconds, of ours
         self.theirs: Callable[[float], float] = lambda now: 0.0
         self.states: list[Whose] = []
+        self.is_paused = False
         self._number = 0
 
     def go_on(self, seconds: float, slow: float | None = None) -> None:
         """`slow` is what the line is said to take."""
         for _ in range(round(seconds / LOOK)):
             self.now += LOOK
-            sent = self.ladder.rung.line_rate
+            sent = 0.0 if self.is_paused else self.ladder.rung.line_rate
             self.queue = max(0.0, self.queue + LOOK * ((sent + ACKNOWLEDGEMENTS / 2) / self.rate - 1))
             late = self.queue + self.theirs(self.now)
             self._number += 1
             stamp = round(self.now * 48_000)
-            self.forth.wrote(Audio(Codec.OPUS, 0, self._number, stamp, b"x"), round(sent * LOOK / 8) - 52, self.now)
+            audio = Audio(Codec.OPUS, 0, self._number, stamp, b"" if self.is_paused else b"x")
+            self.forth.wrote(audio, round(sent * LOOK / 8) - 52, self.now)
             transit = round(late * 1000) % 2**16
             self.forth.told(Arrivals(0, self._number, transit, transit), self.now + 0.02)
             self.blame.look(self.ladder, self.now + 0.02, slow)
@@ -155,3 +157,30 @@ def test_one_that_says_nothing_any_more_is_judged_by_nothing() -> None:
     assert line.states[-1] is Whose.THEIRS
     line.blame.look(line.ladder, line.now + FORGOTTEN + 1, None)
     assert line.blame.state is Whose.CLEAR
+
+
+@pytest.mark.parametrize("sway", [0.05, 0.2])
+def test_what_stays_while_we_pause_is_theirs_and_less_need_not_be_sent_to_find_that_out(sway: float) -> None:
+    line = Line()
+    line.go_on(3)
+    line.is_paused = True
+    line.theirs = lambda now: 0.3 + sway * (round(now * 10) % 5) / 4
+    line.go_on(SETTLING + 0.5)
+    line.is_paused = False
+    line.go_on(1)
+    assert line.states[-1] is Whose.THEIRS
+    assert Whose.TESTING not in line.states
+    assert line.ladder.rung == TOP
+
+
+def test_what_drains_while_we_pause_is_not_theirs_and_a_longer_route_is_no_queue() -> None:
+    line = Line(rate=60_000)
+    line.go_on(1)
+    line.is_paused = True
+    line.go_on(4)
+    assert Whose.THEIRS not in line.states
+    assert line.states[-1] is Whose.CLEAR
+    line.theirs = lambda now: 0.15
+    line.go_on(SETTLING + 1)
+    assert line.states[-1] is Whose.CLEAR
+    assert line.forth.lateness.risen == pytest.approx(0.15, abs=0.002)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -76,6 +77,21 @@ def test_what_has_arrived_is_a_rate_with_all_headers() -> None:
     forth = Forth()
     now = talk(forth, lambda sent: 0.0, 5)
     assert forth.delivered_rate(now, 1.0) == pytest.approx((SIZE + SEGMENT_OVERHEAD) * 8 * 50, rel=0.05)
+
+
+def test_what_was_not_sent_in_a_pause_is_not_taken_for_what_the_line_takes() -> None:
+    forth = Forth()
+    talk(forth, lambda sent: 0.0, 5)
+    for number in (300, 320):
+        forth.wrote(replace(voice(number), data=b""), SIZE, (number + 1) / 50)
+        assert forth.paused_since == 301 / 50
+        forth.told(Arrivals(0, number, 20, 20), (number + 1) / 50 + TRIP)
+    assert forth.queue(321 / 50 + TRIP) is not None
+    for number in range(321, 331):
+        now = send(forth, number)
+        forth.told(Arrivals(0, number, 20, 20), now + TRIP)
+    assert forth.paused_since is None
+    assert forth.delivered_rate(now + TRIP, 1.5) == pytest.approx((SIZE + SEGMENT_OVERHEAD) * 8 * 50, rel=0.1)
 
 
 def test_of_a_peer_that_says_report_only_both_ways_are_known_less_the_way_back() -> None:

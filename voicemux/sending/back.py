@@ -43,6 +43,8 @@ class Back:
         self._sequence = 0
         self._untold: tuple[float, float] | None = None  # smallest and largest transit since `arrivals` was called
         self._length = 0.0  # seconds of sound in the newest packet; 0: it announced a pause
+        self._usual_length = 0.0  # seconds of the newest packet that held sound
+        self._is_paused = False  # the newest packet said that a pause begins, or goes on
         self._has_been_short = False
         self._shortest: float | None = None  # round trip
         # At the last moment without a queue: the time, half the round trip, the transit.
@@ -54,9 +56,10 @@ class Back:
             return
         length = duration(audio.codec, audio.data) / TICKS_PER_SECOND
         stamped = self._stamps.seconds(audio.timestamp)
+        # Within a pause, a packet without data comes when one with sound would (protocol.md §8).
+        self._note(now - stamped - (self._usual_length if self._is_paused and not audio.data else length), now)
         self._learn_length(length)
-        self._sequence = audio.sequence
-        self._note(now - stamped - length, now)
+        self._sequence, self._is_paused = audio.sequence, not audio.data
         least, most = self._untold or (now - stamped, now - stamped)
         self._untold = min(least, now - stamped), max(most, now - stamped)
 
@@ -136,5 +139,6 @@ class Back:
     def _learn_length(self, length: float) -> None:
         self._length = length
         if length:
+            self._usual_length = length
             self._has_been_short |= length < LONGEST
             self.saves_headers = length >= LONGEST and self._has_been_short

@@ -5,13 +5,13 @@ after that. Our own queue drains by as much as we send less than the line takes.
 drain.
 
     CLEAR ---- a queue ----> UNSURE --- voice does not get through, or waits for long ---> TESTING (send less)
-      ^
+      ^                        |                                                              |
+      +------- it is gone -----+                                                              |
+      +------- it is gone -------------- OURS <-------------- it drains ----------------------+
+      +------- gone for 1 s ------------ THEIRS <------------ it does not drain --------------+
+      +------- the route is longer <------------------------- it stands still ----------------+
 
-+------- it is gone -----+
-
-+------- it is gone -------------- OURS <-------------- it drains ----------------------+| +------- gone for 1 s
------------- THEIRS <------------ it does not drain --------------+| +------- the route is longer
-<------------------------- it stands still ----------------+
+A pause in which we send nothing (DTX) is such a test, too.
 
 Times are in seconds, rates in bits a second.
 """
@@ -21,7 +21,17 @@ from enum import Enum
 from voicemux.sending.flow import BEHIND
 from voicemux.sending.forth import Forth
 from voicemux.sending.rungs import Rungs
-from voicemux.sending.trial import ACKNOWLEDGEMENTS, MOMENT, SETTLING, SURELY_NOT_OURS, Finding, Trial
+from voicemux.sending.trial import (
+    ACKNOWLEDGEMENTS,
+    MOMENT,
+    SETTLING,
+    SURELY_NOT_OURS,
+    WAITS,
+    Finding,
+    Found,
+    Trial,
+    found_in_a_pause,
+)
 
 
 class Whose(Enum):
@@ -39,7 +49,6 @@ SHARE = 0.8  # share of what the line takes that is used, so that a queue of our
 # queue a second.
 DEEP_SHARE = 0.65
 STANDING_LONG = 1.0  # seconds for which a queue must stand, on a line that delivers all, before a test begins
-WAITS = 0.1  # seconds of queue from which on a test is worth its cost
 LEVEL = 0.08  # seconds a second by which a queue may grow and still count as standing
 RECENTLY = 1.0  # seconds after a dropped packet in which voice counts as lossy
 # Seconds without a REPORT or ARRIVALS after which nothing is known: TCP's retransmissions take less.
@@ -92,6 +101,9 @@ class Blame:
             if rate is not None:
                 self._step_down(rungs, now, rate, None)
             return
+        if self.state is not Whose.THEIRS and (found := found_in_a_pause(self._forth)):
+            self._before = rungs.at if self._before is None else self._before
+            self._find_it_another(rungs, now, found)
         match self.state:
             case Whose.THEIRS:
                 self._look_at_theirs(rungs, now, queue)
@@ -110,6 +122,8 @@ class Blame:
             self._become(Whose.UNSURE, now)
         if rate is not None:
             self._step_down(rungs, now, rate, queue)
+        elif self._forth.paused_since is not None:
+            self._standing_since = None  # no test is needed beside a pause
         elif queue > SURELY_NOT_OURS and self.is_losing(now):
             self._begin_test(rungs, now, rungs.at, self._delivered(now), was_whole=False)
         elif self._stands_for_long(now, queue):
@@ -169,13 +183,16 @@ class Blame:
         found = self._trial.look(now, queue)
         if found is None:
             return
-        match found.what:
-            case Finding.OURS:
-                self._find_it_ours(rungs, now, found.queue, self._trial.line_rate)
-            case Finding.THEIRS:
-                self._find_it_theirs(rungs, now, found.queue)
-            case Finding.NO_QUEUE:
-                self._find_it_no_queue(rungs, now, found.queue)
+        if found.what is Finding.OURS:
+            self._find_it_ours(rungs, now, found.queue, self._trial.line_rate)
+        else:
+            self._find_it_another(rungs, now, found)
+
+    def _find_it_another(self, rungs: Rungs, now: float, found: Found) -> None:
+        if found.what is Finding.THEIRS:
+            self._find_it_theirs(rungs, now, found.queue)
+        else:
+            self._find_it_no_queue(rungs, now, found.queue)
 
     def _find_it_ours(self, rungs: Rungs, now: float, queue: float, line_rate: float) -> None:
         """The queue drains, so it was ours. Use SHARE of what the line took meanwhile."""

@@ -92,6 +92,12 @@ class Climb:
         self._eager_next = now + self._eager_wait
         self._next = now + self._wait
 
+    def pause(self, now: float) -> None:
+        """No sound is sent now: a probe would find nothing out."""
+        if self._probe:
+            self._probe, self._next = None, now + NEXT_WAIT
+        self._good_since = None
+
     def look(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
         """Judge the line at `now`, and climb if it has room. `calm` and `roomy` are as of `Brisk.look`."""
         if self._began is None:

@@ -131,14 +131,17 @@ class Course:
         rungs.most_rate = MODEST if self._allowance.is_doubtful(now) else float("inf")
         before = rungs.at
         self._look_for_a_tunnel(now)
-        rate = self._too_slow(rungs, now)
+        is_paused = self._forth.paused_since is not None  # then nothing is sent that would show what the line takes
+        rate = None if is_paused else self._too_slow(rungs, now)
         self.blame.look(rungs, now, rate)
         if rungs.at > before:
             self._climb.stepped_down(now)
+        elif is_paused:
+            self._climb.pause(now)
         elif rate is None and self.blame.state is not Whose.TESTING:
             self._climb.look(rungs, now, calm=calm, roomy=roomy)
         calm = calm and not self._is_late(now)
-        may_be_brisk = calm and roomy and rate is None and 0 < rungs.at <= rungs.usual
+        may_be_brisk = calm and roomy and rate is None and not is_paused and 0 < rungs.at <= rungs.usual
         has_room = may_be_brisk and self._climb.has_much_room(rungs, rungs.at - 1, now)
         self._brisk.look(rungs, now, calm=calm, roomy=has_room)
         self._allowance.grant(rungs, now)

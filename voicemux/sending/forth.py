@@ -24,6 +24,7 @@ class _Sent(NamedTuple):
     total: int  # bytes of voice written up to the end of this packet
     at: float
     age: float  # seconds from its timestamp to when it was sent: its length, and its wait
+    is_mark: bool  # it holds no sound: a pause begins, or goes on
 
 
 class Forth:
@@ -32,6 +33,7 @@ class Forth:
 
     def __init__(self) -> None:
         self.tells_times = False  # the peer sends ARRIVALS
+        self.paused_since: float | None = None  # we send no sound, but marks that the pause goes on
         self.moments = Moments()
         self.lateness = Lateness()
         self._sent: deque[_Sent] = deque(maxlen=MOST_SENT)
@@ -47,7 +49,8 @@ class Forth:
         self._sent_bytes += size + SEGMENT_OVERHEAD
         self._newest = audio.sequence
         age = now - self._stamps.seconds(audio.timestamp)
-        self._sent.append(_Sent(audio.sequence, self._sent_bytes, now, age))
+        self.paused_since = None if audio.data else now if self.paused_since is None else self.paused_since
+        self._sent.append(_Sent(audio.sequence, self._sent_bytes, now, age, not audio.data))
 
     def told(self, arrivals: Arrivals, now: float) -> bool:
         """The peer has sent ARRIVALS. Returns False if they are ignored: they tell nothing new, or are about packets
@@ -104,6 +107,8 @@ class Forth:
             arrived.append(self._sent.popleft())
         if not arrived:
             return None
+        if arrived[-1].is_mark:
+            self._delivered.clear()  # what was hardly sent for a while says nothing of what the line takes
         if self._delivered and self._delivered[-1][0] == now:
             self._delivered.pop()
         self._delivered.append((now, arrived[-1].total))

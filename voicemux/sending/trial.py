@@ -29,6 +29,8 @@ SURELY_NOT_OURS = 0.45  # seconds of queue that ours cannot reach: voice is held
 # packet that its transfer loses.
 STILL = 0.010
 FEW = 4  # reports within a second that are enough to judge that
+WAITS = 0.1  # seconds of queue from which on a test is worth its cost
+FEW_MARKS = 2  # marks of a pause that are enough to tell whose queue it is: TCP may have repeated one
 MOMENT = 0.6  # seconds over which it is judged whether a queue stands: five reports of the peer
 
 
@@ -96,3 +98,18 @@ class Trial:
         if after >= BEHIND and (self.is_conclusive or after > SURELY_NOT_OURS):
             return Found(Finding.THEIRS, after)
         return Found(Finding.OURS, after)
+
+
+def found_in_a_pause(forth: Forth) -> Found | None:
+    """Return what a pause shows in which we send marks only: SETTLING after its beginning our own queue has drained.
+    None while it shows nothing."""
+    newest = forth.moments.newest
+    if newest is None or forth.paused_since is None:
+        return None
+    begin = max(forth.paused_since + SETTLING, newest.sent - SETTLING)
+    lately = forth.moments.sent_between(begin, newest.sent)
+    if len(lately) < FEW_MARKS or min(lately) < WAITS:
+        return None
+    if max(lately) - min(lately) >= STILL:
+        return Found(Finding.THEIRS, lately[-1])
+    return Found(Finding.NO_QUEUE, min(lately)) if len(lately) > FEW_MARKS else None
