@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tests.audio.speech import LISTENER, RATE, speech
+from tests.audio.speech import ALIKE, LISTENER, RATE, SYLLABLE, likeness, speech
 from tests.program.shell import Shell
 from tests.running import CODE, PATIENCE, Program, calling, listening
 
@@ -78,3 +78,23 @@ def test_on_a_terminal_the_space_bar_opens_the_microphone_and_the_meter_shows_wh
         await_level(bob, lambda level: level < SILENT, read)
         shell.run("/level")
         shell.wait_for("your microphone: speech at")
+
+
+def test_with_dtx_the_words_are_heard_and_between_them_hardly_a_packet_is_sent(
+    tmp_path: Path,
+) -> None:
+    said, heard = tmp_path / "said.wav", tmp_path / "heard.wav"
+    words, pause = speech(LISTENER, 1.5), np.zeros(RATE * 5 // 2, np.int16)
+    soundfile.write(said, np.concatenate([words, pause, words]), RATE)
+    alice_sound = ("--input", "none", "--output", str(heard))
+    bob_sound = ("--input", str(said), "--output", "none", "--mic-mode", "voice", "--dtx")
+    with calling("--json", alice=alice_sound, bob=bob_sound) as (alice, bob):
+        bob.event("audio_stopped", timeout=3 * PATIENCE)
+        bob.command(command="quit")
+        sent, received = bob.event("ended")["stats"], alice.event("ended")["stats"]
+        assert alice.wait() == 0
+    assert sum("an observer of the line sees when you speak" in line for line in bob.out) == 1
+    packets = 5.5 * 50
+    assert 100 < sent["audio_sent"] + sent["audio_dropped"] < packets - 60
+    assert received["audio_received"] == sent["audio_sent"]
+    assert likeness(words, soundfile.read(heard, dtype="int16")[0], SYLLABLE) > ALIKE

@@ -45,6 +45,7 @@ def dial(
     relay_only: bool = False,
     grace: int = 60,
     echo: str = "off",
+    dtx: bool = False,
 ) -> Call:
     """Call an address (HOST, HOST:PORT, [IPv6]:PORT, unix:PATH), a contact, or CODE@RELAY. The call is up when this
     returns.
@@ -61,6 +62,8 @@ def dial(
     other side keeps it, too: it is resumed, and no text is lost; 0: never.
     `echo` is for a program that plays what it hears and says what a microphone captures: "on" takes the former out
     of the latter, "auto" does so if it is in there.
+    `dtx` sends next to nothing while nothing is spoken, instead of silence. It saves bits, and an observer of the
+    line sees when something is spoken.
 
     Raises AddressError, Unreachable, CallRefused (busy, declined), SecurityError (not who was meant, or a wrong
     code), RemoteProtocolError (that is not voicemux) or ConnectionLost; DeviceError if echo is to be cancelled and
@@ -84,7 +87,7 @@ def dial(
     proxy = parse_socks(socks5) if socks5 else ProxyCommand(proxy_command) if proxy_command else None
     folder = arguments.folder(home) or usual_folder()
     trust = None if plain else Trust(Security(folder, code, is_open=open, own_name=name))
-    booth = make_booth(audio, echo)
+    booth = make_booth(audio, echo, dtx)
     place = parse_relay(relay, relay_token) if relay else None
     meant = meant_by(target, trust, place, relay_token, _log.warning).through(proxy)
     meant = meant.hidden() if relay_only else meant
@@ -110,6 +113,7 @@ def listen(
     relay_only: bool = False,
     grace: int = 60,
     echo: str = "off",
+    dtx: bool = False,
 ) -> Listener:
     """Wait for callers on `host` (default: all addresses) and `port` (0: the system chooses).
 
@@ -130,7 +134,7 @@ def listen(
     allowed = arguments.names("allow", allow)
     _check_plain(plain, code, open or bool(allowed), relay)
     place = parse_relay(relay, relay_token) if relay else None
-    make_booth(audio, echo)  # a missing library is reported at once, not by the first call
+    make_booth(audio, echo, dtx)  # a missing library is reported at once, not by the first call
     trust = None
     if not plain:
         security = Security(
@@ -141,7 +145,9 @@ def listen(
             own_name=name,
         )
         trust = Trust(security)
-    return Listener(host, port, trust, name, audio=audio, echo=echo, grace=grace, relay=place, hides=relay_only)
+    return Listener(
+        host, port, trust, name, audio=audio, echo=echo, dtx=dtx, grace=grace, relay=place, hides=relay_only
+    )
 
 
 def _check_plain(plain: bool, code: str, unchecked: bool, relay: str) -> None:

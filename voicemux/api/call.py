@@ -146,7 +146,8 @@ class Call(RecordedCall):
         yield from map(from_bytes, self._sink.rest())
 
     def speak(self, samples: "Samples") -> bool:
-        """Say `samples`, of shape (n,); waits while half a second is queued. Between them, silence is sent.
+        """Say `samples`, of shape (n,); waits while half a second is queued. Between them, silence is sent, or,
+        with `dtx`, next to nothing.
 
         What several threads say comes one after the other. In a stream of short pieces that come as fast as they are
         said (an echo, a bridge), what has come to wait for good after a pause is cut out.
@@ -248,14 +249,14 @@ def inner(call: Call) -> RunningCall:
     return call._call
 
 
-def make_booth(audio: bool, echo: str) -> "Booth | None":
+def make_booth(audio: bool, echo: str, dtx: bool) -> "Booth | None":
     """The sound of a call; None for a call of text only. Raises LibraryMissing if echo cannot be cancelled."""
     if not audio:
         return None
     from voicemux.audio.blocks import Booth
     from voicemux.audio.choices import EchoChoice
 
-    return Booth(EchoChoice(echo))
+    return Booth(EchoChoice(echo), dtx=dtx)
 
 
 def make_hello(name: str, booth: "Booth | None") -> Hello:

@@ -33,6 +33,7 @@ class Listener:
         *,
         audio: bool,
         echo: str,
+        dtx: bool,
         grace: int,
         relay: RelayPlace | None = None,
         hides: bool = False,
@@ -42,7 +43,7 @@ class Listener:
         self._posts = wait_at(relay, listener, trust, _log.warning)
         self._port = listener.port
         self._trust, self._name, self._grace = trust, name, grace
-        self._make_booth = partial(make_booth, audio, echo)
+        self._make_booth = partial(make_booth, audio, echo, dtx)
         self._reception, self._admission = receive(
             listener, trust, _turned_away, _new_code, _log.warning, self._on_replaced, hides=hides
         )

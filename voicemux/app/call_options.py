@@ -77,6 +77,11 @@ def call_options(command: Callable[..., Any]) -> Callable[..., Any]:
             " (push to talk). Otherwise silence is sent.",
         ),
         click.option(
+            "--dtx", is_flag=True,
+            help="Send next to nothing while you are silent. It saves bits, but an observer of the line sees when you"
+            " speak.",
+        ),
+        click.option(
             "--music", is_flag=True,
             help="Two channels, at 96 kbit/s or --bitrate, without echo cancellation or noise suppression. They are"
             " heard as two if both sides have this option. Wear headphones.",
@@ -169,6 +174,7 @@ class CallOptions:
     echo: str
     noise_suppression: str
     mic_mode: str
+    dtx: bool
     music: bool
     codec: str
     bitrate: int | None  # kbit/s
@@ -224,6 +230,7 @@ class CallOptions:
             echo=EchoChoice(self.echo),
             noise=NoiseChoice(self.noise_suppression),
             mic_mode=MicMode(self.mic_mode),
+            dtx=self.dtx,
         )
 
     def relay_place(self) -> "RelayPlace | None":

@@ -13,6 +13,7 @@ VOICE_THAT_IS_SENT = (
     "--echo",
     "--noise-suppression",
     "--mic-mode",
+    "--dtx",
 )
 DEVICES = ("--input", "--output", "--record", "--record-call", "--no-audio", "--no-tones", "--volume", "--mic-mode")
 MAKING = "for codes that are made here"
@@ -30,7 +31,7 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--output none", ("--echo",), "there is no loudspeaker", ()),
     ("--output none", ("--no-tones", "--volume"), "no loudspeaker plays", ()),
     ("--no-audio", ("--music",), "there is no sound", ()),
-    ("--music", ("--echo", "--noise-suppression"), "nothing is taken out of music", ()),
+    ("--music", ("--echo", "--noise-suppression", "--dtx"), "nothing is taken out of music", ()),
     ("--output -", ("--no-tones",), "only a loudspeaker has tones", ()),
     ("--output -", ("--volume",), "only a loudspeaker has a volume", ()),
     ("--codec pcm", ("--bitrate",), "that is of Opus", ()),
@@ -38,7 +39,7 @@ _RULES: tuple[tuple[str, Collection[str], str, Collection[str]], ...] = (
     ("--frame-ms", ("--low-latency",), "both say how long packets are", ()),
     ("--json", ("--line-mode", "--bell"), "there is no terminal to write on", ()),
     ("--line-mode", ("--bell unfocused",), "the terminal is not asked for its focus", ()),
-    ("--echo-test", (*DEVICES, "--start-muted", "--echo", "--noise-suppression"), "no device is used", ()),
+    ("--echo-test", (*DEVICES, "--start-muted", "--echo", "--noise-suppression", "--dtx"), "no device is used", ()),
     ("--echo-test", ("--ask", "--bell"), "every call is answered at once", ()),
     ("--echo-test", ("--music",), "the test has one channel", ()),
     ("--code", ("--code-words",), MAKING, ()),

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from voicemux.audio.studio import Studio
     from voicemux.trace.facts import Trace
 
+DTX_REVEALS = "--dtx sends next to nothing while you are silent: an observer of the line sees when you speak"
+
 
 @dataclass(frozen=True)
 class Halves:
@@ -136,7 +138,7 @@ class Sound:
         studio, voice = self._studio, self._voice
         if not studio:
             return Halves()
-        transmitter = studio.make_transmitter(playable, voice.codec, voice.wish, in_stereo=in_stereo)
+        transmitter = studio.make_transmitter(playable, voice.codec, voice.wish, in_stereo=in_stereo, dtx=voice.dtx)
         tones = self._make_tones()
         make_player = partial(studio.make_player, trace=self._trace, tones=tones)
         player, recorder = (self._made(make) for make in (make_player, studio.make_recorder))
@@ -149,6 +151,7 @@ class Sound:
         if transmitter:
             transmitter.muted = voice.starts_muted
             self._choose_mode(transmitter.gate)
+            self._tell_of_dtx(transmitter)
         return Halves(transmitter, player, recorder, studio.finite, tones, sides, self._exchange)
 
     def _make_sides(self, transmitter: "Transmitter | None") -> "BothSides":
@@ -179,6 +182,18 @@ class Sound:
             gate.choose(self._voice.mic_mode)
         except LibraryMissing as error:
             self._tell(f"{error}; your microphone is open all the time; {hint(error)}")
+
+    def _tell_of_dtx(self, transmitter: "Transmitter") -> None:
+        if not self._voice.dtx:
+            return
+        self._tell(DTX_REVEALS)
+        if transmitter.in_use.can_reopen and self._voice.mic_mode is MicMode.OPEN:  # it is an open microphone
+            from voicemux.audio.echo.canceller import check_canceller
+
+            try:
+                check_canceller()  # the detector of speech is of the same library
+            except LibraryMissing as error:
+                self._tell(f"{error}: an open microphone sends all the time, also with --dtx; {hint(error)}")
 
     def _make_tones(self) -> "Tones | None":
         if not self._wanted.tones:

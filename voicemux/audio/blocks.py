@@ -176,9 +176,10 @@ class BlockSink(PacedSink):
 class Booth:
     """The sound of one call for programs; `Studio` is its counterpart for users."""
 
-    def __init__(self, echo: EchoChoice = EchoChoice.OFF) -> None:
-        """With `echo`, the echo of what the program takes is cancelled in what it gives. Raises LibraryMissing if
-        that is not installed."""
+    def __init__(self, echo: EchoChoice = EchoChoice.OFF, *, dtx: bool = False) -> None:
+        """With `echo`, the echo of what the program takes is cancelled in what it gives. `dtx` is as for
+        `Transmitter`. Raises LibraryMissing if a library for that is not installed."""
+        self._dtx = dtx
         self.source = BlockSource()
         self.sink = BlockSink()
         self._decoders = make_decoders()
@@ -198,7 +199,9 @@ class Booth:
     def make_transmitter(self, playable: tuple[int, ...]) -> Transmitter | None:
         """Return the sending half; None if the peer can play no codec that we can make."""
         encoder = make_encoder(playable)
-        return Transmitter(self.source, encoder, processing=self._processing) if encoder else None
+        if encoder is None:
+            return None
+        return Transmitter(self.source, encoder, processing=self._processing, dtx=self._dtx)
 
     def make_sides(self, transmitter: Transmitter | None) -> BothSides:
         """Return what can record the call."""

@@ -4,6 +4,9 @@ The stream goes on all the time, in packets of the same sizes and at the same ti
 does not learn who speaks. Speech is detected a little late. So up to `PREROLL` of sound before is sent, too, and all
 that follows is late by as much. The gate then catches up: it cuts pitch periods out of speech, and any length out of
 pauses.
+
+With DTX (`capture.dtx`) nothing is sent where it is shut. Then an open microphone is shut, too, while the user is
+silent.
 """
 
 from collections.abc import Callable
@@ -24,6 +27,7 @@ FADE_OUT = RATE // 50  # samples (20 ms) of fade
 CUT_EVERY = RATE * 4 // 25  # samples (160 ms) between two cuts in speech, which makes it a twentieth faster
 ABOVE_NOISE = 4.0  # factor of the power of the softest 10 ms (6 dB) above which sound is not the noise of the room
 MARGIN = RATE // 40  # samples (25 ms) before that sound that are sent, too: the breath of a consonant
+HOLD = RATE * 2  # samples (2 s) for which an open microphone stays open after the last sign of speech, with DTX
 QUIET = 100.0**2  # mean square (-50 dB) below which a cut of any length is not heard
 
 NOWHERE = -1 - FADE_OUT  # a position before all sound
@@ -32,9 +36,11 @@ NOWHERE = -1 - FADE_OUT  # a position before all sound
 class Gate:
     """The gate of one microphone. The microphone's thread calls `take` and `listen`, any thread the rest."""
 
-    def __init__(self, load: Callable[[], VoiceActivity] = load_activity) -> None:
-        """`load` makes a speech detector, or raises LibraryMissing."""
+    def __init__(self, load: Callable[[], VoiceActivity] = load_activity, *, pauses: bool = False) -> None:
+        """`load` makes a speech detector, or raises LibraryMissing. With `pauses`, an open gate is shut while there is
+        no speech, once there is a detector."""
         self._load = load
+        self._pauses = pauses
         self.talks = False  # with `MicMode.PTT`: the user holds the key
         self._mode = MicMode.OPEN
         self._activity: VoiceActivity | None = None
@@ -44,6 +50,7 @@ class Gate:
         self._since = -FADE_IN  # position where the gate was opened
         self._until = 0  # position up to which it is open
         self._floor = 0  # position before which nothing is sent
+        self._held_until = HOLD  # position up to which an open microphone is not shut
         self._cut_at = 0  # position of the last cut in speech
         self._forgets = False  # what was captured so far must not be sent
         self._is_muted = False  # the next sound is not sent
@@ -61,6 +68,7 @@ class Gate:
             self._activity = self._activity or self._load()
         self._forgets = True  # what was said while the gate was shut is never sent
         self._mode, self.talks = MicMode(mode), False
+        self._held_until = self._end + HOLD
 
     def listen(self) -> None:
         """Load the speech detector, if it is installed."""
@@ -72,7 +80,8 @@ class Gate:
     def forget(self) -> None:
         """Note that the user is muted: nothing that was captured so far is sent. From now on, the detector tells
         whether the user speaks all the same. An open gate passes what comes now and nothing else."""
-        self._forgets, self._is_muted = self._mode is not MicMode.OPEN, True
+        self._forgets, self._is_muted = self._mode is not MicMode.OPEN or self._pauses, True
+        self._held_until = self._end + HOLD
 
     @property
     def speaks(self) -> bool | None:
@@ -98,7 +107,7 @@ class Gate:
         """Return the sound to send in place of `pcm`, of the same length."""
         sound = from_bytes(pcm)
         # The detector takes more time than everything else here, so it runs only if something depends on it.
-        self._detects, self._is_muted = self._mode is MicMode.VOICE or self._is_muted, False
+        self._detects, self._is_muted = self._goes_by_speech or self._is_muted, False
         if self._activity and self._detects:
             self._activity.hear(sound)
         before, self._end = self._end, self._end + len(sound)
@@ -106,7 +115,8 @@ class Gate:
         if self._forgets:
             self._forgets, self._floor, self._read, self._until = False, before, before, NOWHERE
         self._judge(before)
-        if self._mode is MicMode.OPEN and self._read == before >= self._since + FADE_IN:
+        is_open = self._mode is MicMode.OPEN and self._until == self._end
+        if is_open and self._read == before >= self._since + FADE_IN:
             self._read = self._end
             return pcm
         return self._made(len(sound)).tobytes()
@@ -116,7 +126,7 @@ class Gate:
         if not self._is_wanted:
             return
         if self._is_shut():
-            begins = self._end - PREROLL + self._quiet_lead() if self._mode is MicMode.VOICE else before
+            begins = self._end - PREROLL + self._quiet_lead() if self._goes_by_speech else before
             self._read = self._since = max(self._floor, self._until + FADE_OUT, begins)
         self._until = self._end
 
@@ -130,15 +140,18 @@ class Gate:
         return max(0, int(loud[0]) * PIECE - MARGIN) if len(loud) else 0
 
     @property
+    def _goes_by_speech(self) -> bool:
+        return self._mode is MicMode.VOICE or (self._mode is MicMode.OPEN and self._pauses)
+
+    @property
     def _is_wanted(self) -> bool:
         """Whether the newest sound is to be sent."""
-        match self._mode:
-            case MicMode.OPEN:
-                return True
-            case MicMode.PTT:
-                return self.talks
-            case MicMode.VOICE:
-                return self._activity is None or self._activity.speaks
+        if self._mode is MicMode.PTT:
+            return self.talks
+        if self._activity is None or not self._goes_by_speech or self._activity.speaks:
+            self._held_until = self._end + HOLD
+            return True
+        return self._mode is MicMode.OPEN and self._end <= self._held_until
 
     def _is_shut(self) -> bool:
         return self._read >= self._until + FADE_OUT

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from voicemux.audio.capture.dtx import Pauses, Sends
 from voicemux.audio.capture.gate import Gate
 from voicemux.audio.capture.ladder import Ladder
 from voicemux.audio.capture.wish import ANY, Wish
@@ -31,11 +32,12 @@ class Transmitter:
         opens_late: bool = False,
         processing: Processing | None = None,
         channels: tuple[int, int] = (1, 1),
+        dtx: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`reopen` returns a new source if one has broken. With `opens_late`, the source is opened, by `reopen`, only
         once voice is to be sent. `wish` is for an encoder that adapts. `channels` are the numbers of channels of the
-        source and of the encoder: equal, or 2 and 1, which is their mean."""
+        source and of the encoder: equal, or 2 and 1, which is their mean. With `dtx`, hardly any silence is sent."""
         self._captured_channels, self._channels = channels
         self._frame_bytes = self._channels * SAMPLE_BYTES
         self.in_use: InUse[Source] = InUse(source, reopen)
@@ -48,7 +50,7 @@ class Transmitter:
         self._muted = False
         self._encoder = encoder
         self._processing = processing or Processing()
-        self.gate = Gate()
+        self.gate, self._pauses = Gate(pauses=dtx), Pauses(are_wanted=dtx)
         self._meter = LevelMeter()
         self._clock = clock
         if encoder.codec != Codec.OPUS:
@@ -190,7 +192,9 @@ class Transmitter:
         self._gathered += pcm
         start = self._position - len(self._gathered) // self._frame_bytes
         while len(self._gathered) >= (size := self._encoder.frame_samples * self._frame_bytes):
-            self._send(self._audio(start, self._encoder.encode(bytes(self._gathered[:size]))))
+            packet = bytes(self._gathered[:size])
+            if (sends := self._pauses.look(start, packet, self._encoder.frame_samples)) is not Sends.NOTHING:
+                self._send(self._audio(start, self._encoder.encode(packet) if sends is Sends.SOUND else b""))
             del self._gathered[:size]
             start += size // self._frame_bytes
             # Not earlier: what was gathered for a long packet would be late in short ones.
@@ -199,6 +203,7 @@ class Transmitter:
 
     def _fall_silent(self) -> None:
         """Send what is left, then an empty packet, which says that silence follows."""
+        self._pauses.begin()
         if self._silent:
             return
         if self._gathered:
