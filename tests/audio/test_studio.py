@@ -171,10 +171,11 @@ def test_recordings_that_were_there_get_other_names(tmp_path: Path) -> None:
         ("input", "{}/no.wav", "cannot open {}/no.wav: no such file or directory"),
         ("input", "{}/text.wav", "cannot use {}/text.wav as sound: format not recognised"),
         ("output", "{}/no/heard.wav", "cannot write {}/no/heard.wav: no such folder"),
+        ("output", "{}/", "cannot write {}/: a folder of that name is there"),
         (
             "output",
             "{}/heard.txt",
-            "cannot write {}/heard.txt: a recording's name ends in .wav, .flac, .ogg, .opus, .mp3, .aiff, .aif, .au",
+            "cannot write {}/heard.txt: a recording's name ends in .wav, .aiff, .aif, .au, .flac, .ogg, .opus, .mp3",
         ),
         ("input", "-", "standard input is closed"),
         ("output", "-", "standard output is closed"),

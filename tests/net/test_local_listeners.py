@@ -63,9 +63,20 @@ def test_another_listener_keeps_its_socket(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_stays(tmp_path: Path) -> None:
     path = tmp_path / "letter"
     path.write_text("dear bob")
-    with pytest.raises(Unreachable, match="and not a socket"):
+    with pytest.raises(Unreachable, match="letter: a file is there, and not a socket"):
         UnixListener(str(path))
     assert path.read_text() == "dear bob"
+
+
+def test_what_is_in_the_way_is_called_by_its_name(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("folder", "named pipe", "symbolic link")]
+    paths[0].mkdir()
+    os.mkfifo(paths[1])
+    paths[2].symlink_to(tmp_path / "nowhere")
+    for path, kind in (*((each, each.name) for each in paths), (Path("/dev/null"), "device")):
+        with pytest.raises(Unreachable, match=f"a {kind} is there, and not a socket"):
+            UnixListener(str(path))
+        assert os.path.lexists(path)
 
 
 def test_a_socket_of_another_user_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

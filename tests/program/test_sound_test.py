@@ -37,6 +37,20 @@ def test_a_microphone_that_hears_a_room_and_the_loudspeaker_is_told_how_loud_bot
             room.terminate()
 
 
+def test_what_is_no_device_is_refused_by_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "voice").write_bytes(b"")
+    for option, value, kind in (
+        ("--input", str(tmp_path), "a folder, and no device"),
+        ("--input", str(tmp_path / "voice"), "a file, and no device"),
+        ("--output", "missing.wav", "a file, and no device"),
+        ("--output", "none", "no device"),
+        ("--input", "-", "no device"),
+    ):
+        code, out, err = run("test", option, value)
+        assert (code, out, len(err)) == (2, [], 1)
+        assert f"{value} is {kind}: voicemux devices lists what can be tried" in err[0]
+
+
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_what_cannot_be_used_is_told_with_the_exit_code(options: tuple[str, ...], tmp_path: Path) -> None:
     code, out, _ = run("test", *options, env=without_sound(tmp_path))

@@ -8,7 +8,7 @@ import click
 
 from voicemux.app.exit_codes import ExitCode
 from voicemux.app.exits import exits
-from voicemux.app.options import a_number
+from voicemux.app.options import a_device, a_number
 
 
 @click.command()
@@ -56,8 +56,22 @@ def demo(live: bool, keep: str | None, as_json: bool) -> None:
 
 
 @click.command("test")
-@click.option("--input", "source", metavar="DEVICE", default="", help="Microphone, as `voicemux devices` names it.")
-@click.option("--output", "sink", metavar="DEVICE", default="", help="Loudspeaker, as `voicemux devices` names it.")
+@click.option(
+    "--input",
+    "source",
+    metavar="DEVICE",
+    default="",
+    callback=a_device,
+    help="Microphone, as `voicemux devices` names it.",
+)
+@click.option(
+    "--output",
+    "sink",
+    metavar="DEVICE",
+    default="",
+    callback=a_device,
+    help="Loudspeaker, as `voicemux devices` names it.",
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 60),

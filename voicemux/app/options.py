@@ -1,5 +1,6 @@
 """Options that several commands share, and checks of options in general."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from click.core import ParameterSource
 
 from voicemux.app.misuse import NO_INPUT, contradiction
 from voicemux.app.standard_streams import has_no_input
+from voicemux.audio.choices import has_file_ending
 
 STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")  # other names of "-"
 
@@ -44,6 +46,19 @@ def a_number(context: click.Context, option: click.Parameter, value: float) -> f
     if value != value:
         raise click.BadParameter("nan is not a number", context, option)
     return value
+
+
+def a_device(context: click.Context, option: click.Parameter, value: str) -> str:
+    """Refuse what only a call takes: a file, a pipe, or nothing."""
+    if value == "none" or value in ("-", *STANDARD_INPUT):
+        kind = "no device"
+    elif os.sep in value and os.path.isdir(value):
+        kind = "a folder, and no device"
+    elif has_file_ending(value) or (os.sep in value and os.path.exists(value)):
+        kind = "a file, and no device"
+    else:
+        return value
+    raise click.BadParameter(f"{value} is {kind}: voicemux devices lists what can be tried", context, option)
 
 
 def a_file(context: click.Context, option: click.Parameter, value: str) -> str:

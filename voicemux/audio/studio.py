@@ -315,6 +315,8 @@ def check_output(wanted: Choice) -> None:
 
 
 def _check_recording(path: str) -> None:
+    if os.path.isdir(path):
+        raise DeviceError(f"cannot write {path}: a folder of that name is there")
     from voicemux.audio.recording import ending_of
 
     ending_of(path)

@@ -19,6 +19,14 @@ from voicemux.net.ways import UnixPath
 
 FOR_US_ONLY = 0o177  # umask: mode 0600
 PEER = Address(LOCAL_HOST, 0)
+# What may be in the way of a socket, besides a file.
+KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 class UnixListener(ListeningSockets):
@@ -167,7 +175,8 @@ def _remove_what_is_left(path: str) -> None:
     except OSError:  # there is none, or `bind` will report the error
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise Unreachable(f"cannot listen on {path}: a file is there, and not a socket")
+        kind = next((words for is_one, words in KINDS if is_one(found.st_mode)), "a file")
+        raise Unreachable(f"cannot listen on {path}: {kind} is there, and not a socket")
     if found.st_uid != os.geteuid():
         raise Unreachable(f"cannot listen on {path}: the socket there belongs to another user")
     with socket.socket(socket.AF_UNIX) as knocking:
