@@ -82,5 +82,5 @@ def test_speech_is_found_and_neither_typing_nor_a_fan_is_taken_for_it() -> None:
 
 def test_without_the_library_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
-    with pytest.raises(LibraryMissing, match="no noise suppression"):
+    with pytest.raises(LibraryMissing, match="no detection of speech"):
         load_activity()

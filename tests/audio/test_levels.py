@@ -49,6 +49,7 @@ def test_speech_and_noise_are_told_apart() -> None:
 
 def test_silence_lasts_until_there_is_a_sound_and_what_is_faint_counts_only_after_one() -> None:
     meter, faint = LevelMeter(), np.full(RATE, 3, np.int16)
+    assert meter.silent_for is None
     meter.hear(faint)
     assert meter.silent_for == 1.0
     meter.hear(tone(1000, 1))
@@ -58,6 +59,7 @@ def test_silence_lasts_until_there_is_a_sound_and_what_is_faint_counts_only_afte
     meter.hear(faint)
     assert meter.silent_for == 0.0
     meter.begin()
+    assert meter.silent_for is None
     meter.hear(faint)
     assert meter.silent_for == 1.0
 

@@ -85,6 +85,8 @@ def test_a_microphone_that_gives_digital_silence_is_told_of():
     assert clock.wait(9, bytes_come=True, own_silence=MICROPHONE_QUIET) == [
         Quiet("microphone", True, "bob", MICROPHONE_QUIET)
     ]
+    for no_sound in (None, 0.01, MICROPHONE_QUIET):  # it is muted; another one is used, which is as silent
+        assert clock.wait(9, bytes_come=True, own_silence=no_sound) == []
     assert clock.wait(1, bytes_come=True, own_silence=0.0) == [Quiet("microphone", False, "bob", MICROPHONE_QUIET)]
 
 

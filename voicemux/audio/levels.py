@@ -52,7 +52,7 @@ class LevelMeter:
 
     def begin(self) -> None:
         """Note that the source begins, or begins again."""
-        self._silent, self._has_sounded = 0, False
+        self._heard, self._silent, self._has_sounded = False, 0, False
 
     def hear(self, samples: NDArray[np.integer]) -> None:
         """Hear the next samples, of any length."""
@@ -63,6 +63,7 @@ class LevelMeter:
         self._count += len(samples)
         peak = max(int(samples.max()), -int(samples.min()))
         self._peak = max(self._peak, peak)
+        self._heard = True
         self._silent = 0 if peak > (0 if self._has_sounded else FAINT) else self._silent + len(samples)
         self._has_sounded = self._has_sounded or peak > FAINT
         self._find_clipped(samples, peak)
@@ -84,9 +85,10 @@ class LevelMeter:
         self._end = limit[-(CLIPPED_RUN - 1) :]
 
     @property
-    def silent_for(self) -> float:
-        """Seconds of digital silence up to now; before any sound has come, also of near silence (FAINT)."""
-        return self._silent / RATE
+    def silent_for(self) -> float | None:
+        """Seconds of digital silence up to now; before any sound has come, also of near silence (FAINT). None if
+        nothing has come since the source began."""
+        return self._silent / RATE if self._heard else None
 
     @property
     def levels(self) -> SoundLevels:

@@ -75,7 +75,7 @@ class SoundCheck:
             piece = self._read()
             meter.hear(from_bytes(piece))
             pcm += piece
-        return HeardAlone(meter.levels, meter.silent_for >= len(pcm) // SAMPLE_BYTES / RATE, bytes(pcm))
+        return HeardAlone(meter.levels, (meter.silent_for or 0.0) >= len(pcm) // SAMPLE_BYTES / RATE, bytes(pcm))
 
     def play(self, pcm: bytes) -> None:
         """Play `pcm` to its end. Raises DeviceError."""

@@ -122,8 +122,8 @@ class VoiceSender(Half, Protocol):
     muted: bool
 
     @property
-    def silent_for(self) -> float:
-        """Seconds since the source gave anything but silence; 0 while it is muted."""
+    def silent_for(self) -> float | None:
+        """Seconds since the source gave anything but silence; None while it is muted, or has just begun."""
 
     @property
     def levels(self) -> Levels:

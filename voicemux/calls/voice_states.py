@@ -197,7 +197,7 @@ class VoiceStates:
             paused=newest is not None and not newest.data,
             peer_voice=self._peer_voice,
             late=late,
-            own_silence=transmitter.silent_for if transmitter and self._speaks else 0.0,
+            own_silence=transmitter.silent_for if transmitter and self._speaks else None,
         )
         return [*self._watch.look(now, signs), *self._hints_for(now, transmitter)]
 

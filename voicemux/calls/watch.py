@@ -32,7 +32,7 @@ class Signs:
     paused: bool  # the last AUDIO message was empty: the peer pauses
     peer_voice: Voice | None  # what the peer has said it does with voice; None if it has said nothing
     late: float | None  # seconds by which the peer's voice is later than it was at best; None while none comes
-    own_silence: float  # seconds of digital silence from our microphone; 0 where it is muted, or there is none
+    own_silence: float | None  # seconds of digital silence from our microphone; None where it is muted, or missing
 
 
 class Watch:
@@ -77,7 +77,7 @@ class Watch:
             # If no byte comes at all, "line" says it.
             *self._tell("voice", now - self._packet_at >= VOICE_QUIET and not line, VOICE_QUIET, now),
             *self._lateness(now, signs.late if self._hears else None),
-            *self._tell("microphone", signs.own_silence >= MICROPHONE_QUIET, MICROPHONE_QUIET, now),
+            *self._tell("microphone", self._is_silent(signs.own_silence), MICROPHONE_QUIET, now),
         ]
 
     def _is_awaited(self, signs: Signs) -> bool:
@@ -88,6 +88,13 @@ class Watch:
             and signs.peer_voice.sends
             and not (signs.peer_voice.muted or signs.paused)
         )
+
+    def _is_silent(self, seconds: float | None) -> bool:
+        """Return whether our microphone gives nothing. Only a sound ends that: another device may be as silent, and
+        one that is muted cannot be judged."""
+        if self._quiet["microphone"]:
+            return seconds != 0
+        return seconds is not None and seconds >= MICROPHONE_QUIET
 
     def _tell(self, what: str, quiet: bool, seconds: float, now: float) -> list[Quiet | PeerSwitched]:
         if quiet == self._quiet[what] or (quiet and not self._may_tell(what, now)):

@@ -105,9 +105,9 @@ class Transmitter:
         return self._source.xruns
 
     @property
-    def silent_for(self) -> float:
-        """Seconds since there was a sound (see `LevelMeter.silent_for`); 0 while muted."""
-        return 0.0 if self._muted else self._meter.silent_for
+    def silent_for(self) -> float | None:
+        """Seconds since there was a sound (see `LevelMeter.silent_for`); None while muted."""
+        return None if self._muted else self._meter.silent_for
 
     @property
     def eager(self) -> bool:

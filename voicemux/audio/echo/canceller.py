@@ -62,7 +62,7 @@ class SpeechDetector:
 
     def __init__(self) -> None:
         """Raises LibraryMissing."""
-        self._suppressor, self._control = _load_suppressor(DETECTOR_SUPPRESSION), _load_detector()
+        self._control, self._suppressor = _load_detector(), _load_suppressor(DETECTOR_SUPPRESSION)
 
     def probability(self, near: Samples) -> float:
         """Return the probability of speech in these 10 ms, 0 to 1."""
