@@ -45,7 +45,12 @@ class MicKeys:
 
     @property
     def takes_space(self) -> bool:
-        """Whether space on an empty line is for the microphone."""
+        """Whether space on an empty line is for the microphone; so are the last repeats of a key whose call has
+        ended."""
+        return self._pushes_to_talk or self._holds
+
+    @property
+    def _pushes_to_talk(self) -> bool:
         return self._in_call and self._mode == "ptt"
 
     def toggle(self) -> Mute | PushToTalk | None:
@@ -53,7 +58,7 @@ class MicKeys:
         present one, and an event reports the new one later."""
         if not self._in_call:
             return None
-        return PushToTalk() if self._mode == "ptt" else Mute()
+        return PushToTalk() if self._pushes_to_talk else Mute()
 
     def press(self, now: float) -> PushToTalk | None:
         """Return what a press of the space bar, or a repeat of it, means; None if nothing."""
@@ -96,4 +101,4 @@ class MicKeys:
     def _shut(self) -> PushToTalk | None:
         """Return the command that shuts the microphone; None if the call has ended, or the mode is no longer ptt."""
         self._holds, self._pressed, self._ignores = False, None, True
-        return PushToTalk(False) if self.takes_space else None
+        return PushToTalk(False) if self._pushes_to_talk else None
