@@ -42,8 +42,7 @@ def test_the_volume_of_a_contact_is_as_the_user_wants_it_and_remembered(
             bob.event("ended")
         with Program("dial", address, *options, env=home):
             bob.event("connected")
-            bob.command(command="volume")
-            assert bob.event("volume_chosen")["percent"] == 60
+            assert bob.event("volume_chosen")["percent"] == 60, "it is told, for the user may have forgotten it"
             bob.command(command="volume", to="auto")
             assert bob.event("volume_chosen")["auto"]
             bob.command(command="volume", to="loud")

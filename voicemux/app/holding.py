@@ -74,8 +74,7 @@ class Holding:
         hello = replace(met.hello, name=named.name)
         line.set_timeout(self._settings.silence_timeout)
         halves = self._sound.make_halves(hello.playable, in_stereo=hello.plays_stereo)
-        if held.volumes:
-            held.volumes.begin(halves.player, met)
+        volume = held.volumes.begin(halves.player, met) if held.volumes else None
         held.is_finite = halves.is_finite
         held.has_sent_all = halves.is_finite and halves.transmitter is None  # as if it were a file that has ended
         if self._trace:
@@ -110,6 +109,8 @@ class Holding:
                 if is_replaced():
                     call.replace()
                 self._tell_how_it_begins(call, met, named, halves)
+                if volume:
+                    self._console.show(volume)
                 self._start_console()
                 return self._show_until_the_end(call)
             finally:

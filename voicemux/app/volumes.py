@@ -9,6 +9,8 @@ from voicemux.errors import SecurityError
 from voicemux.events import VolumeChosen
 from voicemux.security.volumes import AUTO, KeptVolume
 
+USUAL = 100  # percent: as it came
+
 
 class VolumeMemory:
     """The volumes of one run. Any thread may use them."""
@@ -19,14 +21,19 @@ class VolumeMemory:
         self._trust = trust
         self._tell = tell
 
-    def begin(self, player: Player | None, met: Introduced) -> None:
-        """Set the volume of a call that begins."""
+    def begin(self, player: Player | None, met: Introduced) -> VolumeChosen | None:
+        """Set the volume of a call that begins. Return what to tell the user: one that was chosen in a call before
+        may have been forgotten by the user, who would hear little or nothing."""
         volume = player.volume if player else None
+        if not volume:
+            return None
         wanted = self._option if self._option is not None else self._remembered(met)
-        if volume and wanted == AUTO:
+        if wanted == AUTO:
             volume.choose_auto()
-        elif volume and isinstance(wanted, int):
+        elif isinstance(wanted, int):
             volume.choose(wanted)
+        is_usual = not volume.auto and volume.percent == USUAL
+        return None if self._option is not None or is_usual else VolumeChosen(volume.percent, volume.auto)
 
     def keep(self, chosen: VolumeChosen, met: Introduced | None) -> None:
         """Remember what the user has chosen in a call with a contact."""
