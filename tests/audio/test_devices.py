@@ -26,6 +26,7 @@ from voicemux.audio.attendant import GRACE
 from voicemux.audio.blocking import PacedLoudspeaker, PacedMicrophone
 from voicemux.audio.callbacks import CalledMicrophone
 from voicemux.audio.card import MOST_CAPTURED, CardLoudspeaker, CardMicrophone
+from voicemux.audio.cards import Cards
 from voicemux.audio.choices import DefaultDevice, EchoChoice, choice
 from voicemux.audio.devices import all_devices, find_device, lasting_name, open_sink, open_source
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS
@@ -142,6 +143,24 @@ def test_a_device_of_the_sound_server_is_found_by_the_number_of_the_list_and_ope
     headphones = portaudio.find("output", "headphones")
     assert lasting_name(portaudio, "output", str(headphones.number), headphones) == "headphones"
     assert lasting_name(portaudio, "output", "phones", headphones) == "phones"
+
+
+def test_what_is_played_is_captured_only_if_the_user_has_named_that(
+    side_a: SoundCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    microphone = side_a.add_microphone("usb", "USB", "a_mic")
+    cards = Cards()
+    try:
+        for wanted, is_so in (("usb", False), ("wide_mic.monitor", True), ("default", True), ("", True)):
+            cards.open_source(wanted)
+            assert cards.wants_monitor() is is_so, wanted
+            assert cards.source
+            cards.source.close()
+        monkeypatch.delenv("PULSE_SOURCE")
+        assert not cards.wants_monitor()
+    finally:
+        cards.close()
+        side_a.unplug(microphone)
 
 
 @pytest.mark.parametrize(

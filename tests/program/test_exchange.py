@@ -162,6 +162,12 @@ def test_the_call_follows_the_sound_server_and_a_microphone_that_is_unplugged_is
             cards.unplug(usb)
             stopped = bob.event("audio_stopped")
             assert (stopped["direction"], stopped["error"]) == ("input", "the microphone has gone")
+            usb = cards.add_microphone("usb", "USB", "a_mic")
+            assert bob.event("audio_started")["direction"] == "input"
+            bob.command(command="input", device="usb")  # and it is waited for if it was chosen by its name
+            assert bob.event("device_changed")["device"] == "USB"
+            cards.unplug(usb)
+            assert bob.event("audio_stopped")["error"] == "the microphone has gone"
             cards.add_microphone("usb", "USB", "a_mic")
             assert bob.event("audio_started")["direction"] == "input"
             bob.command(command="quit")

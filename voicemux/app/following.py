@@ -71,7 +71,7 @@ class DeviceFollower:
     def _lose_monitor(self, used: "ServedDevice") -> bool:
         """Take the microphone away if it was the last and is unplugged: the server then records what the loudspeaker
         plays. Returns whether it was."""
-        if not (self._transmitter and used.is_monitor and self._cards.follows_default("input")):
+        if not (self._transmitter and used.is_monitor and not self._cards.wants_monitor()):
             return False
         self._cards.lose_source(self._transmitter.in_use, "the microphone has gone")
         return True

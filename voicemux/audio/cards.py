@@ -11,6 +11,7 @@ from voicemux.audio.card import Card, CardLoudspeaker, CardMicrophone
 from voicemux.audio.devices import (
     all_devices,
     find_device,
+    is_monitor,
     is_served,
     lasting_name,
     names_of,
@@ -129,9 +130,10 @@ class Cards:
         device = self.device(kind)
         return used_device(kind) if device and is_served(device, kind) else None
 
-    def follows_default(self, kind: str) -> bool:
-        """Whether the user has named no device, so that the system's default is used."""
-        return self._wanted.get(kind) == "" and not is_named(kind)
+    def wants_monitor(self) -> bool:
+        """Whether the user wants an input that hears what is played: by its whole name, or in the environment."""
+        device = self.device("input")
+        return device is not None and (is_monitor(device) if device.target else is_named("input"))
 
     def lose_source(self, half: InUse[Source], why: str) -> None:
         """Let the microphone of `half` break, so that it waits for another one."""
