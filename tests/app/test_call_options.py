@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from voicemux.app.call_options import CallOptions, call_options, settings_of
+from voicemux.app.call_options import ECHO_TEST_GRACE, CallOptions, call_options, settings_of
 from voicemux.app.cli import cli
 from voicemux.app.settings import RingSettings, Settings, SoundSettings, VoiceSettings
 from voicemux.audio.capture.wish import Wish
@@ -50,6 +50,22 @@ def typed(*words: str) -> CallOptions:
 def settings(*words: str) -> Settings:
     options = typed(*words)
     return settings_of(options, options.sound(), RingSettings(), partial(Security))
+
+
+@pytest.mark.parametrize(
+    ("words", "stdio", "grace"),
+    [([], False, ECHO_TEST_GRACE), (["--grace", "60"], False, 60), (["--grace", "0"], False, 0), ([], True, 0)],
+)
+def test_an_echo_test_keeps_its_place_for_seconds_only_unless_the_user_wants_more(
+    words: list[str], stdio: bool, grace: int
+) -> None:
+    @click.command()
+    @call_options
+    def command(**options: object) -> int:
+        chosen = CallOptions(**options)  # type: ignore[arg-type]
+        return settings_of(chosen, chosen.echoed_sound(), RingSettings(), partial(Security), stdio=stdio).grace
+
+    assert command.main(words, standalone_mode=False) == grace
 
 
 def test_without_options_all_is_as_the_settings_have_it() -> None:

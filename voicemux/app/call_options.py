@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from voicemux.app.options import STANDARD_INPUT, a_file, a_number, stacked, unencrypted
+from voicemux.app.options import STANDARD_INPUT, a_file, a_number, stacked, unencrypted, was_typed
 from voicemux.app.standard_streams import keeps_errors
 from voicemux.audio.choices import EchoChoice, MicMode, NoiseChoice, Nothing, SoundFile, StandardStream, choice
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MUSIC_BITRATE = 96  # kbit/s for two channels, at which Opus is hard to tell from the original
 MUSIC_FRAME_MS = 20  # of each packet, the usual length: shorter ones cost bits that music needs
+ECHO_TEST_GRACE = 5  # seconds: the next caller does not wait a minute for one whose program was killed
 RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 
 
@@ -301,10 +302,16 @@ def settings_of(
         relay_only=typed.relay_only,
         silence_timeout=typed.timeout,
         proxy=proxy,
-        grace=0 if stdio else typed.grace,  # another connection would lead to another program
+        grace=_grace(typed, stdio=stdio, echo_test=sound.echo_test),
         stdio=stdio,
         trace=typed.trace,
     )
+
+
+def _grace(typed: CallOptions, *, stdio: bool, echo_test: bool) -> int:
+    if stdio:  # another connection would lead to another program
+        return 0
+    return ECHO_TEST_GRACE if echo_test and not was_typed("grace") else typed.grace
 
 
 def _login_name() -> str:
