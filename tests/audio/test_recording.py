@@ -176,6 +176,18 @@ def test_a_disk_that_takes_no_more_is_reported_once_and_keeps_what_it_has(ending
         assert len(load(recording.path)[0]) > RATE // 4
 
 
+@pytest.mark.parametrize("ending", [".wav", ".au"])
+def test_a_disk_that_does_not_even_take_the_header_has_no_file_afterwards(ending: str, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(DeviceError, match=rf"^cannot write heard{ending}: file too large$"):
+            Recording(str(tmp_path / f"heard{ending}"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("ending", [*ENDINGS, ".WAV"])
 def test_a_recording_is_as_long_as_what_was_played(ending: str, tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / f"heard{ending}"

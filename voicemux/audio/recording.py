@@ -81,8 +81,11 @@ class Recording:
             else:
                 self._body = _Coded(self._descriptor, ending, channels)
         except (OSError, soundfile.SoundFileError) as error:
+            broken = self._broken(error)
             os.close(self._descriptor)
-            raise self._broken(error) from error
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)  # nobody is to wonder later what it was
+            raise broken from error
 
     def write(self, pcm: bytes) -> None:
         """Append samples; several channels are interleaved. Raises DeviceError."""
