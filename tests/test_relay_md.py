@@ -69,6 +69,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "reason of a REFUSED": wire.MAX_REASON,
         "host of a MOVED": wire.MAX_HOST,
         "bytes of a dialler before PAIRED": guest.MOST_AHEAD,
+        "frames of unknown tags before WAIT or CALL": guest.MOST_SKIPPED,
         "the relay's wait for WAIT or CALL": desk.ASK_PATIENCE,
         "time for which a CALL is kept": desk.CALL_PATIENCE,
         "time without a byte until the relay ends a pair": server.IDLE,

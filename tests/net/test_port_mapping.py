@@ -72,3 +72,50 @@ def test_without_the_library_it_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "miniupnpc", None)
     with pytest.raises(LibraryMissing, match="miniupnpc"):
         UpnpRouter()
+
+
+class Library:
+    """miniupnpc, with a router that says of its address what it likes."""
+
+    said: str | None = ""
+    lanaddr = "192.168.1.2"
+
+    def __init__(self) -> None:
+        self.mapped: list[int] = []
+
+    @staticmethod
+    def UPnP() -> "Library":
+        return LIBRARY
+
+    def addportmapping(self, outside: int, *_: object) -> None:
+        self.mapped.append(outside)
+
+    def deleteportmapping(self, outside: int, _: str) -> None:
+        self.mapped.remove(outside)
+
+    def externalipaddress(self) -> str | None:
+        return self.said
+
+
+LIBRARY = Library()
+
+
+@pytest.mark.parametrize("said", ["", "(null)", "None", None, "198.51.100.256", "router.example", "x" * 1000])
+def test_a_router_without_an_address_of_its_own_opens_nothing(said: str | None, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "miniupnpc", Library)
+    monkeypatch.setattr(Library, "said", said)
+    with pytest.raises(Unreachable, match="does not know its own address"):
+        UpnpRouter().map(8689, 8689)
+    assert LIBRARY.mapped == []
+
+
+@pytest.mark.parametrize(("host", "is_far"), [("198.51.100.12", True), ("192.168.0.4", False), ("100.64.1.1", False)])
+def test_a_router_behind_another_one_is_told_of(host: str, is_far: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Asked, "map", lambda self, outside, port: Address(host, outside))
+    monkeypatch.setattr(Asked, "unmap", lambda self, outside: None)
+    told: list[str] = []
+    mapping = PortMapping(8689, Asked(), told.append)
+    mapping.start()
+    wait_until(lambda: told)
+    mapping.close()
+    assert ("another router before it" not in told[0]) == is_far

@@ -113,6 +113,13 @@ def test_a_proxy_that_is_not_there_is_said_to_be_missing() -> None:
     assert caught.value.kind is Kind.NO_PROXY
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "abcdefg." * 40 + "example", "a..example", "", "\udc80"])
+def test_what_is_no_host_name_is_not_asked_of_a_proxy(host: str) -> None:
+    with pytest.raises(Unreachable, match="is not a host name") as caught:
+        connect_by(Proxied(Address(host, 1), SocksProxy(Address("127.0.0.1", free_port()))))
+    assert caught.value.kind is Kind.NO_SUCH_HOST
+
+
 @pytest.mark.parametrize("password", ["wrong", ""])
 def test_a_wrong_password_is_told(password: str, microsocks: Callable[..., SocksProxy], echo: Address) -> None:
     proxy = microsocks("alice", "sesame")

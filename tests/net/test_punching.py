@@ -8,7 +8,7 @@ from tests.net.places import answer
 from voicemux.net.address import Address
 from voicemux.net.connecting import connect
 from voicemux.net.listener import ListeningSockets
-from voicemux.net.punching import own_end, punch
+from voicemux.net.punching import elsewhere, own_end, punch
 from voicemux.net.tcp import TcpStream
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "SO_REUSEPORT"), reason="Windows shares no ports")
@@ -41,6 +41,14 @@ def test_it_ends_when_it_is_not_wanted_any_more_and_leaves_nothing_behind():
     assert list(punch(own, [Address("127.0.0.1", 1)], lambda: next(looks))) == []
     stream.close()
     relay.close()
+
+
+def test_addresses_of_this_machine_are_left_out():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("198.51.100.1", 9))  # sends nothing: it says which address of ours leads there
+        ours = probe.getsockname()[0]
+    theirs = [Address("198.51.100.1", 2000), Address("2001:db8::1", 2000)]
+    assert elsewhere([Address(ours, 2000), theirs[0], Address("127.0.0.1", 2000), theirs[1]]) == theirs
 
 
 def test_what_is_no_tcp_connection_has_no_end_to_share():

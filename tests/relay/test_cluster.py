@@ -149,6 +149,41 @@ def test_a_listener_whose_relay_is_killed_waits_at_another_of_the_name(monkeypat
             check(call(third.place), listening.callers.get(timeout=PATIENCE))
 
 
+def test_of_listeners_that_draw_one_number_at_two_relays_at_once_exactly_one_gets_it() -> None:
+    with nats(number=1) as servers, node(*servers.urls) as first, node(*servers.urls) as second:
+        for one, other in ((first, second), (second, first)):
+            wait_until_found(one.place, other, OTHER)
+        for number in range(12):
+            id_ = id_of_number(f"200{number}")
+            with contextlib.ExitStack() as all_of_them:
+                both = [
+                    all_of_them.enter_context(Client(each.place, Wait(bytes([owner]) * 16, (id_,))))
+                    for each, owner in ((first, number % 5), (second, number % 3 + 5))[:: 1 if number % 2 else -1]
+                ]
+                assert sum(isinstance(each.hear(), Parked) for each in both) == 1
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"INFO {\r\n", b"x" * 200_000], ids=["http", "no json", "no line"]
+)
+def test_what_is_no_nats_server_is_told_and_left_when_there_is_one(said: bytes) -> None:
+    """On the same port."""
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)) as other, node(f"nats://127.0.0.1:{port}") as alone:
+        with other.accept()[0] as connection, contextlib.suppress(ConnectionError):
+            connection.sendall(said)
+        other.close()
+        assert "goes on alone" in alone.told.get(timeout=PATIENCE)
+        with nats(port):
+            assert alone.told.get(timeout=PATIENCE) == "the cluster is there again"
+
+
+def test_a_server_without_tls_is_not_spoken_to_where_tls_was_asked_for() -> None:
+    with nats(number=1) as servers, node(servers.urls[0].replace("nats:", "tls:")) as alone:
+        assert "offers no TLS" in alone.told.get(timeout=PATIENCE)
+        assert answer_to(alone.place, ID).code == RefusedCode.ABSENT
+
+
 def is_found(node: Node, place: RelayPlace) -> bool:
     """Whether a call at that relay is sent to that place."""
     return answer_to(node.place, ID) == Moved(place.address)

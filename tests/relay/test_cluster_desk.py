@@ -106,6 +106,20 @@ def test_a_listener_gives_way_to_its_owner_elsewhere_and_to_no_other() -> None:
     assert stage.desk.give_up(ONE, b"bob".ljust(16)) == []
 
 
+def test_for_a_moment_after_a_call_the_id_stays_its_listeners_in_the_whole_cluster() -> None:
+    bobs = b"bob".ljust(16)
+    stage = ClusterStage()
+    stage.waits_for_all("bob", ONE, TWO)
+    stage.desk.take_changes()
+    stage.calls("alice", ONE)
+    assert stage.desk.take_changes() == {ONE: bobs, TWO: bobs}
+    assert stage.desk.give_up(ONE, bobs) == []  # it has come back at another relay
+    assert stage.desk.take_changes() == {ONE: b""}
+    stage.now += CALL_PATIENCE
+    stage.desk.due(stage.now)
+    assert stage.desk.take_changes() == {TWO: b""}
+
+
 def test_who_has_gone_meanwhile_or_is_told_that_the_relay_ends_needs_no_answer() -> None:
     stage = ClusterStage()
     alice, bob = stage.calls("alice", ONE), stage.waits("bob", TWO)

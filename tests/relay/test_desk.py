@@ -100,6 +100,26 @@ def test_another_owner_does_not_get_a_taken_id() -> None:
     assert bob in [step.waiting for step in stage.steps if isinstance(step, Join)]
 
 
+def test_no_one_gets_the_number_of_a_listener_by_calling_it() -> None:
+    """After a call the listener waits anew, a round trip later."""
+    stage = Stage()
+    bob = stage.waits("bob", ONE)
+    stage.calls("eve", ONE, host="192.0.2.2")
+    stage.waits("eve", ONE, host="192.0.2.2")
+    assert codes(stage.steps) == [RefusedCode.TAKEN]
+    again = stage.waits("bob again", ONE, owner="bob")
+    assert codes(stage.steps) == []
+    stage.desk.leave(again)  # it is not kept for a listener that has gone
+    stage.waits("carol", ONE)
+    assert codes(stage.steps) == []
+    # Nor for ever for one that does not come back.
+    stage.calls("alice", ONE)
+    stage.desk.leave(bob)
+    stage.now += CALL_PATIENCE
+    stage.waits("dave", ONE)
+    assert codes(stage.steps) == []
+
+
 def test_the_same_owner_replaces_its_older_connection() -> None:
     stage = Stage()
     old = stage.waits("old", ONE, TWO, owner="bob")
@@ -172,6 +192,27 @@ def test_an_address_has_its_limits() -> None:
     assert codes(stage.steps) == []
     stage.calls("alice", id_of_number("1"))  # one pair is two connections of this address
     assert codes(stage.steps) == [RefusedCode.LIMIT]
+
+
+def test_who_begins_to_wait_again_and_again_waits_a_while_and_calls_do_not_count() -> None:
+    stage = Stage(Limits(waits=2, waits_anew=3, calls=100))
+    for _ in range(20):  # a listener that many call
+        bob = stage.waits("bob", ONE)
+        assert isinstance(stage.steps[0], Tell)
+        assert isinstance(stage.steps[0].reply, Parked)
+        alice = stage.calls("alice", ONE, host="192.0.2.2")
+        for each in (alice, bob):
+            stage.desk.leave(each)
+    for _ in range(6):
+        stage.desk.leave(stage.waits("eve", TWO))
+        assert codes(stage.steps) == []
+    eve = stage.waits("eve", TWO)
+    assert stage.steps == [Tell(eve, Refused(RefusedCode.LIMIT, 10))]
+    stage.waits("another address", THREE, host="192.0.2.3")
+    assert codes(stage.steps) == []
+    stage.now += 10
+    stage.waits("eve", TWO)
+    assert codes(stage.steps) == []
 
 
 def test_enumerating_numbers_costs_a_minute_for_each_handful() -> None:

@@ -185,6 +185,27 @@ def test_half_closing_at_every_moment_leaves_nothing_behind() -> None:
         assert server.counts.connections_now == 0
 
 
+def test_who_has_been_refused_and_stays_has_bounded_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicemux.relay.legs.LEAVE_PATIENCE", 1000.0)
+    monkeypatch.setattr("voicemux.relay.legs.MOST_LEAVING", 3)
+    with relay() as (_, place), contextlib.ExitStack() as all_of_them:
+        refused = [all_of_them.enter_context(Client(place, CallFor((ID,)))) for _ in range(8)]
+        assert {refusal(each) for each in refused} == {RefusedCode.ABSENT}
+        closed = [each.socket for each in refused]
+        for each in closed:
+            each.setblocking(False)
+        # A word to a connection that is closed breaks it; the others are read.
+        wait_until(lambda: sum(is_broken(each) for each in closed) == 5)
+
+
+def is_broken(connection: socket.socket) -> bool:
+    try:
+        connection.send(b"x")
+    except ConnectionError:
+        return True
+    return False
+
+
 def test_a_dialler_that_says_too_much_too_early_is_refused() -> None:
     with relay(GENEROUS) as (_, place), waiting(place, ID), Client(place, CallFor((ID,))) as first:
         assert isinstance(first.hear(), Paired)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REPORT = 3600.0  # seconds between two lines of figures
 NAP = 0.25  # seconds between two looks at whether the relay has failed or is empty
 RESTART = 5  # seconds after which clients are told to try again when the relay closes
-SERVER = re.compile(r"(nats|tls)://[^/\s]+")
+SERVER = re.compile(r"(nats|tls)://([^/@\s]*@)?(\[[\da-fA-F:.]+\]|[^/@:\s\[\]]+)(:(?P<port>\d{1,5}))?")
 DESCRIPTORS = 0.8  # share of the descriptors of the process that connections may use
 
 
@@ -92,7 +92,7 @@ def relay_command(
     if bool(servers) != bool(here):
         raise click.UsageError("--cluster and --here belong together")
     for each in servers:
-        if not SERVER.fullmatch(each):
+        if not ((found := SERVER.fullmatch(each)) and int(found["port"] or 1) in range(1, 65_536)):
             raise click.UsageError(f"--cluster takes nats://HOST[:PORT] or tls://HOST[:PORT], and got {each}")
     from voicemux.net.address import parse_host, parse_port
     from voicemux.net.listener import ListeningSockets, most_connections
@@ -164,7 +164,10 @@ def _metrics(text: str, server: "RelayServer") -> Iterator[None]:
     from voicemux.net.address import Address, parse_address, parse_port
     from voicemux.relay.metrics import MetricsServer
 
-    address = Address("127.0.0.1", parse_port(text, lowest=0)) if text.isdigit() else parse_address(text)
+    if text.rpartition(":")[2].isdigit() and not text.isdigit():
+        address = parse_address(text)
+    else:  # a port alone; or what is none, and is told
+        address = Address("127.0.0.1", parse_port(text, lowest=0))
     serving = MetricsServer(address, lambda: server.counts)
     serving.start()
     _say(f"metrics on {address.host} port {serving.port}")

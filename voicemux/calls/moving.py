@@ -14,7 +14,7 @@ from voicemux.calls.lines import Lines
 from voicemux.calls.parts import Parts
 from voicemux.net.address import Address
 from voicemux.net.paths import Rounds, own_paths
-from voicemux.net.punching import own_end, punch
+from voicemux.net.punching import elsewhere, own_end, punch
 from voicemux.net.stream import Stream
 from voicemux.protocol.messages import Paths
 
@@ -75,7 +75,7 @@ class Moving:
         """Run each round when it is due."""
         while found := self._next_round():
             own, carrier, addresses = found
-            for stream in punch(own, addresses, partial(self._goes_on, carrier)):
+            for stream in punch(own, elsewhere(addresses), partial(self._goes_on, carrier)):
                 self._take(stream)
             with self._woken:
                 self._rounds.finish(time.monotonic())

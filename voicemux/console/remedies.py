@@ -41,7 +41,7 @@ _HINTS = {
     Kind.BARE_PORT: "if the last part is a port, the address before it needs brackets: [fd00::5]:9003",
     Kind.NOBODY_LISTENS: "does voicemux listen run there?",
     Kind.NO_PROXY: "does a SOCKS5 proxy run there? Tor's is at 127.0.0.1:9050",
-    Kind.COMMAND_FAILED: "try it by hand: it should print VMUX and wait",
+    Kind.COMMAND_FAILED: "try it by hand: it should wait for what is typed, and not end by itself",
     Kind.SAYS_NOTHING: (
         "if this is a tunnel, its far end is slow or away, and --timeout waits longer; else it is not voicemux"
     ),

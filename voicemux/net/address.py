@@ -122,6 +122,8 @@ def _bare(text: str) -> str:
 def ends_like_a_port(text: str) -> bool:
     """Whether an IPv6 address without brackets may have been meant as an address and a port, such as ::1:9003."""
     host, _, port = text.strip().rpartition(":")
+    if "//" in host or "@" in host:
+        return False
     is_port = port.isascii() and port.isdecimal() and LOWEST_USUAL_PORT <= int(port[:6]) <= 65535
     return is_port and ":" in host and "[" not in host
 

@@ -3,13 +3,14 @@
 The only home of miniupnpc, which is an extra, by the author of the UPnP server in most routers.
 """
 
+import contextlib
 import random
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from voicemux.errors import LibraryMissing, Unreachable
-from voicemux.net.address import Address
+from voicemux.net.address import Address, is_inside, is_number
 from voicemux.threads import Threads
 
 LEASE = 3600  # seconds after which the router forgets the mapping, also of a program that was killed
@@ -55,7 +56,12 @@ class UpnpRouter:
         """See `Router`."""
         own = self._upnp.lanaddr
         self._ask(self._upnp.addportmapping, outside, "TCP", own, port, DESCRIPTION, "", LEASE)
-        return Address(str(self._ask(self._upnp.externalipaddress)), outside)
+        host = str(self._ask(self._upnp.externalipaddress))
+        if not is_number(host):  # routers without a line say (null), or nothing
+            with contextlib.suppress(Unreachable):
+                self.unmap(outside)
+            raise Unreachable("the router opens a port by UPnP, but does not know its own address")
+        return Address(host, outside)
 
     def unmap(self, outside: int) -> None:
         """See `Router`."""
@@ -96,7 +102,7 @@ class PortMapping:
             self._router.find()
             self.address = address = self._map()
             if not self._closing.is_set():
-                self._tell(f"the router lets callers in: {address} leads to this machine")
+                self._tell(f"the router lets callers in: {address} leads to this machine{_reach_of(address)}")
             while not self._closing.wait(RENEWAL):
                 self._router.map(address.port, self._port)
         except Unreachable as error:
@@ -123,3 +129,8 @@ class PortMapping:
                 self._router.unmap(address.port)
             except Unreachable as error:
                 self._tell(f"the router keeps port {address.port} open for up to an hour: {error}")
+
+
+def _reach_of(address: Address) -> str:
+    """What is to be said of an address that not all can call."""
+    return ", but only from the network of another router before it" if is_inside(address.host) else ""

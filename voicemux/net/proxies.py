@@ -14,6 +14,7 @@ from voicemux.net.tcp import TcpStream
 from voicemux.net.ways import ProxyCommand, SocksProxy, UnixPath, Way
 
 SOCKS_TIMEOUT = 60.0  # seconds for the proxy: Tor may take 30 to build a circuit to an onion service
+MOST_SOCKS_HOST = 255  # bytes of a host name (RFC 1928)
 COMMAND_END = 2.0  # seconds that a command has to end by itself once its connection has ended
 
 
@@ -44,15 +45,25 @@ def _connect_by_socks(address: Address, proxy: SocksProxy) -> TcpStream:
         ProxyType.SOCKS5, *proxy.address, username=proxy.user or None, password=proxy.password or None, rdns=True
     )
     where = f"{proxy.address.host} port {proxy.address.port}"
+    if not _fits_socks(address.host):
+        raise Unreachable(f"{address.host} is not a host name", kind=Kind.NO_SUCH_HOST)
     try:
         connection = client.connect(address.host, address.port, timeout=SOCKS_TIMEOUT)
     except ProxyTimeoutError as error:
         raise Unreachable(f"the proxy at {where} does not answer in {SOCKS_TIMEOUT:.0f} s") from error
-    except (ProxyConnectionError, OSError, UnicodeError) as error:
+    except (ProxyConnectionError, OSError) as error:
         raise Unreachable(f"cannot reach the proxy at {where}", kind=Kind.NO_PROXY) from error
     except ProxyError as error:
         raise Unreachable(f"the proxy at {where} finds no way to {address}: {str(error).lower()}") from error
     return SocksStream(connection, address)
+
+
+def _fits_socks(host: str) -> bool:
+    """Whether a proxy can be asked for it: the library takes that for granted."""
+    try:
+        return 0 < len(host.encode("idna")) <= MOST_SOCKS_HOST
+    except UnicodeError:
+        return False
 
 
 class CommandStream(TcpStream):

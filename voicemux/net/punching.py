@@ -39,6 +39,20 @@ def own_end(stream: Stream) -> Address | None:
     return None
 
 
+def elsewhere(addresses: Sequence[Address]) -> list[Address]:
+    """Without those of this machine, where programs may listen that trust it."""
+    return [each for each in addresses if not _is_here(each.host)]
+
+
+def _is_here(host: str) -> bool:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
 def punch(
     own: Address,
     addresses: Sequence[Address],

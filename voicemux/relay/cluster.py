@@ -1,44 +1,39 @@
-"""Lets the relays behind one name find each other's listeners, over NATS. The only home of nats-py, which is an
-extra.
+"""Relays behind one name share who waits where, over NATS.
 
-For each id for which a listener waits at a relay, that relay subscribes to one subject. Another relay that looks for
-the id sends a request to that subject; if no relay has subscribed, the NATS server answers so at once. Voice does not
-pass through NATS.
+A relay subscribes to one subject for each id for which a listener waits there. Another relay that looks for the id
+sends a request to that subject. If no relay has subscribed, the NATS server says so at once. Voice goes another way.
 """
 
 import asyncio
+import contextlib
 import queue
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from voicemux.errors import LibraryMissing
+from voicemux.errors import ConnectionLost
 from voicemux.net.address import Address
-from voicemux.net.socket_errors import reason
+from voicemux.relay.claims import Claims, IdClaim, Standing
 from voicemux.relay.messages import CallFor, Wait
+from voicemux.relay.nats_link import RECONNECT_PAUSE, NatsLink, Question, Unsubscribe
 from voicemux.threads import Threads, drain
 
-if TYPE_CHECKING:
-    from nats.aio.client import Client
-    from nats.aio.msg import Msg
-    from nats.aio.subscription import Subscription
-
 SUBJECT = "voicemux.relay."  # before an id in hexadecimal
-ANSWER_PATIENCE = 2.0  # seconds for another relay's answer, which takes a millisecond unless its machine is stopped
-BACK_PATIENCE = 1.0  # seconds to wait for a NATS server after the last one was lost: another takes over in less
-# Seconds until an id that no relay has is looked for once more: its listener may be moving to another relay, or its
-# relay to another NATS server.
+ANSWER_PATIENCE = (
+    2.0  # seconds for another relay's answer, which takes a millisecond if its machine does not stand still
+)
+BACK_PATIENCE = 1.0  # seconds for a NATS server that has just been lost: others take over in less
+# Seconds until an id that no relay has is looked for once more: its listener may just be on its way from one relay to
+# another, or a relay from one NATS server to another.
 AGAIN = 0.3
-CONNECT_PATIENCE = 2  # seconds to connect to a NATS server
-RECONNECT_PAUSE = 0.5  # seconds between two tries at the same server
-PING_INTERVAL = 2  # seconds between PINGs: a server that misses three of them is left
-CLOSE_PATIENCE = 2.0  # seconds to close the connection to NATS
+CLAIM_PATIENCE = 2.0  # seconds for this relay to let a listener wait, after the others have been asked
 MOST_HOST = 255  # bytes, as in MOVED
 
 
 @dataclass(frozen=True)
 class ClusterAnswer:
-    """The answer to `Cluster.ask`: the relay at which such a listener waits, or None."""
+    """What came of a question: the relay that has such a listener, or None. Of a WAIT that another relay's listener
+    has overtaken, it is this relay."""
 
     key: Hashable
     place: Address | None
@@ -46,35 +41,29 @@ class ClusterAnswer:
 
 @dataclass(frozen=True)
 class TakenOver:
-    """A listener that waits here now waits for the same id at another relay, too."""
+    """A listener that waits here has begun to wait for the id at another relay."""
 
     id: bytes
     owner: bytes
 
 
 class Cluster:
-    """The other relays, from `start()` to `close()`. Without a NATS server, each question is answered None."""
+    """From `start()` to `close()`. If no NATS server can be reached, each question is answered with None."""
 
     def __init__(self, servers: Sequence[str], here: Address, tell: Callable[[str], None]) -> None:
-        """`here` is where clients reach this relay and none of the others. `tell` gets a sentence, in the cluster's
-        thread, when the cluster is lost and when it is back. Raises LibraryMissing without nats-py."""
-        try:
-            import nats  # noqa: F401
-        except ImportError as error:
-            raise LibraryMissing("nats-py", "--cluster takes the package nats-py") from error
-        self._servers = list(servers)
+        """`here` is where clients reach this relay, and no other. `tell` hears, in the cluster's thread, when the
+        cluster is lost and when it is there again. Raises LibraryMissing without nats-py."""
+        self._link = NatsLink(servers, tell)
         self._here = here
-        self._tell = tell
         self._wake: Callable[[], None] = lambda: None
         self._came: queue.SimpleQueue[ClusterAnswer | TakenOver] = queue.SimpleQueue()
-        self._owners: dict[bytes, bytes] = {}  # by id, of the listeners that wait here; of the loop's thread
-        self._subscriptions: dict[bytes, Subscription] = {}
-        self._client: Client | None = None
-        self._is_up = asyncio.Event()
-        self._has_told = False
+        self._claims = Claims()  # the loop's thread, as all that follows
+        self._subscriptions: dict[bytes, Unsubscribe] = {}
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
-        self._untold: set[bytes] = set()  # ids whose subscription does not match `_owners` yet
+        self._untold: set[bytes] = set()  # ids whose subscription is not as `_claims` has it
+        self._unannounced: set[bytes] = set()  # ids whose listener has come since others heard of it
+        self._subscribing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._threads = Threads()
@@ -82,26 +71,26 @@ class Cluster:
     # --- for the relay's thread
 
     def start(self, wake: Callable[[], None]) -> None:
-        """Start. `wake` is called, in any thread, when there is something to `take`. Raises OutOfResources."""
+        """`wake` is called, in any thread, when there is something to `take`. Raises OutOfResources."""
         self._wake = wake
         self._threads.start("cluster", self._run)
 
     def ask(self, key: Hashable, request: Wait | CallFor) -> None:
-        """Ask which relay has a listener for one of the ids; for a WAIT, a listener of another owner. `take` has the
-        answer, with this `key`, within a few seconds."""
-        self._loop.call_soon_threadsafe(self._begin, key, request)
+        """Find out which relay has a listener for one of the ids, of a WAIT another owner's: `take` will have the
+        answer for `key`, within a few seconds."""
+        self._loop.call_soon_threadsafe(lambda: self._begin(self._answer(key, request)))
 
     def tell_others(self, changes: dict[bytes, bytes]) -> None:
-        """Tell the relays for which ids listeners have begun to wait here, by owner; b"" if none waits any more."""
+        """For which ids listeners wait here: the owner's by each id, b"" for none any more."""
         if changes:
             self._loop.call_soon_threadsafe(self._note, changes)
 
     def take(self) -> "Iterator[ClusterAnswer | TakenOver]":
-        """Return what has come since the last call."""
+        """What has come since the last time."""
         return drain(self._came)
 
     def close(self) -> None:
-        """End the thread."""
+        """End it."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._threads.join()
 
@@ -120,103 +109,72 @@ class Cluster:
         for each in tasks:
             each.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client:
-            try:
-                await asyncio.wait_for(self._client.close(), CLOSE_PATIENCE)
-            except Exception:  # a library's, at the end
-                self._client = None
+        await self._link.close()
 
     async def _connect(self) -> None:
-        """Connect to NATS. It goes on trying, and what it raises is not a bug of ours."""
-        from nats.aio.client import Client
-
-        client = Client()
-        await client.connect(
-            self._servers,
-            error_cb=self._on_error,
-            disconnected_cb=self._on_lost,
-            reconnected_cb=self._on_back,
-            name="voicemux relay",
-            connect_timeout=CONNECT_PATIENCE,
-            reconnect_time_wait=RECONNECT_PAUSE,  # type: ignore[arg-type]
-            max_reconnect_attempts=-1,
-            ping_interval=PING_INTERVAL,
-            no_echo=True,  # otherwise we would find the listeners that wait here
-        )
-        self._client = client
-        await self._on_back()
+        await self._link.connect()
         self._changed.set()
-
-    async def _on_error(self, error: Exception) -> None:
-        if not self._is_up.is_set():
-            await self._on_lost(error)
-
-    async def _on_lost(self, error: Exception | None = None) -> None:
-        self._is_up.clear()
-        if not self._has_told and not self._stop.is_set():
-            self._has_told = True
-            said = reason(error) if isinstance(error, OSError) else str(error or "")
-            why = f": {said}" if said else ""
-            self._tell(f"the cluster cannot be reached, and this relay goes on alone{why}")
-
-    async def _on_back(self) -> None:
-        self._is_up.set()
-        if self._has_told:
-            self._has_told = False
-            self._tell("the cluster is there again")
 
     # --- who waits here
 
     def _note(self, changes: dict[bytes, bytes]) -> None:
         for id_, owner in changes.items():
-            if owner:
-                self._owners[id_] = owner
-            else:
-                self._owners.pop(id_, None)
+            self._claims.note(id_, owner)
             self._untold.add(id_)
+            self._unannounced.add(id_)
         self._changed.set()
 
     async def _subscribe_all(self) -> None:
-        """Subscribe and unsubscribe, so that the subscriptions match `_owners`."""
-        from nats.errors import Error
-
+        """Have the subscriptions follow `_claims`."""
         while True:
             await self._changed.wait()
             self._changed.clear()
-            while self._client and self._untold:
+            while self._link.has_begun and self._untold:
                 id_ = self._untold.pop()
                 try:
-                    await self._subscribe(self._client, id_)
-                except (Error, OSError):  # the server is lost, and too much is queued for the next one
+                    async with self._subscribing:
+                        await self._subscribe(id_)
+                except ConnectionLost:
                     self._untold.add(id_)
                     await asyncio.sleep(RECONNECT_PAUSE)
 
-    async def _subscribe(self, client: "Client", id_: bytes) -> None:
-        """Subscribe to the id, or unsubscribe, as `_owners` has it."""
-        if id_ in self._owners and id_ not in self._subscriptions:
-            subject = SUBJECT + id_.hex()
-            self._subscriptions[id_] = await client.subscribe(subject, cb=self._on_request)
-            # If the relay where this owner waited before could not be asked, it learns of the move now.
-            await client.publish(subject, self._owners[id_])
-        elif id_ not in self._owners and (subscription := self._subscriptions.pop(id_, None)):
-            await subscription.unsubscribe()
+    async def _subscribe(self, id_: bytes) -> None:
+        """Have the subscription for the id be as `_claims` has it, and others hear who waits."""
+        subject = SUBJECT + id_.hex()
+        if self._claims.is_wanted(id_) and id_ not in self._subscriptions:
+            self._subscriptions[id_] = await self._link.subscribe(subject, self._on_request)
+        elif not self._claims.is_wanted(id_) and (unsubscribe := self._subscriptions.pop(id_, None)):
+            await unsubscribe()
+        if id_ in self._unannounced:
+            self._unannounced.remove(id_)
+            if owner := self._claims.owner(id_):
+                # Where the same owner waited before hears it now, if it could not be asked.
+                await self._link.publish(subject, owner)
 
-    async def _on_request(self, message: "Msg") -> None:
-        """Another relay looks for the id: for a CALL, or, with the owner as data, for a WAIT."""
-        id_ = bytes.fromhex(message.subject.removeprefix(SUBJECT))
-        owner, answer = self._owners.get(id_), b""
-        if owner == message.data:
-            self._came.put(TakenOver(id_, owner))
+    async def _on_request(self, question: Question) -> None:
+        """Another relay looks for the id: of a CALL, or with the owner of a WAIT."""
+        id_ = bytes.fromhex(question.subject.removeprefix(SUBJECT))
+        heard = self._claims.hear(id_, question.data)
+        if heard is Standing.MOVED:
+            self._came.put(TakenOver(id_, question.data))
             self._wake()
-        elif owner:
-            answer = f"{self._here.port} {self._here.host}".encode()
-        if message.reply:
-            await message.respond(answer)
+        if not question.answer_to:
+            return
+        if heard is Standing.FREE:  # another relay may have the id: the first answer counts
+            self._begin(self._respond_later(question))
+        else:
+            here = f"{self._here.port} {self._here.host}" if heard is Standing.OURS else ""
+            await self._link.publish(question.answer_to, here.encode())
+
+    async def _respond_later(self, question: Question) -> None:
+        await asyncio.sleep(AGAIN)
+        with contextlib.suppress(ConnectionLost):
+            await self._link.publish(question.answer_to, b"")
 
     # --- who waits elsewhere
 
-    def _begin(self, key: Hashable, request: Wait | CallFor) -> None:
-        task = self._loop.create_task(self._answer(key, request))
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -224,33 +182,47 @@ class Cluster:
         place: Address | None = None
         try:
             place = await self._find(request)
-        finally:  # whatever the library raises, the client gets an answer
+        finally:  # whatever a library raises: the client is not left without an answer
             self._came.put(ClusterAnswer(key, place))
             self._wake()
 
     async def _find(self, request: Wait | CallFor) -> Address | None:
-        if self._client is None:
+        if not await self._link.comes_back(BACK_PATIENCE):
             return None
-        if not self._is_up.is_set():
-            try:
-                await asyncio.wait_for(self._is_up.wait(), BACK_PATIENCE)
-            except TimeoutError:
-                return None
-        owner = request.owner if isinstance(request, Wait) else b""
-        found = await asyncio.gather(*(self._look_for(self._client, each, owner) for each in request.ids))
-        if not owner and not any(found):
+        if isinstance(request, Wait):
+            return await self._find_rival(request)
+        found = await self._look_for_all(request.ids)
+        if found is None:
             await asyncio.sleep(AGAIN)
-            found = await asyncio.gather(*(self._look_for(self._client, each, owner) for each in request.ids))
+            found = await self._look_for_all(request.ids)
+        return found
+
+    async def _find_rival(self, wait: Wait) -> Address | None:
+        """Another owner's listener that has one of the ids, or gets it."""
+        claim = self._claims.begin(wait.owner, wait.ids)
+        try:
+            async with self._subscribing:
+                for each in wait.ids:
+                    await self._subscribe(each)
+            place = await self._look_for_all(wait.ids, wait.owner)
+            return place or (None if claim.decide() else self._here)
+        finally:
+            # Until `_note` says that the listener waits, the id is its own by the claim.
+            self._loop.call_later(CLAIM_PATIENCE if claim.is_decided else 0.0, self._end_claim, claim)
+
+    def _end_claim(self, claim: IdClaim) -> None:
+        self._claims.end(claim)
+        self._untold.update(claim.ids)
+        self._changed.set()
+
+    async def _look_for_all(self, ids: Iterable[bytes], owner: bytes = b"") -> Address | None:
+        """The first relay that has a listener."""
+        found = await asyncio.gather(*(self._look_for(each, owner) for each in ids))
         return next((each for each in found if each), None)
 
-    async def _look_for(self, client: "Client", id_: bytes, owner: bytes) -> Address | None:
-        from nats.errors import Error
-
-        try:
-            reply: Any = await client.request(SUBJECT + id_.hex(), owner, timeout=ANSWER_PATIENCE)
-        except (Error, TimeoutError, OSError):  # for example because no relay has subscribed
-            return None
-        place = _read_place(reply.data)
+    async def _look_for(self, id_: bytes, owner: bytes) -> Address | None:
+        answer = await self._link.request(SUBJECT + id_.hex(), owner, ANSWER_PATIENCE)
+        place = _read_place(answer or b"")
         return None if place == self._here else place
 
 

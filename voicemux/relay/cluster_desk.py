@@ -1,16 +1,13 @@
 """The desk of a relay in a cluster. Pure, as `desk`.
 
 It asks the other relays before it lets a listener wait, and before it answers that no listener waits.
-
-If two listeners begin to wait for one id at two relays in the same millisecond, both may; callers then reach one of
-them.
 """
 
 from collections.abc import Collection
 from typing import Generic, TypeVar
 
 from voicemux.net.address import Address
-from voicemux.relay.desk import ABSENT_SECONDS, Ask, Desk, DeskRecord, Step, Tell
+from voicemux.relay.desk import ABSENT_SECONDS, Ask, Desk, DeskRecord, KeptIds, Step, Tell
 from voicemux.relay.limits import Limits
 from voicemux.relay.messages import CallFor, Moved, RefusedCode, Wait
 
@@ -26,6 +23,7 @@ class ClusterDesk(Desk[Guest]):
         super().__init__(limits, tokens)
         self._asked: dict[Guest, Wait | CallFor] = {}
         self._waiting = self._noted = _Noted[Guest]()
+        self._gone = KeptIds(self._noted.note)
 
     def answered(self, guest: Guest, place: Address | None, now: float) -> list[Step[Guest]]:
         """The answer to an `Ask`: the relay that has such a listener; None if none has, or if none can be asked."""
@@ -51,6 +49,8 @@ class ClusterDesk(Desk[Guest]):
 
     def give_up(self, id_: bytes, owner: bytes) -> list[Step[Guest]]:
         """The listener of that owner now waits for the id at another relay: it is refused here."""
+        if self._gone.owner(id_) == owner:
+            self._gone.release(id_)
         guest = self._waiting.get(id_)
         if guest is None or self._records[guest].owner != owner:
             return []
@@ -58,10 +58,12 @@ class ClusterDesk(Desk[Guest]):
 
     def take_changes(self) -> dict[bytes, bytes]:
         """Return, since the last call, the owner by each id for which a listener has begun to wait, and b"" by each
-        for which none waits any more."""
-        changed = self._noted.take_changed()
-        found = {each: self._waiting.get(each) for each in changed}
-        return {each: b"" if guest is None else self._records[guest].owner for each, guest in found.items()}
+        for which none waits any more. For a moment after a call, the id still belongs to its listener."""
+        return {each: self._owner_of(each) for each in self._noted.take_changed()}
+
+    def _owner_of(self, id_: bytes) -> bytes:
+        guest = self._waiting.get(id_)
+        return self._gone.owner(id_) if guest is None else self._records[guest].owner
 
     def leave(self, guest: Guest) -> None:
         """Forget the client, as `Desk.leave` does, and its question."""
@@ -93,6 +95,9 @@ class _Noted(dict[bytes, Guest], Generic[Guest]):
     def take_changed(self) -> set[bytes]:
         changed, self._changed = self._changed, set()
         return changed
+
+    def note(self, key: bytes) -> None:
+        self._changed.add(key)
 
     def __setitem__(self, key: bytes, guest: Guest) -> None:
         self._changed.add(key)

@@ -7,7 +7,7 @@ seconds, and never goes back.
 import hmac
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -91,6 +91,41 @@ class DeskRecord:
     ids: tuple[bytes, ...] = ()
 
 
+class KeptIds:
+    """Ids whose listener has just been joined: for a moment they stay its own."""
+
+    def __init__(self, on_end: Callable[[bytes], None] = lambda _: None) -> None:
+        """`on_end` hears of each that is not kept any more."""
+        self._kept: OrderedDict[bytes, tuple[bytes, float]] = OrderedDict()  # owners, and until when
+        self._on_end = on_end
+
+    def __contains__(self, id_: bytes) -> bool:
+        return id_ in self._kept
+
+    def owner(self, id_: bytes) -> bytes:
+        """Whose it is; b"" for one that is not kept."""
+        return self._kept.get(id_, (b"", 0.0))[0]
+
+    def is_of_another(self, id_: bytes, owner: bytes) -> bool:
+        """Whether it is kept for another owner."""
+        return id_ in self._kept and not hmac.compare_digest(self.owner(id_), owner)
+
+    def keep(self, id_: bytes, owner: bytes, until: float) -> None:
+        """All are kept for the same time."""
+        self._kept[id_] = owner, until
+        self._kept.move_to_end(id_)
+
+    def release(self, id_: bytes) -> None:
+        """Keep it no more."""
+        if self._kept.pop(id_, None):
+            self._on_end(id_)
+
+    def release_until(self, now: float) -> None:
+        """Those whose time is over."""
+        while self._kept and next(iter(self._kept.values()))[1] <= now:
+            self.release(next(iter(self._kept)))
+
+
 class Desk(Generic[Guest]):
     """The desk of one relay. Tell it what happens, and do what it returns, in order."""
 
@@ -99,10 +134,10 @@ class Desk(Generic[Guest]):
         self._limits = limits
         self._tokens = tokens
         self._rate = CallRate(limits.calls)
+        self._wait_rate = CallRate(limits.waits * limits.waits_anew)
         self._records: dict[Guest, DeskRecord] = {}
         self._waiting: dict[bytes, Guest] = {}  # the listener by each id that it waits for
-        # Ids whose listener has just been joined, each with the time until which calls are kept.
-        self._gone: OrderedDict[bytes, float] = OrderedDict()
+        self._gone = KeptIds()
         # Connections with a deadline, the earliest first: clients that have not asked yet, and calls that are kept.
         self._unasked: OrderedDict[Guest, float] = OrderedDict()
         self._kept: OrderedDict[Guest, bytes] = OrderedDict()
@@ -141,9 +176,11 @@ class Desk(Generic[Guest]):
         if self._farewell:
             self.leave(guest)
             return [Tell(guest, self._farewell)]
-        self._forget_gone(now)
+        self._gone.release_until(now)
         del self._unasked[guest]
         if isinstance(request, Wait):
+            if seconds := self._wait_rate.wait(record.place, now):
+                return [self._refuse(guest, RefusedCode.LIMIT, min(math.ceil(seconds), 65_535))]
             return self._wait(guest, record, request, now)
         return self._call(guest, record, request, now)
 
@@ -158,6 +195,7 @@ class Desk(Generic[Guest]):
         for each in record.ids:
             if self._waiting.get(each) is guest:
                 del self._waiting[each]
+                self._gone.release(each)
 
     @property
     def next_time(self) -> float | None:
@@ -167,7 +205,7 @@ class Desk(Generic[Guest]):
 
     def due(self, now: float) -> list[Step[Guest]]:
         """Return what to do with the clients whose deadline has passed."""
-        self._forget_gone(now)
+        self._gone.release_until(now)
         steps: list[Step[Guest]] = []
         while (guest := next(iter(self._kept), None)) is not None and self._records[guest].deadline <= now:
             steps.append(self._expired(guest))
@@ -199,6 +237,8 @@ class Desk(Generic[Guest]):
     def _wait(self, guest: Guest, record: DeskRecord, wait: Wait, now: float) -> list[Step[Guest]]:
         older: list[Guest] = []
         for each in wait.ids:
+            if self._gone.is_of_another(each, wait.owner):
+                return [self._refuse(guest, RefusedCode.TAKEN)]
             other = self._waiting.get(each)
             if other is not None and other not in older:
                 if not hmac.compare_digest(self._records[other].owner, wait.owner):
@@ -229,7 +269,7 @@ class Desk(Generic[Guest]):
 
     def _not_here(self, guest: Guest, record: DeskRecord, call: CallFor, now: float) -> list[Step[Guest]]:
         """No listener waits for any of the ids: keep the call if one did a moment ago, otherwise refuse it."""
-        wanted = next((each for each in call.ids if self._gone.get(each, now) > now), None)
+        wanted = next((each for each in call.ids if each in self._gone), None)
         of_id = sum(each == wanted for each in self._kept.values())
         if wanted is None or len(self._kept) >= MOST_KEPT_CALLS or of_id >= MOST_KEPT_CALLS_OF_AN_ID:
             return [self._refuse(guest, RefusedCode.ABSENT, ABSENT_SECONDS)]
@@ -247,12 +287,12 @@ class Desk(Generic[Guest]):
         for each in records[1].ids:
             if each in self._waiting:
                 del self._waiting[each]
-            self._gone[each] = now + CALL_PATIENCE
-            self._gone.move_to_end(each)
+            self._gone.keep(each, records[1].owner, now + CALL_PATIENCE)
         self._kept.pop(caller, None)
         for record in records:
             self._become(record, "pairs")
         records[1].ids = ()
+        self._wait_rate.give_back(records[1].place)  # it waits anew because of the call
         self.counts.pairs += 1
         told: list[Step[Guest]] = [
             Tell(guest, Paired(wanted, record.seen)) for guest, record in zip((caller, waiting), records, strict=True)
@@ -276,10 +316,6 @@ class Desk(Generic[Guest]):
         counts.waits_now += change * (record.kind == "waits")
         counts.calls_kept_now += change * (record.kind == "calls")
         counts.paired_now += change * (record.kind == "pairs")
-
-    def _forget_gone(self, now: float) -> None:
-        while self._gone and next(iter(self._gone.values())) <= now:
-            self._gone.popitem(last=False)
 
     def _refuse(self, guest: Guest, code: RefusedCode, seconds: int = 0) -> Tell[Guest]:
         self.counts.refused[code.name.lower()] += 1

@@ -11,6 +11,7 @@ from voicemux.relay.encoding import decoded, encoded
 from voicemux.relay.messages import NAMES, CallFor, Paired, Parked, Refused, RefusedCode, Reply, Request, Token, Wait
 
 MOST_AHEAD = 16_384  # bytes that a caller may send to its peer before PAIRED: a ClientHello has at most 2000
+MOST_SKIPPED = 16  # frames of unknown tags: 16 KB can hold 4096 of them, which takes longer than a call may wait
 
 
 class Guest:
@@ -22,6 +23,7 @@ class Guest:
         self._frames = FrameDecoder()
         self._request: Wait | CallFor | None = None
         self._has_token = False
+        self._skipped = 0  # frames of unknown tags
         self._has_greeted = False
         self._is_parked = False
         self.is_paired = self.is_over = False
@@ -38,6 +40,7 @@ class Guest:
             for frame in self._frames.feed(self._preface.take(data)):
                 message = decoded(frame)
                 if message is None:
+                    self._skip()
                     continue
                 if not isinstance(message, Wait | CallFor | Token) or (
                     isinstance(message, Token) and self._has_token
@@ -56,6 +59,11 @@ class Guest:
         self.ahead += data
         if len(self.ahead) > MOST_AHEAD:
             raise RemoteProtocolError(f"more than {MOST_AHEAD} bytes for a peer before there is one")
+
+    def _skip(self) -> None:
+        self._skipped += 1
+        if self._skipped > MOST_SKIPPED:
+            raise RemoteProtocolError(f"more than {MOST_SKIPPED} frames of unknown tags")
 
     def reply(self, message: Reply) -> bytes:
         """Return the bytes of a reply. Raises LocalProtocolError if it is out of order."""

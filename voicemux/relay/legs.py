@@ -13,6 +13,8 @@ from voicemux.relay.pace import Pace, Rate
 from voicemux.relay.polling import READ, WRITE, Polling
 
 IDLE_CHECK = 5.0  # seconds between two looks for idle pairs
+# Connections that have been sent REFUSED, MOVED or the end of a pair. Of more, the oldest are closed at once.
+MOST_LEAVING = 512
 # Seconds for a client to read its last bytes: closing with bytes unread resets the connection, which destroys them.
 LEAVE_PATIENCE = 2.0
 
@@ -156,6 +158,8 @@ class Legs:
             self.close(leg)
         else:
             self.watch(leg)
+        while len(self._leaving) > MOST_LEAVING:
+            self.close(next(iter(self._leaving)))
 
     def close(self, leg: Leg) -> None:
         """Close the connection at once. Calling it again does nothing."""

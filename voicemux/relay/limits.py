@@ -17,6 +17,7 @@ class Limits:
     connections: int = 4096  # connections in all
     unasked: int = 16  # connections of an address that have not sent WAIT or CALL yet
     waits: int = 16  # connections of an address that wait; a listener uses two
+    waits_anew: int = 4  # WAITs in a minute for each of those, without the WAITs that end in a call
     calls: int = 30  # CALLs of an address in a minute; as many at once after a minute without any
     pairs: int = 60  # connections of an address in pairs
 
@@ -27,7 +28,7 @@ def place_of(host: str) -> Network:
 
 
 class CallRate:
-    """Limits the calls of each address, by a token bucket."""
+    """Limits the calls, or the WAITs, of each address, by a token bucket."""
 
     def __init__(self, calls: int) -> None:
         """`calls` is how many an address may make in a minute."""
@@ -49,3 +50,8 @@ class CallRate:
         if len(self._spent) > MOST_REMEMBERED:
             self._spent.popitem(last=False)
         return 0.0
+
+    def give_back(self, place: Network) -> None:
+        """One that was counted does not count."""
+        if found := self._spent.get(place):
+            self._spent[place] = (max(0.0, found[0] - 1), found[1])

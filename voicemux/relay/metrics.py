@@ -1,8 +1,12 @@
 """Serves the figures of a relay for Prometheus, on a port of its own. The only home of prometheus-client, which is an
 extra."""
 
+import contextlib
+import io
+import socket
+import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from voicemux.errors import LibraryMissing, Unreachable
@@ -12,6 +16,8 @@ from voicemux.threads import Threads
 
 if TYPE_CHECKING:
     from voicemux.relay.desk import RelayCounts
+
+PATIENCE = 2.0  # seconds for a whole request and its answer: meanwhile no other is answered
 
 COUNTERS = {
     "connections": "Connections taken",
@@ -28,13 +34,50 @@ GAUGES = {
 }
 
 
+class _InTime(io.RawIOBase):
+    """What a client says until PATIENCE is over, however slowly. Raises TimeoutError then."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._deadline = time.monotonic() + PATIENCE
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._connection.settimeout(max(0.001, self._deadline - time.monotonic()))
+        return self._connection.recv_into(buffer)
+
+
 class _Quiet(WSGIRequestHandler):
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_InTime(self.connection))
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):  # it has gone, or takes too long
+            super().handle()
+
     def log_message(self, format: str, *arguments: Any) -> None:
         """Logs no request."""
 
+    def get_stderr(self) -> IO[str]:
+        """Nor what is wrong with a client."""
+        return io.StringIO()
+
+
+class _Server(WSGIServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes in the middle is not told of."""
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
 
 class MetricsServer:
-    """An HTTP server for metrics, from `start()` to `close()`."""
+    """An HTTP server for metrics, from `start()` to `close()`. It serves one client after the other."""
 
     def __init__(self, address: Address, counts: Callable[[], "RelayCounts"]) -> None:
         """Listen on `address`; `counts` returns the figures. Raises LibraryMissing without prometheus-client,
@@ -48,7 +91,9 @@ class MetricsServer:
         registry.register(self)
         try:
             self._server: WSGIServer = make_server(
-                address.host, address.port, make_wsgi_app(registry), handler_class=_Quiet
+                *(address.host, address.port, make_wsgi_app(registry)),
+                server_class=_Server6 if ":" in address.host else _Server,
+                handler_class=_Quiet,
             )
         except OSError as error:
             where = f"{address.host} port {address.port}"

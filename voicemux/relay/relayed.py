@@ -135,7 +135,7 @@ def replies(stream: Stream, approach: Approach, deadline: float) -> Iterator[Rep
     Unreachable if none comes before `deadline`, in seconds of `time.monotonic`."""
     while approach.last is None:
         if (left := deadline - time.monotonic()) <= 0:
-            raise Unreachable("the relay does not answer", kind=Kind.SAYS_NOTHING)
+            raise Unreachable("the relay does not answer", kind=Kind.NO_RELAY)
         stream.set_timeout(left)
         try:
             data = stream.receive()

@@ -47,6 +47,8 @@ def relay() -> list[Entry]:
         stream("client-token-wait", "With a token.", PREFACE + TOKEN + WAIT, TOKEN_SAID, WAIT_SAID),
         stream("client-call", "A dialler calls, and its TLS follows.", PREFACE + CALL + HELLO, CALL_SAID, rest=HELLO),
         stream("client-unknown", "Unknown tags are skipped.", PREFACE + UNKNOWN + CALL, CALL_SAID),
+        stream("client-16-unknown", "Also many.", PREFACE + UNKNOWN * 16 + CALL, CALL_SAID),
+        stream("client-17-unknown", "Too many.", PREFACE + UNKNOWN * 17, **protocol),
         stream("client-flags", "Flags are ignored.", PREFACE + frame(2, ID, flags=255), CALL_SAID),
         stream("client-not-a-relay-client", "Another protocol.", b"GET / HTTP/1.1\r\n", error="stranger"),
         stream("client-a-call", "A preface of a call.", b"VMUX/1\r\n", error="stranger"),
