@@ -1,8 +1,10 @@
-"""How a call leaves its relay: python -m bench.direct [--calls 20] [--delay 0.01] [--random] [--answers]
+"""How a call leaves its relay: python -m bench.direct [--calls 20] [--delay 0.01] [--random] [--answers] [--setup]
 
 Both ends are the real program behind routers of Linux, in network namespaces. --delay is of each leg, so a round trip
 to the relay or to each other takes four of them, and through the relay eight. --random: routers draw ports.
 --answers: routers answer strangers with a reset, as some do.
+
+--setup measures instead how long a code call through the relay takes until it is connected.
 """
 
 import argparse
@@ -86,6 +88,31 @@ def one_call(world: World, folder: Path) -> dict[str, Any]:
     return {"direct_s": seconds, "packets_unheard": runs, "gap_ms": 20 * longest}
 
 
+def one_setup(world: World) -> float:
+    """Seconds from `calling` to `connected` of a code call without sound, at the dialler."""
+    quiet = ("--no-audio", "--json", "--name")
+    listens = ("listen", *quiet, "bob", "--relay", RELAY)
+    with Program(*listens, env=NO_CODE, **world.at(world.bob)) as bob:
+        code = bob.event("listening", PATIENCE)["dial"][0].split()[2:]
+        with Program("dial", *code, *quiet, "alice", env=NO_CODE, **world.at(world.alice)) as alice:
+            alice.event("calling", PATIENCE)
+            began = time.monotonic()
+            alice.event("connected", PATIENCE)
+            return time.monotonic() - began
+
+
+def setups(world: World, calls: int, delay: float) -> None:
+    """Print what they take."""
+    with wan(world, delay), Program("relay", "--calls", "1000", **world.at(world.relay)) as relay:
+        relay.notice_with("relay on port", PATIENCE)
+        times = sorted(one_setup(world) for _ in range(calls))
+    median, late = times[calls // 2], times[int(calls * 0.95)]
+    print(f"connected after {median:.2f} s (median), {late:.2f} s (95 %), {times[0]:.2f} s (best)")
+    print(
+        f"of these on the way: {(2 * 4 + 5 * 8) * delay:.2f} s, for 2 round trips to the relay and 5 to the listener"
+    )
+
+
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(prog="python -m bench.direct", description=__doc__)
@@ -93,6 +120,7 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.01, help="seconds of each leg")
     parser.add_argument("--random", action="store_true", help="routers draw ports")
     parser.add_argument("--answers", action="store_true", help="routers answer strangers with a reset")
+    parser.add_argument("--setup", action="store_true", help="how long a code call takes until it is connected")
     given = parser.parse_args()
     results = []
     with tempfile.TemporaryDirectory() as name, made("fully-random" if given.random else "") as world:
@@ -101,6 +129,9 @@ def main() -> None:
             file.writeframes(tone(200, SOUND).tobytes())
         for router in world.routers if given.answers else ():
             subprocess.run(["ip", "netns", "exec", router, "nft", *RESETS.split()], check=True)
+        if given.setup:
+            setups(world, given.calls, given.delay)
+            return
         with wan(world, given.delay), Program("relay", **world.at(world.relay)) as relay:
             relay.notice_with("relay on port", PATIENCE)
             for _ in range(given.calls):
