@@ -84,7 +84,7 @@ class Recording:
             broken = self._broken(error)
             os.close(self._descriptor)
             with contextlib.suppress(OSError):
-                os.unlink(self.path)  # nobody is to wonder later what it was
+                os.unlink(self.path)  # an empty file would take the name from the next try
             raise broken from error
 
     def write(self, pcm: bytes) -> None:
