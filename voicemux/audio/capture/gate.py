@@ -37,8 +37,8 @@ class Gate:
     """The gate of one microphone. The microphone's thread calls `take` and `listen`, any thread the rest."""
 
     def __init__(self, load: Callable[[], VoiceActivity] = load_activity, *, pauses: bool = False) -> None:
-        """`load` makes a speech detector, or raises LibraryMissing. With `pauses`, an open gate is shut while there
-        is no speech, once there is a detector."""
+        """`load` makes a speech detector, or raises LibraryMissing. With `pauses`, an open gate is shut while
+        there is no speech, once there is a detector."""
         self._load = load
         self._pauses = pauses
         self.talks = False  # with `MicMode.PTT`: the user holds the key
