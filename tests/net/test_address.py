@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicemux.errors import AddressError
-from voicemux.net.address import DEFAULT_PORT, Address, is_inside, lacks_zone, parse_address, parse_port
+from voicemux.net.address import (
+    DEFAULT_PORT,
+    Address,
+    ends_like_a_port,
+    is_inside,
+    lacks_zone,
+    parse_address,
+    parse_port,
+)
 
 
 @pytest.mark.parametrize(
@@ -145,3 +153,17 @@ def test_it_is_known_which_addresses_work_in_one_network_only(host, inside):
 )
 def test_only_link_local_addresses_of_ipv6_need_an_interface(host, is_lacking):
     assert lacks_zone(host) is is_lacking
+
+
+@pytest.mark.parametrize(
+    ("text", "is_meant"),
+    [
+        ("::1:9003", True),
+        ("fd00::5:9003", True),
+        ("[::1]:9003", False),
+        ("4711-a-b@tls://127.0.0.1:43029", False),
+        ("tcp://host:9003", False),
+    ],
+)
+def test_a_port_behind_an_address_without_brackets_is_noticed(text: str, is_meant: bool) -> None:
+    assert ends_like_a_port(text) == is_meant

@@ -210,6 +210,14 @@ def test_a_relay_that_talks_nonsense_is_left(answer: bytes) -> None:
         call(place)
 
 
+def test_of_a_relay_that_says_nothing_the_relay_is_blamed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        way = RelayedWay(RelayPlace(Address("127.0.0.1", server.getsockname()[1])), (ID,), "4711")
+        with pytest.raises(Unreachable) as caught:
+            reach_relayed(way, timeout=0.2)
+    assert caught.value.kind is Kind.NO_RELAY
+
+
 def test_a_relay_that_joins_us_with_no_one_at_once_again_and_again_costs_little() -> None:
     seen = Address("192.0.2.1", 1)
     lie = PREFACE + encoded(Parked(seen)) + encoded(Paired(ID, seen))
