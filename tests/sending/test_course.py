@@ -121,6 +121,11 @@ def test_a_lost_packet_is_waited_for(name: str, delay: float, missing: float) ->
         assert figures.dropped < 4
 
 
+def test_where_the_round_trip_is_long_and_packets_are_lost_there_are_fewer_of_them() -> None:
+    line = call("300 ms 1%", cut=25)
+    assert all(seconds[3] == 40 for seconds in line.seconds(line.a, line.b)[20:])
+
+
 @pytest.mark.parametrize("name", ["dark 2 s held", "dark 2 s lost"])
 def test_after_an_outage_all_is_as_before(name: str) -> None:
     line = call(name)

@@ -14,6 +14,7 @@ from voicemux.sending.brisk import Brisk
 from voicemux.sending.climb import Climb
 from voicemux.sending.flow import MOST_BACKLOG, Flow
 from voicemux.sending.forth import Forth
+from voicemux.sending.repeats import Repeats
 from voicemux.sending.rungs import MODEST, Rungs
 
 # Share of the sent rate below which the line is too slow: 0.5 s of packets of 60 ms are 8, and one more or less makes
@@ -54,6 +55,7 @@ class Course:
         self.blame = Blame(self._forth)
         self._climb = Climb(self._forth, near, self.blame)
         self._brisk = Brisk()
+        self._repeats = Repeats()
         self._allowance = Allowance(near, far, self._forth, self._back, self.blame)
         self._rungs: Rungs | None = None
         self._hidden = 0  # looks in a row at which a tunnel seemed likely
@@ -91,6 +93,9 @@ class Course:
     def told(self, arrivals: Arrivals, now: float) -> None:
         """The peer has sent ARRIVALS about our voice."""
         if arrivals.source == OWN_SOURCE and self._forth.told(arrivals, now):
+            newest, round_trip = self._forth.moments.newest, self._near.smallest_round_trip
+            if newest and round_trip:
+                self._repeats.saw(newest.most - newest.least, round_trip, now)
             self._allowance.grant(self._rungs, now)
 
     def reported(self, report: Report, now: float) -> None:
@@ -157,7 +162,7 @@ class Course:
         newest = self._forth.moments.newest
         if self.blame.state is Whose.THEIRS and newest and newest.least > LONG_QUEUE:
             return LONGEST_MS
-        if self._back.saves_headers:
+        if self._back.saves_headers or self._repeats.are_frequent(now):
             return SAVING_MS
         return LATE_MS if self._is_late(now) else 0.0
 

@@ -94,6 +94,8 @@ KEPT_ASIDE = [
     _squeeze("30k 15 s there", 30e3, 15, _there),
     _squeeze("50k 20 s", 50e3, 20, delay=0.04),
     _same("200 ms 2%", 40, lambda: Kind(0.1, loss=0.02), looked_at=(10.0, 40.0)),
+    _same("240 ms 1.5%", 40, lambda: Kind(0.12, loss=0.015), looked_at=(10.0, 40.0)),
+    _same("160 ms 2% bursts", 40, lambda: Kind(0.08, loss=0.02, burst=3.0), looked_at=(10.0, 40.0)),
 ]
 
 LINES = {line.name: line for line in (*CHOSEN_ON, *KEPT_ASIDE)}
