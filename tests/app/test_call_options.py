@@ -109,6 +109,7 @@ def test_sound_is_wanted_if_any_of_it_is(words: str, is_wanted: bool) -> None:
         ("--music", VoiceSettings(wish=Wish(96_000, 20, at_once=True), music=True)),
         ("--music --bitrate 128 --frame-ms 40", VoiceSettings(wish=Wish(128_000, 40, at_once=True), music=True)),
         ("--music --low-latency", VoiceSettings(wish=Wish(96_000, at_once=True), music=True)),
+        ("--dtx", VoiceSettings(wish=Wish(dtx=True))),
         ("--bandwidth 100", VoiceSettings(wish=Wish(bandwidth=100_000))),
         ("--low-latency --bitrate 24", VoiceSettings(wish=Wish(24_000, at_once=True))),
         ("--codec pcm --frame-ms 40 --start-muted", VoiceSettings(Codec.PCM, Wish(frame_ms=40), starts_muted=True)),

@@ -146,8 +146,7 @@ class Call(RecordedCall):
         yield from map(from_bytes, self._sink.rest())
 
     def speak(self, samples: "Samples") -> bool:
-        """Say `samples`, of shape (n,); waits while half a second is queued. Between them, silence is sent, or,
-        with `dtx`, next to nothing.
+        """Say `samples`, of shape (n,); waits while half a second is queued. Between them, silence is sent.
 
         What several threads say comes one after the other. In a stream of short pieces that come as fast as they are
         said (an echo, a bridge), what has come to wait for good after a pause is cut out.

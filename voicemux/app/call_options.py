@@ -231,7 +231,6 @@ class CallOptions:
             echo=EchoChoice(self.echo),
             noise=NoiseChoice(self.noise_suppression),
             mic_mode=MicMode(self.mic_mode),
-            dtx=self.dtx,
         )
 
     def relay_place(self) -> "RelayPlace | None":
@@ -257,6 +256,7 @@ class CallOptions:
             frame_ms=float(self.frame_ms or (MUSIC_FRAME_MS if self.music and not self.low_latency else 0)),
             bandwidth=(self.bandwidth or 0) * 1000,
             at_once=self.low_latency or self.music,
+            dtx=self.dtx,
         )
         needed, what = wish.lacking, f"packets of {wish.frame_ms:g} ms"
         if wish.bandwidth and self.codec == "pcm":

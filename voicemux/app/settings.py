@@ -43,7 +43,6 @@ class VoiceSettings:
     echo: EchoChoice = EchoChoice.AUTO
     noise: NoiseChoice = NoiseChoice.OFF
     mic_mode: MicMode = MicMode.OPEN
-    dtx: bool = False  # next to nothing is sent while there is only silence to send
 
 
 @dataclass(frozen=True)

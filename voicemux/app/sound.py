@@ -138,7 +138,7 @@ class Sound:
         studio, voice = self._studio, self._voice
         if not studio:
             return Halves()
-        transmitter = studio.make_transmitter(playable, voice.codec, voice.wish, in_stereo=in_stereo, dtx=voice.dtx)
+        transmitter = studio.make_transmitter(playable, voice.codec, voice.wish, in_stereo=in_stereo)
         tones = self._make_tones()
         make_player = partial(studio.make_player, trace=self._trace, tones=tones)
         player, recorder = (self._made(make) for make in (make_player, studio.make_recorder))
@@ -184,7 +184,7 @@ class Sound:
             self._tell(f"{error}; your microphone is open all the time; {hint(error)}")
 
     def _tell_of_dtx(self, transmitter: "Transmitter") -> None:
-        if not self._voice.dtx:
+        if not self._voice.wish.dtx:
             return
         self._tell(DTX_REVEALS)
         if transmitter.in_use.can_reopen and self._voice.mic_mode is MicMode.OPEN:  # it is an open microphone

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from voicemux.audio.both_sides import BothSides
 from voicemux.audio.capture.transmitter import Transmitter
+from voicemux.audio.capture.wish import Wish
 from voicemux.audio.choices import EchoChoice
 from voicemux.audio.codec import make_decoders, make_encoder
 from voicemux.audio.echo.canceller import check_canceller
@@ -178,7 +179,7 @@ class Booth:
 
     def __init__(self, echo: EchoChoice = EchoChoice.OFF, *, dtx: bool = False) -> None:
         """With `echo`, the echo of what the program takes is cancelled in what it gives. `dtx` is as for
-        `Transmitter`. Raises LibraryMissing if a library for that is not installed."""
+        `Wish`. Raises LibraryMissing if a library for that is not installed."""
         self._dtx = dtx
         self.source = BlockSource()
         self.sink = BlockSink()
@@ -201,7 +202,7 @@ class Booth:
         encoder = make_encoder(playable)
         if encoder is None:
             return None
-        return Transmitter(self.source, encoder, processing=self._processing, dtx=self._dtx)
+        return Transmitter(self.source, encoder, wish=Wish(dtx=self._dtx), processing=self._processing)
 
     def make_sides(self, transmitter: Transmitter | None) -> BothSides:
         """Return what can record the call."""

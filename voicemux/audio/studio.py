@@ -204,16 +204,10 @@ class Studio:
         return Mixer(sink, {OWN_SOURCE: playout}, records=True, channels=self._channels)
 
     def make_transmitter(
-        self,
-        playable: tuple[int, ...],
-        wanted: Codec | None = None,
-        wish: Wish = ANY,
-        *,
-        in_stereo: bool = False,
-        dtx: bool = False,
+        self, playable: tuple[int, ...], wanted: Codec | None = None, wish: Wish = ANY, *, in_stereo: bool = False
     ) -> Transmitter | None:
         """Return the sending half; None without a microphone, or if the peer can play no codec that we can make
-        within the wish. `in_stereo` is whether the peer plays two channels; `dtx` is as for `Transmitter`."""
+        within the wish. `in_stereo` is whether the peer plays two channels."""
         if self._source is None:
             return None
         sent = self._captured_channels if in_stereo else 1
@@ -233,7 +227,6 @@ class Studio:
             opens_late=opens_late,
             processing=self._processing,
             channels=(self._captured_channels, sent),
-            dtx=dtx,
         )
 
     def close(self) -> None:

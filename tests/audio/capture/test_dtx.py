@@ -16,6 +16,7 @@ from voicemux.audio.activity import PIECE, VoiceActivity
 from voicemux.audio.capture.dtx import HANG, MARK_EVERY, Pauses, Sends
 from voicemux.audio.capture.gate import FADE_OUT, HOLD, PREROLL, Gate
 from voicemux.audio.capture.transmitter import Transmitter
+from voicemux.audio.capture.wish import Wish
 from voicemux.audio.choices import MicMode
 from voicemux.audio.codec import OpusDecoder, OpusEncoder
 from voicemux.audio.endpoints import BLOCK_SAMPLES, SILENT_BLOCK
@@ -29,7 +30,7 @@ SILENCE = bytes(2 * PACKET)
 
 def sent_of(pcm: bytes, encoder: PcmEncoder | OpusEncoder, *, dtx: bool = True) -> list[Audio]:
     source, sent = Script(blocks_of(pcm)), list[Audio]()
-    Transmitter(source, encoder, dtx=dtx).run(sent.append, lambda since: None)
+    Transmitter(source, encoder, wish=Wish(dtx=dtx)).run(sent.append, lambda since: None)
     return sent
 
 
@@ -75,7 +76,7 @@ def test_a_short_silence_is_sent_and_without_the_option_a_long_one_is_too() -> N
 
 def test_who_is_muted_or_has_another_device_in_a_pause_begins_anew() -> None:
     source = Script(blocks_of(100 * SILENCE))
-    transmitter = Transmitter(source, PcmEncoder(20), dtx=True)
+    transmitter = Transmitter(source, PcmEncoder(20), wish=Wish(dtx=True))
     source.at = {
         80: lambda: setattr(transmitter, "muted", True),
         200: lambda: setattr(transmitter, "muted", False),
@@ -169,7 +170,7 @@ def test_behind_a_gate_what_was_said_before_speech_was_found_is_sent() -> None:
     speaks = [found <= at * PIECE < found + RATE for at in range(600)]
     sound = samples(voice("far", 5))
     source, sent = Script(blocks_of(sound.tobytes())), list[Audio]()
-    transmitter = Transmitter(source, PcmEncoder(20), dtx=True)
+    transmitter = Transmitter(source, PcmEncoder(20), wish=Wish(dtx=True))
     transmitter.gate = gate(MicMode.VOICE, speaks)
     transmitter.run(sent.append, lambda since: None)
     words = b"".join(each.data for each in sent if each.data and each.timestamp >= found)

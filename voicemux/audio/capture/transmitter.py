@@ -32,12 +32,11 @@ class Transmitter:
         opens_late: bool = False,
         processing: Processing | None = None,
         channels: tuple[int, int] = (1, 1),
-        dtx: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`reopen` returns a new source if one has broken. With `opens_late`, the source is opened, by `reopen`, only
         once voice is to be sent. `wish` is for an encoder that adapts. `channels` are the numbers of channels of the
-        source and of the encoder: equal, or 2 and 1, which is their mean. With `dtx`, hardly any silence is sent."""
+        source and of the encoder: equal, or 2 and 1, which is their mean."""
         self._captured_channels, self._channels = channels
         self._frame_bytes = self._channels * SAMPLE_BYTES
         self.in_use: InUse[Source] = InUse(source, reopen)
@@ -50,9 +49,8 @@ class Transmitter:
         self._muted = False
         self._encoder = encoder
         self._processing = processing or Processing()
-        self.gate, self._pauses = Gate(pauses=dtx), Pauses(are_wanted=dtx)
-        self._meter = LevelMeter()
-        self._clock = clock
+        self.gate, self._pauses = Gate(pauses=wish.dtx), Pauses(are_wanted=wish.dtx)
+        self._meter, self._clock = LevelMeter(), clock
         if encoder.codec != Codec.OPUS:
             wish = Wish(encoder.bitrate, encoder.frame_samples * 1000 / RATE)
         self._ladder = Ladder(wish.usual, wish.brisk, at_once=wish.at_once)
