@@ -1,7 +1,10 @@
 """How well `--mic-mode voice` tells speech from typing: what the gate sends of both.
 
-The threshold of the detector was chosen with `speakers.tuned()` and every second key; the other speakers and keys are
-kept aside. The keys are those of a mechanical keyboard, from Debian's package bucklespring-data.
+The thresholds of the detector were chosen with `speakers.tuned()` and every second key; the other speakers and keys
+are kept aside. The keys are those of a mechanical keyboard, from Debian's package bucklespring-data.
+
+Recordings of single letters begin with the noise of their microphone, and a click where it was cut. So a beginning is
+counted in two ways: from the first sound of the recording on, and from the first that is speech.
 """
 
 import itertools
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.speakers import ASIDE, LEVEL, VOICES, Voice, speaker
+from bench.speakers import ASIDE, LEVEL, VOICES, WORD_VOICES, Voice, speaker
 from tests.audio.speech import quality
 from voicemux.audio.capture.gate import Gate
 from voicemux.audio.choices import MicMode
@@ -31,6 +34,8 @@ LONGEST, SHORTEST = 3 * RATE, RATE // 5  # samples of a piece
 PAUSE = RATE * 9 // 10  # samples between two: the gate is shut then
 SOFT = -22.0  # dB against speech: what is softer is no beginning
 ABOVE = 8.0  # dB above the noise of the recording, likewise
+NO_PAUSE = 15  # times `LOOK` (150 ms): the stops within a word are shorter
+FAINT = -20.0  # dB against the loudest of the word: what is softer, and has a pause behind it, is a click or a breath
 LOST = RATE // 20  # samples (50 ms) of a beginning that may be lost
 
 Floats = NDArray[np.float64]
@@ -39,16 +44,21 @@ Floats = NDArray[np.float64]
 def measure(folder: Path = KEYS) -> list[dict[str, Any]]:
     """A row for those that settings were chosen with, and one for those kept aside."""
     keys = [_loaded(path) for path in sorted(folder.glob("*.wav"))]
+    tuned = [voice for voice in VOICES if voice.name not in ASIDE]
+    letters = [voice for voice in VOICES if voice.name in ASIDE]
     rows = []
-    for name, is_aside in (("chosen with", False), ("aside", True)):
+    for name, voices, typed_with, fluent in (
+        ("chosen with", tuned, keys[::2], True),
+        ("letters kept aside", letters, keys[1::2], True),
+        ("words kept aside", WORD_VOICES, [], False),
+    ):
         typing = {
-            f"{typed:.0f} dB, room {room:.0f} dB": _open_while_typing(keys[is_aside::2], typed, room)
+            f"{typed:.0f} dB, room {room:.0f} dB": _open_while_typing(typed_with, typed, room)
             for typed, room in itertools.product(TYPED, ROOMS)
-            if keys
+            if typed_with
         }
-        lost = {voice.name: _lost_beginnings(voice) for voice in VOICES if (voice.name in ASIDE) is is_aside}
-        lost = {who: found for who, found in lost.items() if found}
-        speech = {who: _quality(who) for who in lost}
+        lost = {voice.name: found for voice in voices if (found := _lost_beginnings(voice))}
+        speech = {who: _quality(who) for who in lost} if fluent else {}
         rows.append({"which": name, "typing": typing, "lost": lost, "pesq": speech})
     return rows
 
@@ -72,8 +82,8 @@ def _typing(keys: list[Floats], db: float) -> Floats:
     return sound * 32768 * 10 ** (db / 20) / loud
 
 
-def _lost_beginnings(voice: Voice) -> list[float]:
-    """Of each word or letter, how many milliseconds of its beginning are not sent."""
+def _lost_beginnings(voice: Voice) -> list[tuple[float, float]]:
+    """Of each word or letter, how many milliseconds are not sent: of the recording's first sound, and of speech."""
     pieces = [each.astype(float)[:LONGEST] for each in itertools.islice(voice.pieces(), 3 * PIECES)]
     pieces = [each for each in pieces if len(each) >= SHORTEST][:PIECES]
     if not pieces:
@@ -87,14 +97,15 @@ def _lost_beginnings(voice: Voice) -> list[float]:
         if gate.speaks and not was_open:
             opened.append(gate.opened_at)
         was_open = bool(gate.speaks)
-    for begin, following in zip(begins, [*begins[1:], len(sound)], strict=True):
-        found = next((each for each in opened if begin - PAUSE <= each < following - PAUSE), None)
-        lost.append((following - begin if found is None else max(0, found - begin)) * 1000 / RATE)
+    ends = [*(first for first, _ in begins[1:]), len(sound)]
+    for (first, speech), end in zip(begins, ends, strict=True):
+        found = next((each for each in opened if first - PAUSE <= each < end - PAUSE), end)
+        lost.append((max(0, found - first) * 1000 / RATE, max(0, found - speech) * 1000 / RATE))
     return lost
 
 
-def _spaced(pieces: list[Floats]) -> tuple[Floats, list[int]]:
-    """All of them at the level of speech, with pauses; and where each begins."""
+def _spaced(pieces: list[Floats]) -> tuple[Floats, list[tuple[int, int]]]:
+    """All of them at the level of speech, with pauses; and where each begins, in two ways."""
     power = np.concatenate([_powers(each) for each in pieces])
     gain = 32768 * 10 ** (LEVEL / 20) / np.sqrt(power[power > power.max() / 1000].mean())
     parts, begins, length = [np.zeros(RATE)], [], RATE
@@ -103,10 +114,19 @@ def _spaced(pieces: list[Floats]) -> tuple[Floats, list[int]]:
         least = max((32768 * 10 ** ((LEVEL + SOFT) / 20)) ** 2, np.percentile(powers, 10) * 10 ** (ABOVE / 10))
         if not (powers > least).any():
             continue
-        begins.append(length + int(np.argmax(powers > least)) * LOOK)
+        first, speech = _beginnings(powers, least)
+        begins.append((length + first * LOOK, length + speech * LOOK))
         parts += [piece * gain, np.zeros(PAUSE)]
         length += len(piece) + PAUSE
     return np.concatenate(parts), begins
+
+
+def _beginnings(powers: Floats, least: float) -> tuple[int, int]:
+    """The first that is more than the least; and the first of a group of those that is not faint."""
+    loud = np.flatnonzero(powers > least)
+    groups = np.split(loud, np.flatnonzero(np.diff(loud) > NO_PAUSE) + 1)
+    clear = powers.max() * 10 ** (FAINT / 10)
+    return int(loud[0]), next(int(group[0]) for group in groups if powers[group].max() >= clear)
 
 
 def _quality(name: str) -> tuple[float, float]:
@@ -150,17 +170,20 @@ def table(rows: list[dict[str, Any]]) -> str:
     """In Markdown."""
     lines = []
     for row in rows:
-        lost = [each for found in row["lost"].values() for each in found]
-        bad = {who: sum(each > LOST * 1000 / RATE for each in found) for who, found in row["lost"].items()}
-        count = sum(bad.values())
-        losses = [before - after for after, before in row["pesq"].values()]
-        lines += [
-            f"## {row['which']}",
-            "",
-            *(f"- open while typing, {what}: {share:.1%}" for what, share in row["typing"].items()),
-            f"- beginnings of which over 50 ms are lost: {count} of {len(lost)}, {count / max(1, len(lost)):.1%} "
-            f"({', '.join(f'{who} {number}' for who, number in bad.items() if number)})",
-            f"- PESQ that the gate costs: {np.median(losses):.2f} in the median, {max(losses):.2f} at most",
-            "",
-        ]
+        lines += [f"## {row['which']}", ""]
+        lines += [f"- open while typing, {what}: {share:.1%}" for what, share in row["typing"].items()]
+        for number, since in enumerate(("of the recording", "of speech")):
+            bad = {
+                who: sum(each[number] > LOST * 1000 / RATE for each in found) for who, found in row["lost"].items()
+            }
+            count, whole = sum(bad.values()), max(1, sum(map(len, row["lost"].values())))
+            lines.append(
+                f"- beginnings {since} of which over 50 ms are lost: {count} of {whole}, {count / whole:.1%} "
+                f"({', '.join(f'{who} {lost}' for who, lost in bad.items() if lost)})"
+            )
+        if losses := [before - after for after, before in row["pesq"].values()]:
+            lines.append(
+                f"- PESQ that the gate costs: {np.median(losses):.2f} in the median, {max(losses):.2f} at most"
+            )
+        lines.append("")
     return "\n".join(lines)

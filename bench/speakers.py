@@ -31,6 +31,8 @@ LEAST = 20  # speakers; with fewer the worst says little
 LETTERS = Path("/usr/share/klettres")  # letters and syllables, each language by one person
 FISH = Path("/usr/share/games/fillets-ng/sound")  # the dialogues of two actors for each language
 READERS = Path("/usr/share/pocketsphinx/test/data")
+TUBERLING = Path("/usr/share/ktuberling/sounds")  # the parts of a face, of a house: each language by one person
+PROMPTS = Path("/usr/share/asterisk/sounds")  # of a telephone exchange, each language by one person; 8 kHz
 SPEAKER_TEST = Path("/usr/share/sounds/alsa")
 LANGUAGES = (
     *("ar", "cs", "da", "de", "en", "en_GB", "es", "fr", "he", "hu"),
@@ -38,6 +40,12 @@ LANGUAGES = (
 )
 # Nothing is chosen by these: they show whether what was chosen by the others holds.
 ASIDE = frozenset({"letters-ar", "letters-en_GB", "letters-fr", "letters-hu", "letters-lt", "letters-uk"})
+# Who says words alone: kept aside from all that was chosen, the second criterion of `voicemux.audio.activity` too.
+TUBERLING_LANGUAGES = (
+    *("ca", "da", "de", "el", "en", "es", "fi", "fr", "ga", "gl", "it", "lt", "nds"),
+    *("nl", "nn", "pt", "ro", "ru", "sl", "sr", "sv", "uk", "wa"),
+)
+PROMPT_VOICES = ("es_MX_f_Allison", "fr_CA_f_June", "it_IT_m_Carlo", "ru_RU_f_IvrvoiceRU")
 SAID = (
     "The beauty of the view stunned the young boy. Two blue fish swam in the tank. "
     "Her purse was full of useless trash. The colt reared and threw the tall rider. "
@@ -136,7 +144,16 @@ def _all_voices() -> Iterator[Voice]:
         yield Voice(f"espeak-{name}", "espeak-ng", False, partial(_synthetic, "espeak-ng", "-v", name, SAID, "-w"))
 
 
+def _word_voices() -> Iterator[Voice]:
+    for language in TUBERLING_LANGUAGES:
+        yield Voice(f"words-{language}", "ktuberling-data", True, partial(_files, TUBERLING / language, "*.*"))
+    for name in PROMPT_VOICES:
+        source = f"asterisk-core-sounds-{name[:2]}-wav"
+        yield Voice(f"prompts-{name[:2]}", source, True, partial(_files, PROMPTS / name / "digits", "*.wav"))
+
+
 VOICES = tuple(_all_voices())
+WORD_VOICES = tuple(_word_voices())
 
 
 def _speaker(voice: Voice) -> Speaker | None:

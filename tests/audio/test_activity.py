@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.audio.echo.room import RATE, noise, samples, voice
-from voicemux.audio.activity import BEGINS, GOES_ON, HANG, PIECE, VoiceActivity, load_activity
+from voicemux.audio.activity import (
+    BEGINS,
+    GOES_ON,
+    HANG,
+    LASTING,
+    LIKELY,
+    PIECE,
+    REMEMBERED,
+    VoiceActivity,
+    load_activity,
+)
 from voicemux.errors import LibraryMissing
 
 probabilities = st.lists(st.sampled_from([0.0, 0.3, GOES_ON, 0.6, BEGINS, 1.0]), max_size=200)
@@ -18,26 +28,49 @@ def activity(given: list[float]) -> VoiceActivity:
     return VoiceActivity(lambda piece: next(left))
 
 
+def voiced(pieces: int) -> np.ndarray:
+    """A tone that is much louder than a quiet room."""
+    return np.rint(3000 * np.sin(np.arange(pieces * PIECE) * 0.03)).astype(np.int16)
+
+
 def test_it_takes_a_sure_sign_to_begin_and_less_to_go_on() -> None:
     made = activity([0.6, 0.6, BEGINS, GOES_ON, 0.0])
     spoken = []
     for _ in range(5):
-        made.hear(np.zeros(PIECE, np.int16))
+        made.hear(voiced(1))
         spoken.append((made.speaks, round(made.spoken, 2)))
     assert spoken == [(False, 0.0), (False, 0.0), (True, 0.01), (True, 0.02), (True, 0.02)]
+
+
+def test_signs_that_last_are_taken_together_if_they_are_loud() -> None:
+    doubts = [LIKELY + 0.05] * LASTING
+    for sound, speaks in ((voiced(LASTING), True), (voiced(LASTING) // 30, False)):
+        made = activity(doubts)
+        made.hear(sound[:-PIECE])
+        assert not made.speaks
+        made.hear(sound[-PIECE:])
+        assert made.speaks is speaks
+
+
+def test_what_is_as_loud_as_the_room_is_no_beginning() -> None:
+    made = activity([0.0] * REMEMBERED + [1.0] * 2)
+    made.hear(np.concatenate((voiced(REMEMBERED), voiced(1))))
+    assert not made.speaks
+    made.hear(voiced(1) * 5)
+    assert made.speaks
 
 
 @given(probabilities, st.integers(1, 1000))
 def test_speech_begins_with_a_sure_sign_and_ends_a_hang_behind_the_last_one(given: list[float], batch: int) -> None:
     made = activity(given)
-    sound = np.zeros(len(given) * PIECE, np.int16)
+    sound = voiced(len(given))
     for at in range(0, len(sound), batch):
         made.hear(sound[at : at + batch])
         since = (at + batch) // PIECE
         recent = given[max(0, min(since, len(given)) - HANG // PIECE) : since]
         if made.speaks:
             assert any(each >= GOES_ON for each in recent)
-            assert any(each >= BEGINS for each in given[:since])
+            assert any(each >= GOES_ON for each in given[:since])
         elif recent:
             assert not any(each >= BEGINS for each in recent)
     assert made.spoken <= sum(each >= GOES_ON for each in given) * PIECE / RATE + 1e-9

@@ -106,7 +106,7 @@ def test_the_detector_is_asked_only_where_something_depends_on_it() -> None:
         asked.append(len(piece))
         return 1.0
 
-    made, block = Gate(lambda: VoiceActivity(detect)), bytes(2 * BATCH)
+    made, block = Gate(lambda: VoiceActivity(detect)), counting(BATCH / RATE).tobytes()
     made.listen()
     made.take(block)
     assert (asked, made.speaks) == ([], None)
@@ -129,7 +129,7 @@ def test_the_detector_is_asked_only_where_something_depends_on_it() -> None:
 def test_whatever_the_user_does_as_much_comes_out_as_goes_in_and_it_is_never_late_for_long(
     acts: list[tuple[str, int]], speaks: list[bool], batch: int
 ) -> None:
-    made, sound = gate(MicMode.VOICE, speaks), samples(noise(0.02, -60))
+    made, sound = gate(MicMode.VOICE, speaks), samples(noise(0.02, -30))
     block = np.resize(sound, batch).tobytes()
     for act, count in acts:
         if act in (MicMode.OPEN, MicMode.VOICE, MicMode.PTT):
