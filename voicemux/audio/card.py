@@ -301,7 +301,10 @@ def faded(pcm: bytes, channels: int, begin: float, end: float) -> bytes:
 
 
 def _forms(device: Device, kind: str, inside: int = 1) -> list[tuple[int, int]]:
-    """Return pairs of rate and number of channels to try."""
+    """Return pairs of rate and number of channels to try.
+
+    A microphone may be on any channel of its device. "default" and the like have dozens, which no hardware has.
+    """
     channels = device.inputs if kind == "input" else device.outputs
     few = min(2, channels)
     if kind == "input":

@@ -1,8 +1,9 @@
 """The library for sound cards: PortAudio, by way of PyAudio, whose only home this is.
 
 What it is like (PyAudio 0.2.14 and PortAudio 19.6, from their C source and by trial), beside what `callbacks.py` and
-`blocking.py` say of their streams: - The microphone and the loudspeaker are two streams: one full-duplex stream costs
-20 ms more. - It waits for ever for a sound server that is frozen, or that dies at the wrong moment.
+`blocking.py` say of their streams:
+- The microphone and the loudspeaker are two streams: one full-duplex stream costs 20 ms more.
+- It waits for ever for a sound server that is frozen, or that dies at the wrong moment.
 """
 
 import contextlib

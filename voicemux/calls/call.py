@@ -2,8 +2,18 @@
 
 The threads of a call, and what wakes each when it is to end:
 
+    timer           waits for the end      the end: pings and reports until then, then cuts a goodbye that hangs
+    redial          waits for the line     the end, or `Redialling.stop()`; only of a dialler
+    move            waits for a round      `Moving.stop()`; only of a call through a relay
+    those of each connection, see `carrier.py`: they end with it
+    and those of the sound, see `sound_threads.py`
 
- timer           waits for the end      the end: pings and reports until then, then cuts a goodbye that hangs
+How it ends: any thread may ask (`hang_up`, the peer's BYE, a broken stream, a bug). The first reason is kept
+(`Ending`). The `Conversation` decides what is still sent and awaited: our BYE is sent after the last text, and the
+peer's last text is still received. When the peer's stream has ended, `next_event` returns `Ended`. Then `close()`
+joins all threads.
+
+A broken stream ends a call only if there is no `Bond`. Otherwise another stream takes its place, see `lines.py`.
 """
 
 from collections.abc import Callable

@@ -1,13 +1,15 @@
 """The reference signal of an echo canceller: the samples that a sound card was given, aligned with the captured ones.
 Pure.
 
-The cancellation depends on this alignment (returned echo, measured with WebRTC's canceller, echo at -10 dB): - A hole
-in the reference is harmless (-37 dB, as without). A shift costs 4 to 8 dB for a second, up to 35 at once. - A sample
-must come before its echo: 10 ms behind it costs 9 dB. Up to 450 ms before it costs nothing. - Drift between the two
-sound cards costs nothing up to 200 ppm: the shifts against it come minutes apart. So the two run in lockstep: as many
-samples out as the microphone captured. What waits goes up and down with the blocks of the two cards. Only where it
-was at its least is looked at, once a second, and it is seldom corrected. Of five ways that were tried in real calls
-on a loaded machine, this one returned the least echo: -37 to -46 dB, the others -19 to -30.
+The cancellation depends on this alignment (returned echo, measured with WebRTC's canceller, echo at -10 dB):
+- A hole in the reference is harmless (-37 dB, as without). A shift costs 4 to 8 dB for a second, up to 35 at once.
+- A sample must come before its echo: 10 ms behind it costs 9 dB. Up to 450 ms before it costs nothing.
+- Drift between the two sound cards costs nothing up to 200 ppm: the shifts against it come minutes apart.
+
+So the two run in lockstep: as many samples leave as the microphone captured. The number of samples that wait goes up
+and down with the blocks of the two cards. Only its least value is looked at, once a second, and it is seldom
+corrected. Of five ways that were tried in real calls on a loaded machine, this one returned the least echo: -37 to
+-46 dB, the others -19 to -30.
 """
 
 from collections import deque
