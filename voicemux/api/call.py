@@ -206,10 +206,8 @@ class Call(RecordedCall):
         self._call.hang_up()
 
     def close(self) -> None:
-        """Let what was spoken be said, hang up if neither side has, and wait until nothing of the call is left.
-
-        Some seconds at most. Any thread; again does nothing.
-        """
+        """Let what was spoken be said, hang up if neither side has, and wait until nothing of the call is left. That
+        takes some seconds at most. Calling it again does nothing."""
         with self._closing:
             if self._closed:
                 return

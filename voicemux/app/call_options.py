@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 MUSIC_BITRATE = 96  # kbit/s for two channels, at which Opus is hard to tell from the original
 MUSIC_FRAME_MS = 20  # of each packet, the usual length: shorter ones cost bits that music needs
-ECHO_TEST_GRACE = 5  # seconds: the next caller does not wait a minute for one whose program was killed
+# Seconds for which an echo test keeps a lost call: it takes one caller at a time, and the next would wait a minute
+# for one whose program was killed.
+ECHO_TEST_GRACE = 5
 RECORDING_ENDINGS = (".wav", ".flac", ".ogg")
 
 
@@ -309,6 +311,7 @@ def settings_of(
 
 
 def _grace(typed: CallOptions, *, stdio: bool, echo_test: bool) -> int:
+    """Return the seconds for which a lost call is kept."""
     if stdio:  # another connection would lead to another program
         return 0
     return ECHO_TEST_GRACE if echo_test and not was_typed("grace") else typed.grace

@@ -166,7 +166,7 @@ def _metrics(text: str, server: "RelayServer") -> Iterator[None]:
 
     if text.rpartition(":")[2].isdigit() and not text.isdigit():
         address = parse_address(text)
-    else:  # a port alone; or what is none, and is told
+    else:  # a port alone, or a mistake, which `parse_port` refuses
         address = Address("127.0.0.1", parse_port(text, lowest=0))
     serving = MetricsServer(address, lambda: server.counts)
     serving.start()

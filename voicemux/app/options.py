@@ -49,7 +49,7 @@ def a_number(context: click.Context, option: click.Parameter, value: float) -> f
 
 
 def a_device(context: click.Context, option: click.Parameter, value: str) -> str:
-    """Refuse what only a call takes: a file, a pipe, or nothing."""
+    """Return the name of a device. Raises BadParameter for "none", standard input, a file or a folder."""
     if value == "none" or value in ("-", *STANDARD_INPUT):
         kind = "no device"
     elif os.sep in value and os.path.isdir(value):

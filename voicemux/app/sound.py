@@ -184,14 +184,15 @@ class Sound:
             self._tell(f"{error}; your microphone is open all the time; {hint(error)}")
 
     def _tell_of_dtx(self, transmitter: "Transmitter") -> None:
+        """Tell the user what DTX reveals, and if it has no effect because no speech detector is installed."""
         if not self._voice.wish.dtx:
             return
         self._tell(DTX_REVEALS)
-        if transmitter.in_use.can_reopen and self._voice.mic_mode is MicMode.OPEN:  # it is an open microphone
+        if transmitter.in_use.can_reopen and self._voice.mic_mode is MicMode.OPEN:  # a device, not a file
             from voicemux.audio.echo.canceller import check_canceller
 
             try:
-                check_canceller()  # the detector of speech is of the same library
+                check_canceller()  # the speech detector comes from the same library
             except LibraryMissing as error:
                 self._tell(f"{error}: an open microphone sends all the time, also with --dtx; {hint(error)}")
 

@@ -9,7 +9,7 @@ from voicemux.errors import SecurityError
 from voicemux.events import VolumeChosen
 from voicemux.security.volumes import AUTO, KeptVolume
 
-USUAL = 100  # percent: as it came
+USUAL = 100  # percent, at which sound is played as it comes
 
 
 class VolumeMemory:
@@ -22,8 +22,8 @@ class VolumeMemory:
         self._tell = tell
 
     def begin(self, player: Player | None, met: Introduced) -> VolumeChosen | None:
-        """Set the volume of a call that begins. Return what to tell the user: one that was chosen in a call before
-        may have been forgotten by the user, who would hear little or nothing."""
+        """Set the volume of a call that begins. Return the volume to show: the user may have forgotten one of an
+        earlier call, and would hear little or nothing. None if it is the usual one, or an option has set it."""
         volume = player.volume if player else None
         if not volume:
             return None

@@ -178,8 +178,8 @@ class Booth:
     """The sound of one call for programs; `Studio` is its counterpart for users."""
 
     def __init__(self, echo: EchoChoice = EchoChoice.OFF, *, dtx: bool = False) -> None:
-        """With `echo`, the echo of what the program takes is cancelled in what it gives. `dtx` is as for
-        `Wish`. Raises LibraryMissing if a library for that is not installed."""
+        """With `echo`, the echo of what the program takes is cancelled in what it gives. `dtx` is as in `Wish`.
+        Raises LibraryMissing if a library for that is not installed."""
         self._dtx = dtx
         self.source = BlockSource()
         self.sink = BlockSink()

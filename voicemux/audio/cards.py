@@ -131,7 +131,8 @@ class Cards:
         return used_device(kind) if device and is_served(device, kind) else None
 
     def wants_monitor(self) -> bool:
-        """Whether the user wants an input that hears what is played: by its whole name, or in the environment."""
+        """Return whether the user has chosen an input that records what the loudspeaker plays, by its whole name or
+        in the environment."""
         device = self.device("input")
         return device is not None and (is_monitor(device) if device.target else is_named("input"))
 

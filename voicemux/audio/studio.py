@@ -106,11 +106,8 @@ class Studio:
         self, choice: EchoChoice, tell: Callable[[str], None], missing: Callable[[LibraryMissing], None]
     ) -> None:
         """Cancel the loudspeaker's echo in the microphone, if there are both and the user wants that; otherwise
-        measure how loud it is.
-
-        `tell` gets sentences for the user, and `missing` the error if it cannot be done; the microphone's thread
-        calls them.
-        """
+        measure how loud it is. `tell` gets sentences for the user, and `missing` the error if it cannot be done; the
+        microphone's thread calls them."""
         if self.cards.has("input") and self.cards.has("output"):
             self._hands_free = HandsFree(choice, self._names, tell, missing)
             self._processing = self._hands_free
@@ -124,10 +121,8 @@ class Studio:
         self._processing = Processing(EchoState.OFF)
 
     def suppress_noise(self, choice: NoiseChoice, missing: Callable[[LibraryMissing], None]) -> None:
-        """Suppress noise of the microphone, if there is one. Call it after `cancel_echo`.
-
-        `missing` gets the error if it cannot be done; the microphone's thread calls it.
-        """
+        """Suppress noise of the microphone, if there is one. Call it after `cancel_echo`. `missing` gets the error
+        if it cannot be done; the microphone's thread calls it."""
         if choice is not NoiseChoice.OFF and self.cards.has("input"):
             self._processing = Quieting(self._processing, choice, missing)
 
@@ -164,12 +159,8 @@ class Studio:
 
     def make_player(self, max_delay: float, trace: Trace | None = None, tones: Tones | None = None) -> Mixer | None:
         """Return the playing half; None without a loudspeaker or recording. `max_delay` is in seconds. `trace` gets
-        facts about the playout.
-
-        Only a sound card plays the `tones`: what goes to a file or a program is what the peer said.
-
-        A file is made only now, because only now there is a call. Raises DeviceError if that fails.
-        """
+        facts about the playout. Only a sound card plays the `tones`: what goes to a file or a program is what the
+        peer said. A file is made only now, because only now there is a call. Raises DeviceError if that fails."""
         if self._sink is None:
             return self._make_recorder("output", max_delay, trace) or self._make_recorder("record", max_delay, trace)
         playouts = {OWN_SOURCE: Playout(self._decoders, max_delay, Account(trace, OWN_SOURCE), self._channels)}

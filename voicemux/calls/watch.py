@@ -90,8 +90,8 @@ class Watch:
         )
 
     def _is_silent(self, seconds: float | None) -> bool:
-        """Return whether our microphone gives nothing. Only a sound ends that: another device may be as silent, and
-        one that is muted cannot be judged."""
+        """Return whether our microphone counts as silent. `seconds` is `Signs.own_silence`. Once it counts as silent,
+        only a sound ends that: another device may be as silent, and one that is muted cannot be judged."""
         if self._quiet["microphone"]:
             return seconds != 0
         return seconds is not None and seconds >= MICROPHONE_QUIET

@@ -45,12 +45,13 @@ class MicKeys:
 
     @property
     def takes_space(self) -> bool:
-        """Whether space on an empty line is for the microphone; so are the last repeats of a key whose call has
-        ended."""
+        """Whether space on an empty line is for the microphone. If the call ends while the user holds the key, its
+        last repeats are, too."""
         return self._pushes_to_talk or self._holds
 
     @property
     def _pushes_to_talk(self) -> bool:
+        """Whether there is a call in which keys open the microphone."""
         return self._in_call and self._mode == "ptt"
 
     def toggle(self) -> Mute | PushToTalk | None:

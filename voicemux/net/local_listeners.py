@@ -19,7 +19,7 @@ from voicemux.net.ways import UnixPath
 
 FOR_US_ONLY = 0o177  # umask: mode 0600
 PEER = Address(LOCAL_HOST, 0)
-# What may be in the way of a socket, besides a file.
+# What a path may hold in place of a socket, besides a file: the check of its mode, and the words for it.
 KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISLNK, "a symbolic link"),

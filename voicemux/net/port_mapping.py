@@ -57,7 +57,7 @@ class UpnpRouter:
         own = self._upnp.lanaddr
         self._ask(self._upnp.addportmapping, outside, "TCP", own, port, DESCRIPTION, "", LEASE)
         host = str(self._ask(self._upnp.externalipaddress))
-        if not is_number(host):  # routers without a line say (null), or nothing
+        if not is_number(host):  # a router without a connection to the internet answers (null), or nothing
             with contextlib.suppress(Unreachable):
                 self.unmap(outside)
             raise Unreachable("the router opens a port by UPnP, but does not know its own address")
@@ -132,5 +132,5 @@ class PortMapping:
 
 
 def _reach_of(address: Address) -> str:
-    """What is to be said of an address that not all can call."""
+    """Return what to add to an address that only the network of another router reaches; "" for any other address."""
     return ", but only from the network of another router before it" if is_inside(address.host) else ""

@@ -59,7 +59,8 @@ def _connect_by_socks(address: Address, proxy: SocksProxy) -> TcpStream:
 
 
 def _fits_socks(host: str) -> bool:
-    """Whether a proxy can be asked for it: the library takes that for granted."""
+    """Return whether a proxy can be asked for the host: its name fits in SOCKS5 and IDNA, which the library does not
+    check."""
     try:
         return 0 < len(host.encode("idna")) <= MOST_SOCKS_HOST
     except UnicodeError:

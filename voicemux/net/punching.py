@@ -40,11 +40,13 @@ def own_end(stream: Stream) -> Address | None:
 
 
 def elsewhere(addresses: Sequence[Address]) -> list[Address]:
-    """Without those of this machine, where programs may listen that trust it."""
+    """Return the addresses that are not of this machine. A peer must not have us connect to programs here, which may
+    trust local connections."""
     return [each for each in addresses if not _is_here(each.host)]
 
 
 def _is_here(host: str) -> bool:
+    """Return whether the address is of this machine: only such an address can be bound."""
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((host, 0))

@@ -15,8 +15,8 @@ Guest = TypeVar("Guest")
 
 
 class ClusterDesk(Desk[Guest]):
-    """A `Desk` that also returns `Ask`. Give the answer to `answered`, and tell the other relays of
-    `take_changes`."""
+    """A `Desk` that also returns `Ask`. Give each answer to `answered`, and tell the other relays what `take_changes`
+    returns."""
 
     def __init__(self, limits: Limits, tokens: Collection[str] = ()) -> None:
         """`limits` and `tokens` are as of `Desk`."""
@@ -26,7 +26,8 @@ class ClusterDesk(Desk[Guest]):
         self._gone = KeptIds(self._noted.note)
 
     def answered(self, guest: Guest, place: Address | None, now: float) -> list[Step[Guest]]:
-        """The answer to an `Ask`: the relay that has such a listener; None if none has, or if none can be asked."""
+        """Return what to do after the answer to an `Ask`. `place` is the relay that has such a listener; None if none
+        has, or if none can be asked."""
         request, record = self._asked.pop(guest, None), self._records.get(guest)
         if request is None or record is None:
             return []
@@ -48,7 +49,7 @@ class ClusterDesk(Desk[Guest]):
         return super()._not_here(guest, record, request, now)
 
     def give_up(self, id_: bytes, owner: bytes) -> list[Step[Guest]]:
-        """The listener of that owner now waits for the id at another relay: it is refused here."""
+        """Refuse the listener of that owner, which now waits for the id at another relay."""
         if self._gone.owner(id_) == owner:
             self._gone.release(id_)
         guest = self._waiting.get(id_)
@@ -57,11 +58,12 @@ class ClusterDesk(Desk[Guest]):
         return [self._refuse(guest, RefusedCode.TAKEN)]
 
     def take_changes(self) -> dict[bytes, bytes]:
-        """Return, since the last call, the owner by each id for which a listener has begun to wait, and b"" by each
-        for which none waits any more. For a moment after a call, the id still belongs to its listener."""
+        """Return what has changed since the last call: by id, the owner of the listener that has begun to wait; b""
+        if none waits any more. For CALL_PATIENCE after its listener was joined, an id still has its owner."""
         return {each: self._owner_of(each) for each in self._noted.take_changed()}
 
     def _owner_of(self, id_: bytes) -> bytes:
+        """Return the owner of the listener that waits for the id, or was joined a moment ago; b"" if none."""
         guest = self._waiting.get(id_)
         return self._gone.owner(id_) if guest is None else self._records[guest].owner
 
@@ -93,10 +95,12 @@ class _Noted(dict[bytes, Guest], Generic[Guest]):
         self._changed: set[bytes] = set()
 
     def take_changed(self) -> set[bytes]:
+        """Return the keys that have changed since the last call."""
         changed, self._changed = self._changed, set()
         return changed
 
     def note(self, key: bytes) -> None:
+        """Note a key as changed whose value is kept elsewhere."""
         self._changed.add(key)
 
     def __setitem__(self, key: bytes, guest: Guest) -> None:

@@ -20,7 +20,7 @@ ASK_PATIENCE = 5.0  # seconds for a client's WAIT or CALL, TLS included
 # within a round trip, so the second caller gets BUSY from the listener instead of ABSENT from the relay.
 CALL_PATIENCE = 3.0
 MOST_KEPT_CALLS = 256  # calls that are kept, in all
-MOST_KEPT_CALLS_OF_AN_ID = 4
+MOST_KEPT_CALLS_OF_AN_ID = 4  # one caller must not use up the calls that are kept for all
 FULL_SECONDS = 30  # seconds after which a client that found no room should try again
 ABSENT_SECONDS = 1  # seconds after which a caller whose listener was absent should try again
 
@@ -92,36 +92,36 @@ class DeskRecord:
 
 
 class KeptIds:
-    """Ids whose listener has just been joined: for a moment they stay its own."""
+    """Keeps ids for a few seconds for the listeners that have just been joined, which will wait for them again."""
 
     def __init__(self, on_end: Callable[[bytes], None] = lambda _: None) -> None:
-        """`on_end` hears of each that is not kept any more."""
-        self._kept: OrderedDict[bytes, tuple[bytes, float]] = OrderedDict()  # owners, and until when
+        """`on_end` is called with each id that is not kept any more."""
+        self._kept: OrderedDict[bytes, tuple[bytes, float]] = OrderedDict()  # owner and end, earliest end first
         self._on_end = on_end
 
     def __contains__(self, id_: bytes) -> bool:
         return id_ in self._kept
 
     def owner(self, id_: bytes) -> bytes:
-        """Whose it is; b"" for one that is not kept."""
+        """Return the owner that the id is kept for; b"" if it is not kept."""
         return self._kept.get(id_, (b"", 0.0))[0]
 
     def is_of_another(self, id_: bytes, owner: bytes) -> bool:
-        """Whether it is kept for another owner."""
+        """Return whether the id is kept for another owner."""
         return id_ in self._kept and not hmac.compare_digest(self.owner(id_), owner)
 
     def keep(self, id_: bytes, owner: bytes, until: float) -> None:
-        """All are kept for the same time."""
+        """Keep the id for the owner until a time, which is never earlier than that of the id before."""
         self._kept[id_] = owner, until
         self._kept.move_to_end(id_)
 
     def release(self, id_: bytes) -> None:
-        """Keep it no more."""
+        """Keep the id no longer. An id that is not kept changes nothing."""
         if self._kept.pop(id_, None):
             self._on_end(id_)
 
     def release_until(self, now: float) -> None:
-        """Those whose time is over."""
+        """Release all ids whose time is over at `now`."""
         while self._kept and next(iter(self._kept.values()))[1] <= now:
             self.release(next(iter(self._kept)))
 
@@ -292,7 +292,7 @@ class Desk(Generic[Guest]):
         for record in records:
             self._become(record, "pairs")
         records[1].ids = ()
-        self._wait_rate.give_back(records[1].place)  # it waits anew because of the call
+        self._wait_rate.give_back(records[1].place)  # the WAIT that follows a call does not count
         self.counts.pairs += 1
         told: list[Step[Guest]] = [
             Tell(guest, Paired(wanted, record.seen)) for guest, record in zip((caller, waiting), records, strict=True)

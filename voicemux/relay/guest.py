@@ -11,7 +11,7 @@ from voicemux.relay.encoding import decoded, encoded
 from voicemux.relay.messages import NAMES, CallFor, Paired, Parked, Refused, RefusedCode, Reply, Request, Token, Wait
 
 MOST_AHEAD = 16_384  # bytes that a caller may send to its peer before PAIRED: a ClientHello has at most 2000
-MOST_SKIPPED = 16  # frames of unknown tags: 16 KB can hold 4096 of them, which takes longer than a call may wait
+MOST_SKIPPED = 16  # frames of unknown tags: 16 KB can hold 4096, and while these are read, all calls wait
 
 
 class Guest:
@@ -61,6 +61,7 @@ class Guest:
             raise RemoteProtocolError(f"more than {MOST_AHEAD} bytes for a peer before there is one")
 
     def _skip(self) -> None:
+        """Count a frame of an unknown tag. Raises RemoteProtocolError for the one after MOST_SKIPPED."""
         self._skipped += 1
         if self._skipped > MOST_SKIPPED:
             raise RemoteProtocolError(f"more than {MOST_SKIPPED} frames of unknown tags")

@@ -13,7 +13,8 @@ from voicemux.relay.pace import Pace, Rate
 from voicemux.relay.polling import READ, WRITE, Polling
 
 IDLE_CHECK = 5.0  # seconds between two looks for idle pairs
-# Connections that have been sent REFUSED, MOVED or the end of a pair. Of more, the oldest are closed at once.
+# Connections that may still read their last bytes (REFUSED, MOVED, or the end of a pair): no limit of the desk counts
+# them, and each has a descriptor. Of more, the oldest are closed at once.
 MOST_LEAVING = 512
 # Seconds for a client to read its last bytes: closing with bytes unread resets the connection, which destroys them.
 LEAVE_PATIENCE = 2.0
@@ -144,7 +145,8 @@ class Legs:
             self.leave(partner, now)
 
     def leave(self, leg: Leg, now: float) -> None:
-        """End the connection's stream behind what is held for it, and close it once the client has read that."""
+        """End the connection's stream behind what is held for it, and close it once the client has read that, or
+        after LEAVE_PATIENCE seconds. If more than MOST_LEAVING are ending, the oldest are closed at once."""
         self._on_gone(leg)
         leg.partner = None
         self._leaving[leg] = now + LEAVE_PATIENCE

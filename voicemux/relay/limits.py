@@ -52,6 +52,6 @@ class CallRate:
         return 0.0
 
     def give_back(self, place: Network) -> None:
-        """One that was counted does not count."""
+        """Take back one call, or WAIT, of the address that `wait` has counted."""
         if found := self._spent.get(place):
             self._spent[place] = (max(0.0, found[0] - 1), found[1])

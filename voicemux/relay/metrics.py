@@ -17,7 +17,7 @@ from voicemux.threads import Threads
 if TYPE_CHECKING:
     from voicemux.relay.desk import RelayCounts
 
-PATIENCE = 2.0  # seconds for a whole request and its answer: meanwhile no other is answered
+PATIENCE = 2.0  # seconds for a whole request and its answer: no other client is answered meanwhile
 
 COUNTERS = {
     "connections": "Connections taken",
@@ -35,7 +35,8 @@ GAUGES = {
 
 
 class _InTime(io.RawIOBase):
-    """What a client says until PATIENCE is over, however slowly. Raises TimeoutError then."""
+    """Reads the bytes of a client until PATIENCE seconds have passed, however slowly they come. `readinto` raises
+    TimeoutError after that."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -56,20 +57,20 @@ class _Quiet(WSGIRequestHandler):
         self.rfile = io.BufferedReader(_InTime(self.connection))
 
     def handle(self) -> None:
-        with contextlib.suppress(OSError):  # it has gone, or takes too long
+        with contextlib.suppress(OSError):  # the client has gone, or takes too long
             super().handle()
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Logs no request."""
+        """Write no line: the library would log each request on stderr."""
 
     def get_stderr(self) -> IO[str]:
-        """Nor what is wrong with a client."""
+        """Return a stream that is thrown away: the library would write a traceback if a client breaks off."""
         return io.StringIO()
 
 
 class _Server(WSGIServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes in the middle is not told of."""
+        """Write nothing: the library would write a traceback if a client breaks off."""
 
 
 class _Server6(_Server):
@@ -118,7 +119,7 @@ class MetricsServer:
         self._server.server_close()
 
     def collect(self) -> Iterator[Any]:
-        """The metrics, as prometheus-client takes them."""
+        """Yield the metrics. prometheus-client calls this for each request."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         counts = self._counts()

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-CONNECT_PATIENCE = 2  # seconds
+CONNECT_PATIENCE = 2  # seconds to connect to a NATS server
 RECONNECT_PAUSE = 0.5  # seconds between two tries at the same server
-PING_INTERVAL = 2  # seconds: a server that hangs is left after three of them
-CLOSE_PATIENCE = 2.0  # seconds
+PING_INTERVAL = 2  # seconds between PINGs: a server that misses three of them is left
+CLOSE_PATIENCE = 2.0  # seconds to close the connection to NATS
 
 
 Unsubscribe = Callable[[], Awaitable[None]]
@@ -24,7 +24,7 @@ Unsubscribe = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Question:
-    """What has come from another relay; `answer_to` is the subject for the answer, "" if none is expected."""
+    """A message from another relay. `answer_to` is the subject for the answer; "" if no answer is expected."""
 
     subject: str
     data: bytes
@@ -32,10 +32,12 @@ class Question:
 
 
 class NatsLink:
-    """From `connect()` to `close()`, in one event loop. It goes from a server that is lost to another."""
+    """The connection to one of the NATS servers, from `connect()` to `close()`, in one event loop. If that server is
+    lost, the link connects to the next."""
 
     def __init__(self, servers: Sequence[str], tell: Callable[[str], None]) -> None:
-        """`tell` hears when the servers are lost, and when they are there again. Raises LibraryMissing."""
+        """`servers` are URLs. `tell` gets a sentence when no server can be reached, and when one is back. Raises
+        LibraryMissing without nats-py."""
         try:
             import nats  # noqa: F401
         except ImportError as error:
@@ -49,21 +51,23 @@ class NatsLink:
 
     @property
     def has_begun(self) -> bool:
-        """Whether a server was ever reached: what is said then waits for the next one if it is lost."""
+        """Whether a server was ever reached. From then on, messages wait for the next server while none is
+        connected."""
         return self._client is not None
 
     async def connect(self) -> None:
-        """Tries again for ever, whatever answers there."""
+        """Connect to a server. Tries again until one is reached, whatever the library raises."""
         while self._client is None:
             try:
                 self._client = await self._connected()
-            except Exception as error:  # a library's, about what answers there instead of a NATS server
+            except Exception as error:  # the library raises anything if what answers is not a NATS server
                 await self._on_lost(error)
                 await asyncio.sleep(RECONNECT_PAUSE)
         await self._on_back()
 
     async def comes_back(self, patience: float) -> bool:
-        """Whether a server is there, within some seconds if one was there before."""
+        """Wait up to `patience` seconds for a server. Return whether one is connected; False at once if none was ever
+        reached."""
         if self._client is None:
             return False
         try:
@@ -73,7 +77,8 @@ class NatsLink:
         return True
 
     async def subscribe(self, subject: str, hear: Callable[[Question], Awaitable[None]]) -> Unsubscribe:
-        """Raises ConnectionLost if the server has gone, and too much waits for the next one."""
+        """Call `hear` with each message to the subject. Return the function that ends the subscription. Raises
+        ConnectionLost if the server is lost, and too much is queued for the next one."""
 
         async def heard(message: "Msg") -> None:
             await hear(Question(message.subject, message.data, message.reply))
@@ -83,13 +88,15 @@ class NatsLink:
             return (await self._client.subscribe(subject, cb=heard)).unsubscribe
 
     async def publish(self, subject: str, data: bytes) -> None:
-        """Likewise."""
+        """Send `data` to all relays that have subscribed to the subject. Raises ConnectionLost if the server is lost,
+        and too much is queued for the next one."""
         assert self._client
         with _told_as_loss():
             await self._client.publish(subject, data)
 
     async def request(self, subject: str, data: bytes, patience: float) -> bytes | None:
-        """The first answer; None if no one has subscribed, or answers."""
+        """Send `data` to the subject and return the first answer; None if no relay has subscribed, if none answers
+        within `patience` seconds, or if the server is lost."""
         assert self._client
         try:
             with _told_as_loss():
@@ -99,10 +106,10 @@ class NatsLink:
         return bytes(answer.data)
 
     async def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         self._is_over = True
         if self._client:
-            with contextlib.suppress(Exception):  # a library's, at the end
+            with contextlib.suppress(Exception):  # nothing that the library raises now matters any more
                 await asyncio.wait_for(self._client.close(), CLOSE_PATIENCE)
 
     async def _connected(self) -> "Client":
@@ -118,10 +125,10 @@ class NatsLink:
                 reconnect_time_wait=RECONNECT_PAUSE,  # type: ignore[arg-type]
                 max_reconnect_attempts=-1,
                 ping_interval=PING_INTERVAL,
-                no_echo=True,  # or we would find what waits here
+                no_echo=True,  # otherwise we would find the listeners that wait here
             )
         except BaseException:
-            with contextlib.suppress(Exception):  # a library's, at the end
+            with contextlib.suppress(Exception):  # the error that counts is the one that is raised below
                 await client.close()
             raise
         return client
@@ -147,6 +154,7 @@ class NatsLink:
 
 @contextlib.contextmanager
 def _told_as_loss() -> Iterator[None]:
+    """Raise ConnectionLost in place of the errors of the library and of its socket."""
     from nats.errors import Error
 
     try:
@@ -156,7 +164,8 @@ def _told_as_loss() -> Iterator[None]:
 
 
 def _make_client() -> "Client":
-    """One that keeps to tls:// where a server offers no TLS: nats-py would go on without, and say the password."""
+    """Return a client that refuses a tls:// server without TLS: nats-py would go on without TLS, and send the
+    password in the clear."""
     from nats.aio.client import Client
     from nats.errors import Error
 

@@ -17,9 +17,9 @@ SPAN = 0.12  # seconds; the smallest lateness in it holds for all that arrives t
 MOST_KEPT = 100  # arrivals: in SPAN there are 24 of the shortest packets
 # Seconds without a packet after which nothing is known, from a peer that has not announced a pause.
 MOST_SILENCE = 10.0
-HEARD = (
-    1.0  # seconds without a packet, after which nothing is heard: those that wait for a repeated one are longer apart
-)
+# Seconds without a packet after which none counts as coming: packets that wait for a retransmission are further apart
+# than usual.
+HEARD = 1.0
 LONGEST = 0.060  # seconds: the length of a packet of a peer that has to save headers
 NEAR = 0.005  # seconds above the shortest round trip within which there is no queue in either direction
 LONGEST_ANCHOR = 600.0  # seconds that an anchor holds: by then, clocks that differ by 100 ppm have drifted by 60 ms
@@ -43,20 +43,20 @@ class Back:
         self._sequence = 0
         self._untold: tuple[float, float] | None = None  # smallest and largest transit since `arrivals` was called
         self._length = 0.0  # seconds of sound in the newest packet; 0: it announced a pause
-        self._usual_length = 0.0  # seconds of the newest packet that held sound
-        self._is_paused = False  # the newest packet said that a pause begins, or goes on
+        self._usual_length = 0.0  # seconds of sound in the newest packet that had any
+        self._is_paused = False  # the newest packet had no sound: it began a pause, or went on with it
         self._has_been_short = False
         self._shortest: float | None = None  # round trip
         # At the last moment without a queue: the time, half the round trip, the transit.
         self._anchor: tuple[float, float, float] | None = None
 
     def heard(self, audio: Audio, now: float) -> None:
-        """A packet has arrived at `now`."""
+        """A packet of the peer has arrived at `now`. Packets of other sources than its voice are ignored."""
         if audio.source != OWN_SOURCE:
             return
         length = duration(audio.codec, audio.data) / TICKS_PER_SECOND
         stamped = self._stamps.seconds(audio.timestamp)
-        # Within a pause, a packet without data comes when one with sound would (protocol.md §8).
+        # In a pause, a packet without data is sent when one with sound would be (protocol.md §8).
         self._note(now - stamped - (self._usual_length if self._is_paused and not audio.data else length), now)
         self._learn_length(length)
         self._sequence, self._is_paused = audio.sequence, not audio.data
@@ -101,8 +101,8 @@ class Back:
 
     @property
     def last_late(self) -> float:
-        """How late the newest packet of the peer's voice was. An overdue packet does not count: it says nothing of
-        our own way."""
+        """Seconds by which the newest packet of the peer's voice was late. An overdue packet does not count: it
+        says nothing of our own way."""
         base = self._lateness.base
         if base is None or not self._recent:
             return 0.0

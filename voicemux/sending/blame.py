@@ -11,7 +11,8 @@ drain.
       +------- gone for 1 s ------------ THEIRS <------------ it does not drain --------------+
       +------- the route is longer <------------------------- it stands still ----------------+
 
-A pause in which we send nothing (DTX) is such a test, too.
+A pause in our voice (DTX) is such a test, too: we send only marks, so our own queue has drained after SETTLING. A
+queue that is left is another program's; a delay that stands still is a longer route.
 
 Times are in seconds, rates in bits a second.
 """
@@ -123,7 +124,7 @@ class Blame:
         if rate is not None:
             self._step_down(rungs, now, rate, queue)
         elif self._forth.paused_since is not None:
-            self._standing_since = None  # no test is needed beside a pause
+            self._standing_since = None  # a pause is a test by itself
         elif queue > SURELY_NOT_OURS and self.is_losing(now):
             self._begin_test(rungs, now, rungs.at, self._delivered(now), was_whole=False)
         elif self._stands_for_long(now, queue):
@@ -189,6 +190,7 @@ class Blame:
             self._find_it_another(rungs, now, found)
 
     def _find_it_another(self, rungs: Rungs, now: float, found: Found) -> None:
+        """The delay is not caused by our own queue."""
         if found.what is Finding.THEIRS:
             self._find_it_theirs(rungs, now, found.queue)
         else:
@@ -216,6 +218,8 @@ class Blame:
         self._before = None
 
     def _find_it_theirs(self, rungs: Rungs, now: float, queue: float) -> None:
+        """The queue is another program's. Go back to the rung before the first step down: sending less does not
+        help."""
         self._become(Whose.THEIRS, now)
         self._longest = max(self._longest, queue)
         self._immune_until = now + self._immunity

@@ -93,7 +93,8 @@ class Climb:
         self._next = now + self._wait
 
     def pause(self, now: float) -> None:
-        """No sound is sent now: a probe would find nothing out."""
+        """End a probe that runs, because no sound is sent now, and padding is written only with sound. The next
+        may begin NEXT_WAIT later."""
         if self._probe:
             self._probe, self._next = None, now + NEXT_WAIT
         self._good_since = None

@@ -136,7 +136,7 @@ class Course:
         rungs.most_rate = MODEST if self._allowance.is_doubtful(now) else float("inf")
         before = rungs.at
         self._look_for_a_tunnel(now)
-        is_paused = self._forth.paused_since is not None  # then nothing is sent that would show what the line takes
+        is_paused = self._forth.paused_since is not None  # marks alone do not show what the line takes
         rate = None if is_paused else self._too_slow(rungs, now)
         self.blame.look(rungs, now, rate)
         if rungs.at > before:

@@ -24,7 +24,7 @@ class _Sent(NamedTuple):
     total: int  # bytes of voice written up to the end of this packet
     at: float
     age: float  # seconds from its timestamp to when it was sent: its length, and its wait
-    is_mark: bool  # it holds no sound: a pause begins, or goes on
+    is_mark: bool  # the packet has no sound: it begins a pause, or goes on with it
 
 
 class Forth:
@@ -33,14 +33,14 @@ class Forth:
 
     def __init__(self) -> None:
         self.tells_times = False  # the peer sends ARRIVALS
-        self.paused_since: float | None = None  # we send no sound, but marks that the pause goes on
+        self.paused_since: float | None = None  # when our pause began; None while we send sound
         self.moments = Moments()
         self.lateness = Lateness()
         self._sent: deque[_Sent] = deque(maxlen=MOST_SENT)
         self._stamps = Stamps()
         self._sent_bytes = 0
         self._newest = 0  # newest sequence number that was sent
-        # When it was reported, bytes delivered by then.
+        # Of each report, when it came, and the bytes delivered by then.
         self._delivered: deque[tuple[float, int]] = deque(maxlen=MOST_DELIVERED)
         self._transit: int | None = None  # transit in the newest ARRIVALS, in milliseconds, unwrapped
 
@@ -108,7 +108,7 @@ class Forth:
         if not arrived:
             return None
         if arrived[-1].is_mark:
-            self._delivered.clear()  # what was hardly sent for a while says nothing of what the line takes
+            self._delivered.clear()  # in a pause, what arrives does not show what the line takes
         if self._delivered and self._delivered[-1][0] == now:
             self._delivered.pop()
         self._delivered.append((now, arrived[-1].total))

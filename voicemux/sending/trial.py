@@ -30,7 +30,7 @@ SURELY_NOT_OURS = 0.45  # seconds of queue that ours cannot reach: voice is held
 STILL = 0.010
 FEW = 4  # reports within a second that are enough to judge that
 WAITS = 0.1  # seconds of queue from which on a test is worth its cost
-FEW_MARKS = 2  # marks of a pause that are enough to tell whose queue it is: TCP may have repeated one
+FEW_MARKS = 2  # marks of a pause that tell whose queue it is: one alone may be late by a retransmission
 MOMENT = 0.6  # seconds over which it is judged whether a queue stands: five reports of the peer
 
 
@@ -43,10 +43,10 @@ class Finding(Enum):
 
 
 class Found(NamedTuple):
-    """The end of a trial."""
+    """The result of a trial, or of a pause."""
 
     what: Finding
-    queue: float  # seconds that voice is late at the end
+    queue: float  # seconds by which voice is late at the end
 
 
 class Trial:
@@ -70,7 +70,7 @@ class Trial:
 
     @property
     def line_rate(self) -> float:
-        """What the line takes, as far as the trial has shown."""
+        """Bits a second that the line takes, as far as the trial has shown."""
         return self._carried or self._delivered
 
     def look(self, now: float, queue: float) -> Found | None:
@@ -101,8 +101,9 @@ class Trial:
 
 
 def found_in_a_pause(forth: Forth) -> Found | None:
-    """Return what a pause shows in which we send marks only: SETTLING after its beginning our own queue has drained.
-    None while it shows nothing."""
+    """Return what our pause shows, by the marks that were sent SETTLING after its beginning or later: our own queue
+    has drained by then. None without a pause, while too few marks have arrived, or if a mark was late by less than
+    WAITS."""
     newest = forth.moments.newest
     if newest is None or forth.paused_since is None:
         return None

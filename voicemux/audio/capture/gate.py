@@ -5,8 +5,8 @@ does not learn who speaks. Speech is detected a little late. So up to `PREROLL` 
 that follows is late by as much. The gate then catches up: it cuts pitch periods out of speech, and any length out of
 pauses.
 
-With DTX (`capture.dtx`) nothing is sent where it is shut. Then an open microphone is shut, too, while the user is
-silent.
+With DTX (`capture.dtx`), next to nothing is sent while the gate is shut, and an observer learns when the user
+speaks. The gate then also shuts in `MicMode.OPEN` while the user is silent.
 """
 
 from collections.abc import Callable
@@ -37,14 +37,14 @@ class Gate:
     """The gate of one microphone. The microphone's thread calls `take` and `listen`, any thread the rest."""
 
     def __init__(self, load: Callable[[], VoiceActivity] = load_activity, *, pauses: bool = False) -> None:
-        """`load` makes a speech detector, or raises LibraryMissing. With `pauses`, an open gate is shut while
-        there is no speech, once there is a detector."""
+        """`load` makes a speech detector, or raises LibraryMissing. With `pauses` (DTX), the gate also shuts in
+        `MicMode.OPEN` while the user is silent, once the detector is loaded."""
         self._load = load
         self._pauses = pauses
         self.talks = False  # with `MicMode.PTT`: the user holds the key
         self._mode = MicMode.OPEN
         self._activity: VoiceActivity | None = None
-        self._known: Samples = np.zeros(0, np.int16)  # the newest sound, up to `_end`
+        self._known: Samples = np.zeros(0, np.int16)  # the newest sound, up to `_end`: PREROLL and the newest packet
         self._end = 0  # position behind the last sample that was captured
         self._read = 0  # position of the next sample to be sent
         self._since = -FADE_IN  # position where the gate was opened
@@ -71,7 +71,8 @@ class Gate:
         self._held_until = self._end + HOLD
 
     def listen(self) -> None:
-        """Load the speech detector, if it is installed."""
+        """Load the speech detector. If it is not installed, `speaks` and `spoken` stay None, and `pauses` does
+        not shut an open microphone."""
         try:
             self._activity = self._activity or self._load()
         except LibraryMissing:
@@ -141,6 +142,7 @@ class Gate:
 
     @property
     def _goes_by_speech(self) -> bool:
+        """Whether the speech detector opens and shuts the gate."""
         return self._mode is MicMode.VOICE or (self._mode is MicMode.OPEN and self._pauses)
 
     @property
@@ -154,6 +156,7 @@ class Gate:
         return self._mode is MicMode.OPEN and self._end <= self._held_until
 
     def _is_shut(self) -> bool:
+        """Return whether all sound has been sent up to the end of the fade-out."""
         return self._read >= self._until + FADE_OUT
 
     def _made(self, count: int) -> Samples:

@@ -145,8 +145,7 @@ class Transmitter:
         self._encoder.adapt(*self._ladder.rung)
         try:
             while (block := self._read()) is not None:
-                # Otherwise it was captured while the other source was still used.
-                if offset + block.position >= before:
+                if offset + block.position >= before:  # not captured while the other source was still used
                     self._take(offset + block.position, block.pcm)
         finally:
             self._fall_silent()
@@ -184,8 +183,7 @@ class Transmitter:
             return
         self._silent = False
         if tap := self.tap:
-            # Without the gate's delay, which soon goes away.
-            known_ms = self._source.delay_ms + self._processing.delay_ms
+            known_ms = self._source.delay_ms + self._processing.delay_ms  # not the gate's, which soon goes away
             tap(position, now - known_ms / 1000 - samples / RATE, mono.tobytes())
         self._gathered += pcm
         start = self._position - len(self._gathered) // self._frame_bytes
