@@ -20,11 +20,11 @@ BEGINS = 0.7  # probability from which on speech begins
 GOES_ON = 0.5  # probability from which on speech goes on
 # Samples (0.3 s) for which speech goes on after the last piece with speech: the pauses between words.
 HANG = RATE * 3 // 10
-# A beginning is at least as many times the power of the room's noise (8 dB). Distant keys have less.
+# Factor of the power of the room's noise (8 dB) that the beginning of speech has at least. Distant keys have less.
 AUDIBLE = 10**0.8
 LASTING = 8  # pieces (80 ms) whose probabilities count together
 LIKELY = 0.4  # mean of their probabilities from which on speech begins
-CLEAR = 10**1.2  # times the power of the room's noise (12 dB) that each of them has at least
+CLEAR = 10**1.2  # factor of the power of the room's noise (12 dB) that each of them has at least
 STEADY = 5  # pieces (50 ms) whose mean power is the room's noise, if they are the softest
 REMEMBERED = 300  # pieces (3 s) among which the softest are looked for: speech has a pause in that time
 QUIET_ROOM = (32768 * 10 ** (-60 / 20)) ** 2  # mean square (-60 dB) of the room's noise before anything was heard
@@ -37,7 +37,7 @@ class VoiceActivity:
         """`detect` returns the probability of speech in the next 10 ms, 0 to 1."""
         self._detect = detect
         self._noise = RoomNoise()
-        self._clear: deque[float] = deque([0.0] * LASTING, LASTING)  # probabilities; negative where it is not clear
+        self._clear: deque[float] = deque([0.0] * LASTING, LASTING)  # probabilities of pieces; negative unless CLEAR
         self._rest: Samples = np.zeros(0, np.int16)  # samples that are not 10 ms yet
         self._heard = 0  # samples
         self._until = 0  # position up to which speech goes on
@@ -52,7 +52,7 @@ class VoiceActivity:
         self._rest = known[len(known) // PIECE * PIECE :]
 
     def _judge(self, probability: float, loudness: float) -> None:
-        """`loudness` is the power of the piece divided by that of the room's noise."""
+        """Judge the next piece. `loudness` is its power divided by that of the room's noise."""
         speaks = self.speaks
         self._heard += PIECE
         self._clear.append(probability if loudness >= CLEAR else -LASTING)

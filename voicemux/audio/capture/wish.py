@@ -21,7 +21,7 @@ class Wish(NamedTuple):
     frame_ms: float = 0.0
     bandwidth: int = 0  # bits a second on the line, headers included: at most
     at_once: bool = False  # the shortest packets from the beginning, not step by step
-    dtx: bool = False  # hardly any silence is sent, of any codec
+    dtx: bool = False  # silence is left out (see `dtx`), with any codec
 
     @property
     def usual(self) -> Rung:
