@@ -22,6 +22,7 @@ from tests.conftest import sound_threads
 from tests.peers import wait_until
 from tests.soundcards import SoundCards, without_sound
 from tests.tries import best
+from voicemux.audio import blocking, callbacks
 from voicemux.audio.attendant import GRACE
 from voicemux.audio.blocking import PacedLoudspeaker, PacedMicrophone
 from voicemux.audio.callbacks import CalledMicrophone
@@ -32,6 +33,7 @@ from voicemux.audio.devices import all_devices, find_device, lasting_name, open_
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS
 from voicemux.audio.playout.jitter import MAX_DELAY
 from voicemux.audio.portaudio import PortAudio
+from voicemux.audio.reserve import Reserve
 from voicemux.audio.studio import Studio, check_input, check_output
 from voicemux.errors import DeviceError, LibraryMissing
 from voicemux.protocol.messages import Codec
@@ -407,14 +409,22 @@ def gaps_of_ten(loudspeaker: CardLoudspeaker, samples: int) -> int:
 
 
 @BOTH_WAYS
-def test_a_loudspeaker_that_got_nothing_asks_again_after_its_next_callback(portaudio: PortAudio) -> None:
+def test_a_loudspeaker_that_got_nothing_asks_again_after_its_next_callback(
+    portaudio: PortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (blocking, callbacks):
+        monkeypatch.setattr(module, "Reserve", reserve_of_two)
     assert any(asks_again_in_time(open_sink(portaudio, "")) for _ in range(20))
 
 
-def asks_again_in_time(loudspeaker: Any) -> bool:
+def reserve_of_two(most: int, forgiven: bool, least: int = 0) -> Reserve:
+    """A reserve that begins with two blocks, and keeps them."""
+    return Reserve(most, forgiven, max(2, least))
+
+
+def asks_again_in_time(loudspeaker: CardLoudspeaker) -> bool:
     """Whether it does so once a block, and needs no larger reserve. It is closed then."""
-    reserve = loudspeaker._reserve
-    reserve.blocks, reserve._changed_at = 2, loudspeaker.start()
+    loudspeaker.start()
     assert loudspeaker.ready()
     loudspeaker.write(bytes(8 * BLOCK_BYTES))
     ahead = []
@@ -467,7 +477,7 @@ def is_the_gap_told(microphone: CardMicrophone) -> bool:
     microphone.batch = 4
     since = microphone.start()
     time.sleep(1.0)
-    assert microphone._captured.qsize() * microphone.batch <= MOST_CAPTURED
+    assert microphone.backlog * microphone.batch <= MOST_CAPTURED
     block = microphone.read()
     late = time.monotonic() - since
     microphone.stop()

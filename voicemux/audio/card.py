@@ -122,8 +122,13 @@ class CardMicrophone(Card):
         self._captured.put((self._frames, data))
         self._frames += len(data) // (SAMPLE_BYTES * self._channels)
         with contextlib.suppress(queue.Empty):
-            while self._captured.qsize() * self.batch > MOST_CAPTURED:
+            while self.backlog * self.batch > MOST_CAPTURED:
                 self._captured.get_nowait()
+
+    @property
+    def backlog(self) -> int:
+        """Number of captured pieces that are not read yet."""
+        return self._captured.qsize()
 
     def read(self) -> Block | None:
         """Wait for the next block, and return it; None after `stop`. Raises DeviceError if nothing comes in time."""
@@ -134,7 +139,7 @@ class CardMicrophone(Card):
             except queue.Empty:
                 raise self._stalled() from None
             # This program was stopped, and old sound is of no use.
-            if self._captured.qsize() * self.batch > MAX_CAPTURED:
+            if self.backlog * self.batch > MAX_CAPTURED:
                 frame, data = self._newest(frame, data)
             if self._stopped:
                 return None
