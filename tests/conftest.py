@@ -124,7 +124,14 @@ def sound_threads() -> set[str]:
 
 
 @pytest.fixture(scope="session")
-def sound_cards() -> Iterator[SoundCards]:
-    """Two sides with a microphone and a loudspeaker each. A test that breaks them makes its own."""
+def lasting_sound_cards() -> Iterator[SoundCards]:
+    """Those of all tests of this process."""
     with SoundCards() as cards:
         yield cards
+
+
+@pytest.fixture
+def sound_cards(lasting_sound_cards: SoundCards) -> SoundCards:
+    """Two sides with a microphone and a loudspeaker each. A test that breaks them makes its own."""
+    lasting_sound_cards.revive()
+    return lasting_sound_cards

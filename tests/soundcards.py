@@ -30,6 +30,9 @@ PATIENCE = 20.0  # seconds
 CHUNK = 480  # bytes: 5 ms
 SINKS = ("a_mic", "a_spk", "b_mic", "b_spk")
 
+# Without this, the kernel kills PulseAudio when a real-time thread of it has run for 0.2 s. Time in which a virtual
+# machine stands still counts, too.
+DAEMON = "rlimit-rttime = -1\n"
 # The socket comes last: once it is there, so is everything else. norewinds: played is played, as on real hardware.
 STARTUP = "\n".join(
     [
@@ -105,6 +108,7 @@ class SoundCards:
     def __enter__(self) -> "SoundCards":
         (self._folder / "asound.conf").write_text(ALSA)
         (self._folder / "pulse.pa").write_text(STARTUP.format(folder=self._folder))
+        (self._folder / "daemon.conf").write_text(DAEMON)
         self.restart()
         return self
 
@@ -118,6 +122,12 @@ class SoundCards:
         self._server.wait()
         if self._server.stdin:
             self._server.stdin.close()
+
+    def revive(self) -> None:
+        """Have a sound server again if it has ended by itself: one test fails then, and not all that follow."""
+        if self._server.poll() is not None:
+            self.kill()
+            self.restart()
 
     def restart(self) -> None:
         """Have a sound server again, after `kill`."""
@@ -136,7 +146,8 @@ class SoundCards:
         return subprocess.Popen(
             ["pulseaudio", "-n", "-F", str(self._folder / "pulse.pa"), "--daemonize=no", "--use-pid-file=no",
              "--exit-idle-time=-1", f"--high-priority={fast}", f"--realtime={fast}"],
-            env={**os.environ, **self._environment}, stdin=subprocess.PIPE, stdout=log, stderr=log,
+            env={**os.environ, **self._environment, "PULSE_CONFIG": str(self._folder / "daemon.conf")},
+            stdin=subprocess.PIPE, stdout=log, stderr=log,
         )  # fmt: skip
 
     @contextlib.contextmanager

@@ -315,6 +315,13 @@ def test_two_channels_go_through_a_loudspeaker_and_come_into_a_microphone_as_two
     assert best(likeness_of_the_worse_side, EXACT) > EXACT
 
 
+def test_a_sound_server_that_has_ended_is_there_again_for_the_next_test() -> None:
+    with SoundCards() as cards:
+        cards.kill()
+        cards.revive()
+        assert len(cards.record("a_spk").stop_after(0.1)) > 0
+
+
 @pytest.mark.parametrize("picky", [None, *FORMS], indirect=True)
 @BOTH_WAYS
 def test_what_is_said_to_a_loudspeaker_of_any_form_is_played(
