@@ -1,6 +1,6 @@
 """Takes callers one after the other: each call rings until the user takes or declines it, or one side gives up.
 
-What happens is decided in the owner's thread, which waits here while there is no call. What the user types comes from
+The owner's thread decides everything, and waits here between two calls. What the user types comes from
 the keyboard's thread. If the program is to end, the reception is told, and every wait looks there.
 """
 
