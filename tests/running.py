@@ -129,11 +129,11 @@ class Program:
             pass
         return line
 
-    def event(self, name: str, timeout: float = PATIENCE) -> dict[str, Any]:
-        """The next JSON event of that name; those before it are passed over (and kept in `out`)."""
+    def event(self, name: str, timeout: float = PATIENCE, **facts: Any) -> dict[str, Any]:
+        """The next JSON event of that name with these facts; those before it are passed over (and kept in `out`)."""
         while True:
             event: dict[str, Any] = json.loads(self.read(timeout))
-            if event["event"] == name:
+            if event["event"] == name and event.items() >= facts.items():
                 return event
 
     def interrupt(self) -> None:

@@ -94,8 +94,7 @@ def test_with_headphones_or_without_a_loudspeaker_nothing_of_it_runs(
         alice = ("--input", said, "--output", str(tmp_path / "heard.wav"))
         bob = ("--json", "--output", output, *options)
         with calling(alice=alice, bob=bob, bob_env=sound_cards.env("b")) as (_, listener):
-            while listener.event("audio_started")["direction"] != "input":
-                pass
+            listener.event("audio_started", direction="input")
             listener.command(command="stats")
             stats = listener.event("stats")
             assert stats["echo"] == ("off" if "off" in options else "not needed")

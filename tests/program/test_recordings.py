@@ -210,13 +210,13 @@ def test_a_recording_begins_and_ends_in_a_call_when_the_user_says_so(tmp_path: P
         caller.command(command="stop_recording")
         assert "not being recorded" in caller.event("rejected")["why"]
         caller.command(command="record", file=str(kept))
-        assert caller.event("audio_started")["device"] == "call.ogg"
+        assert caller.event("audio_started", direction="recording")["device"] == "call.ogg"
         bob.notice_with("alice records what you say")
         caller.command(command="record", file=str(tmp_path / "more.wav"))
         assert "call.ogg is being recorded already" in caller.event("rejected")["why"]
         wait_until(lambda: kept.stat().st_size > 10_000)
         caller.command(command="stop_recording")
-        assert caller.event("audio_stopped")["error"] == ""
+        assert caller.event("audio_stopped", direction="recording")["error"] == ""
         bob.notice_with("alice no longer records what you say")
         size = kept.stat().st_size
         caller.command(command="say", text="that was off the record", id="1")
