@@ -227,7 +227,7 @@ HOMES = {
     "zeroconf": {"net.neighbours"},
     "cryptography": {"security.identity"},
     "spake2": {"security.code"},
-    "filelock": {"security.contacts", "security.meetings", "security.volumes"},
+    "filelock": {"security.files"},
     "confusable_homoglyphs": {"security.likeness"},
     "ssl": {"net.tls"},
     "python_socks": {"net.proxies"},

@@ -1,15 +1,22 @@
 """Contacts find each other by ids that only the two can compute."""
 
 import datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.peers import wait_until
 from voicemux.calls.racing import Race
-from voicemux.calls.rendezvous import ids_to_wait_for, note_meeting, ways_to_contact
+from voicemux.calls.rendezvous import ids_to_wait_for, meant_by, note_meeting, ways_to_contact
 from voicemux.calls.target import resolve
+from voicemux.calls.trust import Security, Trust
+from voicemux.calls.waiting import RelayPosts
 from voicemux.net.address import Address
 from voicemux.protocol.messages import Method
 from voicemux.relay.places import RelayedWay, RelayPlace
 from voicemux.relay.wire import MOST_CALLED, MOST_WAITED
+from voicemux.security.contacts import Contacts
 from voicemux.security.entries import Contact
 from voicemux.security.handshake import Peer
 from voicemux.security.meetings import Meeting
@@ -108,3 +115,43 @@ def test_nothing_is_noted_of_a_peer_that_may_be_anyone() -> None:
     nothing: Any = Nothing()
     note_meeting(nothing, Peer(BOB, Method.OPEN, (), SECRET), "")
     note_meeting(nothing, Peer(BOB, Method.KNOWN, ()), "")
+
+
+# --- secrets that cannot be read
+
+
+@pytest.fixture
+def trust(tmp_path: Path) -> Trust:
+    """We know bob by one address, and a folder is in the place of the secrets that we share with him."""
+    contacts = Contacts(tmp_path)
+    contacts.remember("bob", BOB, "192.0.2.7:8689", "code")
+    (tmp_path / "meetings.json").mkdir()
+    return Trust(Security(tmp_path, allowed=("bob",)))
+
+
+def test_a_contact_is_still_called_directly(trust: Trust) -> None:
+    told: list[str] = []
+    assert meant_by("bob", trust, HERE, "", told.append).ways == (Address("192.0.2.7", 8689),)
+    (words,) = told
+    assert "meetings.json is not a file" in words
+    assert words.endswith("; bob cannot be called through a relay")
+
+
+def test_a_listener_tells_once_that_no_contact_can_call_through_the_relay(
+    trust: Trust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicemux.relay.post.CHECK", 0.01)
+    told: list[str] = []
+    looks: list[str] = []
+    read = trust.meetings.all
+    monkeypatch.setattr(trust.meetings, "all", lambda: looks.append("") or read())
+    posts = RelayPosts(HERE, trust, told.append)
+    posts.begin()
+    posts.start(lambda _: None)
+    try:
+        wait_until(lambda: len(looks) >= 3)
+    finally:
+        posts.close()
+    (words,) = told
+    assert "meetings.json is not a file" in words
+    assert words.endswith("no contact can call through the relay relay.example.org")

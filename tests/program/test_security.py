@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.running import Program, await_connection, listening, run
+from voicemux.security.contacts import Contacts
 
 TEXT_ONLY = "--no-audio"
 NO_CODE = {"VOICEMUX_CODE": ""}
@@ -268,6 +269,16 @@ def test_a_call_goes_on_when_its_contacts_are_spoiled_and_a_notice_says_so(homes
             alice.command(command="quit")
             assert alice.wait() == 0
         assert bob.event("ended")["by"] == "them"
+
+
+def test_a_command_that_cannot_change_the_contacts_says_why_in_one_line(homes):
+    home = Path(homes["alice"]["VOICEMUX_HOME"])
+    Contacts(home).remember("bob", "b0" * 32, "", "code")
+    spoil(home, "not to be written")
+    code, out, err = run("contacts", "forget", "bob", env=homes["alice"])
+    assert (code, out, len(err)) == (6, [], 1)
+    assert "contacts.json.lock is a folder, and not a file: remove it" in err[0]
+    assert list(contacts(homes["alice"])) == ["bob"]
 
 
 def test_a_first_call_is_held_though_it_cannot_be_written_down(homes):

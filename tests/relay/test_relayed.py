@@ -263,8 +263,12 @@ def test_a_certificate_that_does_not_fit_ends_it(
 
 def test_a_certificate_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("nothing")
-    with pytest.raises(SecurityError, match="cannot use the certificate"):
+    with pytest.raises(SecurityError, match=r"cannot use the certificate .*: PEM files are expected$"):
         Certificate(tmp_path / "cert.pem", tmp_path / "cert.pem")
+    for name, content in zip(("one.pem", "two.pem"), (served("a.example.org"), served("b.example.org")), strict=True):
+        (tmp_path / name).write_bytes(b"".join(content))
+    with pytest.raises(SecurityError, match=r"they do not belong together$"):
+        Certificate(tmp_path / "one.pem", tmp_path / "two.pem")
     with pytest.raises(SecurityError, match="no such file"):
         Certificate(tmp_path / "none.pem", tmp_path / "cert.pem")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from voicemux.calls.target import Target, resolve
 from voicemux.calls.trust import Trust
-from voicemux.errors import AddressError
+from voicemux.errors import AddressError, SecurityError
 from voicemux.protocol.messages import Method
 from voicemux.relay.ids import days, id_of_contact
 from voicemux.relay.places import RelayedWay, RelayPlace, parse_relay
@@ -48,10 +48,17 @@ def ways_to_contact(
 def meant_by(
     text: str, trust: Trust | None, relay: RelayPlace | None, token: str, tell: Callable[[str], None]
 ) -> Target:
-    """Return whom the user means to call, with all ways there, also through relays. See `resolve` for the rest."""
+    """Return whom the user means to call, with all ways there, also through relays. See `resolve` for the rest.
+
+    `tell` also gets a sentence if it cannot be read how to meet a contact at a relay.
+    """
 
     def through(contact: Contact) -> tuple[RelayedWay, ...]:
-        meeting = trust.meetings.all().get(contact.fingerprint) if trust else None
+        try:
+            meeting = trust.meetings.all().get(contact.fingerprint) if trust else None
+        except SecurityError as error:
+            tell(f"{error}; {contact.name} cannot be called through a relay")
+            return ()
         return ways_to_contact(contact, meeting, relay, token, datetime.datetime.now(datetime.UTC))
 
     return resolve(text, trust.known if trust else None, tell, relay, token, through)

@@ -54,11 +54,13 @@ class RelayPosts:
     """The two places at a relay where one listener waits. Call `begin()`, `start()`, and in the end `close()`."""
 
     def __init__(self, place: RelayPlace, trust: Trust, tell: Callable[[str], None]) -> None:
-        """`tell` gets a sentence when the relay is lost and when it is back; any thread may call it."""
+        """`tell` gets a sentence when the relay is lost and when it is back, and when our files of contacts cannot be
+        read; any thread may call it."""
         self._place = place
         self._trust = trust
         self._tell = tell
         self._posts: list[Post] = []
+        self._unread = ""  # what the user was told when the contacts could not be read; "" if they can be
         self.number = ""  # the number of this listener; "" before `begin`, and if only contacts may call
 
     def begin(self) -> None:
@@ -112,8 +114,12 @@ class RelayPosts:
         trust = self._trust
         try:
             meetings, callers = trust.meetings.all(), trust.callers()
-        except SecurityError:  # the user hears of that when a caller comes
+        except SecurityError as error:
+            if str(error) != self._unread:
+                self._tell(f"{error}; until then, no contact can call through the relay {self._place}")
+            self._unread = str(error)
             return ()
+        self._unread = ""
         return ids_to_wait_for(trust.identity.fingerprint, meetings, callers, datetime.datetime.now(datetime.UTC))
 
     def _tell_of_contacts(self, error: VoicemuxError | None) -> None:

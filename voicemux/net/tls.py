@@ -27,11 +27,12 @@ Context = ssl.SSLContext
 
 
 def listener_context(identity: Path) -> Context:
-    """Return the TLS context of a listener. `identity` is a PEM file with its key and certificate."""
+    """Return the TLS context of a listener. `identity` is a PEM file with its key and certificate. Raises
+    SecurityError if it cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # sessions are not resumed: a ticket would be one more secret to keep
-    context.load_cert_chain(identity)
+    _load(context, identity)
     return context
 
 
@@ -59,12 +60,22 @@ def served_context(certificate: Path, key: Path) -> Context:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0
+    _load(context, certificate, key)
+    return context
+
+
+def _load(context: Context, certificate: Path, key: Path | None = None) -> None:
+    """Load PEM files; without `key`, `certificate` holds both. Raises SecurityError if they cannot be used."""
+    what = f"{certificate} with the key {key}" if key else f"and key in {certificate}"
     try:
         context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
-        raise SecurityError(f"cannot use the certificate {certificate} with the key {key}: {why}") from error
-    return context
+    except ssl.SSLError as error:  # its words are of OpenSSL's source code
+        mismatch = error.reason == "KEY_VALUES_MISMATCH"
+        why = "they do not belong together" if mismatch else "PEM files are expected"
+        raise SecurityError(f"cannot use the certificate {what}: {why}") from error
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise SecurityError(f"cannot use the certificate {what}: {why}") from error
 
 
 def until_tls_1_2(context: Context) -> Context:

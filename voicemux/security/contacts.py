@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from voicemux.errors import SecurityError
 from voicemux.security import files
 from voicemux.security.directory import Directory, contact_named, plain_address, unfit_named
@@ -20,8 +18,6 @@ from voicemux.security.likeness import alike
 from voicemux.security.names import free_name, tame
 
 FILE = "contacts.json"
-LOCK_FILE = "contacts.json.lock"
-PATIENCE = 5.0  # seconds to wait for the file's lock: other programs change the file within milliseconds
 MOST_BYTES = 16_000_000  # bytes of the file: 20,000 contacts take 4 MB
 MOST_CONTACTS = 10_000  # contacts that are added by calls; more are read if people write them down
 MOST_ADDRESSES = 8  # addresses of a contact: those that worked last
@@ -34,7 +30,6 @@ class Contacts:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         self._path = folder / FILE
         self._read: tuple[files.Version, Entries] | None = None  # replaced whole: threads share it
 
@@ -138,23 +133,9 @@ class Contacts:
         """Yield the contacts and the skipped entries, to be changed in place. The result is written at the end,
         unless an error was raised.
 
-        Holds the file's lock. Raises SecurityError if another program keeps it for PATIENCE seconds.
+        Holds the file's lock, see `files.changing`.
         """
-        files.make_folder(self._folder)
-        lock = FileLock(self._folder / LOCK_FILE, timeout=PATIENCE, mode=0o600)
-        try:
-            held = lock.acquire()
-        except Timeout as error:
-            raise SecurityError(
-                f"{self._path} is being changed by another program: end that, or try again"
-            ) from error
-        except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            raise SecurityError(
-                f"cannot change {self._path}: {why} (it takes a folder that you may write to, with room left; "
-                "VOICEMUX_HOME chooses another)"
-            ) from error
-        with held:
+        with files.changing(self._path):
             before = self._entries()
             contacts, unfit = list(before.contacts), list(before.unfit)
             yield contacts, unfit

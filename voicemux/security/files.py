@@ -12,10 +12,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from voicemux.errors import SecurityError
 
 TICK = 100_000_000  # nanoseconds: some file systems store times that coarsely, or more so (FAT: 2 s)
+PATIENCE = 5.0  # seconds to wait for a lock: other programs change a file within milliseconds
 OPEN_TO_READ, OPEN_TO_WRITE = 0o044, 0o022  # bits of a file's mode: for the group or for all
+
+WRITABLE = "it takes a folder that you may write to, with room left; VOICEMUX_HOME chooses another"
 
 
 def usual_folder() -> Path:
@@ -54,10 +59,11 @@ def read(path: Path, most: int, *, is_secret: bool = False) -> bytes | None:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         except FileNotFoundError:
             return None
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            os.close(descriptor)
+            raise SecurityError(f"{path} is not a file that can be read: it is a {_kind(facts.st_mode)}")
         with open(descriptor, "rb") as file:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                raise SecurityError(f"{path} is not a file that can be read: it is a {_kind(facts.st_mode)}")
             _refuse_if_open(path, stat.S_IMODE(facts.st_mode), is_secret=is_secret)
             for folder in {path.parent, Path(os.path.realpath(path)).parent}:
                 _refuse_if_open(folder, stat.S_IMODE(os.stat(folder).st_mode), is_secret=False)
@@ -103,6 +109,40 @@ def write_first(path: Path, content: bytes) -> None:
             os.replace(draft, path)
 
 
+@contextlib.contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Hold the lock of a file that all programs of the user change: a file beside it, whose name ends in ".lock". The
+    folder is made if it is missing.
+
+    Raises SecurityError if another program keeps the lock for PATIENCE seconds, or if the lock cannot be used.
+    """
+    make_folder(path.parent)
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        held = FileLock(lock, timeout=PATIENCE, mode=0o600).acquire()
+    except Timeout as error:
+        raise SecurityError(f"{path} is being changed by another program: end that, or try again") from error
+    except (OSError, NotImplementedError) as error:  # some versions of filelock raise the latter for file systems
+        raise SecurityError(f"cannot change {path}: {_why_not_locked(lock, error)}") from error
+    with held:
+        yield
+
+
+def _why_not_locked(lock: Path, error: OSError | NotImplementedError) -> str:
+    try:
+        mode = lock.lstat().st_mode
+    except OSError:
+        return f"{_words(error)} ({WRITABLE})"
+    if not stat.S_ISREG(mode):
+        return f"its lock {lock} is a {_kind(mode)}, and not a file: remove it"
+    return f"its lock {lock} cannot be used: {_words(error)} (it must be a file that you may write to)"
+
+
+def _words(error: Exception) -> str:
+    """Return the system's words for an error, without its number."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
 def _refuse_if_open(path: Path, mode: int, *, is_secret: bool) -> None:
     forbidden = OPEN_TO_WRITE | (OPEN_TO_READ if is_secret else 0)
     if os.name == "posix" and mode & forbidden:
@@ -114,7 +154,7 @@ def _refuse_if_open(path: Path, mode: int, *, is_secret: bool) -> None:
 
 
 def _kind(mode: int) -> str:
-    kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+    kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFLNK: "symbolic link"}
     return kinds.get(stat.S_IFMT(mode), "device")
 
 
@@ -130,9 +170,7 @@ def _make(folder: Path) -> None:
 def _written(path: Path, content: bytes) -> Iterator[str]:
     """Yield the name of a temporary file beside `path` that holds `content`, flushed to the disk and for the owner
     only. It is removed at the end."""
-    with _explained(
-        "write", path, "it takes a folder that you may write to, with room left; VOICEMUX_HOME chooses another"
-    ):
+    with _explained("write", path, WRITABLE):
         descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
         try:
             with open(descriptor, "wb") as file:
@@ -150,5 +188,4 @@ def _explained(action: str, path: Path, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise SecurityError(f"cannot {action} {path}: {why} ({remedy})") from error
+        raise SecurityError(f"cannot {action} {path}: {_words(error)} ({remedy})") from error

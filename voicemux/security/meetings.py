@@ -8,14 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from voicemux.errors import SecurityError
 from voicemux.security import files
 
 FILE = "meetings.json"
-LOCK_FILE = "meetings.json.lock"
-PATIENCE = 5.0  # seconds to wait for the file's lock: other programs change the file within milliseconds
 MOST_BYTES = 4_000_000  # bytes of the file
 MOST_MEETINGS = 1000  # contacts whose secrets are kept: those that were met last
 MOST_SECRETS = 2  # secrets of a contact: the last and the one before, in case only one side has the last
@@ -34,7 +29,6 @@ class Meetings:
     """The file of secrets in a folder. Any thread may use it."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         self._path = folder / FILE
         self._read: tuple[files.Version, dict[str, Meeting]] | None = None  # replaced whole: threads share it
 
@@ -52,18 +46,14 @@ class Meetings:
     def note(self, fingerprint: str, secret: bytes, relay: str) -> None:
         """Keep the secret of a call with a contact. `relay` is the relay of the call; "" if it was direct. Raises
         SecurityError if the file cannot be written."""
-        files.make_folder(self._folder)
-        try:
-            with FileLock(self._folder / LOCK_FILE, timeout=PATIENCE, mode=0o600):
-                meetings = dict(self.all())
-                before = meetings.pop(fingerprint, Meeting(()))
-                secrets = tuple(dict.fromkeys((secret, *before.secrets)))[:MOST_SECRETS]
-                meetings[fingerprint] = Meeting(secrets, relay or before.relay)
-                kept = dict(list(meetings.items())[-MOST_MEETINGS:])
-                files.write(self._path, _content(kept))
-                self._read = None
-        except (OSError, Timeout) as error:
-            raise SecurityError(f"cannot change {self._path}: {error}") from error
+        with files.changing(self._path):
+            meetings = dict(self.all())
+            before = meetings.pop(fingerprint, Meeting(()))
+            secrets = tuple(dict.fromkeys((secret, *before.secrets)))[:MOST_SECRETS]
+            meetings[fingerprint] = Meeting(secrets, relay or before.relay)
+            kept = dict(list(meetings.items())[-MOST_MEETINGS:])
+            files.write(self._path, _content(kept))
+            self._read = None
 
 
 def _content(meetings: dict[str, Meeting]) -> bytes:

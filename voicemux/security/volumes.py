@@ -7,14 +7,9 @@ be read are dropped.
 import json
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from voicemux.errors import SecurityError
 from voicemux.security import files
 
 FILE = "volumes.json"
-LOCK_FILE = "volumes.json.lock"
-PATIENCE = 5.0  # seconds to wait for the file's lock: other programs change the file within milliseconds
 MOST_BYTES = 1_000_000  # bytes of the file
 MOST_VOLUMES = 1000  # volumes that are kept: those that were chosen last
 MOST_PERCENT = 400
@@ -27,7 +22,6 @@ class Volumes:
     """The file of volumes in a folder. Any thread may use it."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         self._path = folder / FILE
 
     def of(self, fingerprint: str) -> KeptVolume | None:
@@ -37,16 +31,12 @@ class Volumes:
 
     def keep(self, fingerprint: str, volume: KeptVolume) -> None:
         """Keep the volume of a contact. Raises SecurityError if the file cannot be written."""
-        files.make_folder(self._folder)
-        try:
-            with FileLock(self._folder / LOCK_FILE, timeout=PATIENCE, mode=0o600):
-                volumes = self._all()
-                volumes.pop(fingerprint, None)
-                volumes[fingerprint] = volume
-                kept = dict(list(volumes.items())[-MOST_VOLUMES:])
-                files.write(self._path, json.dumps(kept, indent=1).encode() + b"\n")
-        except (OSError, Timeout) as error:
-            raise SecurityError(f"cannot change {self._path}: {error}") from error
+        with files.changing(self._path):
+            volumes = self._all()
+            volumes.pop(fingerprint, None)
+            volumes[fingerprint] = volume
+            kept = dict(list(volumes.items())[-MOST_VOLUMES:])
+            files.write(self._path, json.dumps(kept, indent=1).encode() + b"\n")
 
     def _all(self) -> dict[str, KeptVolume]:
         try:
