@@ -25,6 +25,7 @@ class MemoryStream:
 
     def __init__(self, name: str, mouth: _Direction, ear: _Direction) -> None:
         self.peer_address = Address(name, 1)
+        self.place = name
         self.bytes_read = self.bytes_written = 0
         self.timeout = SILENCE_TIMEOUT
         self.options: list[str] = []

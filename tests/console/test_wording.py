@@ -288,6 +288,32 @@ def test_a_switch_says_what_it_does(event, words):
     assert said(event) == words
 
 
+SOCKET, STDIO = "unix:/run/calls", "stdio"
+
+
+@pytest.mark.parametrize(
+    ("address", "relay", "where"),
+    [
+        (SOCKET, "", "through the socket /run/calls"),
+        (STDIO, "", "through standard input"),
+        ("192.0.2.1", "relay.example.org", "through relay.example.org"),
+    ],
+)
+def test_a_caller_without_an_address_of_its_own_is_told_by_what_it_comes_through(address, relay, where):
+    assert said(CallRinging("bob", address, security="known", relay=relay)) == f"bob ({where}) is calling"
+    assert said(replace(CONNECTED, address=address, relay=relay)).startswith(f"connected to bob ({where}), ")
+    assert said(TurnedAway(address, "busy", name="bob", relay=relay)).startswith(f"bob ({where}) called meanwhile")
+    assert said(TurnedAway(address, "no key", relay=relay)) == f"turned away a caller {where}: no key"
+    missed = Missed("bob", address, "2026-11-29T20:14:05+01:00", "busy", relay)
+    assert said(missed).startswith(f"bob ({where}) called")
+    assert notice_lines(MissedCalls([missed]))[-1].endswith(f"bob ({where})")
+
+
+@pytest.mark.parametrize("address", [SOCKET, STDIO, "fd00::5"])
+def test_a_caller_without_a_name_is_called_by_its_address_once(address):
+    assert said(CallRinging(address, address, security="known")) == f"{address} is calling"
+
+
 def test_a_notice_of_several_lines_has_our_prefix_on_each():
     assert notice_lines(Notice("one\n  two")) == ["voicemux: one", "voicemux:   two"]
 

@@ -14,6 +14,7 @@ from voicemux.errors import Kind, Unreachable
 from voicemux.net.listener import accept
 from voicemux.net.local_listeners import PEER, StdioListener, UnixListener
 from voicemux.net.proxies import connect_by
+from voicemux.net.stream import whole_place
 from voicemux.net.tcp import TcpStream
 from voicemux.net.ways import UnixPath, parse_unix
 
@@ -33,7 +34,8 @@ def test_who_dials_the_path_reaches_the_listener(tmp_path: Path) -> None:
                 here.set_timeout(PATIENCE)
                 there.write(b"hello")
                 assert here.read() == b"hello"
-                assert here.peer_address.host == "127.0.0.1"
+                assert here.peer_address.host == "127.0.0.1"  # for limits
+                assert here.place == there.place == whole_place(here) == f"unix:{path}"
 
 
 def test_only_its_user_can_connect_and_the_file_goes_with_the_listener(tmp_path: Path) -> None:

@@ -43,6 +43,13 @@ def test_of_several_networks_the_one_with_the_most_is_named():
     assert refusals.due(WINDOW) == [Refusal("2001:db8::/48 and other addresses", WHY, 10)]
 
 
+def test_callers_through_a_relay_are_not_told_as_a_network():
+    refusals = Refusals()
+    for _ in range(LINES + 2):
+        refusals.add(Refusal("192.0.2.1", WHY, relay="relay.example.org"), 0.0)
+    assert refusals.due(WINDOW) == [Refusal("the relay relay.example.org", WHY, 2)]
+
+
 def test_each_of_the_commonest_reasons_has_a_line_and_the_others_have_one():
     refusals = Refusals()
     at(0.0, *["192.0.2.1"] * LINES, refusals=refusals)

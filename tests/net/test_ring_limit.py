@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicemux.net.ring_limit import DECLINED_FOR, MINUTE, MOST_OF_ONE, MOST_REMEMBERED, MOST_RINGS, RingLimit
+from voicemux.net.ring_limit import (
+    DECLINED_FOR,
+    MINUTE,
+    MOST_OF_ONE,
+    MOST_REMEMBERED,
+    MOST_RINGS,
+    RingLimit,
+    marks_of,
+)
 
 
 def test_one_stranger_rings_a_few_times_a_minute():
@@ -22,6 +30,13 @@ def test_a_stranger_is_known_again_by_any_of_its_marks(marks):
     assert not limit.take(marks, 1.0)
     limit.declined((shared,), 1.0)
     assert limit.is_declined(marks, 1.0)
+
+
+def test_callers_are_told_apart_by_their_network_unless_it_is_that_of_a_tunnel_or_relay():
+    assert marks_of("key", "192.0.2.1", "") == ("key", "192.0.2.1/32")
+    assert marks_of("key", "2001:db8::1", "") == ("key", "2001:db8::/64")
+    assert marks_of("key", "127.0.0.1", "") == marks_of("key", "192.0.2.1", "relay.example.org") == ("key",)
+    assert marks_of("", "::1", "") == ()
 
 
 def test_all_strangers_together_ring_a_few_times_a_minute():

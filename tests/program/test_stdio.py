@@ -33,6 +33,7 @@ def test_a_call_over_standard_input_and_output(tmp_path: Path, behind: str) -> N
         assert alice.event("ended")["undelivered"] == 0
         assert alice.wait() == 0
     said = log.read_text()
+    assert "connected to alice (through standard input), " in said
     assert "alice> hello" in said
     assert "the other side hung up" in said
 
@@ -78,7 +79,8 @@ def test_a_call_by_the_path_of_a_socket_has_text_both_ways(tmp_path: Path) -> No
         assert (listening["port"], listening["addresses"]) == (0, [f"unix:{path}"])
         assert listening["dial"] == [f"voicemux dial unix:{path} {CODE}"]
         with Program("dial", f"unix:{path}", "--json", "--no-audio", "--name", "alice") as alice:
-            alice.event("connected")
+            assert alice.event("connected")["address"] == f"unix:{path}"
+            assert bob.event("connected")["address"] == f"unix:{path}"
             for one, other in ((alice, bob), (bob, alice)):
                 one.command(command="say", text="hello", id="1")
                 assert other.event("text")["text"] == "hello"

@@ -48,7 +48,7 @@ class Call(RecordedCall):
         self._speaking = threading.Lock()  # by one thread at a time
         self._closing = threading.Lock()
         self._relay = met.stream.relay
-        self._address, self._security, self._words = met.stream.peer_address.host, met.security, tuple(met.words)
+        self._address, self._security, self._words = met.stream.place, met.security, tuple(met.words)
         self._call.start()
         leftovers.keep(self, self.hang_up)
 
@@ -76,7 +76,7 @@ class Call(RecordedCall):
 
     @property
     def address(self) -> str:
-        """The peer's IP address, that of a tunnel or relay if it comes through one."""
+        """The peer's IP address, that of a tunnel or relay if it comes through one; unix:PATH for a Unix socket."""
         return self._address
 
     @property

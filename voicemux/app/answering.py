@@ -19,10 +19,9 @@ from voicemux.errors import ConnectionLost, RemoteProtocolError
 from voicemux.events import Answered, CallRinging, Event, Missed, MissedCalls
 from voicemux.net.caller import Caller, is_same
 from voicemux.net.reception import Reception
-from voicemux.net.ring_limit import RingLimit
+from voicemux.net.ring_limit import RingLimit, marks_of
 from voicemux.net.ringing import Ring
 from voicemux.protocol.messages import Bye, ByeCode, Method
-from voicemux.security.networks import is_loopback, networks_of
 
 RINGING_INTERVAL = 5.0  # seconds between two RINGING messages, and between two bells (protocol.md §5.8)
 ANSWER_TIMEOUT = 60.0  # seconds for the user to answer; the caller waits as long (protocol.md §6)
@@ -101,17 +100,17 @@ class Answering:
 
     def _is_taken(self, caller: Caller) -> bool:
         """Ring, and ask the user if necessary. Returns False after telling the caller why the call is not taken."""
-        host, known = caller.host, self._is_known(caller)
+        place, known = caller.place, self._is_known(caller)
         is_stranger = caller.peer is not None and not known
         asks = self._asks is Asks.EVERYBODY or (self._asks is Asks.STRANGERS and is_stranger)
-        marks = _marks(caller)
+        marks = marks_of(caller.peer.fingerprint if caller.peer else "", caller.host, caller.stream.relay)
         if asks and not known and not self._may_ring(caller, marks):
             return False
         named = self._name_of(caller)
         name = named.name
         if asks and self._is_mute:
             self._reception.send_away(caller, Bye(ByeCode.TIMEOUT))
-            self.miss(name, host, "unanswered")
+            self.miss(name, place, "unanswered", relay=caller.stream.relay)
             return False
         question = _Question() if asks else None
         with self._lock:  # before the user is told: an answer may come at once
@@ -119,7 +118,7 @@ class Answering:
             self._undecided = asks
             self._no_question = NO_QUESTION
         began = datetime.now()
-        self._show(CallRinging(name, host, asks, named.claims, _security(caller, known)))
+        self._show(CallRinging(name, place, asks, named.claims, _security(caller, known), caller.stream.relay))
         self._bell()
         if question is None:
             return True
@@ -134,7 +133,7 @@ class Answering:
         except _Unanswered as outcome:
             self._reception.send_away(caller, outcome.bye, outcome.fault)
             if outcome.why:
-                self.miss(name, host, outcome.why, began)
+                self.miss(name, place, outcome.why, began, relay=caller.stream.relay)
                 with self._lock:
                     self._no_question = GONE
         except BaseException:  # the program ends
@@ -148,7 +147,7 @@ class Answering:
 
     def _ring(self, caller: Caller, name: str, question: _Question) -> bool:
         """Let it ring, and return whether the user takes the call. Raises _Unanswered if the user does not answer."""
-        host, ring = caller.host, Ring(caller)
+        ring = Ring(caller)
         began = rang = time.monotonic()
         try:
             ring.sound()
@@ -163,7 +162,7 @@ class Answering:
                 ring.listen(GLANCE)
                 with contextlib.suppress(queue.Empty):
                     accepted = question.answers.get_nowait()
-                    self._show(Answered(name, host, accepted))
+                    self._show(Answered(name, caller.place, accepted))
                     if accepted:
                         self._calls.yield_to(caller, None)
                         if self._calls.replacement_of(caller):  # the caller has called again in this very moment
@@ -222,10 +221,10 @@ class Answering:
         """Whether the user has answered a call that rang, and the owner has not acted on it yet."""
         return self._undecided and not self.is_asking
 
-    def miss(self, name: str, host: str, why: str, began: datetime | None = None) -> None:
+    def miss(self, name: str, place: str, why: str, began: datetime | None = None, *, relay: str = "") -> None:
         """Report a missed call, and keep it. `why` is as in `events.Missed`."""
         began = began or datetime.now()
-        missed = Missed(name, host, began.astimezone().isoformat(timespec="seconds"), why)
+        missed = Missed(name, place, began.astimezone().isoformat(timespec="seconds"), why, relay)
         with self._lock:
             self._missed.append(missed)
         self._show(missed)
@@ -252,13 +251,3 @@ def _security(caller: Caller, known: bool) -> str:
     if known and caller.peer.method is Method.OPEN:
         return "known"
     return caller.peer.method.name.lower()
-
-
-def _marks(caller: Caller) -> tuple[Hashable, ...]:
-    """Return the marks of an unknown caller: its key, which costs nothing to change, and its network.
-
-    The loopback address is not a mark: through a tunnel (ssh -L, Tor), every caller comes from it.
-    """
-    key = (caller.peer.fingerprint,) if caller.peer else ()
-    host = caller.host
-    return key if is_loopback(host) else (*key, networks_of(host)[-1])

@@ -144,7 +144,7 @@ class Holding:
             hears = _codec_name(came_as or likely)
         return Connected(
             call.name,
-            met.stream.peer_address.host,
+            met.stream.place,
             met.hello.agent,
             sends,
             hears,

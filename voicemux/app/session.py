@@ -238,7 +238,7 @@ class Session:
         """A caller was not answered. The reception calls this."""
         answering = self._handler.answering
         if answering and refusal.name and refusal.why == "busy":
-            answering.miss(refusal.name, refusal.address, "busy")
+            answering.miss(refusal.name, refusal.address, "busy", relay=refusal.relay)
         else:
             self._console.show(TurnedAway(**vars(refusal)))
 

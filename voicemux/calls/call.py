@@ -61,7 +61,7 @@ class RunningCall:
     ) -> None:
         """`hello` is the peer's. `recorder` gets every packet that `player` gets. `status_interval` is the number of
         seconds between two `Status` events; 0: there are none. With a `bond`, the call outlives its stream."""
-        self.name = hello.name or stream.peer_address.host
+        self.name = hello.name or stream.place
         self._events = EventQueue(self._on_text_taken)
         self._failure: BaseException | None = None
         halves = SoundHalves(transmitter, player, recorder)

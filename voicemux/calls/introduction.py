@@ -79,8 +79,8 @@ def met_by(caller: Caller) -> Introduced:
 
 @dataclass(frozen=True)
 class Named:
-    """What a peer is called here: the name of the contact, or the name that it gives itself, made harmless, or its
-    host. Never empty."""
+    """What a peer is called here: the name of the contact, or the name that it gives itself, made harmless, or
+    where it is (`Stream.place`). Never empty."""
 
     name: str
     claims: str = ""  # the name that a contact gives itself, if it differs from `name`
@@ -101,9 +101,9 @@ def is_known(caller: Caller, tell: Tell) -> bool:
 
 def name_peer(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
     """Return what the peer is called from now on. If its key or a code authenticates it, it is saved as a contact."""
-    host, own = met.stream.peer_address.host, tame(met.hello.name)
+    place, own = met.stream.place, tame(met.hello.name)
     if not (trust and met.peer):
-        return Named(own or host)
+        return Named(own or place)
     is_self = trust.is_self(met.peer)
     if is_self:
         tell("that is yourself: the other side has your own key")
@@ -113,7 +113,7 @@ def name_peer(met: Introduced, trust: Trust | None, tell: Tell) -> Named:
         if by_key:
             _note(met, trust, tell)
         return Named(known.name, own if own != known.name else "", is_known=True)
-    return Named(_name_of_unknown(met) or host)
+    return Named(_name_of_unknown(met) or place)
 
 
 def _note(met: Introduced, trust: Trust, tell: Tell) -> None:

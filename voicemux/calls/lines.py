@@ -14,7 +14,7 @@ from voicemux.calls.retired import Retired
 from voicemux.calls.survival import News, Turn
 from voicemux.errors import ConnectionLost, OutOfResources, RemoteProtocolError
 from voicemux.events import Direct, Interrupted, Resumed
-from voicemux.net.stream import Stream
+from voicemux.net.stream import Stream, whole_place
 from voicemux.protocol.connection import Receiving, Sending
 from voicemux.protocol.messages import Audio, Bye, ByeCode, Hello, Paths, TextAck
 from voicemux.sending.back import Journey
@@ -237,7 +237,7 @@ class Lines:
 def _event(
     news: News | None, name: str, line: Carrier | None, *, dials: bool
 ) -> Interrupted | Resumed | Direct | None:
-    where, relay = (str(line.stream.peer_address), line.stream.relay) if line else ("", "")
+    where, relay = (whole_place(line.stream), line.stream.relay) if line else ("", "")
     seconds = round(max(0.0, news.seconds), 1) if news else 0.0
     match news and news.turn:
         case Turn.INTERRUPTED:

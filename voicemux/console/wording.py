@@ -138,10 +138,10 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
         case Missed():
             return [_missed(event)]
         case MissedCalls():
-            calls = [f"{each.at[:16].replace('T', ' ')}  {_who(each.name, each.address)}" for each in event.calls]
+            calls = [f"{each.at[:16].replace('T', ' ')}  {_who(each)}" for each in event.calls]
             return ["missed calls:", *calls] if calls else ["no missed calls"]
         case Connected():
-            who = _who(event.name, f"through {event.relay}" if event.relay else event.address, event.claims)
+            who = _who(event, event.claims)
             remembered = ", and is remembered" if event.security == "code" and event.is_known else ""
             security = SECURITY[event.security] + remembered
             return [f"connected to {who}, {security}; {_voice(event)}", *_compare(event, is_typed=is_typed)]
@@ -206,9 +206,10 @@ def _words(event: Event, *, is_typed: bool = True) -> list[str]:
 
 def _turned_away(event: TurnedAway) -> str:
     if event.name and event.why == "busy":
-        return f"{_who(event.name, event.address)} called meanwhile and was told that you are in a call"
+        return f"{_who(event)} called meanwhile and was told that you are in a call"
     who = f"{event.times} more callers" if event.times > 1 else "a caller"
-    return f"turned away {who} from {event.address}: {event.why}"
+    place = _place(event)
+    return f"turned away {who} {'' if place.startswith('through ') else 'from '}{place}: {event.why}"
 
 
 def _listed(device: ListedDevice, used: tuple[int | None, int | None]) -> str:
@@ -221,7 +222,7 @@ def _listed(device: ListedDevice, used: tuple[int | None, int | None]) -> str:
 def _ringing(event: CallRinging) -> list[str]:
     if not event.security:
         return ["it rings ..."]
-    who = f"{_who(event.name, event.address, event.claims)} is calling"
+    who = f"{_who(event, event.claims)} is calling"
     if not event.asks:
         return [who]
     return [f"{who}, {CALLERS[event.security]}", "/accept or /decline"]
@@ -233,7 +234,7 @@ def _missed(event: Missed) -> str:
         case "gave_up":
             return f"{who} rang and gave up (missed call, {clock})"
         case "busy":
-            return f"{_who(event.name, event.address)} called meanwhile and was told that you are in a call ({clock})"
+            return f"{_who(event)} called meanwhile and was told that you are in a call ({clock})"
         case _:
             return f"missed call from {who} at {clock}"
 
@@ -275,10 +276,21 @@ def _compare(event: Connected, *, is_typed: bool) -> list[str]:
     return [f"are these words the same on both sides? {' '.join(event.words)} ({HOW_TO_COMPARE[is_typed]})"]
 
 
-def _who(name: str, address: str, claims: str = "") -> str:
-    shown = quoted_name(name)
+def _who(event: Connected | CallRinging | Missed | TurnedAway, claims: str = "") -> str:
     also = f", calls itself {quoted_name(claims)}" if claims else ""
-    return f"{shown} ({address}{also})" if shown and shown != address else f"{address}{also}"
+    if event.name and (event.relay or event.name != event.address):
+        return f"{quoted_name(event.name)} ({_place(event)}{also})"
+    return f"{event.address}{also}"
+
+
+def _place(event: Connected | CallRinging | Missed | TurnedAway) -> str:
+    """Return where a peer is, or what it comes through."""
+    if event.relay:
+        return f"through {event.relay}"
+    if event.address == "stdio":
+        return "through standard input"
+    path = event.address.removeprefix("unix:")
+    return event.address if path == event.address else f"through the socket {path}"
 
 
 def _voice(event: Connected) -> str:

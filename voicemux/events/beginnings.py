@@ -1,4 +1,9 @@
-"""Events before a call: of a listener, of a dialler, and of calls that were not answered."""
+"""Events before a call: of a listener, of a dialler, and of calls that were not answered.
+
+The `address` of a caller is its IP address, or that of the tunnel or relay that it comes through; unix:PATH if it
+comes through a Unix socket; "stdio" if it comes through standard input and output. `relay` is the relay that it comes
+through, as one would type it; empty if there is none.
+"""
 
 from dataclasses import dataclass
 
@@ -56,6 +61,7 @@ class CallRinging:
     asks: bool = False
     claims: str = ""
     security: str = ""
+    relay: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class Missed:
     address: str
     at: str
     why: str
+    relay: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,3 +105,4 @@ class TurnedAway:
     why: str
     times: int = 1
     name: str = ""
+    relay: str = ""

@@ -27,8 +27,13 @@ class Caller:
 
     @property
     def host(self) -> str:
-        """The IP address that the call comes from."""
+        """The IP address that the call comes from; a loopback address if it has none."""
         return self.stream.peer_address.host
+
+    @property
+    def place(self) -> str:
+        """Where the call comes from, for users; see `Stream`."""
+        return self.stream.place
 
 
 def is_same(caller: Caller, other: Caller) -> bool:

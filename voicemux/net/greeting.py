@@ -16,7 +16,7 @@ from voicemux.errors import (
     Unreachable,
     VoicemuxError,
 )
-from voicemux.net.stream import SILENCE_TIMEOUT, Stream
+from voicemux.net.stream import SILENCE_TIMEOUT, Stream, whole_place
 from voicemux.net.tls import TlsStream, dialler_context
 from voicemux.protocol.connection import NOT_A_LISTENERS, Receiving, Sending, State
 from voicemux.protocol.goodbye import GOODBYE_TIMEOUT
@@ -134,7 +134,7 @@ class Greeting:
             return Unreachable(str(error), kind=error.kind)
         if error.kind is Kind.SILENCE:
             return Unreachable(
-                f"{self.stream.peer_address} takes the connection and says nothing for {waited:.0f} s",
+                f"{whole_place(self.stream)} takes the connection and says nothing for {waited:.0f} s",
                 kind=Kind.SAYS_NOTHING,
             )
         when = "at once" if waited < AT_ONCE else f"after {waited:.0f} s without a word"

@@ -166,7 +166,7 @@ def accept(listening: socket.socket) -> TcpStream | None:
             raise Unreachable(f"no connection can be taken: {reason(error)}") from error
         return None
     if not isinstance(place, tuple):  # it came by a Unix socket
-        return TcpStream(connection, Address(LOCAL_HOST, 0))
+        return TcpStream(connection, Address(LOCAL_HOST, 0), f"unix:{listening.getsockname()}")
     return TcpStream(connection, Address(place[0].removeprefix("::ffff:"), place[1]))
 
 

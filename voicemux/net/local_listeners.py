@@ -19,6 +19,7 @@ from voicemux.net.ways import UnixPath
 
 FOR_US_ONLY = 0o177  # umask: mode 0600
 PEER = Address(LOCAL_HOST, 0)
+STDIO = "stdio"  # `place` of a stream over standard input and output
 # What a path may hold in place of a socket, besides a file: the check of its mode, and the words for it.
 KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"),
@@ -143,8 +144,8 @@ def take_standard_streams() -> Stream:
             os.dup2(nowhere.fileno(), 1)
     if os.path.samestat(*found) and stat.S_ISSOCK(found[0].st_mode):
         os.close(writing)
-        return TcpStream(socket.socket(fileno=reading), PEER)
-    return PipeStream(reading, writing, PEER)
+        return TcpStream(socket.socket(fileno=reading), PEER, STDIO)
+    return PipeStream(reading, writing, PEER, STDIO)
 
 
 def _bound(path: str) -> socket.socket:

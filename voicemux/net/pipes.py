@@ -18,8 +18,10 @@ class PipeStream:
     """A `Stream` over two descriptors, which it owns. They stay blocking, because other processes may share what they
     lead to."""
 
-    def __init__(self, reading: int, writing: int, peer_address: Address) -> None:
+    def __init__(self, reading: int, writing: int, peer_address: Address, place: str = "") -> None:
+        """`place` is as of `Stream`; "": the host of `peer_address`."""
         self.peer_address = peer_address
+        self.place = place or peer_address.host
         self.relay = ""
         self.seen: Address | None = None
         self.has_come = False

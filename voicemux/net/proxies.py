@@ -143,4 +143,4 @@ def _connect_to_path(way: UnixPath) -> TcpStream:
         raise Unreachable(
             f"cannot reach {way}: {reason_of_path(error)}", kind=Kind.NOBODY_LISTENS if is_absent else None
         ) from error
-    return TcpStream(connection, Address(way.host, 0))
+    return TcpStream(connection, Address(way.host, 0), str(way))

@@ -227,7 +227,7 @@ class Reception:
             visitor.send_away(Bye(ByeCode.BUSY, "in another call"))
 
     def _turn_away(self, visitor: Visitor, why: str, name: str = "") -> None:
-        refusal = Refusal(visitor.host, why, name=name)
+        refusal = Refusal(visitor.stream.place, why, name=name, relay=visitor.stream.relay)
         known = visitor.peer is not None and visitor.peer.method is not Method.OPEN
         self._refusals.add(refusal, time.monotonic(), is_known=known)
 

@@ -20,12 +20,14 @@ ELSEWHERE = "other addresses"
 
 @dataclass(frozen=True)
 class Refusal:
-    """`times` callers from `address`, a host or a network, were not answered. `why` is in our words."""
+    """`times` callers from `address` were not answered: a host or a network, or another place, see `Stream`. `why`
+    is in our words."""
 
     address: str
     why: str
     times: int = 1
     name: str = ""  # name of the contact that called, if it was one
+    relay: str = ""  # relay that it came through, whose address is then `address`
 
 
 class Refusals:
@@ -44,7 +46,7 @@ class Refusals:
         if self._lines:
             self._lines -= 1
             return [*told, refusal]
-        kind = (refusal.why, networks_of(refusal.address)[0])
+        kind = (refusal.why, f"the relay {refusal.relay}" if refusal.relay else networks_of(refusal.address)[0])
         if kind not in self._untold and len(self._untold) >= MOST_KINDS:
             kind = (refusal.why, ELSEWHERE)
         self._untold[kind] += refusal.times

@@ -6,12 +6,25 @@ Contacts and callers with the code may ring at any time. `now` is in seconds, an
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 
+from voicemux.security.networks import is_loopback, networks_of
+
 MINUTE = 60.0  # seconds
 MOST_RINGS = 6  # rings a minute of all strangers together: a user can bear, and decline, one every ten seconds
 MOST_OF_ONE = 2  # rings a minute of one stranger, who may try again once after being cut off
 # Seconds for which a stranger that was declined cannot ring; a friend can be told otherwise by another way.
 DECLINED_FOR = 300.0
 MOST_REMEMBERED = 1024  # declined callers that are remembered: about 200 kB
+
+
+def marks_of(fingerprint: str, host: str, relay: str) -> tuple[Hashable, ...]:
+    """Return the marks of an unknown caller: its key, "" if it has none, which costs nothing to change; and its
+    network.
+
+    A loopback address is no mark: through a tunnel (ssh -L, Tor) or a Unix socket, every caller comes from it. Nor is
+    the address of the relay through which the caller comes.
+    """
+    key = (fingerprint,) if fingerprint else ()
+    return key if relay or is_loopback(host) else (*key, networks_of(host)[-1])
 
 
 class RingLimit:

@@ -20,6 +20,11 @@ class Stream(Protocol):
         """The address of the other end."""
 
     @property
+    def place(self) -> str:
+        """Where the other end is, for users: the host of `peer_address`; unix:PATH for a Unix socket; "stdio" for
+        standard input and output."""
+
+    @property
     def bytes_read(self) -> int:
         """Bytes read so far, as the network counts them: with TLS, those of TLS."""
 
@@ -112,6 +117,11 @@ class LayeredStream:
         return self._stream.peer_address
 
     @property
+    def place(self) -> str:
+        """See `Stream`."""
+        return self._stream.place
+
+    @property
     def bytes_read(self) -> int:
         """See `Stream`."""
         return self._stream.bytes_read
@@ -189,6 +199,11 @@ def receive_within(stream: Stream, seconds: float) -> bytes | None:
         if isinstance(error.__cause__, TimeoutError) and error.__cause__.errno is None:  # ETIMEDOUT is a loss
             return None
         raise
+
+
+def whole_place(stream: Stream) -> str:
+    """Return where the other end is, for users: with its port, if it has one."""
+    return str(stream.peer_address) if stream.peer_address.port else stream.place
 
 
 def descriptor_of(stream: Stream) -> int:

@@ -53,8 +53,10 @@ if sys.platform == "linux":
 class TcpStream:
     """A `Stream` over TCP, or over any other stream socket."""
 
-    def __init__(self, connection: socket.socket, peer_address: Address) -> None:
+    def __init__(self, connection: socket.socket, peer_address: Address, place: str = "") -> None:
+        """`place` is as of `Stream`; "": the host of `peer_address`."""
         self.peer_address = peer_address
+        self.place = place or peer_address.host
         self.relay = ""
         self.seen: Address | None = None
         self.has_come = False

@@ -44,7 +44,7 @@ class Visitor:
 
     @property
     def host(self) -> str:
-        """The IP address that it comes from."""
+        """The IP address that it comes from; a loopback address if it has none."""
         return self.stream.peer_address.host
 
     @property
