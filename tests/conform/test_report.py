@@ -73,6 +73,14 @@ def test_one_case_of_a_listener(tmp_path):
     assert ElementTree.parse(junit).getroot().get("failures") == "0"
 
 
+def test_results_are_told_though_their_file_cannot_be_written(tmp_path):
+    place = tmp_path / "nowhere" / "junit.xml"
+    with listening("--no-audio") as (_, address):
+        code, out, err = run("conform", "listener", address, "--case", "goodbye", "--junit", str(place))
+    assert (code, out[0]) == (1, "pass  10  goodbye")
+    assert err[-1] == f"voicemux: cannot write {place}: no such file or directory"
+
+
 def test_open_calls_need_no_code():
     with listening("--no-audio", "--open", "--auto-accept", env={"VOICEMUX_CODE": ""}) as (_, address):
         code, out, _ = run("conform", "listener", address, "--open", "--case", "pong", env={"VOICEMUX_CODE": ""})

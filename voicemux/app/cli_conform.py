@@ -11,6 +11,7 @@ import click
 from voicemux.app.exit_codes import ExitCode
 from voicemux.app.exits import exits
 from voicemux.app.options import refuse_what_means_nothing, stacked, unencrypted, was_typed
+from voicemux.errors import VoicemuxError
 
 if TYPE_CHECKING:
     from voicemux.conform.runner import Selection, Tell
@@ -180,11 +181,14 @@ def _conform(
                     click.echo(report.shown(line, screen_of(sys.stdout)))
 
             results = examine(keys, selection, tell)
-        if typed.junit:
-            Path(typed.junit).write_bytes(report.as_junit(results))
         if typed.as_json:
             click.echo(report.as_json(results, verbose=typed.verbose))
         else:
             click.echo(report.summary(results))
+        if typed.junit:
+            try:
+                Path(typed.junit).write_bytes(report.as_junit(results))
+            except OSError as error:
+                raise VoicemuxError(f"cannot write {typed.junit}: {(error.strerror or '').lower()}") from error
         if any(result.verdict == "fail" for result in results):
             sys.exit(ExitCode.CALL_FAILED)

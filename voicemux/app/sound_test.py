@@ -19,6 +19,8 @@ from voicemux.errors import DeviceError, LibraryMissing
 SPEECH = Path(__file__).parent.parent / "speech" / "dialler.wav"
 PLAYED = 6  # seconds of speech that are played for the echo: the first estimate takes two, each other takes one
 
+PARTS = {"input": "microphone", "output": "loudspeaker"}  # of the report
+
 Tell = Callable[[str], None]
 
 
@@ -53,13 +55,12 @@ def _report(check: SoundCheck, seconds: float, tell: Tell, *, asks: bool) -> dic
         report[part] = {**asdict(finding), **figures}
         report["ok"] = report["ok"] and finding.is_good
 
-    pcm = b""
     try:
         pcm = _try_microphone(check, seconds, tell, add, asks=asks)
         _try_loudspeaker(check, pcm if asks else b"", tell, add)
-    except DeviceError as error:  # a device has failed in the middle
-        part = "loudspeaker" if report["microphone"] else "microphone"
-        add(part, of_missing(error, hint(error)), device="")
+    except DeviceError:  # a device has failed in the middle
+        for kind, error in check.failed.items():
+            add(PARTS[kind], of_missing(error, hint(error)), device="")
     return report
 
 
@@ -70,7 +71,12 @@ def _try_microphone(check: SoundCheck, seconds: float, tell: Tell, add: Callable
         add("microphone", of_missing(error, hint(error)), device="")
         return b""
     tell(f"say something for {seconds:g} seconds ..." if asks else f"listening for {seconds:g} seconds ...")
-    heard = check.listen(seconds)
+    try:
+        heard = check.listen(seconds)
+    except DeviceError as error:
+        add("microphone", of_missing(error, hint(error)), device="")
+        check.lose_microphone()
+        return b""
     levels = heard.levels
     figures = {"level_db": levels.speech_db, "noise_db": levels.noise_db, "clipped": levels.clipped}
     add("microphone", of_microphone(heard, was_asked=asks), device=check.microphone.label, **_rounded(figures))
@@ -83,17 +89,27 @@ def _try_loudspeaker(check: SoundCheck, said: bytes, tell: Tell, add: Callable[.
         add("loudspeaker", of_missing(error, hint(error)), device="")
         return
     device = check.loudspeaker.device
+
+    def has_played() -> None:
+        finding = of_loudspeaker(is_telephone=is_telephone(names.sink, device.rate))
+        add("loudspeaker", finding, device=device.name)
+
     if said:
         tell("this is what you said ...")
         check.play(said)
     names = Names(check.names("input"), check.names("output"))
     if not check.microphone:
         check.play(_speech())
-        add("loudspeaker", of_loudspeaker(is_telephone=is_telephone(names.sink, device.rate)), device=device.name)
+        has_played()
         return
     tell("a voice is played, please say nothing ...")
-    itself = check.play_and_listen(_speech())
-    add("loudspeaker", of_loudspeaker(is_telephone=is_telephone(names.sink, device.rate)), device=device.name)
+    try:
+        itself = check.play_and_listen(_speech())
+    except DeviceError:
+        if "output" not in check.failed:
+            has_played()
+        raise
+    has_played()
     figures = {"level_db": itself.echo_db, "delay_ms": itself.delay_ms}
     add("echo", of_echo(itself, names, can_cancel=_can_cancel()), device="", **_rounded(figures))
 

@@ -1,6 +1,8 @@
 """Tries a microphone and a loudspeaker without a call: how loud the user is, and whether the microphone hears the
 loudspeaker."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
@@ -48,6 +50,7 @@ class SoundCheck:
         self.microphone: CardMicrophone | None = None
         self.loudspeaker: CardLoudspeaker | None = None
         self.missing: dict[str, DeviceError] = {}
+        self.failed: dict[str, DeviceError] = {}  # as `missing`: devices that were opened, and have failed since
         self._threads = Threads(lambda error: self._broken.append(error))
         self._broken: list[BaseException] = []  # exceptions of the playing thread
         self._portaudio = PortAudio()
@@ -69,7 +72,8 @@ class SoundCheck:
         return names_of(card.label, kind, card.device.target) if card else ()
 
     def listen(self, seconds: float) -> HeardAlone:
-        """Record the microphone for `seconds`. Raises DeviceError."""
+        """Record the microphone for `seconds`. Raises DeviceError, as do all tests; `failed` then says which device
+        it was."""
         meter, pcm = LevelMeter(), bytearray()
         while len(pcm) < seconds * RATE * SAMPLE_BYTES:
             piece = self._read()
@@ -82,27 +86,42 @@ class SoundCheck:
         self._play(pcm + bytes(LEAD * SAMPLE_BYTES))
 
     def play_and_listen(self, pcm: bytes) -> HeardItself:
-        """Play `pcm`, and measure what the microphone hears of it. Raises DeviceError."""
+        """Play `pcm`, and measure what the microphone hears of it. Raises DeviceError, after all was played that the
+        loudspeaker takes."""
         assert self.loudspeaker
-        reference, meter = Reference(), EchoMeter()
-        found: list[tuple[EchoEstimate, int]] = []
+        reference = Reference()
         self.loudspeaker.tap = reference.played
         whole = pcm + bytes(LEAD * SAMPLE_BYTES)
         self._threads.start("soundcheck", lambda: self._play(whole))
-        heard, near = 0, bytearray()
-        while heard < len(whole):
-            near += self._read()
-            size = len(near) // (WHOLE * SAMPLE_BYTES) * WHOLE * SAMPLE_BYTES
-            far = reference.take(size // SAMPLE_BYTES)
-            if size and (estimate := meter.hear(from_bytes(bytes(near[:size])), far)):
-                found.append((estimate, reference.waiting))
-            heard += size
-            del near[:size]
+        try:
+            found = self._estimates(len(whole), reference)
+        except DeviceError:
+            self._threads.join()
+            raise
         self.loudspeaker.tap = None
         self._threads.join()
         for error in self._broken:
             raise error
         return _summary(found)
+
+    def lose_microphone(self) -> None:
+        """Do without the microphone, which has failed."""
+        self._lose("input", self.failed["input"])
+
+    def _estimates(self, size: int, reference: Reference) -> list[tuple[EchoEstimate, int]]:
+        """Return the estimates of the echo in the next `size` bytes from the microphone, each with the samples by
+        which the reference was held back."""
+        meter, heard, near = EchoMeter(), 0, bytearray()
+        found: list[tuple[EchoEstimate, int]] = []
+        while heard < size:
+            near += self._read()
+            whole = len(near) // (WHOLE * SAMPLE_BYTES) * WHOLE * SAMPLE_BYTES
+            far = reference.take(whole // SAMPLE_BYTES)
+            if whole and (estimate := meter.hear(from_bytes(bytes(near[:whole])), far)):
+                found.append((estimate, reference.waiting))
+            heard += whole
+            del near[:whole]
+        return found
 
     def close(self) -> None:
         """Close both devices."""
@@ -115,15 +134,25 @@ class SoundCheck:
 
     def _read(self) -> bytes:
         assert self.microphone
-        block = self.microphone.read()
+        with self._noted("input"):
+            block = self.microphone.read()
         return block.pcm if block else b""
 
     def _play(self, pcm: bytes) -> None:
         assert self.loudspeaker
-        for start in range(0, len(pcm), BLOCK_BYTES):
-            if not self.loudspeaker.ready():
-                return
-            self.loudspeaker.write(pcm[start : start + BLOCK_BYTES])
+        with self._noted("output"):
+            for start in range(0, len(pcm), BLOCK_BYTES):
+                if not self.loudspeaker.ready():
+                    return
+                self.loudspeaker.write(pcm[start : start + BLOCK_BYTES])
+
+    @contextlib.contextmanager
+    def _noted(self, kind: str) -> Iterator[None]:
+        try:
+            yield
+        except DeviceError as error:
+            self.failed[kind] = error
+            raise
 
     def _lose(self, kind: str, error: DeviceError) -> None:
         self.missing[kind] = error

@@ -20,8 +20,8 @@ def marks_of(fingerprint: str, host: str, relay: str) -> tuple[Hashable, ...]:
     """Return the marks of an unknown caller: its key, "" if it has none, which costs nothing to change; and its
     network.
 
-    A loopback address is not one of them: through a tunnel (ssh -L, Tor) or a Unix socket, every caller comes from it.
-    The address of a relay is not one of them either: all its callers share it.
+    A loopback address is not one of them: through a tunnel (ssh -L, Tor) or a Unix socket, every caller comes from
+    it. The address of a relay is not one of them either: all its callers share it.
     """
     key = (fingerprint,) if fingerprint else ()
     return key if relay or is_loopback(host) else (*key, networks_of(host)[-1])
