@@ -38,7 +38,7 @@ TIMED = [
     for each in (
         "api/test_api",
         *(f"test_{name}" for name in ("bots", "threads")),
-        *(f"audio/test_{name}" for name in ("devices", "studio")),
+        *(f"audio/test_{name}" for name in ("arrays", "devices", "studio")),
         *(f"calls/test_{name}" for name in ("call", "endings")),
         *(f"console/test_{name}" for name in ("lines", "picture", "plain", "terminal")),
         *(f"net/test_{name}" for name in ("connecting", "demultiplexer", "listener", "reception", "tcp")),

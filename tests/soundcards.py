@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -194,11 +194,22 @@ class SoundCards:
             f"source_properties=device.description={description}",
         ).strip()  # fmt: skip
 
-    def add_loudspeaker(self, name: str) -> str:
+    def add_array(self, name: str, positions: Sequence[str], sink: str) -> str:
+        """Plug in a microphone with a channel at each of the `positions`, of which the last hears what is played into
+        `sink`, which has one channel; what `unplug` takes."""
+        others = ("aux20", "aux21", "aux22", "aux23", "aux24", "aux25", "aux26")[: len(positions) - 1]
+        return self._pactl(
+            "load-module", "module-remap-source", f"master={sink}.monitor", f"source_name={name}", "remix=no",
+            f"channels={len(positions)}", f"channel_map={','.join(positions)}",
+            f"master_channel_map={','.join((*others, 'mono'))}", f"source_properties=device.description={name}",
+        ).strip()  # fmt: skip
+
+    def add_loudspeaker(self, name: str, positions: Sequence[str] = ("mono",)) -> str:
         """Plug in a loudspeaker; what `unplug` takes."""
         return self._pactl(
-            "load-module", "module-null-sink", f"sink_name={name}", f"rate={RATE}", "channels=1", "norewinds=1"
-        ).strip()
+            "load-module", "module-null-sink", f"sink_name={name}", f"rate={RATE}", f"channels={len(positions)}",
+            f"channel_map={','.join(positions)}", "norewinds=1",
+        ).strip()  # fmt: skip
 
     def unplug(self, device: str) -> None:
         """Take away what was plugged in."""

@@ -92,7 +92,7 @@ RANKS = [
     ["audio.mirror"],
     ["audio.playout.account"],
     ["audio.playout.playout"],
-    ["audio.alsa", "audio.pulse", "audio.reserve", "audio.playhead"],
+    ["audio.alsa", "audio.pulse", "audio.reserve", "audio.playhead", "audio.positions"],
     ["audio.portaudio"],
     ["audio.attendant", "audio.card"],
     ["audio.blocking", "audio.callbacks"],

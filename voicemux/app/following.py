@@ -59,9 +59,13 @@ class DeviceFollower:
         used = self._cards.used(kind)
         if used is None or (kind == "input" and self._lose_monitor(used)):
             return
-        if self._used.setdefault(kind, used.name) != used.name:
+        before = self._used.get(kind)
+        if before != used.name:
             self._used[kind] = used.name
-            self._cards.on_change()
+            if kind == "input" and self._transmitter and self._cards.hear_all_of(used, self._transmitter.in_use):
+                self._opened[kind] = self._cards.source
+            if before:
+                self._cards.on_change()
         if self._watches[kind].look(time.monotonic(), used.name):
             self._tell(DeviceChanged(kind, used.description))
             if self._watches[kind].is_busy:

@@ -19,6 +19,7 @@ from voicemux.audio.card import AWAKENING, CardLoudspeaker, CardMicrophone, fade
 from voicemux.audio.endpoints import BLOCK_SECONDS
 from voicemux.audio.playhead import Playhead
 from voicemux.audio.portaudio import Device, PortAudio
+from voicemux.audio.positions import HeardChannels
 from voicemux.audio.reserve import Reserve
 from voicemux.threads import drain
 
@@ -37,8 +38,10 @@ FADE = 120  # frames (2.5 ms) in which sound is faded in after a gap
 class PacedMicrophone(CardMicrophone):
     """A microphone of PulseAudio. It is read in pieces of a packet."""
 
-    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
-        super().__init__(portaudio, device, inside)
+    def __init__(
+        self, portaudio: PortAudio, device: Device, inside: int = 1, heard: HeardChannels | None = None
+    ) -> None:
+        super().__init__(portaudio, device, inside, heard)
         # A read returns together with its last frame, so the delay is 0. With PortAudio's latency, estimates were 5
         # to 11 ms too high.
         self.delay_ms = 0.0
@@ -62,7 +65,7 @@ class PacedLoudspeaker(CardLoudspeaker):
     """A loudspeaker of PulseAudio. Its reserve grows with every gap. The thread that plays owns everything that is
     not marked as the player's."""
 
-    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
+    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1, best: int = 0) -> None:
         # Sound from the player; empty bytes only wake the thread.
         self._given: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._waiting = b""  # sound that waits for room in the card
@@ -73,7 +76,7 @@ class PacedLoudspeaker(CardLoudspeaker):
         self._gaps: queue.SimpleQueue[tuple[float, bool]] = queue.SimpleQueue()
         self._reserve = Reserve(MAX_RESERVE[1], forgiven=False, least=LEAST_RESERVE)
         self._head = Playhead(0, 0)
-        super().__init__(portaudio, device, inside)
+        super().__init__(portaudio, device, inside, best)
 
     def _open(self) -> None:
         super()._open()

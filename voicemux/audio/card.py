@@ -8,6 +8,7 @@ from typing import Any
 
 from voicemux.audio.endpoints import BLOCK_BYTES, BLOCK_SAMPLES, BLOCK_SECONDS, RATE, SAMPLE_BYTES, Block
 from voicemux.audio.portaudio import Callback, Device, PortAudio, words
+from voicemux.audio.positions import HeardChannels
 from voicemux.audio.reserve import Outages
 from voicemux.errors import DeviceError
 
@@ -23,9 +24,9 @@ STALL_TIMEOUT = 1.0  # seconds without any sound, after which a device counts as
 class Card:
     """A sound card. Tries forms (rate and channels) until the device takes one."""
 
-    def __init__(self, portaudio: PortAudio, device: Device, kind: str, inside: int = 1) -> None:
-        """`inside` is the number of channels of the program's sound. Raises DeviceError if the device takes no
-        form."""
+    def __init__(self, portaudio: PortAudio, device: Device, kind: str, inside: int = 1, best: int = 0) -> None:
+        """`inside` is the number of channels of the program's sound, `best` the number of the device's channels to
+        try first; 0: it does not matter. Raises DeviceError if the device takes no form."""
         self._inside = inside
         self.label = device.name
         self.xruns = 0  # gaps so far
@@ -34,7 +35,7 @@ class Card:
         self._kind = kind
         self._blocks = 1  # blocks in a period of the card
         failure = "it takes no usual form of sound"
-        for self._rate, self._channels in _forms(device, kind, inside):
+        for self._rate, self._channels in _forms(device, kind, inside, best):
             try:
                 self._open()
                 return
@@ -97,14 +98,18 @@ class CardMicrophone(Card):
 
     finite = False
 
-    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
+    def __init__(
+        self, portaudio: PortAudio, device: Device, inside: int = 1, heard: HeardChannels | None = None
+    ) -> None:
+        """`heard` says which channels to use; None: all."""
+        self.heard = heard
         self.batch = 1
         # Captured pieces, each with the position of its first frame.
         self._captured: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
         self._frames = 0  # frames captured so far; only the capturing thread changes it
         self._next_frame = 0  # next frame to be read; frames missing before the next block were lost
         self._stopped = False
-        super().__init__(portaudio, device, "input", inside)
+        super().__init__(portaudio, device, "input", inside, heard.channels if heard else 0)
         # PortAudio's latency counts from the first sample of a block, ours from its end.
         self.delay_ms = max(0.0, self._stream.get_input_latency() - BLOCK_SECONDS) * 1000
         self._position = 0
@@ -113,8 +118,13 @@ class CardMicrophone(Card):
             from voicemux.audio.mixing import Loudest
             from voicemux.audio.resample import Resampler
 
+            if heard and heard.channels == self._channels:
+                self._picks = list(heard.picks)
+            else:
+                self._picks = list(range(self._channels if inside == 1 else min(2, self._channels)))
+            self._picks += self._picks[-1:] * (len(self._picks) % inside)  # pairs, if there are two channels inside
             # If a microphone uses one channel of several, their mean would be half as loud, or silent.
-            self._loudest = Loudest((1.0,) * self._channels) if self._channels > 1 and inside == 1 else None
+            self._loudest = Loudest((1.0,) * (len(self._picks) // inside))
             self._resampler = Resampler(self._rate, RATE, inside)
 
     def _keep(self, data: bytes) -> None:
@@ -162,14 +172,11 @@ class CardMicrophone(Card):
     def _convert(self, data: bytes) -> bytes:
         if self._is_native:
             return data
-        from voicemux.audio.resample import from_bytes, to_pairs
+        from voicemux.audio.resample import from_bytes
 
-        samples = from_bytes(data, self._channels)
-        if self._loudest:
-            samples = self._loudest.follow(samples)
-        elif self._inside == 2:
-            samples = to_pairs(samples) if self._channels == 1 else samples[:, :2]
-        return self._resampler.process(samples).tobytes()
+        channels = from_bytes(data, self._channels).reshape(-1, self._channels)[:, self._picks]
+        signals = channels if self._inside == 1 else channels.reshape(len(channels), -1, self._inside)
+        return self._resampler.process(self._loudest.follow(signals)).tobytes()
 
     def stop(self) -> None:
         """Wake `read`."""
@@ -183,7 +190,8 @@ class CardLoudspeaker(Card):
     # Gets all that the card is given, silence and fillings too: bytes, rate, channels. The playing thread calls it.
     tap: Callable[[bytes, int, int], None] | None = None
 
-    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1) -> None:
+    def __init__(self, portaudio: PortAudio, device: Device, inside: int = 1, best: int = 0) -> None:
+        """`best` is as of `Card`."""
         self._written = 0  # bytes written so far; only the player changes it
         self._newest = b""  # the newest sound that was written; empty once it has filled a gap
         self._written_before = -1  # bytes written when `ready` last returned
@@ -191,7 +199,7 @@ class CardLoudspeaker(Card):
         self._asked_for = float("inf")  # time at which the next write was asked for
         self._stopped = False
         self._outages = Outages()
-        super().__init__(portaudio, device, "output", inside)
+        super().__init__(portaudio, device, "output", inside, best)
         if not self._is_native:
             from voicemux.audio.resample import Resampler
 
@@ -305,8 +313,8 @@ def faded(pcm: bytes, channels: int, begin: float, end: float) -> bytes:
     return samples.tobytes()
 
 
-def _forms(device: Device, kind: str, inside: int = 1) -> list[tuple[int, int]]:
-    """Return pairs of rate and number of channels to try.
+def _forms(device: Device, kind: str, inside: int, best: int) -> list[tuple[int, int]]:
+    """Return pairs of rate and number of channels to try. `best` is the number to try first; 0: it does not matter.
 
     A microphone may be on any channel of its device. "default" and the like have dozens, which no hardware has.
     """
@@ -318,4 +326,5 @@ def _forms(device: Device, kind: str, inside: int = 1) -> list[tuple[int, int]]:
     else:
         whole = [channels] if channels <= MOST_CHANNELS else []
         numbers = [1, few, *whole] if inside == 1 else [few, 1]
+    numbers = [best, *numbers] if best else numbers
     return list(dict.fromkeys((rate, number) for rate in (RATE, device.rate) for number in numbers))

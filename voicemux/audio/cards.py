@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from voicemux.audio.absent import Absent, Gone
+from voicemux.audio.blocking import PacedMicrophone
 from voicemux.audio.card import Card, CardLoudspeaker, CardMicrophone
 from voicemux.audio.devices import (
     all_devices,
@@ -21,6 +22,7 @@ from voicemux.audio.devices import (
 from voicemux.audio.endpoints import Sink, Source
 from voicemux.audio.in_use import InUse
 from voicemux.audio.portaudio import Device, PortAudio
+from voicemux.audio.positions import heard_channels
 from voicemux.audio.pulse import ServedDevice, is_named, used_device
 from voicemux.errors import DeviceError, LibraryMissing
 
@@ -144,6 +146,24 @@ class Cards:
         half.exchange(gone, time.monotonic())
         if before:
             before.close()
+
+    def hear_all_of(self, used: ServedDevice, half: InUse[Source]) -> bool:
+        """Open the microphone of `half` again if its stream does not hear all channels of `used`, to which the sound
+        server has moved it. Returns whether it was opened again; if that fails, the old one stays."""
+        with self._lock:
+            before = self.source
+            wanted = heard_channels(used.positions, self._channels)
+            if not isinstance(before, PacedMicrophone) or wanted in (None, before.heard):
+                return False
+            device = before.device
+            try:
+                new, since = _started(lambda: PacedMicrophone(self._devices(), device, self._channels, wanted))
+            except DeviceError:
+                return False
+            self.source = new
+        half.exchange(new, since)
+        before.close()
+        return True
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return all names that the system has for the open device. May wait for a second."""

@@ -9,6 +9,7 @@ from voicemux.audio.callbacks import CalledLoudspeaker, CalledMicrophone
 from voicemux.audio.card import CardLoudspeaker, CardMicrophone
 from voicemux.audio.endpoints import RATE
 from voicemux.audio.portaudio import Device, PortAudio, is_numbered
+from voicemux.audio.positions import heard_channels, lacks_sides
 from voicemux.errors import DeviceError, Kind
 
 SERVERS = frozenset({"pulse", "pipewire"})  # ALSA plugins behind which a sound server runs
@@ -19,13 +20,20 @@ MONITOR = re.compile(r"\.monitor$|^monitor of |stereo mix|what u hear|blackhole|
 def open_source(portaudio: PortAudio, wanted: str, channels: int = 1) -> CardMicrophone:
     """Open the microphone that `find_device` finds, with `channels` channels. Raises DeviceError."""
     device = find_device(portaudio, "input", wanted)
-    return (PacedMicrophone if _is_paced(device, "input") else CalledMicrophone)(portaudio, device, channels)
+    if not _is_paced(device, "input"):
+        return CalledMicrophone(portaudio, device, channels)
+    positions = pulse.positions_of("input", device.target) if is_served(device, "input") else ()
+    return PacedMicrophone(portaudio, device, channels, heard_channels(positions, channels))
 
 
 def open_sink(portaudio: PortAudio, wanted: str, channels: int = 1) -> CardLoudspeaker:
     """Open the loudspeaker that `find_device` finds, for `channels` channels. Raises DeviceError."""
     device = find_device(portaudio, "output", wanted)
-    return (PacedLoudspeaker if _is_paced(device, "output") else CalledLoudspeaker)(portaudio, device, channels)
+    if not _is_paced(device, "output"):
+        return CalledLoudspeaker(portaudio, device, channels)
+    is_two = channels == 2 and is_served(device, "output")
+    is_one = is_two and lacks_sides(pulse.positions_of("output", device.target))
+    return PacedLoudspeaker(portaudio, device, channels, 1 if is_one else 0)
 
 
 def find_device(portaudio: PortAudio, kind: str, wanted: str) -> Device:

@@ -77,17 +77,19 @@ class Loudest:
 
     def follow(self, signals: NDArray[Any]) -> NDArray[Any]:
         """Return the followed one of `signals`, shape (n, signals), with shape (n,); unchanged except for
-        crossfades."""
+        crossfades. Signals of two channels have the shape (n, signals, 2), and the result has (n, 2)."""
         if not len(signals):
             return signals[:, 0]
         floats = signals.astype(np.float64)
         kept = math.exp(-len(signals) / MEMORY)
-        self._energies = kept * self._energies + (1 - kept) * np.mean(floats**2, axis=0) * self._biases
+        energies = np.mean(floats**2, axis=(0, *range(2, signals.ndim)))
+        self._energies = kept * self._energies + (1 - kept) * energies * self._biases
         before, best = self._current, int(np.argmax(self._energies))
         if best == before or self._energies[best] <= LOUDER * self._energies[before]:
             return signals[:, before]
         self._current = best
         share = np.minimum(1.0, np.arange(1, len(signals) + 1) / min(FADE, len(signals)))
+        share = share.reshape(-1, *(1,) * (signals.ndim - 2))
         mixed = share * floats[:, best] + (1 - share) * floats[:, before]
         if np.issubdtype(signals.dtype, np.integer):
             mixed = np.rint(mixed)

@@ -31,6 +31,7 @@ class ServedDevice:
     channels: int
     is_monitor: bool = False  # it records what a loudspeaker plays
     names: tuple[str, ...] = ()  # all names of the device and its active port, and the profile of a wireless one
+    positions: tuple[str, ...] = ()  # of its channels, as `positions.py` explains them
 
 
 def served_devices(kind: str) -> list[ServedDevice]:
@@ -43,6 +44,15 @@ def default_device(kind: str) -> ServedDevice | None:
     """Return the present default device; None if there is none, or it cannot be found out. May wait for a second."""
     found: ServedDevice | None = _asked(lambda pulse: _default(pulse, kind))
     return found
+
+
+def positions_of(kind: str, name: str) -> tuple[str, ...]:
+    """Return the positions of the channels of the device with that name, or of the present default one if it is "".
+    Empty if they cannot be found out. May wait for a second."""
+    if not name:
+        default = default_device(kind)
+        return default.positions if default else ()
+    return next((each.positions for each in served_devices(kind) if each.name == name), ())
 
 
 def names_of_default(kind: str) -> tuple[str, ...]:
@@ -120,6 +130,7 @@ def _served(device: Any) -> ServedDevice:
         device.channel_count,
         is_monitor,
         tuple(name for name in names if name),
+        tuple(device.channel_list),
     )
 
 
