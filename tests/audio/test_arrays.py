@@ -13,7 +13,7 @@ from tests.soundcards import SoundCards
 from voicemux.audio.card import CardMicrophone
 from voicemux.audio.cards import Cards
 from voicemux.audio.devices import open_sink, open_source
-from voicemux.audio.endpoints import BLOCK_SAMPLES
+from voicemux.audio.endpoints import BLOCK_SAMPLES, Source
 from voicemux.audio.in_use import InUse
 from voicemux.audio.portaudio import PortAudio
 from voicemux.audio.positions import heard_channels
@@ -107,7 +107,7 @@ def test_a_call_that_the_server_moves_to_another_microphone_hears_all_its_channe
         first = studio.source
         assert isinstance(first, CardMicrophone)
         first.start()
-        half = InUse(studio.source)
+        half = InUse[Source](first)
         cards.set_default("input", "array")
         wait_until(lambda: (used := studio.used("input")) and used.name == "array")
         used = studio.used("input")
