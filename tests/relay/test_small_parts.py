@@ -1,6 +1,7 @@
 """What users type, ids, pace, and the pauses of who comes back."""
 
 import datetime
+import errno
 
 import pytest
 
@@ -8,6 +9,7 @@ from voicemux.calls.target import resolve
 from voicemux.errors import AddressError
 from voicemux.net.address import Address
 from voicemux.relay.ids import days, id_of_contact, id_of_number
+from voicemux.relay.nats_link import loss_in_words
 from voicemux.relay.pace import CHUNK, Pace, Rate
 from voicemux.relay.places import RelayPlace, parse_relay, parse_relayed
 from voicemux.relay.post import LADDER, pause_after
@@ -108,3 +110,17 @@ def test_a_number_that_all_know_makes_a_code_easier_to_guess() -> None:
     assert codes_like("12345-quiet-test", 0, number_is_known=True) < codes_like("12345-quiet-test", 0)
     assert Guesses("", 3, number_is_known=True).rate < Guesses("", 3).rate
     assert number_of(new_code(3, "4711")) == "4711"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)"), "connection refused"),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed"), "none of its addresses can be reached"),
+        (TimeoutError(), "no answer in time"),
+        (ValueError("nats: no servers available"), "nats: no servers available"),
+    ],
+)
+def test_the_loss_of_a_cluster_is_told_without_numbers(error: Exception, words: str) -> None:
+    """asyncio makes one OSError of those of several addresses."""
+    assert loss_in_words(error) == words

@@ -141,7 +141,7 @@ class NatsLink:
         self._is_up.clear()
         if not self._has_told and not self._is_over:
             self._has_told = True
-            said = reason(error) if isinstance(error, OSError) else str(error or "")
+            said = loss_in_words(error) if error else ""
             why = f": {said}" if said else ""
             self._tell(f"the cluster cannot be reached, and this relay goes on alone{why}")
 
@@ -160,7 +160,16 @@ def _told_as_loss() -> Iterator[None]:
     try:
         yield
     except (Error, OSError) as error:
-        raise ConnectionLost(f"the cluster is lost: {error}") from error
+        raise ConnectionLost(f"the cluster is lost: {loss_in_words(error)}") from error
+
+
+def loss_in_words(error: Exception) -> str:
+    """Return why a server of the cluster cannot be reached, without numbers of the system."""
+    if not isinstance(error, OSError):
+        return str(error)
+    # asyncio joins the errors of several addresses to one text, with their numbers.
+    is_joined = error.errno is None and not isinstance(error, TimeoutError)
+    return "none of its addresses can be reached" if is_joined else reason(error)
 
 
 def _make_client() -> "Client":
