@@ -24,7 +24,8 @@ class Segment:
     start: int
     end: int
     data: bytes
-    sent: float = 0.0
+    sent: float = 0.0  # the last time
+    stamp: float = 0.0  # when the copy was sent that arrived first: timestamps of TCP tell (RFC 7323)
     is_repeated: bool = False
     has_arrived: bool = False
     is_lost: bool = False
@@ -56,6 +57,7 @@ class Sender:
         self._timer_at: float | None = None
         self._may_probe = True
         self._timeouts = 0
+        self._before: tuple[float, float, float] | None = None  # window and threshold before a timeout, and when
 
     def write(self, data: bytes) -> None:
         self.written += len(data)
@@ -98,7 +100,8 @@ class Sender:
             self._arm()
 
     def _transmit(self, segment: Segment) -> None:
-        self._there.send(segment.end - segment.start + HEADERS, lambda: self.receiver.take(segment))
+        stamp = self._timeline.now
+        self._there.send(segment.end - segment.start + HEADERS, lambda: self.receiver.take(segment, stamp))
         if self.piggyback:
             self.piggyback.acknowledge_with_data()
 
@@ -142,6 +145,7 @@ class Sender:
                     self._flight -= 1
                     self._lost.append(segment)
             if not self._timeouts:
+                self._before = self._window, self._threshold, self._timeline.now
                 self._lose()
             self._timeouts += 1
             if self.is_endless:
@@ -156,8 +160,10 @@ class Sender:
                 segment.has_arrived = True
                 self._flight -= not segment.is_lost
                 newly += 1
-                self._newest_sent = max(self._newest_sent, segment.sent)
-                round_trip = round_trip if segment.is_repeated else now - segment.sent
+                self._newest_sent = max(self._newest_sent, segment.stamp)
+                round_trip = now - segment.stamp
+                if self._before and segment.stamp < self._before[2]:
+                    self._undo()
         advanced = upto > self.acknowledged
         self.acknowledged = max(upto, self.acknowledged)
         while self._segments and self._segments[0].end <= upto:
@@ -172,7 +178,7 @@ class Sender:
             recovers = bool(self._segments) and self._segments[0].number <= self._recovery
             self._grow(0 if recovers else newly)
         if advanced:
-            self._timeouts, self._timer = 0, None
+            self._timeouts, self._timer, self._before = 0, None, None
             if self._segments:
                 self._arm()
         self.push()
@@ -201,6 +207,17 @@ class Sender:
         self._most, self._epoch = self._window, self._timeline.now
         self._window = self._threshold = max(2.0, self._window * CUBIC_CUT)
 
+    def _undo(self) -> None:
+        """What was thought lost was only late: nothing is to be repeated, and the window is as before (RFC 4015)."""
+        assert self._before
+        self._window, self._threshold, _ = self._before
+        self._recovery, self._before = -1, None
+        self._lost.clear()
+        for segment in self._segments:
+            if segment.is_lost:
+                segment.is_lost = False
+                self._flight += not segment.has_arrived
+
     def _grow(self, count: int) -> None:
         if self._window < self._threshold:
             self._window += count
@@ -221,7 +238,8 @@ class Receiver:
         self._unacknowledged = 0
         self._due: float | None = None
 
-    def take(self, segment: Segment) -> None:
+    def take(self, segment: Segment, stamp: float) -> None:
+        segment.stamp = segment.stamp or stamp
         is_early = segment.start > self.taken
         if segment.start >= self.taken:
             self._early[segment.start] = segment
