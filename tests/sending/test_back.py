@@ -116,6 +116,38 @@ def test_voice_is_half_a_round_trip_on_its_way_and_what_it_is_later_since() -> N
     assert (way.seconds, way.more) == (pytest.approx(1.24), pytest.approx(1.2))
 
 
+def calm(back: Back, seconds: int, round_trip: float, late: float, start: int = 0) -> float:
+    """Voice for so long, with a PONG each second."""
+    now = START
+    for second in range(seconds):
+        now = hear(back, 50, late=late, start=start + second * 50)
+        back.round_trip(round_trip, now)
+    return now
+
+
+@pytest.mark.parametrize(("shorter_here", "seconds"), [(0.1, 0.06), (0.0, 0.16)])
+def test_a_route_that_becomes_shorter_one_way_is_shorter_that_way(shorter_here: float, seconds: float) -> None:
+    back = Back()
+    calm(back, 12, 0.32, late=0.2)
+    now = calm(back, 4, 0.22, late=0.2 - shorter_here, start=600)
+    way = back.on_its_way(now)
+    assert way
+    assert way.seconds == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("long_queue", [0.3, 0.06])
+def test_a_queue_that_stood_when_the_call_began_is_no_longer_route(long_queue: float) -> None:
+    back, now = Back(), START
+    for second in range(20):  # another program's queue goes up and down
+        sway = 0.1 * long_queue * (second % 5)
+        now = hear(back, 50, late=long_queue + sway, start=second * 50)
+        back.round_trip(0.08 + long_queue + sway, now)
+    now = calm(back, 3, 0.08, late=0.0, start=1000)
+    way = back.on_its_way(now)
+    assert way
+    assert way.seconds == pytest.approx(0.04)
+
+
 def test_a_queue_that_stands_for_minutes_is_not_forgotten() -> None:
     back = Back()
     back.round_trip(0.08, hear(back, 50))

@@ -22,6 +22,9 @@ MOST_SILENCE = 10.0
 HEARD = 1.0
 LONGEST = 0.060  # seconds: the length of a packet of a peer that has to save headers
 NEAR = 0.005  # seconds above the shortest round trip within which there is no queue in either direction
+# If the round trip has been near its shortest for PROVEN seconds, for most of at least FEW PONGs, no transfer's queue
+# stood meanwhile. Then a shorter round trip means another route, and SETTLED seconds later all packets take that.
+PROVEN, FEW, SETTLED = 10.0, 5, 1.0
 LONGEST_ANCHOR = 600.0  # seconds that an anchor holds: by then, clocks that differ by 100 ppm have drifted by 60 ms
 
 
@@ -47,7 +50,11 @@ class Back:
         self._is_paused = False  # the newest packet had no sound: it began a pause, or went on with it
         self._has_been_short = False
         self._shortest: float | None = None  # round trip
-        # At the last moment without a queue: the time, half the round trip, the transit.
+        self._shorter_at = 0.0  # when it became shorter by more than NEAR
+        self._quick = self._pongs = 0  # PONGs since then: those NEAR the shortest, and all
+        self._is_rerouted = False  # it became shorter by another route, which the anchor is not from
+        self._uneven = 0.0  # seconds by which the peer's voice takes more than half of a round trip
+        # At the last moment without a queue: the time, the seconds under way, the transit.
         self._anchor: tuple[float, float, float] | None = None
 
     def heard(self, audio: Audio, now: float) -> None:
@@ -111,18 +118,42 @@ class Back:
 
     def round_trip(self, seconds: float, now: float) -> None:
         """A PONG has come, `seconds` after its PING. If that was quick, there is no queue, and half of it is each
-        way."""
+        way.
+
+        If another route has made the round trip shorter, the transit tells by how much the peer's way is shorter.
+        """
         if self._anchor and now - self._anchor[0] > LONGEST_ANCHOR:
-            self._shortest = None
+            self._shortest, self._uneven = None, 0.0
+        if self._shortest is None or seconds < self._shortest - NEAR:
+            is_proven = now - self._shorter_at > PROVEN and self._pongs >= FEW and self._quick * 2 > self._pongs
+            self._is_rerouted |= self._shortest is not None and is_proven
+            self._uneven = self._uneven if self._is_rerouted else 0.0
+            self._shorter_at, self._quick, self._pongs = now, 0, 0
         self._shortest = min(seconds, self._shortest or seconds)
+        self._pongs += 1
         transit = self._transit(now)
-        if transit is not None and seconds <= self._shortest + NEAR:
-            self._anchor = now, seconds / 2, transit
+        if seconds > self._shortest + NEAR:
+            return
+        self._quick += 1
+        if transit is None or (self._is_rerouted and now - self._shorter_at < SETTLED):
+            return
+        if self._is_rerouted:
+            self._uneven, self._is_rerouted = self._found_uneven(seconds, transit), False
+        self._anchor = now, seconds / 2 + self._uneven, transit
+
+    def _found_uneven(self, seconds: float, transit: float) -> float:
+        """Return `_uneven` for a new route, by how the transit has changed since the anchor; 0 if that is not
+        plausible."""
+        if self._anchor is None:
+            return 0.0
+        _, before, least = self._anchor
+        under_way = before + transit - least
+        return under_way - seconds / 2 if 0.0 < under_way < seconds else 0.0
 
     def on_its_way(self, now: float) -> Journey | None:
         """Return how long the peer's voice is on its way now; None while none comes, or before the first PONG.
 
-        Without a queue, that is half a round trip. From then on, the difference of the clocks tells how it changes.
+        Without a queue, that is half a round trip. From then on, the change of the transit tells how it changes.
         """
         if not self._recent or self._shortest is None or now - self._recent[-1][0] > HEARD:
             return None
@@ -130,8 +161,8 @@ class Back:
             return Journey(self._shortest / 2, 0.0)
         transit = self._transit(self._recent[-1][0])
         assert transit is not None
-        _, half, least = self._anchor
-        return Journey(max(0.0, half + transit - least), max(0.0, transit - least))
+        _, under_way, least = self._anchor
+        return Journey(max(0.0, under_way + transit - least), max(0.0, transit - least))
 
     def _transit(self, now: float) -> float | None:
         return min((transit for at, transit in self._recent if now - at <= SPAN), default=None)
