@@ -69,6 +69,19 @@ def test_a_short_queue_of_somebody_else_costs_no_quality() -> None:
     is_as_alone(there, 170)
 
 
+def test_a_call_that_begins_beside_a_transfer_does_not_take_its_queue_for_our_own() -> None:
+    line = call("begun beside bulk", cut=26)
+    assert line.there.missing < 35, "54 % if packets never go alone"
+    assert line.there.kbit > 12
+    is_as_alone(line.back, 130)
+
+
+def test_a_route_that_becomes_shorter_one_way_leaves_the_estimate_right() -> None:
+    line = call("route -90 there", cut=30)
+    for figures in (line.there, line.back):
+        assert figures.estimated == pytest.approx(0, abs=10)
+
+
 def test_a_squeeze_is_found_out_and_when_it_is_over_quality_is_back_at_once() -> None:
     line = call("40k 25 s")
     for figures in (line.there, line.back):

@@ -12,13 +12,15 @@ drain.
       +------- the route is longer <------------------------- it stands still ----------------+
 
 A pause in our voice (DTX) is such a test, too: we send only marks, so our own queue has drained after SETTLING. A
-queue that is left is another program's; a delay that stands still is a longer route.
+queue that is left is another program's; a delay that stands still is a longer route. On the lowest rung, where less
+cannot be sent, `Alone` finds it out.
 
 Times are in seconds, rates in bits a second.
 """
 
 from enum import Enum
 
+from voicemux.sending.alone import Alone
 from voicemux.sending.flow import BEHIND
 from voicemux.sending.forth import Forth
 from voicemux.sending.rungs import Rungs
@@ -69,6 +71,7 @@ class Blame:
     def __init__(self, forth: Forth) -> None:
         self.state = Whose.CLEAR
         self._forth = forth
+        self.alone = Alone(forth)
         self._trial: Trial | None = None
         self._before: int | None = None  # rung before the first step down
         self._standing_since: float | None = None
@@ -102,8 +105,13 @@ class Blame:
             if rate is not None:
                 self._step_down(rungs, now, rate, None)
             return
+        is_known = self.state in (Whose.THEIRS, Whose.TESTING)
+        is_stuck = not is_known and rungs.at >= rungs.lowest and self.is_losing(now)
         if self.state is not Whose.THEIRS and (found := found_in_a_pause(self._forth)):
             self._before = rungs.at if self._before is None else self._before
+            self._find_it_another(rungs, now, found)
+        elif found := self.alone.look(now, queue, is_stuck=is_stuck):
+            self._before = self.alone.before(now, rungs.at) if found.what is Finding.THEIRS else None
             self._find_it_another(rungs, now, found)
         match self.state:
             case Whose.THEIRS:
@@ -130,7 +138,7 @@ class Blame:
         elif self._stands_for_long(now, queue):
             delivered = self._delivered(now) or rungs.rung.line_rate
             before = rungs.at
-            rungs.go(max(rungs.at, self._below(rungs, delivered * DEEP_SHARE - ACKNOWLEDGEMENTS)), now)
+            rungs.go(max(rungs.at, _below(rungs, delivered * DEEP_SHARE - ACKNOWLEDGEMENTS)), now)
             self._begin_test(rungs, now, before, delivered, was_whole=True)
 
     def stands(self, now: float) -> bool:
@@ -150,15 +158,11 @@ class Blame:
         if now - rungs.changed <= SETTLING:
             return
         before = rungs.at
-        at = self._below(rungs, rate * SHARE if queue is None else rate * DEEP_SHARE - ACKNOWLEDGEMENTS)
+        at = _below(rungs, rate * SHARE if queue is None else rate * DEEP_SHARE - ACKNOWLEDGEMENTS)
         if at > before:
             rungs.go(at, now)
             if queue is not None:
                 self._begin_test(rungs, now, before, rate, was_whole=False)
-
-    @staticmethod
-    def _below(rungs: Rungs, rate: float) -> int:
-        return min(rungs.lowest, max(rungs.at + 1, rungs.fitting(rate)))
 
     def _delivered(self, now: float) -> float:
         return self._forth.delivered_rate(now, DELIVERED_SPAN) or 0.0
@@ -168,6 +172,7 @@ class Blame:
     def _begin_test(self, rungs: Rungs, now: float, before: int, delivered: float, *, was_whole: bool) -> None:
         before = max(before, rungs.usual)
         self._before = before if self._before is None else min(before, self._before)
+        self.alone.stepped_down(self._before, now)
         self._trial = Trial(self._forth, now, rungs.rung.line_rate, delivered, was_whole=was_whole)
         self._become(Whose.TESTING, now)
 
@@ -247,7 +252,7 @@ class Blame:
         elif queue > self._longest + GROWTH:
             delivered = self._delivered(now) or rungs.rung.line_rate
             before = rungs.at
-            rungs.go(self._below(rungs, delivered * DEEP_SHARE - ACKNOWLEDGEMENTS), now)
+            rungs.go(_below(rungs, delivered * DEEP_SHARE - ACKNOWLEDGEMENTS), now)
             self._begin_test(rungs, now, before, delivered, was_whole=False)
 
     def _become(self, state: Whose, now: float) -> None:
@@ -257,3 +262,7 @@ class Blame:
         self._forth.lateness.keeps_longer = state is Whose.THEIRS
         if state is not Whose.TESTING:
             self._trial = None
+
+
+def _below(rungs: Rungs, rate: float) -> int:
+    return min(rungs.lowest, max(rungs.at + 1, rungs.fitting(rate)))

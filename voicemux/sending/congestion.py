@@ -84,15 +84,17 @@ class CongestionControl:
 
     def may_send_audio(self, now: float) -> bool:
         """Whether another packet of voice would still arrive in time."""
-        return all(flow.obstacle(now) is None for flow in self._limiting)
+        return self.obstacle(now) is None
 
     def obstacle(self, now: float) -> Obstacle | None:
-        """Why another packet of voice would not arrive in time; None if it would."""
+        """Why another packet of voice may not go now; None if it may."""
+        if self._course.holds_back(now):
+            return Obstacle.TEST
         return next((why for flow in self._limiting if (why := flow.obstacle(now))), None)
 
     def may_send_text(self, now: float) -> bool:
         """Whether another frame of text may go without making the voice behind it late."""
-        return all(flow.may_send_text(now) for flow in self._limiting)
+        return not self._course.is_tested_alone(now) and all(flow.may_send_text(now) for flow in self._limiting)
 
     def padding(self, message: Message, now: float) -> bytes:
         """Return padding to write with `message`, to try whether the path carries more voice; none for a packet

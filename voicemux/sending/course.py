@@ -12,7 +12,7 @@ from voicemux.sending.back import Back, Journey
 from voicemux.sending.blame import Blame, Whose
 from voicemux.sending.brisk import Brisk
 from voicemux.sending.climb import Climb
-from voicemux.sending.flow import MOST_BACKLOG, Flow
+from voicemux.sending.flow import BEHIND, MOST_BACKLOG, Flow
 from voicemux.sending.forth import Forth
 from voicemux.sending.repeats import Repeats
 from voicemux.sending.rungs import MODEST, Rungs
@@ -124,9 +124,17 @@ class Course:
         """Return how long the peer's voice is on its way now; None while none comes, or before the first PONG."""
         return self._back.on_its_way(now)
 
+    def is_tested_alone(self, now: float) -> bool:
+        """Whether packets of voice go alone, to find out whose queue delays them: nothing else should be sent."""
+        return self.blame.alone.is_on(now)
+
+    def holds_back(self, now: float) -> bool:
+        """Whether voice must wait until all that was sent has arrived."""
+        return self.blame.alone.holds_back(now)
+
     def padding(self, now: float) -> bytes:
         """Return the padding to write with the packet of voice that is written now."""
-        return self._climb.padding(self._rungs, now) if self._rungs else b""
+        return self._climb.padding(self._rungs, now) if self._rungs and not self.is_tested_alone(now) else b""
 
     def judge(self, rungs: Rungs, now: float, *, calm: bool, roomy: bool) -> None:
         """Choose the rung, the length of packets and the limits of voice in flight. `calm` and `roomy` are as of
@@ -138,6 +146,7 @@ class Course:
         self._look_for_a_tunnel(now)
         is_paused = self._forth.paused_since is not None  # marks alone do not show what the line takes
         rate = None if is_paused else self._too_slow(rungs, now)
+        self.blame.alone.is_cheap = self._back.last_late < BEHIND
         self.blame.look(rungs, now, rate)
         if rungs.at > before:
             self._climb.stepped_down(now)

@@ -43,6 +43,7 @@ class Obstacle(StrEnum):
 
     BACKLOG = "backlog"  # TCP's window holds back bytes in our own kernel
     MUCH = "much"  # `most_voice` is in flight, as much as a line that suddenly becomes slow could drain
+    TEST = "test"  # all that was sent must arrive first, to find out whose queue delays voice
     AGE = "age"  # the oldest bytes in flight are too old
     RATE = "rate"  # at the rate at which the peer acknowledges, it would arrive too late
 

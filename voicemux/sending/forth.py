@@ -25,6 +25,7 @@ class _Sent(NamedTuple):
     at: float
     age: float  # seconds from its timestamp to when it was sent: its length, and its wait
     is_mark: bool  # the packet has no sound: it begins a pause, or goes on with it
+    is_alone: bool  # all packets before it had arrived when it was sent
 
 
 class Forth:
@@ -40,6 +41,7 @@ class Forth:
         self._stamps = Stamps()
         self._sent_bytes = 0
         self._newest = 0  # newest sequence number that was sent
+        self.newest_at = float("-inf")  # when it was sent
         # Of each report, when it came, and the bytes delivered by then.
         self._delivered: deque[tuple[float, int]] = deque(maxlen=MOST_DELIVERED)
         self._transit: int | None = None  # transit in the newest ARRIVALS, in milliseconds, unwrapped
@@ -50,7 +52,13 @@ class Forth:
         self._newest = audio.sequence
         age = now - self._stamps.seconds(audio.timestamp)
         self.paused_since = None if audio.data else now if self.paused_since is None else self.paused_since
-        self._sent.append(_Sent(audio.sequence, self._sent_bytes, now, age, not audio.data))
+        self._sent.append(_Sent(audio.sequence, self._sent_bytes, now, age, not audio.data, not self._sent))
+        self.newest_at = now
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether packets were sent that the peer has not reported."""
+        return bool(self._sent)
 
     def told(self, arrivals: Arrivals, now: float) -> bool:
         """The peer has sent ARRIVALS. Returns False if they are ignored: they tell nothing new, or are about packets
@@ -63,7 +71,8 @@ class Forth:
         known = least if self._transit is None else self._transit
         self._transit = known + (least - known + WRAP // 2) % WRAP - WRAP // 2
         late = self.lateness.add(self._transit / 1000 - sent.age, now)
-        self.moments.add(Moment(now, late, late + (most - least) % WRAP / 1000, sent.at))
+        most_late = late + (most - least) % WRAP / 1000
+        self.moments.add(Moment(now, late, most_late, sent.at, is_alone=sent.is_alone))
         return True
 
     def reported(self, sequence: int, back: float | None, now: float) -> None:
@@ -72,7 +81,7 @@ class Forth:
         if self.tells_times or (sent := self._deliver(sequence, now)) is None or back is None:
             return
         late = self.lateness.add(now - sent.at - back, now)
-        self.moments.add(Moment(now, late, late, sent.at))
+        self.moments.add(Moment(now, late, late, sent.at, is_alone=sent.is_alone))
 
     def queue(self, now: float, span: float = STANDING) -> float | None:
         """Return by how many seconds all packets of the last `span` seconds were late; None if the peer reports
@@ -98,8 +107,8 @@ class Forth:
         return (totals[-1] - totals[0]) * 8 / span if totals else 0.0
 
     def _deliver(self, sequence: int, now: float) -> _Sent | None:
-        """All packets up to `sequence` have arrived. Returns the newest, with the smallest age of all; None if none
-        is newly reported."""
+        """All packets up to `sequence` have arrived. Returns the newest, with the smallest age of all, and with
+        `is_alone` of the first; None if none is newly reported."""
         if (self._newest - sequence) % WRAP >= WRAP // 2:
             return None
         arrived = []
@@ -112,4 +121,4 @@ class Forth:
         if self._delivered and self._delivered[-1][0] == now:
             self._delivered.pop()
         self._delivered.append((now, arrived[-1].total))
-        return arrived[-1]._replace(age=min(each.age for each in arrived))
+        return arrived[-1]._replace(age=min(each.age for each in arrived), is_alone=arrived[0].is_alone)

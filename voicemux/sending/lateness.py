@@ -85,6 +85,7 @@ class Moment(NamedTuple):
     least: float  # lateness of the least late packet
     most: float  # lateness of the latest packet
     sent: float  # when the newest packet was sent
+    is_alone: bool = False  # the first of these packets was sent when all before it had arrived
 
 
 class Moments:
@@ -114,6 +115,10 @@ class Moments:
     def sent_between(self, begin: float, end: float) -> list[float]:
         """Return the queue that each packet met which was sent in that time, however late it was reported."""
         return [each.least for each in self._kept if begin < each.sent <= end]
+
+    def alone_since(self, begin: float) -> list[float]:
+        """Return the queue that packets met which were sent since `begin`, with no other packet of ours under way."""
+        return [each.least for each in self._kept if each.is_alone and each.sent > begin]
 
     def forget(self) -> None:
         """Forget all reports: what they called late is normal now."""

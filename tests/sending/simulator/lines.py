@@ -60,6 +60,12 @@ def _bulk(name: str, rate: float, queue: float, *ways: str, seconds: float = 26.
     )
 
 
+def _begun(name: str, rate: float, queue: float, *ways: str, delay: float) -> Line:
+    """A call that begins beside a transfer."""
+    bulks = tuple((way, 0.0, 24.0) for way in ways)
+    return _same(name, 34, lambda: Kind(delay, rate, queue), bulks=bulks, looked_at=(5.0, 24.0), over=24.0 + queue)
+
+
 CHOSEN_ON = [
     _same("clean", 25, lambda: Kind(0.001)),
     _same("64k", 40, lambda: Kind(0.02, 64e3), looked_at=(8.0, 40.0)),
@@ -71,6 +77,7 @@ CHOSEN_ON = [
     _bulk("bulk 1M 2s", 1e6, 2.0, "there"),
     _bulk("bulk 2M .5s", 2e6, 0.5, "there"),
     _bulk("bulk 10M .1s", 10e6, 0.1, "there"),
+    _begun("begun beside bulk", 2e6, 0.3, "there", delay=0.04),
     _bulk("bulk 2M .5s both", 2e6, 0.5, "there", "back"),
     _same("jitter 20+80", 40, lambda: Kind(0.02, jitter=0.08), looked_at=(10.0, 40.0)),
     Line("48/1000", 40, Kind(0.02, 48e3), Kind(0.02, 1e6), looked_at=(10.0, 40.0)),
@@ -84,6 +91,10 @@ CHOSEN_ON = [
 ]  # fmt: skip
 
 KEPT_ASIDE = [
+    _begun("begun 1.5M .35s", 1.5e6, 0.35, "there", delay=0.015),
+    _begun("begun 800k .25s", 8e5, 0.25, "back", delay=0.03),
+    _begun("begun 3M .2s both", 3e6, 0.2, "there", "back", delay=0.05),
+    _same("route -90 there", 40, lambda: Kind(0.12), events=((20.0, _there(delay=0.03)),), looked_at=(24.0, 40.0)),
     _bulk("bulk 3M .8s", 3e6, 0.8, "there", delay=0.02),
     _bulk("bulk 500k 1s", 5e5, 1.0, "there", delay=0.015),
     _bulk("two bulks 4M .3s", 4e6, 0.3, "there", "there"),
