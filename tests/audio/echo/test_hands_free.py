@@ -119,8 +119,9 @@ def test_who_speaks_alone_sounds_as_without() -> None:
     assert quality(said, sent) >= quality(said, samples(near + noise(SECONDS))) - 0.1
 
 
-@pytest.mark.parametrize(("db", "least"), [(-15, 0.6), (-25, 0.8)])
-def test_who_speaks_while_the_other_side_does_is_still_heard(db: float, least: float) -> None:
+@pytest.mark.parametrize(("db", "least"), [(-4, 0.9), (-15, 0.95), (-25, 0.95)])
+def test_who_speaks_while_the_other_side_does_is_heard(db: float, least: float) -> None:
+    """WebRTC's canceller alone reaches 0.81, 0.88 and 0.91."""
     near, far = voice("near", 10), voice("far", 10)
     near[: 4 * RATE] = 0
     sent = through(hands_free(), near + echo(far, db) + noise(10), far)
@@ -262,8 +263,8 @@ def test_without_the_library_the_voice_passes_and_the_user_is_told(monkeypatch: 
 
 
 def test_it_costs_little(far: Sound) -> None:
-    """Two hundredths of a core on a machine that has time; here, ten."""
+    """Three hundredths of a core on a machine that has time; here, fifteen."""
     made, near = hands_free(), echo(far, -15) + noise(SECONDS)
     began = time.process_time()
     through(made, near, far)
-    assert time.process_time() - began < 0.1 * SECONDS
+    assert time.process_time() - began < 0.15 * SECONDS

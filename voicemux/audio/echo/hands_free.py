@@ -10,9 +10,10 @@ import numpy as np
 
 from voicemux.audio.capture.slide import Slide
 from voicemux.audio.choices import EchoChoice
-from voicemux.audio.echo.canceller import BEHIND, WHOLE, Canceller
+from voicemux.audio.echo.canceller import BEHIND, WHOLE
 from voicemux.audio.echo.meter import EchoMeter
 from voicemux.audio.echo.reference import Reference
+from voicemux.audio.echo.two_stages import TwoStages
 from voicemux.audio.echo.verdict import EchoState, EchoWatch, Names, is_cleaned, is_headset
 from voicemux.audio.endpoints import BLOCK_SAMPLES, RATE
 from voicemux.audio.processing import Processing
@@ -78,7 +79,7 @@ class HandsFree(Processing):
                 return
         if not self._only_measures:
             try:
-                self._canceller = Canceller()
+                self._canceller = TwoStages()
                 self._echo = EchoState.ON
             except LibraryMissing as error:
                 self._echo, self._only_measures = EchoState.NOT_INSTALLED, True
@@ -91,6 +92,7 @@ class HandsFree(Processing):
     def _begin_anew(self) -> None:
         self._meter, self._watch = EchoMeter(), EchoWatch()
         self._corrections = self._reference.corrections  # shifts of the reference that the meter knows of
+        self._moved = self._reference.moved  # samples of these shifts that the canceller knows of
         self._slide = Slide(BEHIND + WHOLE)
         self._near: Samples = np.zeros(0, np.int16)  # captured samples that are not 10 ms yet
         self._clean: Samples = np.zeros(0, np.int16)  # processed samples that were not returned yet
@@ -121,6 +123,9 @@ class HandsFree(Processing):
             self._measure(near, far)
             if self._cancels or self._share > 0:
                 self._clean = np.concatenate((self._clean, self._canceller.process(near, far)))
+                if moved := self._reference.moved - self._moved:
+                    self._canceller.shift(moved)
+                self._moved = self._reference.moved
                 self._warm = max(0, self._warm - whole)
         raw = self._slide.take(pcm)
         if not self._cancels and self._share == 0:
@@ -158,10 +163,14 @@ class HandsFree(Processing):
         if misplaced := self._watch.misplaced(estimate):
             self._reference.shift(misplaced)
             self._meter.restart()
+        elif estimate.lag is not None and estimate.echo_db is not None and not self._only_measures:
+            self._canceller.place(estimate.lag, estimate.echo_db)
         self._watch.judge(estimate)
         if self._watch.is_lost and self._reference.is_held_back:  # then another loudspeaker may play now
             self._reference.restart()
             self._meter.restart()
+            if not self._only_measures:
+                self._canceller.misplace()
         if self._only_measures:
             return
         is_needed = self._watch.is_heard or self._choice is EchoChoice.ON

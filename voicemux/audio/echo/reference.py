@@ -43,6 +43,7 @@ class Reference:
 
     def __init__(self) -> None:
         self.corrections = 0  # shifts of the reference against the microphone
+        self.moved = 0  # samples by which the shifts made it later; negative: sooner
         self._given: deque[Given] = deque(maxlen=MOST_GIVEN)
         self._form = (RATE, 1)
         self._resampler = Resampler(RATE, RATE)
@@ -92,12 +93,12 @@ class Reference:
             count = min(count, LONGEST - self._aim)
             self._aim += count
             self._most += count
-            self._waiting = np.concatenate((np.zeros(count, np.int16), self._waiting))
+            self._delay(count)
         else:
             left = max(LEAST, self._stood + count)
             self._most = max(left, MOST // 10)
             self._aim = min(self._aim, (LEAST + self._most) // 2)
-            self._waiting = self._waiting[max(0, self._stood - left) :]
+            self._delay(min(0, left - self._stood))
         self._begin_again()
 
     @property
@@ -129,13 +130,18 @@ class Reference:
 
     def _correct(self, least: int) -> None:
         """Correct the waiting part to the aim, given that `least` samples waited."""
-        if least > self._aim:
-            self._waiting = self._waiting[least - self._aim :]
-        else:
-            self._waiting = np.concatenate((np.zeros(self._aim - least, np.int16), self._waiting))
+        self._delay(self._aim - least)
         self._stood = self._aim
         self.corrections += 1
         self._begin_again()
+
+    def _delay(self, count: int) -> None:
+        """Make the reference later by `count` samples; sooner, if that is negative."""
+        if count < 0:
+            self._waiting = self._waiting[-count:]
+        else:
+            self._waiting = np.concatenate((np.zeros(count, np.int16), self._waiting))
+        self.moved += count
 
     def _begin_again(self) -> None:
         self._least = MOST_WAITING
