@@ -1,5 +1,4 @@
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -260,11 +259,3 @@ def test_without_the_library_the_voice_passes_and_the_user_is_told(monkeypatch: 
         0.0,
         ["pywebrtc-audio"],
     )
-
-
-def test_it_costs_little(far: Sound) -> None:
-    """Three hundredths of a core on a machine that has time; here, fifteen."""
-    made, near = hands_free(), echo(far, -15) + noise(SECONDS)
-    began = time.process_time()
-    through(made, near, far)
-    assert time.process_time() - began < 0.15 * SECONDS
