@@ -115,5 +115,13 @@ def test_channels_that_are_about_alike_are_not_changed_between() -> None:
     assert follow(signals).tobytes() == signals[:, 0].tobytes()
 
 
+def test_a_signal_that_is_alone_is_the_loudest() -> None:
+    said = speech(seconds=0.1)
+    pairs = np.stack((said, -said), axis=1)
+    loudest = Loudest((1.0,))
+    assert loudest.follow(said[:, None]).tobytes() == said.tobytes()
+    assert loudest.follow(pairs[:, None]).tobytes() == pairs.tobytes()
+
+
 def test_nothing_is_nothing() -> None:
     assert len(Loudest((1.0, 1.0)).follow(np.zeros((0, 2), np.int16))) == 0

@@ -78,7 +78,7 @@ class Loudest:
     def follow(self, signals: NDArray[Any]) -> NDArray[Any]:
         """Return the followed one of `signals`, shape (n, signals), with shape (n,); unchanged except for
         crossfades. Signals of two channels have the shape (n, signals, 2), and the result has (n, 2)."""
-        if not len(signals):
+        if not len(signals) or len(self._biases) == 1:
             return signals[:, 0]
         floats = signals.astype(np.float64)
         kept = math.exp(-len(signals) / MEMORY)

@@ -31,8 +31,8 @@ class Connected:
 
     `security` is "plain", or what speaks for the peer inside the encryption: "known" (a contact's key), "code", or
     "open": nothing, until the `words` have been compared. `is_known` is whether the key will be known again, and
-    `claims` is as in `CallRinging`. `address` is as in `beginnings`, also of the listener
-    that was dialled. `relay` is the relay through which the call goes; empty if it is direct.
+    `claims` is as in `CallRinging`. `address` is as in `beginnings`, also if the peer is the listener. `relay` is the
+    relay through which the call goes; empty if it is direct.
     """
 
     name: str

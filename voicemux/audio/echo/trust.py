@@ -16,7 +16,8 @@ SHARE_FALLS = 0.1
 SMOOTHED = 0.9  # of a measure that is left after a block or a step
 HARMFUL = -0.2  # likeness of what is left: it is -1 if the estimated echo is not there, and 0 if it is right
 DOUBT = 3.0  # bands' worth of that which may be chance: a soft echo beside a loud near voice
-WRONG = 5  # steps (0.1 s) with harm, after which the estimate is no longer trusted
+# Steps (0.1 s) in which the estimate does harm. Then `FilterTrust` forgets how right the estimate was before.
+WRONG = 5
 LOST = 15  # steps (0.3 s) with harm, after which the filter must learn from the beginning
 LOUD = RATE // 100 * 2e-6 * FULL_SCALE**2  # energy of a block (-57 dB), from which on the noise is looked for
 
