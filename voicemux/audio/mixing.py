@@ -71,8 +71,8 @@ class Loudest:
 
     def __init__(self, biases: tuple[float, ...]) -> None:
         """`biases` are the factors by which the energy of each signal counts."""
-        self._biases = np.array(biases)
-        self._energies = np.zeros(len(biases))
+        self._biases = biases
+        self._energies = [0.0] * len(biases)
         self._current = 0
 
     def follow(self, signals: NDArray[Any]) -> NDArray[Any]:
@@ -82,9 +82,11 @@ class Loudest:
             return signals[:, 0]
         floats = signals.astype(np.float64)
         kept = math.exp(-len(signals) / MEMORY)
-        energies = np.mean(floats**2, axis=(0, *range(2, signals.ndim)))
-        self._energies = kept * self._energies + (1 - kept) * energies * self._biases
-        before, best = self._current, int(np.argmax(self._energies))
+        for number, bias in enumerate(self._biases):
+            signal = floats[:, number]
+            energy = float(np.vdot(signal, signal)) / signal.size
+            self._energies[number] = kept * self._energies[number] + (1 - kept) * energy * bias
+        before, best = self._current, self._energies.index(max(self._energies))
         if best == before or self._energies[best] <= LOUDER * self._energies[before]:
             return signals[:, before]
         self._current = best
