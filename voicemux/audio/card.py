@@ -119,12 +119,14 @@ class CardMicrophone(Card):
             from voicemux.audio.resample import Resampler
 
             if heard and heard.channels == self._channels:
-                self._picks = list(heard.picks)
+                picks = list(heard.picks)
             else:
-                self._picks = list(range(self._channels if inside == 1 else min(2, self._channels)))
-            self._picks += self._picks[-1:] * (len(self._picks) % inside)  # pairs, if there are two channels inside
+                picks = list(range(self._channels if inside == 1 else min(2, self._channels)))
+            picks += picks[-1:] * (len(picks) % inside)  # pairs, if there are two channels inside
+            # A list of all channels would copy them.
+            self._picks = slice(None) if picks == list(range(self._channels)) else picks
             # If a microphone uses one channel of several, their mean would be half as loud, or silent.
-            self._loudest = Loudest((1.0,) * (len(self._picks) // inside))
+            self._loudest = Loudest((1.0,) * (len(picks) // inside))
             self._resampler = Resampler(self._rate, RATE, inside)
 
     def _keep(self, data: bytes) -> None:
