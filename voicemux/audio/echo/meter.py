@@ -48,14 +48,15 @@ class EchoMeter:
     def __init__(self) -> None:
         self._near = np.zeros(HEARD + AHEAD)
         self._far = np.zeros(PLAYED)
-        self._new: list[tuple[Floats, Floats]] = []
+        self._new: list[tuple[Samples, Samples]] = []
         self._count = 0  # coarse samples since the last estimate
         self._known = 0  # coarse samples before the last estimate
 
     def hear(self, near: Samples, far: Samples) -> EchoEstimate | None:
         """Hear captured sound and the reference beside it, of whole 10 ms. Returns an estimate once a second, if one
         is possible."""
-        self._new.append((_coarse(near), _coarse(far)))
+        # All that is still to be heard would be kept alive, too, if `far` is only the beginning of it.
+        self._new.append((near, far.copy()))
         self._count += len(near) // COARSE
         if self._count < EVERY:
             return None
@@ -63,8 +64,8 @@ class EchoMeter:
         self._count = 0
         nears, fars = zip(*self._new, strict=True)
         self._new.clear()
-        self._near = np.concatenate((self._near, *nears))[-len(self._near) :]
-        self._far = np.concatenate((self._far, *fars))[-PLAYED:]
+        self._near = np.concatenate((self._near, _coarse(np.concatenate(nears))))[-len(self._near) :]
+        self._far = np.concatenate((self._far, _coarse(np.concatenate(fars))))[-PLAYED:]
         return self._estimate() if self._known >= len(self._near) else None
 
     def restart(self) -> None:
