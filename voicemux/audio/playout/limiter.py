@@ -28,8 +28,7 @@ class Limiter:
 
     def limit(self, samples: NDArray[Any]) -> Samples:
         """Return `samples`, of int16 or larger sums, as int16 with no peak above `CEILING`, in the same number."""
-        peak = float(np.max(np.abs(samples.astype(np.float64)), initial=0.0))
-        if self._gain == 1.0 and peak <= CEILING:
+        if self._gain == 1.0 and samples.max(initial=0) <= CEILING and samples.min(initial=0) >= -CEILING:
             return samples.astype(np.int16, copy=False)
         floats = samples.astype(np.float64)
         gains = self._gains(floats)
