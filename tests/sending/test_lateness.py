@@ -1,4 +1,5 @@
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from voicemux.sending.lateness import (
     LONGER_SLOTS,
     MOST_KEPT,
     MOST_LATE,
+    SLOT,
     Lateness,
     Moment,
     Moments,
@@ -53,6 +55,50 @@ def test_a_line_that_has_become_longer_is_the_new_base_until_it_is_shorter_again
     assert lateness.risen == pytest.approx(0.05)
     lateness.add(0.9, 4.0)
     assert lateness.risen == 0.0
+
+
+class PlainBase:
+    """The base by its definition: the smallest transit of all slots that are looked back on."""
+
+    def __init__(self) -> None:
+        self.slots: list[tuple[float, list[float]]] = []  # when each began, and its transits
+        self.keeps_longer = False
+
+    @property
+    def base(self) -> float | None:
+        recent = self.slots[-(LONGER_SLOTS if self.keeps_longer else BASE_SLOTS) :]
+        return min((transit for _, transits in recent for transit in transits), default=None)
+
+    def add(self, transit: float, now: float) -> None:
+        if self.base is not None and abs(transit - self.base) > MOST_LATE:
+            self.slots.clear()
+        if not self.slots or now - self.slots[-1][0] >= SLOT:
+            self.slots.append((now, []))
+        self.slots[-1][1].append(transit)
+
+    def rise(self, by: float, now: float) -> None:
+        if self.base is not None:
+            self.slots = [(now, [self.base + by])]
+
+
+@given(st.randoms(use_true_random=True))
+def test_the_base_is_the_smallest_of_all_slots_whatever_happens(chance: random.Random) -> None:
+    lateness, plain, now = Lateness(), PlainBase(), 0.0
+    for _ in range(300):
+        now += chance.choice((0.01, 0.5, SLOT, 2 * SLOT))
+        if chance.random() < 0.03:
+            lateness.keeps_longer = plain.keeps_longer = chance.random() < 0.5
+        elif chance.random() < 0.01:
+            lateness.rise(0.15, now)
+            plain.rise(0.15, now)
+        else:
+            transit = chance.random() + (2 * MOST_LATE if chance.random() < 0.003 else 0.0)
+            late = lateness.add(transit, now)
+            plain.add(transit, now)
+            assert plain.base is not None
+            assert late == transit - plain.base
+        assert lateness.base == plain.base
+        assert lateness.keeps_longer is plain.keeps_longer
 
 
 def told(*least: float, every: float = 0.1, spread: float = 0.0) -> Moments:

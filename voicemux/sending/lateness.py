@@ -42,16 +42,22 @@ class Lateness:
     """The lateness of packets above the smallest recent transit."""
 
     def __init__(self) -> None:
-        self.keeps_longer = False
+        self.base: float | None = None  # the smallest recent transit in seconds; None before the first
         self.risen = 0.0  # seconds by which `rise` has raised the base, less what it has sunk since
+        self._count = BASE_SLOTS  # slots that are looked back on
         # When each began, and its smallest transit.
         self._slots: deque[tuple[float, float]] = deque(maxlen=LONGER_SLOTS)
 
     @property
-    def base(self) -> float | None:
-        """The smallest recent transit in seconds; None before the first."""
-        count = LONGER_SLOTS if self.keeps_longer else BASE_SLOTS
-        return min((least for _, least in list(self._slots)[-count:]), default=None)
+    def keeps_longer(self) -> bool:
+        """Whether LONGER_SLOTS are looked back on."""
+        return self._count == LONGER_SLOTS
+
+    @keeps_longer.setter
+    def keeps_longer(self, keeps_longer: bool) -> None:
+        if keeps_longer != self.keeps_longer:
+            self._count = LONGER_SLOTS if keeps_longer else BASE_SLOTS
+            self._look_back()
 
     def add(self, transit: float, now: float) -> float:
         """Add a transit, and return how much it exceeds the base."""
@@ -63,11 +69,12 @@ class Lateness:
             self.risen = max(0.0, self.risen - (base - transit))
         if not self._slots or now - self._slots[-1][0] >= SLOT:
             self._slots.append((now, transit))
+            self._look_back()
         else:
             began, least = self._slots[-1]
             self._slots[-1] = began, min(least, transit)
-        base = self.base
-        return 0.0 if base is None else transit - base
+            self.base = transit if self.base is None else min(self.base, transit)
+        return 0.0 if self.base is None else transit - self.base
 
     def rise(self, by: float, now: float) -> None:
         """The route has become longer by `by` seconds: raise the base."""
@@ -76,6 +83,10 @@ class Lateness:
             self.risen += by
             self._slots.clear()
             self._slots.append((now, base + by))
+            self._look_back()
+
+    def _look_back(self) -> None:
+        self.base = min((least for _, least in list(self._slots)[-self._count :]), default=None)
 
 
 class Moment(NamedTuple):
