@@ -4,7 +4,6 @@ import contextlib
 import socket
 import struct
 import sys
-from collections.abc import Iterator
 
 from voicemux.errors import ConnectionLost, Kind
 from voicemux.net.address import Address
@@ -82,10 +81,12 @@ class TcpStream:
 
     def bytes_unsent(self) -> int:
         """See `Stream`: as Linux tells."""
-        if sys.platform == "linux":
-            with contextlib.suppress(OSError, ValueError):  # no TCP socket, or closed
-                return int.from_bytes(fcntl.ioctl(self._socket, SIOCOUTQNSD, bytes(4)), sys.byteorder)
-        return 0
+        if sys.platform != "linux":
+            return 0
+        try:
+            return int.from_bytes(fcntl.ioctl(self._socket, SIOCOUTQNSD, bytes(4)), sys.byteorder)
+        except (OSError, ValueError):  # no TCP socket, or closed
+            return 0
 
     def keep_alive(self) -> None:
         """Have the kernel send keep-alives on a silent connection: routers forget one after minutes."""
@@ -123,15 +124,19 @@ class TcpStream:
 
     def receive(self) -> bytes:
         """See `Stream`."""
-        with self._as_lost("nothing came from the other side"):
+        try:
             data = self._socket.recv(READ_SIZE)
+        except OSError as error:
+            raise self._lost(error, "nothing came from the other side") from error
         self.bytes_read += len(data)
         return data
 
     def write(self, data: bytes) -> None:
         """See `Stream`."""
-        with self._as_lost("the other side takes nothing"):
+        try:
             self._socket.sendall(data)
+        except OSError as error:
+            raise self._lost(error, "the other side takes nothing") from error
         self.bytes_written += len(data)
 
     def finish(self) -> None:
@@ -152,14 +157,10 @@ class TcpStream:
         """See `Stream`; -1 once it is closed."""
         return self._socket.fileno()
 
-    @contextlib.contextmanager
-    def _as_lost(self, silence: str) -> Iterator[None]:
-        try:
-            yield
-        except TimeoutError as error:
-            raise ConnectionLost(f"{silence} for {self.timeout:.3g} s", kind=Kind.SILENCE) from error
-        except OSError as error:
-            raise ConnectionLost(f"the connection broke: {reason(error)}") from error
+    def _lost(self, error: OSError, silence: str) -> ConnectionLost:
+        if isinstance(error, TimeoutError):
+            return ConnectionLost(f"{silence} for {self.timeout:.3g} s", kind=Kind.SILENCE)
+        return ConnectionLost(f"the connection broke: {reason(error)}")
 
 
 def break_off(stream: Stream) -> None:
