@@ -137,6 +137,18 @@ def test_voice_that_is_dropped_beside_a_queue_that_cannot_be_ours_needs_no_step_
     assert line.states[-1] is Whose.THEIRS
 
 
+def test_a_long_queue_may_be_ours_if_the_way_back_has_excused_voice_in_flight() -> None:
+    line = Line()
+    line.ladder.go(line.ladder.lowest, -10.0)
+    line.go_on(3)
+    line.theirs = lambda now: 1.0 + 0.03 * (round(now * 10) % 3)
+    line.blame.reach.excuse(TOP.line_rate * 0.6, line.now)
+    line.go_on(0.6)
+    line.blame.dropped(line.now)
+    line.go_on(SETTLING + 1.5)
+    assert Whose.THEIRS not in line.states
+
+
 def test_a_peer_that_says_nothing_is_stepped_down_for_at_most_once_a_second_or_so() -> None:
     ladder, blame = Ladder(TOP), Blame(Forth())
     ladder.go(0, -10.0)

@@ -79,6 +79,16 @@ def test_what_has_arrived_is_a_rate_with_all_headers() -> None:
     assert forth.delivered_rate(now, 1.0) == pytest.approx((SIZE + SEGMENT_OVERHEAD) * 8 * 50, rel=0.05)
 
 
+def test_reports_that_come_in_a_bunch_do_not_make_it_more() -> None:
+    forth = Forth()
+    for number in range(200):
+        send(forth, number)
+    for number in range(0, 200, 5):
+        forth.told(Arrivals(0, number, 20 + 12 * number, 20 + 12 * number), 6.5 + number / 1000)
+    rate = (SIZE + SEGMENT_OVERHEAD) * 8 / (0.020 + 0.012)
+    assert forth.delivered_rate(6.7, 1.0) == pytest.approx(rate, rel=0.05), "five times as much by the reports' times"
+
+
 def test_what_was_not_sent_in_a_pause_is_not_taken_for_what_the_line_takes() -> None:
     forth = Forth()
     talk(forth, lambda sent: 0.0, 5)

@@ -84,6 +84,8 @@ class Allowance:
             theirs = self._not_ours(now)
             proven = max(BACK_FULL, back / 2) if self._is_back_full(now, back) else 0.0
             excused = longer + back + theirs + proven
+            if rungs:
+                self._blame.reach.excuse(back * rungs.rung.line_rate, now)
             known = longer + min(back, self._back.last_late) + theirs + proven
         budget = self._budget(now, queue, shortest or 0.0, theirs)
         for flow in (self._near, self._far):

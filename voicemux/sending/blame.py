@@ -28,10 +28,10 @@ from voicemux.sending.trial import (
     ACKNOWLEDGEMENTS,
     MOMENT,
     SETTLING,
-    SURELY_NOT_OURS,
     WAITS,
     Finding,
     Found,
+    Reach,
     Trial,
     found_in_a_pause,
 )
@@ -72,6 +72,7 @@ class Blame:
         self.state = Whose.CLEAR
         self._forth = forth
         self.alone = Alone(forth)
+        self.reach = Reach()
         self._trial: Trial | None = None
         self._before: int | None = None  # rung before the first step down
         self._standing_since: float | None = None
@@ -133,7 +134,7 @@ class Blame:
             self._step_down(rungs, now, rate, queue)
         elif self._forth.paused_since is not None:
             self._standing_since = None  # a pause is a test by itself
-        elif queue > SURELY_NOT_OURS and self.is_losing(now):
+        elif queue > self.reach.seconds(self._delivered(now)) and self.is_losing(now):
             self._begin_test(rungs, now, rungs.at, self._delivered(now), was_whole=False)
         elif self._stands_for_long(now, queue):
             delivered = self._delivered(now) or rungs.rung.line_rate
@@ -162,7 +163,9 @@ class Blame:
         if at > before:
             rungs.go(at, now)
             if queue is not None:
-                self._begin_test(rungs, now, before, rate, was_whole=False)
+                # The longer ago, the more of it arrived before the line became slow.
+                lately = (self._forth.delivered_rate(now, span) for span in (MOMENT, DELIVERED_SPAN))
+                self._begin_test(rungs, now, before, min(rate, *(each or rate for each in lately)), was_whole=False)
 
     def _delivered(self, now: float) -> float:
         return self._forth.delivered_rate(now, DELIVERED_SPAN) or 0.0
@@ -173,16 +176,13 @@ class Blame:
         before = max(before, rungs.usual)
         self._before = before if self._before is None else min(before, self._before)
         self.alone.stepped_down(self._before, now)
-        self._trial = Trial(self._forth, now, rungs.rung.line_rate, delivered, was_whole=was_whole)
+        self._trial = Trial(self._forth, self.reach, now, rungs.rung.line_rate, delivered, was_whole=was_whole)
         self._become(Whose.TESTING, now)
 
     @property
     def is_harmless(self) -> bool:
-        """Whether voice may go on at full budget during a test: a queue of our own would drain, or could not be this
-        long."""
-        newest = self._forth.moments.newest
-        is_conclusive = self._trial is not None and self._trial.is_conclusive
-        return is_conclusive or (newest is not None and newest.least > SURELY_NOT_OURS)
+        """Whether voice may go on at full budget during a test."""
+        return self._trial is not None and self._trial.is_harmless
 
     def _look_at_a_test(self, rungs: Rungs, now: float, queue: float) -> None:
         assert self._trial

@@ -28,6 +28,14 @@ class _Sent(NamedTuple):
     is_alone: bool  # all packets before it had arrived when it was sent
 
 
+class _Delivered(NamedTuple):
+    """One report."""
+
+    told: float  # when it came
+    arrived: float  # when the newest packet that it names arrived, by a clock that is off by an unknown time
+    total: int  # bytes of voice delivered by then
+
+
 class Forth:
     """How late our voice is. Tell it what is written and what the peer reports; ask it about the queue, and the
     delivered rate."""
@@ -42,8 +50,7 @@ class Forth:
         self._sent_bytes = 0
         self._newest = 0  # newest sequence number that was sent
         self.newest_at = float("-inf")  # when it was sent
-        # Of each report, when it came, and the bytes delivered by then.
-        self._delivered: deque[tuple[float, int]] = deque(maxlen=MOST_DELIVERED)
+        self._delivered: deque[_Delivered] = deque(maxlen=MOST_DELIVERED)
         self._transit: int | None = None  # transit in the newest ARRIVALS, in milliseconds, unwrapped
 
     def wrote(self, audio: Audio, size: int, now: float) -> None:
@@ -63,14 +70,16 @@ class Forth:
     def told(self, arrivals: Arrivals, now: float) -> bool:
         """The peer has sent ARRIVALS. Returns False if they are ignored: they tell nothing new, or are about packets
         that were never sent."""
-        sent = self._deliver(arrivals.sequence, now)
+        sent = self._take_delivered(arrivals.sequence)
         if sent is None:
             return False
         self.tells_times = True
         least, most = arrivals.least, arrivals.most
         known = least if self._transit is None else self._transit
         self._transit = known + (least - known + WRAP // 2) % WRAP - WRAP // 2
-        late = self.lateness.add(self._transit / 1000 - sent.age, now)
+        transit = self._transit / 1000 - sent.age
+        late = self.lateness.add(transit, now)
+        self._note_delivered(sent, sent.at + transit, now)
         most_late = late + (most - least) % WRAP / 1000
         self.moments.add(Moment(now, late, most_late, sent.at, is_alone=sent.is_alone))
         return True
@@ -78,7 +87,10 @@ class Forth:
     def reported(self, sequence: int, back: float | None, now: float) -> None:
         """The peer has sent a REPORT, which counts only if it sends no ARRIVALS. `back` is how many seconds the way
         back is late; None: not known."""
-        if self.tells_times or (sent := self._deliver(sequence, now)) is None or back is None:
+        if self.tells_times or (sent := self._take_delivered(sequence)) is None:
+            return
+        self._note_delivered(sent, now, now)
+        if back is None:
             return
         late = self.lateness.add(now - sent.at - back, now)
         self.moments.add(Moment(now, late, late, sent.at, is_alone=sent.is_alone))
@@ -92,21 +104,24 @@ class Forth:
         return known
 
     def delivered_rate(self, now: float, span: float) -> float | None:
-        """Return the bits a second that have arrived in the last `span` seconds, headers of all layers included; None
-        if too little is known."""
-        points = [(at, total) for at, total in self._delivered if now - at <= span]
+        """Return the bits a second that have arrived, by the reports of the last `span` seconds, headers of all
+        layers included; None if too little is known.
+
+        Reports that waited on the way back come in a bunch, so the time between the arrivals counts if it is longer.
+        """
+        points = [each for each in self._delivered if now - each.told <= span]
         if len(points) < 3:
             return None
-        (began, before), (ended, total) = points[0], points[-1]
-        return (total - before) * 8 / max(LEAST_SPAN, ended - began)
+        first, last = points[0], points[-1]
+        return (last.total - first.total) * 8 / max(LEAST_SPAN, last.told - first.told, last.arrived - first.arrived)
 
     def arriving_rate(self, now: float, span: float) -> float:
         """Return the bits a second that have arrived in the last `span` seconds, headers included. The longer nothing
         is reported, the less it is."""
-        totals = [total for at, total in self._delivered if now - at <= span]
+        totals = [each.total for each in self._delivered if now - each.told <= span]
         return (totals[-1] - totals[0]) * 8 / span if totals else 0.0
 
-    def _deliver(self, sequence: int, now: float) -> _Sent | None:
+    def _take_delivered(self, sequence: int) -> _Sent | None:
         """All packets up to `sequence` have arrived. Returns the newest, with the smallest age of all, and with
         `is_alone` of the first; None if none is newly reported."""
         if (self._newest - sequence) % WRAP >= WRAP // 2:
@@ -116,9 +131,12 @@ class Forth:
             arrived.append(self._sent.popleft())
         if not arrived:
             return None
-        if arrived[-1].is_mark:
-            self._delivered.clear()  # in a pause, what arrives does not show what the line takes
-        if self._delivered and self._delivered[-1][0] == now:
-            self._delivered.pop()
-        self._delivered.append((now, arrived[-1].total))
         return arrived[-1]._replace(age=min(each.age for each in arrived), is_alone=arrived[0].is_alone)
+
+    def _note_delivered(self, newest: _Sent, arrived: float, now: float) -> None:
+        """All packets up to `newest` have arrived, this one at `arrived`."""
+        if newest.is_mark:
+            self._delivered.clear()  # in a pause, what arrives does not show what the line takes
+        if self._delivered and self._delivered[-1].told == now:
+            self._delivered.pop()
+        self._delivered.append(_Delivered(now, arrived, newest.total))

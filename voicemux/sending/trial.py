@@ -6,6 +6,7 @@ delay does not change at all, the route has become longer. `Blame` begins a tria
 Times are in seconds, rates in bits a second.
 """
 
+from collections import deque
 from enum import Enum
 from typing import NamedTuple
 
@@ -23,7 +24,11 @@ FLOOR = 550
 # Seconds of queue a second that must drain: less could be an effect of reports that wait for voice to travel with.
 CONCLUSIVE = 0.12
 STALLED = 0.4  # share of the expected drain below which a queue does not fall because of us
-SURELY_NOT_OURS = 0.45  # seconds of queue that ours cannot reach: voice is held back long before
+# Seconds of queue that ours cannot reach if the way back excuses nothing: voice is held back long before.
+SURELY_NOT_OURS = 0.45
+# Slots of 1 s in which it is remembered what the way back excused: a queue of that time may be told as late as that.
+EXCUSED_SLOTS = 10
+LEAST_RATE = 17_000.0  # bits a second of the slowest line that carries voice
 # Seconds within which a delay that is not a queue stays for a second. Our own queue moves by more: on any line that
 # is too slow for it, a packet of 60 ms in front takes longer. Another program's queue moves by as much with each
 # packet that its transfer loses.
@@ -49,13 +54,36 @@ class Found(NamedTuple):
     queue: float  # seconds by which voice is late at the end
 
 
+class Reach:
+    """How long a queue of our own can be. More voice may be in flight while the way back excuses that; if the line
+    has become slow both ways, what was sent then became a queue of ours."""
+
+    def __init__(self) -> None:
+        # Of each second, when it began, and the most bits in flight that the way back excused.
+        self._excused: deque[tuple[float, float]] = deque(maxlen=EXCUSED_SLOTS)
+
+    def excuse(self, bits: float, now: float) -> None:
+        """Because the way back is late, `bits` more of voice may be in flight. Call it ten times a second."""
+        if not self._excused or now - self._excused[-1][0] >= 1.0:
+            self._excused.append((now, bits))
+        else:
+            began, most = self._excused[-1]
+            self._excused[-1] = began, max(most, bits)
+
+    def seconds(self, rate: float) -> float:
+        """Return how long a queue of ours can be on a line that takes `rate` bits a second."""
+        return SURELY_NOT_OURS + max((bits for _, bits in self._excused), default=0.0) / max(rate, LEAST_RATE)
+
+
 class Trial:
     """One trial. Call `look()` ten times a second, until it returns a result."""
 
-    def __init__(self, forth: Forth, now: float, rate: float, delivered: float, *, was_whole: bool) -> None:
+    def __init__(
+        self, forth: Forth, reach: Reach, now: float, rate: float, delivered: float, *, was_whole: bool
+    ) -> None:
         """The trial begins at `now`. `rate` is what is sent from here on, in bits a second; `delivered` is what the
         line took before. `was_whole`: the line had taken all that was sent."""
-        self._forth = forth
+        self._forth, self._reach = forth, reach
         self._began = now
         self._delivered = delivered
         # Seconds of queue that drain in a second, if it is ours.
@@ -67,6 +95,12 @@ class Trial:
     def is_conclusive(self) -> bool:
         """Whether a queue of our own would surely drain in this trial."""
         return self._drain >= CONCLUSIVE
+
+    @property
+    def is_harmless(self) -> bool:
+        """Whether voice does not make the queue longer: one of our own would drain, or could not be this long."""
+        newest = self._forth.moments.newest
+        return self.is_conclusive or (newest is not None and newest.least > self._reach.seconds(self.line_rate))
 
     @property
     def line_rate(self) -> float:
@@ -95,7 +129,7 @@ class Trial:
             return Found(Finding.OURS, after)
         if falls:
             return None
-        if after >= BEHIND and (self.is_conclusive or after > SURELY_NOT_OURS):
+        if after >= BEHIND and (self.is_conclusive or after > self._reach.seconds(self.line_rate)):
             return Found(Finding.THEIRS, after)
         return Found(Finding.OURS, after)
 
