@@ -107,6 +107,16 @@ def test_even_half_of_that_leaves_something() -> None:
         assert figures.back <= 2
 
 
+@pytest.mark.parametrize(("name", "missing"), [("24k 20 s near", 28), ("20k 20 s near", 52), ("22k 20 s near", 36)])
+@pytest.mark.parametrize("phase", [0.15, 0.5, 0.85])
+def test_nor_does_a_near_line_that_becomes_slow_both_ways_silence_either(
+    name: str, missing: float, phase: float
+) -> None:
+    line = Call(LINES[name], seed=SEED, phase=phase)
+    for figures in (line.there, line.back):
+        assert figures.missing < missing, "80 % and more where an end takes its own queue for another program's"
+
+
 def test_jitter_is_no_reason_to_send_less() -> None:
     line = call("jitter 20+80", cut=25)
     for figures in (line.there, line.back):
