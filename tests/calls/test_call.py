@@ -390,7 +390,8 @@ def test_words_that_cross_a_goodbye_arrive():
 def test_the_last_words_of_both_arrive_when_both_hang_up_at_once():
     with both_in_call() as (near, far):
         for owner in (near, far):
-            owner.call.say("last words")
+            assert owner.call.say("last words")
+        for owner in (near, far):
             owner.call.hang_up()
         near.wait_for_end()
         far.wait_for_end()
