@@ -2,7 +2,7 @@ import pytest
 
 from voicemux.sending.forth import Forth
 from voicemux.sending.lateness import Moment
-from voicemux.sending.sounding import HOLDS, NOISE, SOUNDED, SOUNDING, Sounding
+from voicemux.sending.sounding import HOLDS, LONG_SOUNDING, NOISE, SOUNDED, SOUNDING, Sounding
 
 
 def sounded(rate: float, jitter: float = 0.0) -> Sounding:
@@ -27,6 +27,20 @@ def test_it_is_known_what_the_line_takes_by_one_packet_that_was_longer(rate: flo
 
 def test_on_a_line_with_much_jitter_that_cannot_be_seen() -> None:
     assert sounded(64e3, jitter=NOISE).room(4.0) == float("inf")
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.004, 0.040])
+def test_beside_the_latest_packets_jitter_is_not_taken_for_a_slow_line(jitter: float) -> None:
+    forth = Forth()
+    sounding = Sounding(forth, LONG_SOUNDING, beside_latest=True)
+    for look in range(40):
+        longer = LONG_SOUNDING * 8 / 2e6 if look == 21 else 0.0
+        forth.moments.add(Moment(look / 10, 0.0, jitter + longer, look / 10 - 0.05))
+        if look == 20:
+            sounding.want(look / 10)
+        sounding.padding(look / 10)
+        sounding.look(look / 10)
+    assert sounding.room(4.0) == (pytest.approx(2e6) if jitter < NOISE else float("inf"))
 
 
 def test_after_a_while_it_is_not_known_any_more_nor_on_a_line_that_has_changed() -> None:

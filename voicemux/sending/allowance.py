@@ -28,6 +28,9 @@ HOLE = 0.25
 MOST_REPEAT = 1.0  # seconds at most that a retransmission is waited for: the limit of the peer's playout delay
 CAUTION = 0.5  # seconds after a doubt in which no more than modest voice is sent: rates are measured over as long
 ACK_WAIT = 0.040  # seconds that TCP delays an acknowledgement, to send it with data (Linux: TCP_DELACK_MIN)
+# Seconds for which voice in flight is limited in bytes after more than modest voice was sent unasked: by then, what
+# was in flight has arrived. While acknowledgements are overdue, it has not.
+WARY, DOUBTFUL_WARY = 1.0, 3.0
 BACK_FULL = 0.1  # seconds of queue on the way back from which on acknowledgements say little about our own way
 # Seconds of ARRIVALS without a queue that prove our own way to be free although acknowledgements are late.
 BACK_PROVEN = 1.5
@@ -112,8 +115,8 @@ class Allowance:
     def _most_voice(
         self, rungs: Rungs | None, now: float, shortest: float, known: float, *, is_theirs: bool
     ) -> float:
-        """Return the bytes of voice that may be in flight if more than MODEST is sent. `known` is by how many seconds
-        acknowledgements are known to be late.
+        """Return the bytes of voice that may be in flight if more than MODEST is sent, or was a moment ago. `known`
+        is by how many seconds acknowledgements are known to be late.
 
         When a line becomes slow, all that is in flight becomes its queue. So a higher bit rate may have hardly more
         in flight than modest voice: the largest of what modest voice would have; what fits while acknowledgements
@@ -122,6 +125,8 @@ class Allowance:
         slow, each side would take the other's queue for the reason, and fill its own.
         """
         if not rungs or rungs.line_rate_at(0) <= MODEST:
+            return float("inf")
+        if rungs.is_unasked and now - self._blame.much_at > (DOUBTFUL_WARY if self.was_doubtful(now) else WARY):
             return float("inf")
         rate, usual, budget = rungs.rung.line_rate, shortest + known, self._near.budget
         if is_theirs:

@@ -23,7 +23,7 @@ from enum import Enum
 from voicemux.sending.alone import Alone
 from voicemux.sending.flow import BEHIND
 from voicemux.sending.forth import Forth
-from voicemux.sending.rungs import Rungs
+from voicemux.sending.rungs import MODEST, Rungs
 from voicemux.sending.trial import (
     ACKNOWLEDGEMENTS,
     MOMENT,
@@ -80,6 +80,7 @@ class Blame:
         self._longest = 0.0  # longest queue of another program, in seconds
         self._immune_until = float("-inf")
         self._immunity = LEAST_IMMUNITY
+        self.much_at = float("-inf")  # when more than MODEST was last sent
         self._dropped = float("-inf")  # when voice was last dropped
 
     def dropped(self, now: float) -> None:
@@ -98,6 +99,8 @@ class Blame:
     def look(self, rungs: Rungs, now: float, rate: float | None) -> None:
         """Judge the queue at `now`. `rate` is what the line takes, in bits a second, if that is less than what is
         sent; otherwise None."""
+        if rungs.rung.line_rate > MODEST:
+            self.much_at = now
         queue = self._forth.queue(now)
         if queue is None:
             newest = self._forth.moments.newest
@@ -176,7 +179,8 @@ class Blame:
         before = max(before, rungs.usual)
         self._before = before if self._before is None else min(before, self._before)
         self.alone.stepped_down(self._before, now)
-        self._trial = Trial(self._forth, self.reach, now, rungs.rung.line_rate, delivered, was_whole=was_whole)
+        was_much, rate = now - self.much_at < DELIVERED_SPAN, rungs.rung.line_rate
+        self._trial = Trial(self._forth, self.reach, now, rate, delivered, was_whole=was_whole, was_much=was_much)
         self._become(Whose.TESTING, now)
 
     @property
@@ -214,23 +218,21 @@ class Blame:
         self._forth.lateness.rise(late, now)
         self._forth.moments.forget()
         self._become(Whose.CLEAR, now)
-        self._take_back(rungs, now)
+        self._go_back(rungs, now)
+        self._before = None
 
-    def _take_back(self, rungs: Rungs, now: float) -> None:
+    def _go_back(self, rungs: Rungs, now: float) -> None:
         """Go back to the rung before the first step down."""
         if self._before is not None and self._before < rungs.at:
             rungs.go(self._before, now)
-        self._before = None
 
     def _find_it_theirs(self, rungs: Rungs, now: float, queue: float) -> None:
-        """The queue is another program's. Go back to the rung before the first step down: sending less does not
-        help."""
+        """The queue is another program's. Sending less does not help."""
         self._become(Whose.THEIRS, now)
         self._longest = max(self._longest, queue)
         self._immune_until = now + self._immunity
         self._immunity = min(MOST_IMMUNITY, self._immunity * 2)
-        if self._before is not None and self._before < rungs.at:
-            rungs.go(self._before, now)
+        self._go_back(rungs, now)
 
     # --- another program's queue
 

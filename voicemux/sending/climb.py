@@ -14,7 +14,7 @@ from voicemux.sending.blame import Blame, Whose
 from voicemux.sending.flow import Flow
 from voicemux.sending.forth import Forth
 from voicemux.sending.rungs import MODEST, Rungs
-from voicemux.sending.sounding import TICK, Sounding
+from voicemux.sending.sounding import LONG_SOUNDING, TICK, Sounding
 from voicemux.sending.trial import SETTLING
 
 CALM = 0.015  # seconds of queue that count as none: a packet of 200 bytes in front, at 100 kbit/s
@@ -26,6 +26,11 @@ AT_FIRST = 2.0  # seconds from the start of a call to the first sounding: where 
 # MODEST: from 160 kbit/s on, the longer transmission of a packet of 64 kbit/s costs no more than its shorter coding
 # delay saves.
 ROOM, MUCH_ROOM = 1.2, 1.6
+# Bits a second that a line must take before more than modest voice is sent unasked: transfers on slower lines make
+# long queues, beside which more voice would be lost.
+AMPLE = 5_000_000
+# Seconds before a line that seemed not to be AMPLE is sounded again: a busy machine may have made one packet late.
+SOON = 5.0
 LATER = 30.0  # seconds before what was left for later is tried
 PROBE = 1.5  # seconds that a probe lasts: on a line that is a tenth too slow, it adds 0.15 s of queue
 PROBE_DELAY = 0.2  # seconds from the beginning of a probe until its effect can be known
@@ -63,10 +68,11 @@ class Climb:
         self._began: float | None = None
         self._probe: _Probe | None = None
         self._next = 0.0  # when the next probe may begin
-        self._sounding = Sounding(forth)
+        self._sounding, self._long_sounding = Sounding(forth), Sounding(forth, LONG_SOUNDING, beside_latest=True)
         self._is_sounded_first = False  # the first sounding has ended
         self._much_wait = LATER  # seconds until the next sounding for rungs above MODEST
-        self._much_next = float("-inf")
+        self._much_next = self._ample_next = float("-inf")
+        self._ample_wait = SOON
         self._wait = FIRST_WAIT
         self._eager_next = 0.0  # when a rung that was carried may be tried again
         self._eager_wait = FIRST_EAGER_WAIT
@@ -83,6 +89,7 @@ class Climb:
         """The rung was lowered, because the line was too slow."""
         self._probe = self._good_since = None
         self._sounding.forget()
+        self._long_sounding.forget()
         self._is_sounded_first = True
         if self._is_on_trial and now - self._climbed < TRIAL:
             self._wait = min(MOST_WAIT, self._wait * BACK_OFF)
@@ -105,6 +112,7 @@ class Climb:
             self._began, self._next = now, now + LATER
         queue = self._forth.queue(now)
         self._sounding.look(now)
+        self._long_sounding.look(now)
         is_clear = self._blame.state is Whose.CLEAR and (queue is None or queue < 2 * CALM)
         if is_clear and now - max(rungs.changed, self._began) > CARRIED_AFTER:
             rungs.has_carried()
@@ -158,10 +166,21 @@ class Climb:
         room = self._sounding.room(now)
         if room is not None and room >= wanted * MUCH_ROOM:
             self._much_wait = LATER
-            return True
+            return not rungs.is_unasked or self._is_ample(now)
         if room is None and now >= self._much_next and self._blame.state is Whose.CLEAR:
             self._sounding.want(now)
             self._much_next, self._much_wait = now + self._much_wait, min(MOST_WAIT, self._much_wait * BACK_OFF)
+        return False
+
+    def _is_ample(self, now: float) -> bool:
+        """Whether the line is known to be AMPLE. If that is not known, a sounding is started to find out."""
+        room = self._long_sounding.room(now)
+        if room is not None and room >= AMPLE:
+            self._ample_wait = SOON
+            return True
+        if now >= self._ample_next:
+            self._long_sounding.want(now)
+            self._ample_next, self._ample_wait = now + self._ample_wait, min(MOST_WAIT, self._ample_wait * BACK_OFF)
         return False
 
     def _sound_first(self, rungs: Rungs, now: float) -> None:
@@ -207,7 +226,7 @@ class Climb:
 
     def padding(self, rungs: Rungs, now: float) -> bytes:
         """Return the padding to write with the packet of voice that is written now."""
-        if sounding := self._sounding.padding(now):
+        if sounding := self._sounding.padding(now) or self._long_sounding.padding(now):
             return sounding
         if not self._probe:
             return b""

@@ -37,6 +37,10 @@ LATE_MS = 20.0
 # lost packet stops voice for two round trips. A third of the packets means a third of such stops, and the longer
 # packets are not noticed beside the queue.
 LONGEST_MS = 60.0
+# More than modest voice is sent unasked only if the round trip is at most NEAR seconds, and no packet was late by
+# STEADY seconds in the last STEADY_SPAN seconds. Further away, short packets save a smaller share of the delay. With
+# more jitter, a line that becomes slow is found out later.
+NEAR, STEADY, STEADY_SPAN = 0.060, 0.050, 5.0
 # Voice that is late by HIDDEN_QUEUE seconds, while the kernel's acknowledgements take less than half of that, waits
 # where the kernel does not see it: the connection ends in a tunnel. HIDDEN_LOOKS in a row must show it, since
 # ARRIVALS are a little old.
@@ -156,9 +160,15 @@ class Course:
             self._climb.look(rungs, now, calm=calm, roomy=roomy)
         calm = calm and not self._is_late(now)
         may_be_brisk = calm and roomy and rate is None and not is_paused and 0 < rungs.at <= rungs.usual
+        may_be_brisk = may_be_brisk and (not rungs.is_unasked or self._is_near_and_steady(now))
         has_room = may_be_brisk and self._climb.has_much_room(rungs, rungs.at - 1, now)
         self._brisk.look(rungs, now, calm=calm, roomy=has_room)
         self._allowance.grant(rungs, now)
+
+    def _is_near_and_steady(self, now: float) -> bool:
+        round_trip, is_known = self._near.smallest_round_trip, self._forth.tells_times
+        is_near = is_known and round_trip is not None and round_trip <= NEAR
+        return is_near and self._forth.moments.latest(now, STEADY_SPAN) < STEADY
 
     def _look_for_a_tunnel(self, now: float) -> None:
         queue, taken = self._forth.queue(now), self._near.latest_delay(now)
@@ -199,9 +209,14 @@ class Course:
         rates = [flow.line_rate(now) for flow in (self._near, self._far) if flow.knows]
         rate = min((each for each in rates if each is not None), default=None)
         newest = self._forth.queue(now, FRESH_SPAN)
-        if rate is None or (newest is None and self._forth.tells_times) or (newest is not None and newest < SURELY):
+        if (newest is None and self._forth.tells_times) or (newest is not None and newest < SURELY):
             return None
-        rate = max(rate, self._forth.delivered_rate(now, SLOW_SPAN) or 0.0)
+        delivered = self._forth.delivered_rate(now, SLOW_SPAN) or 0.0
+        # A late way back excuses late acknowledgements, although our own queue may delay them, too: ARRIVALS show it.
+        is_excused = newest is not None and self._back.last_late >= BEHIND and self.blame.is_losing(now)
+        if rate is None and not (is_excused and delivered):
+            return None
+        rate = max(rate or 0.0, delivered)
         is_clear = rate < rungs.rung.line_rate * CLEARLY
         if not (is_clear or self.blame.is_losing(now)):
             return None

@@ -25,6 +25,7 @@ class Rungs(Protocol):
 
     changed: float  # when the rung was last changed, in seconds
     usual: int  # index of the rung for a line that keeps up; those above are for a line with headroom and no queue
+    is_unasked: bool  # the user has not asked for the rungs above `usual`: only an ample line gets them
     is_doubtful: bool  # whether PINGs should come more often, to know soon how the line is
     least_frame_ms: float  # least length of packets in milliseconds, if that is more than the rung's
     most_rate: float  # most bits a second on the line, if that is less than the rung's

@@ -11,6 +11,9 @@ from voicemux.sending.forth import Forth
 # Bytes of padding in the longer packet. At 64 kbit/s they take 37 ms, and one packet that is later by that is not
 # noticed; a probe would make the packets of half a second later.
 SOUNDING = 300
+# Bytes of padding that tell whether a line takes 5 Mbit/s: they take 2 ms there, and times are known to 1 ms. With a
+# packet of voice, they are less than one segment of 1448 bytes.
+LONG_SOUNDING = 1200
 SOUNDED = 0.6  # seconds from the longer packet until its result is known
 NOISE = 0.030  # seconds of jitter from which on neither the longer packet nor a probe can be told from it
 TICK = 0.001  # seconds: the resolution of ARRIVALS
@@ -21,8 +24,10 @@ class Sounding:
     """Call `want()` to measure, `look()` ten times a second, and `padding()` with each packet; `room()` has the
     result."""
 
-    def __init__(self, forth: Forth) -> None:
-        self._forth = forth
+    def __init__(self, forth: Forth, size: int = SOUNDING, *, beside_latest: bool = False) -> None:
+        """The longer packet has `size` bytes of padding. It is compared with the quickest packets before it or, if
+        `beside_latest`, with the latest: a few milliseconds of jitter do not count then."""
+        self._forth, self._size, self._beside_latest = forth, size, beside_latest
         self._is_wanted = False
         self._sent: float | None = None
         self._found: tuple[float, float] | None = None  # when it was measured, and what the line takes
@@ -56,8 +61,8 @@ class Sounding:
             return
         moments = self._forth.moments
         before, least = moments.latest(self._sent, 2 * SOUNDED), moments.least(self._sent, 2 * SOUNDED) or 0.0
-        longer = moments.latest(now, SOUNDED) - least
-        self._found = now, float("inf") if before >= NOISE else SOUNDING * 8 / max(TICK, longer)
+        longer = moments.latest(now, SOUNDED) - (before if self._beside_latest else least)
+        self._found = now, float("inf") if before >= NOISE else self._size * 8 / max(TICK, longer)
         self._sent = None
 
     def padding(self, now: float) -> bytes:
@@ -65,4 +70,4 @@ class Sounding:
         if not self._is_wanted:
             return b""
         self._is_wanted, self._sent = False, now
-        return encode_frame(Frame(GREASE_TAG, 0, bytes(SOUNDING)))
+        return encode_frame(Frame(GREASE_TAG, 0, bytes(self._size)))

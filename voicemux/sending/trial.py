@@ -79,17 +79,28 @@ class Trial:
     """One trial. Call `look()` ten times a second, until it returns a result."""
 
     def __init__(
-        self, forth: Forth, reach: Reach, now: float, rate: float, delivered: float, *, was_whole: bool
+        self,
+        forth: Forth,
+        reach: Reach,
+        now: float,
+        rate: float,
+        delivered: float,
+        *,
+        was_whole: bool,
+        was_much: bool,
     ) -> None:
         """The trial begins at `now`. `rate` is what is sent from here on, in bits a second; `delivered` is what the
-        line took before. `was_whole`: the line had taken all that was sent."""
+        line took before. `was_whole`: the line had taken all that was sent. `was_much`: more than MODEST was sent a
+        moment ago."""
         self._forth, self._reach = forth, reach
-        self._began = now
-        self._delivered = delivered
-        # Seconds of queue that drain in a second, if it is ours.
-        self._drain = 1 - (rate + ACKNOWLEDGEMENTS) / delivered if delivered else 0.0
-        self._was_whole = was_whole
+        self._began, self._rate, self._delivered = now, rate, delivered
+        self._was_whole, self._was_much = was_whole, was_much
         self._carried: float | None = None  # bits a second that the line has taken since the trial began
+
+    @property
+    def _drain(self) -> float:
+        """Seconds of queue that drain in a second, if it is ours."""
+        return 1 - (self._rate + ACKNOWLEDGEMENTS) / self._delivered if self._delivered else 0.0
 
     @property
     def is_conclusive(self) -> bool:
@@ -111,6 +122,9 @@ class Trial:
         """Return the result; None while it is not known, or while the queue still drains."""
         newest, moments = self._forth.moments.newest, self._forth.moments
         assert newest
+        # Much of such voice arrived before the line became slow, and is in `delivered`. What comes next is not.
+        if self._was_much and now - self._began <= MOMENT and (rate := self._forth.delivered_rate(now, MOMENT)):
+            self._delivered = min(self._delivered, rate)
         if queue >= BEHIND and (rate := self._forth.delivered_rate(now, MOMENT)):
             self._carried = max(self._carried or 0.0, min(self._delivered, rate) if self._delivered else rate)
         if newest.sent < self._began + SETTLING or now - newest.told > SETTLING / 2:

@@ -15,8 +15,15 @@ wishes = st.builds(
 
 
 def test_who_wants_nothing_in_particular_has_what_the_table_says() -> None:
-    assert (Wish().usual, Wish().brisk) == (USUAL, [])
+    assert (Wish().usual, Wish().brisk) == (USUAL, [BRISK])
     assert (Wish(at_once=True).usual, Wish(at_once=True).brisk) == (BETTER, [BRISK, BRISKEST])
+
+
+def test_only_who_names_no_bitrate_and_is_in_no_hurry_has_short_packets_unasked() -> None:
+    assert Wish().is_unasked
+    assert Wish(bandwidth=200_000).is_unasked
+    assert not Wish(bitrate=64_000).is_unasked
+    assert not Wish(at_once=True).is_unasked
 
 
 def test_who_wants_more_bits_has_short_packets_too_where_the_line_is_calm() -> None:

@@ -135,12 +135,14 @@ class Call:
         return statistics.median(errors) if errors else None
 
     def _back(self, talker: End, listener: End) -> float | None:
-        """In half seconds."""
+        """In half seconds. More than the usual bit rate is for a line that has been calm for a while, so it does not
+        count."""
         if self.line.over is None:
             return 0.0
         begin = (self.line.looked_at or (5.0, 0.0))[0] + self.phase
         before, _ = _played([each for each in listener.loudspeaker.heard if begin - 3 <= each.time < begin])
-        bitrate = next(each.bitrate for each in reversed(talker.sent) if each.time < begin)
+        usual = talker.wish.usual.bitrate
+        bitrate = min(usual, next(each.bitrate for each in reversed(talker.sent) if each.time < begin))
         time = self.line.over + self.phase
         while time + STEADY <= self.line.seconds + self.phase:
             heard = [each for each in listener.loudspeaker.heard if time <= each.time < time + STEADY]

@@ -126,12 +126,12 @@ class End:
         self, timeline: Timeline, sender: Sender, offset: float, *, is_old: bool = False, wish: Wish = ANY
     ) -> None:
         """`offset` is when its first packet begins; `is_old`: it says REPORT, and no ARRIVALS."""
-        self.timeline, self.is_old = timeline, is_old
+        self.timeline, self.is_old, self.wish = timeline, is_old, wish
         self.stream = SimulatedStream(sender)
         self.sending, self.receiving = Sending(), Receiving()
         self.congestion = CongestionControl()
         self.schedule = Schedule(self.congestion)
-        self.ladder = Ladder(wish.usual, wish.brisk, at_once=wish.at_once)
+        self.ladder = Ladder(wish.usual, wish.brisk, at_once=wish.at_once, is_unasked=wish.is_unasked)
         self.loudspeaker = Loudspeaker(timeline)
         self.vitals = Vitals(self.stream, self.schedule.counts, self, None, lambda: timeline.now)  # type: ignore[arg-type]
         self.sent: list[Sent] = []

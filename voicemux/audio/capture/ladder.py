@@ -35,11 +35,15 @@ class Ladder:
     """The rungs, the present one, and the highest that the line has carried. `sending.course` decides when to
     change."""
 
-    def __init__(self, usual: Rung, brisk: Sequence[Rung] = (), *, at_once: bool = False) -> None:
+    def __init__(
+        self, usual: Rung, brisk: Sequence[Rung] = (), *, at_once: bool = False, is_unasked: bool = False
+    ) -> None:
         """`usual` is the rung for a line that keeps up. `brisk` are rungs with shorter packets, for a line without a
-        queue, the longest first; if `at_once`, the ladder begins with the shortest of them."""
+        queue, the longest first; if `at_once`, the ladder begins with the shortest of them. `is_unasked` is as of
+        `Rungs`."""
         self._rungs = [*reversed(brisk), usual, *(rung for rung in LOWER_RUNGS if _is_below(rung, usual))]
         self.usual = len(brisk)
+        self.is_unasked = is_unasked
         modest = (i for i, rung in enumerate(self._rungs) if rung.line_rate <= FIRST_RATE)
         self._modest = next(modest, self.usual)
         self._at = 0 if at_once else self._modest

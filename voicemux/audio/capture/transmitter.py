@@ -53,7 +53,7 @@ class Transmitter:
         self._meter, self._clock = LevelMeter(), clock
         if encoder.codec != Codec.OPUS:
             wish = Wish(encoder.bitrate, encoder.frame_samples * 1000 / RATE)
-        self._ladder = Ladder(wish.usual, wish.brisk, at_once=wish.at_once)
+        self._ladder = Ladder(wish.usual, wish.brisk, at_once=wish.at_once, is_unasked=wish.is_unasked)
         self._sequence = 0
         self._send: Callable[[Audio], None]
         self._gathered = bytearray()  # captured bytes that are not a packet yet

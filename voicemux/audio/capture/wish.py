@@ -6,7 +6,8 @@ from voicemux.audio.capture.ladder import LOWER_RUNGS, Rung
 
 USUAL = Rung(20, 32_000)  # 66 kbit/s on the line
 BETTER = Rung(20, 64_000)  # 98 kbit/s, on request only: if a line suddenly becomes slow, it costs more than it gives
-BRISK = Rung(10, 64_000)  # 133 kbit/s on the line
+# 133 kbit/s on the line. Unasked, only a near, steady and ample line gets it (`sending.climb`).
+BRISK = Rung(10, 64_000)
 # 234 kbit/s on the line, on request only: packets of 5 ms cost both ends 19 % of a core, those of 10 ms 13 % and of
 # 20 ms 11 %, and a busy machine is later with them than without. They need more bits to sound as good.
 BRISKEST = Rung(5, 96_000)
@@ -33,13 +34,18 @@ class Wish(NamedTuple):
 
     @property
     def brisk(self) -> list[Rung]:
-        """The rungs for a line with headroom and no queue: shorter packets, if the user has chosen a high bitrate, or
-        wants short packets from the beginning. Empty if the user has chosen the length of packets."""
-        if self.frame_ms or not (self.at_once or self.bitrate >= LEAST_BRISK):
+        """The rungs for a line with headroom and no queue: shorter packets. Empty if the user has chosen the length
+        of packets, or a low bitrate without wanting short packets from the beginning."""
+        if self.frame_ms or not (self.at_once or self.is_unasked or self.bitrate >= LEAST_BRISK):
             return []
         shorter = (BRISK, BRISKEST) if self.at_once else (BRISK,)
         rungs = [Rung(rung.frame_ms, self.bitrate or rung.bitrate) for rung in shorter]
         return [rung for rung in rungs if self._allows(rung)]
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether the program chooses the bitrate and when packets are short, without a word from the user."""
+        return not (self.at_once or self.bitrate)
 
     @property
     def fixed_ms(self) -> float:
