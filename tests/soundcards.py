@@ -204,12 +204,18 @@ class SoundCards:
             f"master_channel_map={','.join((*others, 'mono'))}", f"source_properties=device.description={name}",
         ).strip()  # fmt: skip
 
-    def add_loudspeaker(self, name: str, positions: Sequence[str] = ("mono",)) -> str:
-        """Plug in a loudspeaker; what `unplug` takes."""
+    def add_loudspeaker(self, name: str, positions: Sequence[str] = ("mono",), *, rewinds: bool = False) -> str:
+        """Plug in a loudspeaker; what `unplug` takes. One that `rewinds` is as the server makes them without options:
+        it plays silence 2 s ahead while no program uses it."""
         return self._pactl(
             "load-module", "module-null-sink", f"sink_name={name}", f"rate={RATE}", f"channels={len(positions)}",
-            f"channel_map={','.join(positions)}", "norewinds=1",
+            f"channel_map={','.join(positions)}", f"norewinds={int(not rewinds)}",
         ).strip()  # fmt: skip
+
+    def ahead(self, sink: str) -> float:
+        """Seconds of sound that `sink` has taken and not played."""
+        told = self._pactl("list", "sinks").partition(f"Name: {sink}\n")[2].partition("Latency: ")[2]
+        return int(told.split()[0]) / 1_000_000
 
     def unplug(self, device: str) -> None:
         """Take away what was plugged in."""

@@ -1,3 +1,4 @@
+import contextlib
 import ctypes
 import dataclasses
 import operator
@@ -512,6 +513,24 @@ def test_stop_wakes_who_waits_for_a_device(portaudio: PortAudio) -> None:
     assert sorted(map(str, results)) == ["False", "None"]
     for half in (microphone, loudspeaker):
         half.close()
+
+
+@BOTH_WAYS
+def test_a_null_sink_that_has_played_silence_ahead_is_not_broken(
+    side_a: SoundCards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugged = side_a.add_loudspeaker("ahead", rewinds=True)
+    monkeypatch.setenv("PULSE_SINK", "ahead")
+    portaudio = PortAudio()
+    try:
+        for _ in range(2):
+            wait_until(lambda: side_a.ahead("ahead") > 1.5)
+            with contextlib.closing(open_sink(portaudio, "")) as loudspeaker:
+                loudspeaker.start()
+                say(loudspeaker, np.zeros(2 * RATE, np.int16))
+    finally:
+        portaudio.close()
+        side_a.unplug(plugged)
 
 
 @BOTH_WAYS

@@ -19,6 +19,9 @@ LONG_BLOCKS = 2  # blocks in a period of a card that often runs dry: 10 ms
 QUIET_PEAK = 300  # sample value below which sound is so soft that a gap in it is not heard
 AWAKENING = 0.2  # seconds: a card that slept takes its first blocks at once, and then none for up to 50 ms
 STALL_TIMEOUT = 1.0  # seconds without any sound, after which a device counts as broken
+# The same while it has been open for no longer than that. While no program uses a null sink of PulseAudio, it plays
+# up to 2 s of silence ahead, and takes nothing else until then.
+FIRST_TIMEOUT = 3.0
 
 
 class Card:
@@ -50,6 +53,7 @@ class Card:
             self._enter, self._kind, self.device, self._rate, self._channels, self._blocks
         )
         self._closed = False
+        self._opened = time.monotonic()
 
     def start(self) -> float:
         """Start the device, and return the monotonic time of that, in seconds. Raises DeviceError if it does not
@@ -85,6 +89,12 @@ class Card:
     @property
     def _is_native(self) -> bool:
         return self._rate == RATE and self._channels == self._inside
+
+    @property
+    def _patience(self) -> float:
+        """Seconds without any sound, after which the device counts as broken now."""
+        is_new = time.monotonic() - self._opened < FIRST_TIMEOUT
+        return max(STALL_TIMEOUT, FIRST_TIMEOUT) if is_new else STALL_TIMEOUT
 
     def _refused(self, why: str) -> DeviceError:
         return DeviceError(f"cannot open the {self._kind} device {self.label}: {why}")
@@ -147,7 +157,7 @@ class CardMicrophone(Card):
         block_bytes = self._inside * BLOCK_BYTES
         while len(self._pcm) < block_bytes:
             try:
-                frame, data = self._captured.get(timeout=STALL_TIMEOUT)
+                frame, data = self._captured.get(timeout=self._patience)
             except queue.Empty:
                 raise self._stalled() from None
             # This program was stopped, and old sound is of no use.
@@ -253,7 +263,7 @@ class CardLoudspeaker(Card):
         is_too_early = self._written == self._written_before
         while (is_too_early or not self._is_low) and not self._stopped:
             try:
-                self._asked_for = self._asked.get(timeout=STALL_TIMEOUT)
+                self._asked_for = self._asked.get(timeout=self._patience)
             except queue.Empty:
                 raise self._stalled() from None
             is_too_early = False
