@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sending.simulator.call import Call, Change, Figures, Line
-from tests.sending.simulator.lines import LINES
-from tests.sending.simulator.way import Kind, Way
+from tests.sending.simulator.call import Call, Figures, Line
+from tests.sending.simulator.lines import LINES, both
+from tests.sending.simulator.way import Kind
 from voicemux.audio.capture.ladder import Ladder, Rung
 from voicemux.audio.capture.wish import BRISK, Wish
 from voicemux.protocol.messages import Arrivals, Audio, Codec, Report
@@ -26,16 +26,6 @@ PHASE, SEED = 0.33, 77  # none of those that thresholds were chosen with
 def call(name: str, *, control: str = "cubic", old: str = "", cut: float = 0.0) -> Call:
     line = LINES[name]
     return Call(replace(line, seconds=cut or line.seconds), seed=SEED, phase=PHASE, control=control, old=old)
-
-
-def squeeze(rate: float) -> Change:
-    """Both ways take no more than so many bits a second from then on."""
-
-    def change(there: Way, back: Way) -> None:
-        there.change(rate=rate)
-        back.change(rate=rate)
-
-    return change
 
 
 def is_as_alone(figures: Figures, delay: float) -> None:
@@ -193,12 +183,6 @@ def test_with_peers_that_say_report_only_the_free_direction_lives(old: str) -> N
 AMPLE = Line("ample", 15, Kind(0.01, 6e6, 1.0), Kind(0.01, 6e6, 1.0))
 
 
-def rungs_on(line: Line, phase: float = PHASE) -> list[Rung]:
-    """The rung of each end of a call after the line's time."""
-    ends = Call(line, seed=SEED, phase=phase)
-    return [ends.a.ladder.rung, ends.b.ladder.rung]
-
-
 def test_a_near_steady_and_ample_line_gets_short_packets_unasked() -> None:
     line = Call(AMPLE, seed=SEED, phase=PHASE)
     for figures, end in ((line.there, line.a), (line.back, line.b)):
@@ -214,7 +198,8 @@ def test_a_near_steady_and_ample_line_gets_short_packets_unasked() -> None:
     ids=["far", "not ample", "not steady"],
 )
 def test_no_other_line_does(kind: Kind) -> None:
-    assert rungs_on(replace(AMPLE, there=replace(kind), back=replace(kind))) == [TOP, TOP]
+    line = Call(replace(AMPLE, there=kind, back=kind), seed=SEED, phase=PHASE)
+    assert [line.a.ladder.rung, line.b.ladder.rung] == [TOP, TOP]
 
 
 def test_nor_does_a_peer_that_tells_no_arrivals() -> None:
@@ -228,10 +213,10 @@ def test_when_such_a_line_becomes_slow_both_ways_little_is_lost_at_first(
     rate: float, missing: float, delay: float
 ) -> None:
     line = Line(
-        "squeeze", 30, Kind(delay), Kind(delay), events=((10.0, squeeze(rate)),), looked_at=(10.0, 30.0), over=30.0
+        "squeeze", 30, Kind(delay), Kind(delay), events=((10.0, both(rate=rate)),), looked_at=(10.0, 30.0), over=30.0
     )
-    both = Call(line, seed=SEED, phase=0.15)
-    for figures in (both.there, both.back):
+    ends = Call(line, seed=SEED, phase=0.15)
+    for figures in (ends.there, ends.back):
         assert figures.missing < missing, "up to 82 % where the way back excuses what our own queue delays"
 
 

@@ -5,13 +5,13 @@ from voicemux.sending.lateness import Moment
 from voicemux.sending.sounding import HOLDS, LONG_SOUNDING, NOISE, SOUNDED, SOUNDING, Sounding
 
 
-def sounded(rate: float, jitter: float = 0.0) -> Sounding:
+def sounded(rate: float, jitter: float = 0.0, size: int = SOUNDING, *, beside_latest: bool = False) -> Sounding:
     """On a line that takes so many bits a second, 2 s after it was wanted at 2."""
     forth = Forth()
-    sounding = Sounding(forth)
+    sounding = Sounding(forth, size, beside_latest=beside_latest)
     for look in range(40):
         now = look / 10
-        longer = SOUNDING * 8 / rate if look == 21 else 0.0
+        longer = size * 8 / rate if look == 21 else 0.0
         forth.moments.add(Moment(now, 0.0, jitter + longer, now - 0.05))
         if look == 20:
             sounding.want(now)
@@ -31,15 +31,7 @@ def test_on_a_line_with_much_jitter_that_cannot_be_seen() -> None:
 
 @pytest.mark.parametrize("jitter", [0.0, 0.004, 0.040])
 def test_beside_the_latest_packets_jitter_is_not_taken_for_a_slow_line(jitter: float) -> None:
-    forth = Forth()
-    sounding = Sounding(forth, LONG_SOUNDING, beside_latest=True)
-    for look in range(40):
-        longer = LONG_SOUNDING * 8 / 2e6 if look == 21 else 0.0
-        forth.moments.add(Moment(look / 10, 0.0, jitter + longer, look / 10 - 0.05))
-        if look == 20:
-            sounding.want(look / 10)
-        sounding.padding(look / 10)
-        sounding.look(look / 10)
+    sounding = sounded(2e6, jitter, LONG_SOUNDING, beside_latest=True)
     assert sounding.room(4.0) == (pytest.approx(2e6) if jitter < NOISE else float("inf"))
 
 

@@ -122,10 +122,11 @@ class Trial:
         """Return the result; None while it is not known, or while the queue still drains."""
         newest, moments = self._forth.moments.newest, self._forth.moments
         assert newest
-        # Much of such voice arrived before the line became slow, and is in `delivered`. What comes next is not.
-        if self._was_much and now - self._began <= MOMENT and (rate := self._forth.delivered_rate(now, MOMENT)):
+        rate = self._forth.delivered_rate(now, MOMENT)
+        # `_delivered` includes voice from before the line became slow. The trial's first reports include less of it.
+        if rate and self._was_much and now - self._began <= MOMENT:
             self._delivered = min(self._delivered, rate)
-        if queue >= BEHIND and (rate := self._forth.delivered_rate(now, MOMENT)):
+        if rate and queue >= BEHIND:
             self._carried = max(self._carried or 0.0, min(self._delivered, rate) if self._delivered else rate)
         if newest.sent < self._began + SETTLING or now - newest.told > SETTLING / 2:
             return None

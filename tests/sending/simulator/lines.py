@@ -6,7 +6,8 @@ from tests.sending.simulator.call import Change, Line
 from tests.sending.simulator.way import Kind, Way
 
 
-def _both(**settings: float) -> Change:
+def both(**settings: float) -> Change:
+    """Both ways are like that from then on."""
     return _change(("there", "back"), **settings)
 
 
@@ -36,7 +37,7 @@ def _same(name: str, seconds: float, kind: Callable[[], Kind], **rest: object) -
 
 
 def _squeeze(
-    name: str, rate: float, seconds: float, change: Callable[..., Change] = _both, delay: float = 0.02
+    name: str, rate: float, seconds: float, change: Callable[..., Change] = both, delay: float = 0.02
 ) -> Line:
     return _same(
         name,
@@ -90,7 +91,7 @@ CHOSEN_ON = [
     _same("dark 2 s held", 30, lambda: Kind(0.02), events=((12.0, _dark(2, holds=True)),), looked_at=(12.0, 14.0),
     over=14.0), _same("dark 2 s lost", 30, lambda: Kind(0.02), events=((12.0, _dark(2, holds=False)),),
     looked_at=(12.0, 14.0), over=14.0), _same("route +150", 50, lambda: Kind(0.02), events=((12.0,
-    _both(delay=0.17)),), looked_at=(12.0, 50.0)),
+    both(delay=0.17)),), looked_at=(12.0, 50.0)),
 ]  # fmt: skip
 
 KEPT_ASIDE = [
@@ -103,7 +104,7 @@ KEPT_ASIDE = [
     _bulk("two bulks 4M .3s", 4e6, 0.3, "there", "there"),
     Line("128/2000", 40, Kind(0.03, 128e3), Kind(0.03, 2e6), looked_at=(10.0, 40.0)),
     _same("jitter 40+40", 40, lambda: Kind(0.04, jitter=0.04), looked_at=(10.0, 40.0)),
-    _same("route -100", 40, lambda: Kind(0.12), events=((12.0, _both(delay=0.02)),), looked_at=(12.0, 40.0)),
+    _same("route -100", 40, lambda: Kind(0.12), events=((12.0, both(delay=0.02)),), looked_at=(12.0, 40.0)),
     _same("route +80 there", 40, lambda: Kind(0.02), events=((12.0, _there(delay=0.1)),), looked_at=(12.0, 40.0)),
     _squeeze("30k 15 s there", 30e3, 15, _there),
     _squeeze("50k 20 s", 50e3, 20, delay=0.04),
